@@ -1,0 +1,92 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The folders under Sources/ are the layers of ARCHITECTURE.md. Arrows only point down:
+// apus -> Faces -> Services -> IO -> Core -> C. `LayerTests` reads the imports and fails on any other arrow.
+
+let swiftSettings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+/// What `scripts/setup` builds from pinned archives: headers and static libraries.
+let deps = Context.packageDirectory + "/.deps"
+
+func core(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target { layer("Core", name, dependencies) }
+func io(_ name: String, _ dependencies: [Target.Dependency], linker: [LinkerSetting] = []) -> Target {
+    layer("IO", name, dependencies, linker: linker)
+}
+func service(_ name: String, _ dependencies: [Target.Dependency]) -> Target { layer("Services", name, dependencies) }
+func face(_ name: String, _ dependencies: [Target.Dependency]) -> Target { layer("Faces", name, dependencies) }
+func layer(_ layer: String, _ name: String, _ dependencies: [Target.Dependency], linker: [LinkerSetting] = []) -> Target {
+    .target(
+        name: name, dependencies: dependencies, path: "Sources/\(layer)/\(name)", swiftSettings: swiftSettings,
+        linkerSettings: linker)
+}
+func system(_ name: String, pkgConfig: String? = nil) -> Target {
+    .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig)
+}
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "apus",
+    products: [.executable(name: "apus", targets: ["apus"])],
+    targets: [
+        // C: what is foreign
+        system("CUV", pkgConfig: "libuv"),
+        system("CPostgreSQL", pkgConfig: "libpq"),
+        system("CSQLite", pkgConfig: "sqlite3"),
+        system("CYAML", pkgConfig: "yaml-0.1"),
+        system("COpenSSL", pkgConfig: "openssl"),
+        system("CZlib", pkgConfig: "zlib"),
+        system("CXXHash", pkgConfig: "libxxhash"),
+        system("CLLHTTP"),
+        .target(name: "CLinux", path: "Sources/C/CLinux"),
+        .target(
+            name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
+            linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("m")]),
+        .target(name: "CVectorKernels", path: "Sources/C/CVectorKernels", cSettings: [.unsafeFlags(["-O3"])]),
+
+        // Core: pure values and algorithms
+        core("ApusTypes", ["COpenSSL", "CSimdjson"]),
+        core("ApusConfig", ["ApusTypes", "CYAML"]),
+        core("ApusPlacement", ["ApusTypes", "CXXHash"]),
+        core("ApusVectorIndex", ["ApusTypes", "CVectorKernels"]),
+
+        // IO: effects
+        io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
+        io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
+        io("ApusCatalog", ["ApusTypes", "ApusRuntime", "ApusDatabase"]),
+        io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CLinux"]),
+        io(
+            "ApusHTTP", ["ApusTypes", "ApusRuntime", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
+            linker: [.unsafeFlags(["-L\(deps)/lib"])]),
+
+        // Services: what users came for
+        service("ApusCluster", ["ApusTypes", "ApusRuntime", "ApusConfig", "ApusCatalog", "ApusStore"]),
+        service(
+            "ApusVectors",
+            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
+
+        // Faces: one per client protocol
+        face("ConsoleFace", ["ApusTypes", "ApusRuntime", "ApusHTTP", "ApusCluster", "ApusVectors"]),
+        face("VectorizerFace", ["ApusTypes", "ApusRuntime", "ApusHTTP", "ApusCluster", "ApusVectors"]),
+
+        .executableTarget(
+            name: "apus",
+            dependencies: [
+                "ApusTypes", "ApusConfig", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
+                "ApusCluster", "ApusVectors", "ConsoleFace", "VectorizerFace",
+            ],
+            path: "Sources/apus", swiftSettings: swiftSettings),
+
+        tests("ApusTypesTests", ["ApusTypes"]),
+        tests("LayerTests", []),
+    ],
+    cxxLanguageStandard: .cxx17
+)

@@ -1,0 +1,16 @@
+#pragma once
+// Linux facts that Swift cannot reach by itself: thread-local storage, function-like macros, variadic calls.
+#include <stdint.h>
+#include <sys/types.h>
+
+/// The event loop that runs on the calling thread, or NULL. Opaque here: ApusRuntime owns the meaning.
+void *apus_thread_loop(void);
+void apus_thread_set_loop(void *loop);
+
+/// A non-blocking timerfd on CLOCK_BOOTTIME, or -1 with errno.
+int apus_timerfd_create_boottime(void);
+/// Arms it for an absolute time in nanoseconds since boot.
+void apus_timerfd_arm(int descriptor, int64_t deadline);
+
+/// Names the calling thread, as `ps -L` and debuggers show it; cut at 15 bytes.
+void apus_thread_set_name(const char *name);

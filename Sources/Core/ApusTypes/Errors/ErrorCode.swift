@@ -1,0 +1,152 @@
+/// A stable, dotted name of a kind of failure (`collection.unknown`). The set is open: a face or a service adds its own.
+///
+/// What a code means on each surface is one table, `ErrorCode.surfaces`; a code that is not in it is an internal error.
+public struct ErrorCode: RawRepresentable, Hashable, Sendable, ExpressibleByStringLiteral, CustomStringConvertible {
+    public let rawValue: String
+
+    public init(rawValue: String) { self.rawValue = rawValue }
+    public init(stringLiteral value: String) { rawValue = value }
+    public var description: String { rawValue }
+}
+
+extension ErrorCode {
+    /// How a code appears on each surface.
+    public struct Surface: Sendable {
+        public var http: Int
+        /// Status number of gRPC (`google.rpc.Code`).
+        public var grpc: Int
+        public var exit: ExitCode
+        var retry: ApusError.Retry
+
+        init(_ http: Int, _ grpc: Int, _ exit: ExitCode, retry: ApusError.Retry = .never) {
+            self.http = http
+            self.grpc = grpc
+            self.exit = exit
+            self.retry = retry
+        }
+    }
+
+    /// Exit codes of the command line, after sysexits.h where it has one.
+    public enum ExitCode: Int32, Sendable, CaseIterable {
+        case success = 0
+        /// The command ran and its answer is "no" (a check that found problems, a search that found nothing it was told to find).
+        case negative = 1
+        /// The command refused, because carrying on would break something; nothing was changed.
+        case refused = 3
+        case usage = 64
+        case badInput = 65
+        case noInput = 66
+        case unavailable = 69
+        case `internal` = 70
+        case cannotCreate = 73
+        case temporary = 75
+        case notPermitted = 77
+        case configuration = 78
+    }
+
+    public var surface: Surface { Self.surfaces[self] ?? Surface(500, 13, .internal) }
+    var defaultRetry: ApusError.Retry { surface.retry }
+}
+
+extension ErrorCode {
+    // Requests
+    public static let requestInvalid: ErrorCode = "request.invalid"
+    public static let requestUnparsable: ErrorCode = "request.unparsable"
+    public static let requestTooLarge: ErrorCode = "request.too_large"
+    public static let requestTimeout: ErrorCode = "request.timeout"
+    public static let routeUnknown: ErrorCode = "route.unknown"
+    public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
+    public static let unauthenticated: ErrorCode = "auth.required"
+    public static let forbidden: ErrorCode = "auth.forbidden"
+    public static let idempotencyConflict: ErrorCode = "write.idempotency_conflict"
+    public static let deadlineExceeded: ErrorCode = "deadline.exceeded"
+
+    // Catalog and database
+    public static let catalogUnavailable: ErrorCode = "catalog.unavailable"
+    public static let catalogReadOnly: ErrorCode = "catalog.read_only"
+    public static let catalogOwned: ErrorCode = "catalog.owned"
+    public static let catalogIncompatible: ErrorCode = "catalog.incompatible"
+    public static let catalogRewound: ErrorCode = "catalog.rewound"
+    public static let databaseRejected: ErrorCode = "database.rejected"
+    public static let databaseConflict: ErrorCode = "database.conflict"
+    /// A statement broke a uniqueness or check constraint.
+    public static let databaseConstraint: ErrorCode = "database.constraint"
+    public static let outcomeUnknown: ErrorCode = "write.outcome_unknown"
+    public static let leaseStale: ErrorCode = "lease.stale"
+    public static let shardBusy: ErrorCode = "shard.busy"
+
+    // Store
+    public static let storeUnavailable: ErrorCode = "store.unavailable"
+    public static let storeFull: ErrorCode = "store.full"
+    public static let storeForeign: ErrorCode = "store.foreign"
+    public static let storeReadOnly: ErrorCode = "store.read_only"
+    public static let objectUnknown: ErrorCode = "object.unknown"
+    public static let objectCorrupt: ErrorCode = "object.corrupt"
+    public static let objectTooLarge: ErrorCode = "object.too_large"
+
+    // Vectors
+    public static let collectionUnknown: ErrorCode = "collection.unknown"
+    public static let collectionExists: ErrorCode = "collection.exists"
+    public static let pointUnknown: ErrorCode = "point.unknown"
+    public static let vectorWrongDimension: ErrorCode = "vector.wrong_dimension"
+    public static let vectorInvalid: ErrorCode = "vector.invalid"
+    public static let embeddingUnavailable: ErrorCode = "embedding.unavailable"
+
+    // Node, configuration and command line
+    public static let nodeUnready: ErrorCode = "node.unready"
+    public static let nodeUnknown: ErrorCode = "node.unknown"
+    public static let configurationInvalid: ErrorCode = "config.invalid"
+    public static let usage: ErrorCode = "cli.usage"
+    public static let inputUnreadable: ErrorCode = "input.unreadable"
+    public static let inputInvalid: ErrorCode = "input.invalid"
+    public static let internalError: ErrorCode = "internal"
+
+    /// The one table from codes to surfaces.
+    public static let surfaces: [ErrorCode: Surface] = [
+        .requestInvalid: Surface(400, 3, .badInput),
+        .requestUnparsable: Surface(400, 3, .badInput),
+        .requestTooLarge: Surface(413, 8, .badInput),
+        .requestTimeout: Surface(408, 4, .temporary, retry: .immediately),
+        .routeUnknown: Surface(404, 12, .usage),
+        .methodNotAllowed: Surface(405, 12, .usage),
+        .unauthenticated: Surface(401, 16, .notPermitted),
+        .forbidden: Surface(403, 7, .notPermitted),
+        .idempotencyConflict: Surface(409, 6, .refused),
+        .deadlineExceeded: Surface(503, 4, .temporary, retry: .after(.seconds(1))),
+
+        .catalogUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .catalogReadOnly: Surface(503, 9, .refused),
+        .catalogOwned: Surface(503, 9, .refused),
+        .catalogIncompatible: Surface(503, 9, .configuration),
+        .catalogRewound: Surface(503, 10, .temporary, retry: .after(.seconds(1))),
+        .databaseRejected: Surface(500, 13, .internal),
+        .databaseConflict: Surface(503, 10, .temporary, retry: .immediately),
+        .databaseConstraint: Surface(409, 6, .refused),
+        .outcomeUnknown: Surface(503, 2, .temporary, retry: .after(.seconds(1))),
+        .leaseStale: Surface(503, 10, .temporary, retry: .immediately),
+        .shardBusy: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
+
+        .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .storeFull: Surface(507, 8, .unavailable, retry: .after(.seconds(30))),
+        .storeForeign: Surface(503, 9, .configuration),
+        .storeReadOnly: Surface(503, 9, .unavailable),
+        .objectUnknown: Surface(404, 5, .badInput),
+        .objectCorrupt: Surface(500, 15, .internal),
+        .objectTooLarge: Surface(413, 8, .badInput),
+
+        .collectionUnknown: Surface(404, 5, .badInput),
+        .collectionExists: Surface(409, 6, .refused),
+        .pointUnknown: Surface(404, 5, .badInput),
+        .vectorWrongDimension: Surface(400, 3, .badInput),
+        .vectorInvalid: Surface(400, 3, .badInput),
+        .embeddingUnavailable: Surface(501, 12, .refused),
+
+        .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .nodeUnknown: Surface(404, 5, .badInput),
+        .configurationInvalid: Surface(500, 9, .configuration),
+        .usage: Surface(400, 3, .usage),
+        .inputUnreadable: Surface(400, 3, .noInput),
+        .inputInvalid: Surface(400, 3, .badInput),
+        .internalError: Surface(500, 13, .internal),
+    ]
+}

@@ -1,0 +1,103 @@
+public import ApusTypes
+
+public typealias Handler = @Sendable (Request) async throws -> Response
+
+/// Runs around handlers: authentication, limits, metrics. The first added is the outermost.
+public protocol Middleware: Sendable {
+    func handle(_ request: Request, next: Handler) async throws -> Response
+}
+
+/// Routes of one listener. A path is literal segments and `{name}` parameters (one segment each); a literal beats a parameter.
+/// HEAD is answered by GET's route without its body; OPTIONS and 405 name the methods that exist.
+public struct Router: Sendable {
+    private var root = Node()
+    private var middleware: [any Middleware] = []
+    private var errorBody: @Sendable (ApusError, Request) -> Response = Router.defaultErrorResponse
+
+    public init() {}
+
+    /// Adds a route; two routes of one method and path are a programming error.
+    public mutating func on(_ method: Method, _ path: String, _ handler: @escaping Handler) {
+        let segments = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
+        root.add(method, segments[...], names: [], handler)
+    }
+
+    public mutating func use(_ middleware: any Middleware) { self.middleware.append(middleware) }
+
+    /// How this listener's faces write errors; each client has a shape of its own.
+    public mutating func errors(_ body: @escaping @Sendable (ApusError, Request) -> Response) { errorBody = body }
+
+    /// Answers the request: never throws, errors become replies.
+    public func respond(to request: Request) async -> Response {
+        do {
+            return try await chain(middleware[...], request) { request in
+                let (handler, parameters) = try root.find(request)
+                var request = request
+                request.parameters = parameters
+                return try await handler(request)
+            }
+        } catch let error as ApusError {
+            return errorBody(error, request)
+        } catch {
+            return errorBody(ApusError(.internalError, "the request failed for a reason of the server's own", cause: error), request)
+        }
+    }
+
+    private func chain(_ rest: ArraySlice<any Middleware>, _ request: Request, _ last: @escaping Handler) async throws -> Response {
+        guard let first = rest.first else { return try await last(request) }
+        return try await first.handle(request) { try await chain(rest.dropFirst(), $0, last) }
+    }
+}
+
+extension Router {
+    private struct Node: Sendable {
+        var literals: [String: Node] = [:]
+        var parameter: [Node] = []  // at most one; an array because a struct cannot hold itself
+        var routes: [Method: (names: [String], handler: Handler)] = [:]
+
+        mutating func add(_ method: Method, _ path: ArraySlice<String>, names: [String], _ handler: @escaping Handler) {
+            guard let first = path.first else {
+                precondition(routes[method] == nil, "two routes for \(method.rawValue)")
+                routes[method] = (names, handler)
+                return
+            }
+            if first.hasPrefix("{"), first.hasSuffix("}") {
+                if parameter.isEmpty { parameter.append(Node()) }
+                parameter[0].add(method, path.dropFirst(), names: names + [String(first.dropFirst().dropLast())], handler)
+            } else {
+                literals[first, default: Node()].add(method, path.dropFirst(), names: names, handler)
+            }
+        }
+
+        func find(_ request: Request) throws -> (Handler, [String: String]) {
+            var allowed: Set<Method> = []
+            if let found = find(request.path[...], request.method, values: [], &allowed) { return found }
+            guard !allowed.isEmpty else {
+                throw ApusError(.routeUnknown, "there is nothing at \(request.rawPath)")
+            }
+            if allowed.contains(.get) { allowed.insert(.head) }
+            let methods = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+            throw ApusError(
+                .methodNotAllowed, "\(request.method.rawValue) is not possible here", hint: "possible: \(methods)",
+                context: ["allow": methods])
+        }
+
+        private func find(
+            _ path: ArraySlice<String>, _ method: Method, values: [String], _ allowed: inout Set<Method>
+        ) -> (Handler, [String: String])? {
+            guard let first = path.first else {
+                allowed.formUnion(routes.keys)
+                guard let route = routes[method] ?? (method == .head ? routes[.get] : nil) else { return nil }
+                return (route.handler, Dictionary(zip(route.names, values), uniquingKeysWith: { $1 }))
+            }
+            if let literal = literals[first], let found = literal.find(path.dropFirst(), method, values: values, &allowed) { return found }
+            guard !first.isEmpty, let next = parameter.first else { return nil }
+            return next.find(path.dropFirst(), method, values: values + [first], &allowed)
+        }
+    }
+
+    /// `{"error": {"code", "message", "hint", "request_id"}}` with the code's status.
+    public static func defaultErrorResponse(_ error: ApusError, _ request: Request) -> Response {
+        preconditionFailure("written by the owner of ApusHTTP with ApusTypes' JSON writer")
+    }
+}
