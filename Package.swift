@@ -86,6 +86,7 @@ let package = Package(
             path: "Sources/apus", swiftSettings: swiftSettings),
 
         tests("ApusTypesTests", ["ApusTypes"]),
+        tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("LayerTests", []),
     ],
     cxxLanguageStandard: .cxx17

@@ -1,7 +1,6 @@
 #pragma once
 // Linux facts that Swift cannot reach by itself: thread-local storage, function-like macros, variadic calls.
 #include <stdint.h>
-#include <sys/types.h>
 
 /// The event loop that runs on the calling thread, or NULL. Opaque here: ApusRuntime owns the meaning.
 void *apus_thread_loop(void);

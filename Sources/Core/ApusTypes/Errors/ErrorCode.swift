@@ -95,6 +95,9 @@ extension ErrorCode {
     // Node, configuration and command line
     public static let nodeUnready: ErrorCode = "node.unready"
     public static let nodeUnknown: ErrorCode = "node.unknown"
+    public static let nodeDraining: ErrorCode = "node.draining"
+    public static let processFailed: ErrorCode = "process.failed"
+    public static let overloaded: ErrorCode = "node.overloaded"
     public static let configurationInvalid: ErrorCode = "config.invalid"
     public static let usage: ErrorCode = "cli.usage"
     public static let inputUnreadable: ErrorCode = "input.unreadable"
@@ -143,6 +146,9 @@ extension ErrorCode {
 
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnknown: Surface(404, 5, .badInput),
+        .nodeDraining: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .processFailed: Surface(500, 13, .unavailable),
+        .overloaded: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
         .configurationInvalid: Surface(500, 9, .configuration),
         .usage: Surface(400, 3, .usage),
         .inputUnreadable: Surface(400, 3, .noInput),

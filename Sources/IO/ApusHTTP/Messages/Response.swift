@@ -1,5 +1,3 @@
-public import ApusTypes
-
 /// What a handler answers. The server adds framing, date, request id, CORS and compression.
 public struct Response: Sendable {
     public var status: Int

@@ -22,8 +22,6 @@ public final class EventLoops: Sendable {
         EventLoop.current ?? all[turn.wrappingAdd(1, ordering: .relaxed).newValue.magnitude.remainder(all.count)]
     }
 
-    public var clock: BootClock { BootClock(loops: self) }
-
     public func stop() { all.forEach { $0.stop() } }
 }
 

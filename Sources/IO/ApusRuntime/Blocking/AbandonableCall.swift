@@ -1,11 +1,11 @@
 internal import Synchronization
 
-/// One sleeping task, resumed exactly once: by its timer or by its cancellation, whichever is first.
-final class Sleeper: Sendable {
+/// A call that is answered exactly once: by its result, its deadline or its caller's cancellation, whichever is first.
+final class AbandonableCall<Value: Sendable>: Sendable {
     private enum State {
         case idle
-        case waiting(CheckedContinuation<Void, any Error>, cleanup: (@Sendable () -> Void)?)
-        case finished(Result<Void, any Error>)
+        case waiting(CheckedContinuation<Value, any Error>, cleanup: (@Sendable () -> Void)?)
+        case finished(Result<Value, any Error>)
     }
 
     private let state = Mutex(State.idle)
@@ -13,8 +13,8 @@ final class Sleeper: Sendable {
     var isWaiting: Bool { state.withLock { if case .waiting = $0 { true } else { false } } }
 
     /// False if the end came before the beginning; the continuation is then resumed already.
-    func arm(_ continuation: CheckedContinuation<Void, any Error>) -> Bool {
-        let early: Result<Void, any Error>? = state.withLock { state in
+    func begin(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
+        let early: Result<Value, any Error>? = state.withLock { state in
             if case .finished(let result) = state { return result }
             state = .waiting(continuation, cleanup: nil)
             return nil
@@ -23,7 +23,7 @@ final class Sleeper: Sendable {
         return early == nil
     }
 
-    /// Runs `cleanup` when the sleep ends.
+    /// Runs `cleanup` when the call ends; at once if it has ended.
     func onFinish(_ cleanup: @escaping @Sendable () -> Void) {
         let isLate = state.withLock { state in
             guard case .waiting(let continuation, _) = state else { return true }
@@ -33,16 +33,15 @@ final class Sleeper: Sendable {
         if isLate { cleanup() }
     }
 
-    func finish(_ result: Result<Void, any Error>) {
+    func finish(_ result: Result<Value, any Error>) {
         let previous = state.withLock { state in
             let previous = state
             if case .finished = previous { return previous }
             state = .finished(result)
             return previous
         }
-        if case .waiting(let continuation, let cleanup) = previous {
-            cleanup?()
-            continuation.resume(with: result)
-        }
+        guard case .waiting(let continuation, let cleanup) = previous else { return }
+        cleanup?()
+        continuation.resume(with: result)
     }
 }

@@ -1,0 +1,108 @@
+public import ApusTypes
+internal import CLinux
+internal import Glibc
+internal import Synchronization
+
+/// Threads for calls that block: file systems that may hang, `fsync`, password hashing, long scans.
+///
+/// Threads are started when work waits and end after idling. A call whose deadline passes is abandoned to its thread: the caller goes on,
+/// the thread stays taken until the call returns, so a dead mount costs at most `threads` threads and nothing else.
+public final class BlockingPool: Sendable {
+    public let name: String
+    private let threads: Int
+    private let queueLimit: Int
+    private let state = Mutex(State())
+    private let wake = Semaphore()
+
+    private struct State {
+        var queue: [@Sendable () -> Void] = []
+        var head = 0
+        var running = 0
+        var idle = 0
+        var waiting: Int { queue.count - head }
+
+        mutating func pop() -> (@Sendable () -> Void)? {
+            guard head < queue.count else { return nil }
+            let work = queue[head]
+            head += 1
+            if head == queue.count {
+                queue.removeAll(keepingCapacity: true)
+                head = 0
+            } else if head > 1024 {
+                queue.removeFirst(head)
+                head = 0
+            }
+            return work
+        }
+    }
+
+    /// At most `threads` calls at a time and `queueLimit` waiting; beyond that `run` throws `node.overloaded`.
+    public init(name: String, threads: Int, queueLimit: Int) {
+        self.name = name
+        self.threads = max(1, threads)
+        self.queueLimit = queueLimit
+    }
+
+    /// Calls that wait for a thread.
+    public var waiting: Int { state.withLock { $0.waiting } }
+
+    /// Runs `body` on one of the pool's threads. At `deadline` throws `deadline.exceeded` and abandons the call (a call that has not
+    /// begun by then never does); on cancellation throws `CancellationError` in the same way.
+    public func run<Value: Sendable>(deadline: Instant? = nil, _ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        let call = AbandonableCall<Value>()
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                guard call.begin(continuation) else { return }
+                if let deadline {
+                    Deadlines.shared.schedule(at: deadline) { [name] in
+                        call.finish(.failure(ApusError(.deadlineExceeded, "a call in the pool '\(name)' did not return in time")))
+                    }.map(call.onFinish)
+                }
+                do throws(ApusError) {
+                    try submit {
+                        guard call.isWaiting else { return }
+                        call.finish(Result(catching: body))
+                    }
+                } catch {
+                    call.finish(.failure(error))
+                }
+            }
+        } onCancel: {
+            call.finish(.failure(CancellationError()))
+        }
+    }
+
+    private func submit(_ work: @escaping @Sendable () -> Void) throws(ApusError) {
+        let startsThread: Bool? = state.withLock { state in
+            guard state.waiting < queueLimit || state.running < threads else { return nil }
+            state.queue.append(work)
+            guard state.idle < state.waiting, state.running < threads else { return false }
+            state.running += 1
+            return true
+        }
+        guard let startsThread else {
+            throw ApusError(.overloaded, "too much is waiting for the pool '\(name)'", context: ["pool": name])
+        }
+        if startsThread { startThread() } else { wake.signal() }
+    }
+
+    private func startThread() {
+        Thread.start(name: "apus-\(name)") { [self] in
+            while true {
+                if let work = state.withLock({ $0.pop() }) {
+                    work()
+                    continue
+                }
+                state.withLock { $0.idle += 1 }
+                let wasWoken = wake.wait(atMost: .seconds(10))
+                let ends = state.withLock { state in
+                    state.idle -= 1
+                    guard !wasWoken, state.waiting == 0 else { return false }
+                    state.running -= 1
+                    return true
+                }
+                if ends { return }
+            }
+        }
+    }
+}
