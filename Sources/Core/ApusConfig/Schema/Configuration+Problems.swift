@@ -1,0 +1,63 @@
+internal import ApusTypes
+
+/// A rule about several settings that does not hold.
+public struct ConfigurationConflict: Sendable, Hashable {
+    /// The setting to complain at, and the others that take part.
+    public var path: String
+    public var others: [String]
+    public var what: String
+}
+
+extension Configuration {
+    /// Every rule about several settings that does not hold, at once. A rule about one setting stands with its key.
+    public func problems() -> [ConfigurationConflict] {
+        var found: [ConfigurationConflict] = []
+        func require(_ holds: Bool, _ path: String, _ others: [String], _ what: @autoclosure () -> String) {
+            if !holds { found.append(ConfigurationConflict(path: path, others: others, what: what())) }
+        }
+        func seconds(_ duration: Duration) -> String { YAMLWriter.inline(duration.node) + " s" }
+
+        require(
+            leases.length >= leases.renewal * 3, "leases.length_seconds", ["leases.renewal_seconds"],
+            "must be at least three renewals (\(seconds(leases.renewal * 3))), so that one lost renewal does not lose the lease")
+        require(
+            leases.holderMargin <= leases.length - leases.renewal * 2, "leases.holder_margin_seconds",
+            ["leases.length_seconds", "leases.renewal_seconds"],
+            "must leave room for two renewals (at most \(seconds(max(.zero, leases.length - leases.renewal * 2))))")
+        require(
+            leases.poll <= leases.length / 2, "leases.poll_seconds", ["leases.length_seconds"],
+            "must be at most half of a lease's length (\(seconds(leases.length / 2)))")
+        require(
+            membership.suspectAfter >= membership.heartbeat * 2, "membership.suspect_seconds", ["membership.heartbeat_seconds"],
+            "must be at least two heartbeats (\(seconds(membership.heartbeat * 2)))")
+        require(
+            membership.downAfter > membership.suspectAfter, "membership.down_seconds", ["membership.suspect_seconds"],
+            "must be longer than membership.suspect_seconds (\(seconds(membership.suspectAfter)))")
+        require(
+            membership.heartbeat * 3 <= leases.length, "membership.heartbeat_seconds", ["leases.length_seconds"],
+            "must be at most a third of a lease's length (\(seconds(leases.length / 3))): the heartbeat renews the node's session")
+        require(
+            catalog.url == nil || catalog.urlFile == nil, "catalog.url", ["catalog.url_file"],
+            "must not be set together with catalog.url_file: which of the two holds would be a guess")
+        require(
+            catalog.sqlitePath == nil || (catalog.url == nil && catalog.urlFile == nil), "catalog.sqlite_path",
+            ["catalog.url", "catalog.url_file"], "must not be set together with a catalog URL: a node has one catalog")
+        require(
+            store.kind == .directory || store.directory == nil, "store.directory", ["store.kind"],
+            "must not be set when store.kind is 'catalog': objects would not go there")
+        let smallestBody = faces.vectorizer.maxBody
+        require(
+            vectors.maxPayload <= smallestBody, "vectors.max_payload_bytes", ["faces.vectorizer.max_body_bytes"],
+            "must be at most faces.vectorizer.max_body_bytes (\(smallestBody)), or no such payload could be sent")
+
+        var addresses: [SocketAddress: String] = [:]
+        var names: Set<String> = []
+        for listener in listeners {
+            require(names.insert(listener.name).inserted, "listeners", [], "has two listeners named '\(listener.name)'")
+            if listener.address.port != 0, let other = addresses.updateValue(listener.name, forKey: listener.address) {
+                require(false, "listeners", [], "'\(other)' and '\(listener.name)' both listen on \(listener.address)")
+            }
+        }
+        return found
+    }
+}

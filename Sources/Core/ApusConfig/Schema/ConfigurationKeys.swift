@@ -1,0 +1,228 @@
+internal import ApusTypes
+
+/// The table of all settings, in the order of the reference.
+public enum ConfigurationKeys {
+    /// The sections of `apus.yml`, each with what its settings are about.
+    public static let sections: [(name: String, summary: String)] = [
+        ("node", "Who this node is."),
+        ("listeners", "The addresses it serves on."),
+        ("http", "Limits of every HTTP listener."),
+        ("faces", "Limits of each client protocol."),
+        ("catalog", "The SQL database that holds every durable fact."),
+        ("store", "Where large immutable objects are kept."),
+        ("auth", "Who may ask for what."),
+        ("log", "What the node writes to standard error."),
+        ("runtime", "Threads."),
+        ("vectors", "Collections, points and their limits."),
+        ("retention", "How long things that grow are kept."),
+        ("membership", "When a node counts as suspect or down."),
+        ("leases", "How long duties are granted for."),
+    ]
+
+    public static let all: [ConfigurationKey] = node + serving + storage + behaviour + vectors + coordination
+
+    public static func key(_ path: String) -> ConfigurationKey? { byPath[path] }
+    private static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
+
+    private static let node: [ConfigurationKey] = [
+        ConfigurationKey(
+            "node.name", \.node.name, flag: .init(name: "name", placeholder: "NAME"),
+            whenNull: "the machine's host name at the first start, then kept in the data directory",
+            "The node's name, unique in its cluster.",
+            reason: "Set it where host names change between starts (containers), or are not unique."),
+        ConfigurationKey(
+            "node.data", \.node.data, limit: .notEmpty, flag: .init(name: "data", placeholder: "DIR"),
+            "The directory for everything this node keeps: the SQLite catalog, the directory store, local copies.",
+            reason: "Put it on a local disk with room; with the embedded defaults it is all there is to back up."),
+        ConfigurationKey(
+            "node.url", \.node.url, limit: .httpURL, whenNull: "made from the first listener's address",
+            "The URL under which clients and other nodes reach this node.",
+            reason: "Set it when the node listens on 0.0.0.0 or stands behind a proxy."),
+        ConfigurationKey(
+            "node.rpc_address", \.node.rpcAddress, whenNull: "no address is announced",
+            "The address for node-to-node calls that the node announces in its catalog row.",
+            reason: "Listings of the cluster show it."),
+    ]
+
+    private static let serving: [ConfigurationKey] = [
+        ConfigurationKey(
+            "listeners", \.listeners, limit: ValueLimit(text: "a list of at least one listener") { !$0.isEmpty },
+            flag: .init(name: "listen", placeholder: "HOST:PORT"),
+            "The addresses the node serves on, and which faces answer on each.",
+            reason: "Without credentials a listener serves only this machine's own user and root, whatever its address; others need a key."),
+        ConfigurationKey(
+            "http.max_connections", \.http.maxConnections, limit: .between(1, 1_000_000),
+            "Open connections per listener; beyond it new ones are closed at once.",
+            reason: "Each open connection costs a file descriptor and some memory."),
+        ConfigurationKey(
+            "http.max_path_bytes", \.http.maxPathBytes, limit: .between(.kibibytes(1), .kibibytes(64)),
+            "Longest request target; beyond it 414.", reason: "Long query strings are rare; a proxy in front often allows 8 KiB."),
+        ConfigurationKey(
+            "http.max_header_bytes", \.http.maxHeaderBytes, limit: .between(.kibibytes(4), .mebibytes(1)),
+            "All header fields of a request together; beyond it 431.", reason: "Large tokens or cookies need more."),
+        ConfigurationKey(
+            "http.max_headers", \.http.maxHeaders, limit: .between(16, 1000),
+            "Number of header fields of a request; beyond it 431.", reason: "Chains of proxies add fields."),
+        ConfigurationKey(
+            "http.header_timeout_seconds", \.http.headerTimeout, limit: .between(.milliseconds(100), .seconds(600)),
+            "Time from the first byte of a request to the end of its header; then 408.",
+            reason: "It bounds what a slow or malicious client can hold."),
+        ConfigurationKey(
+            "http.body_timeout_seconds", \.http.bodyTimeout, limit: .between(.milliseconds(100), .seconds(3600)),
+            "Longest pause within a request body; then 408.", reason: "Raise it for clients on bad networks."),
+        ConfigurationKey(
+            "http.idle_timeout_seconds", \.http.idleTimeout, limit: .between(.milliseconds(100), .seconds(86_400)),
+            "How long a kept-alive connection may wait for its next request.",
+            reason: "Keep it above the idle timeout of a proxy in front, or the proxy may send into a closing connection."),
+        ConfigurationKey(
+            "http.request_timeout_seconds", \.http.requestTimeout, limit: .between(.milliseconds(100), .seconds(3600)),
+            "Deadline of a request's work, counted from its header.", reason: "Work that is not done by then answers 503."),
+        ConfigurationKey(
+            "http.drain_timeout_seconds", \.http.drainTimeout, limit: .between(.zero, .seconds(3600)),
+            "After SIGTERM, how long running requests may take to finish.",
+            reason: "Keep it below the time your supervisor waits before it kills (systemd 90 s, Kubernetes 30 s)."),
+        ConfigurationKey(
+            "faces.vectorizer.max_body_bytes", \.faces.vectorizer.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
+            "Largest request body of the Vectorizer face; beyond it 413.", reason: "A batch of 10,000 points of 384 numbers is about 40 MB of JSON."),
+        ConfigurationKey(
+            "faces.vectorizer.cors_origins", \.faces.vectorizer.corsOrigins,
+            "Origins whose web pages may call the Vectorizer face (`https://app.example.com`).",
+            reason: "Empty: no foreign page may."),
+        ConfigurationKey(
+            "faces.console.max_body_bytes", \.faces.console.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
+            "Largest request body of the console and its API; beyond it 413.", reason: "Management calls are small."),
+        ConfigurationKey(
+            "faces.console.cors_origins", \.faces.console.corsOrigins,
+            "Origins whose web pages may call the console's API.", reason: "Empty: no foreign page may."),
+    ]
+
+    private static let storage: [ConfigurationKey] = [
+        ConfigurationKey(
+            "catalog.url", \.catalog.url, whenNull: "the catalog is SQLite", isSecret: true,
+            "`postgresql://user:password@host:port/database` of the catalog; several hosts may be listed as libpq does.",
+            reason: "A cluster of several nodes needs PostgreSQL. Prefer `catalog.url_file`: a URL with a password does not belong in a shared file."),
+        ConfigurationKey(
+            "catalog.url_file", \.catalog.urlFile, limit: .notEmpty, flag: .init(name: "catalog", placeholder: "URL-FILE"),
+            whenNull: "`catalog.url` is used, if set", "A file that holds the catalog's URL in its first line.",
+            reason: "Keeps the password out of the configuration, the environment and the process list."),
+        ConfigurationKey(
+            "catalog.sqlite_path", \.catalog.sqlitePath, limit: .notEmpty, whenNull: "`catalog.sqlite` in `node.data`",
+            "The file of an SQLite catalog.", reason: "Set it to keep the catalog on another disk than the objects."),
+        ConfigurationKey(
+            "catalog.connect_timeout_seconds", \.catalog.connectTimeout, limit: .between(.milliseconds(100), .seconds(60)),
+            "Longest wait for a connection to PostgreSQL.", reason: "With several hosts each gets this long."),
+        ConfigurationKey(
+            "catalog.statement_timeout_seconds", \.catalog.statementTimeout, limit: .between(.milliseconds(100), .seconds(600)),
+            "Longest time for one statement of the catalog.", reason: "A hung database is worse than a dead one: it must be given up on."),
+        ConfigurationKey(
+            "store.kind", \.store.kind, "Where objects are kept: in a directory, or as rows of the catalog.",
+            reason: "`catalog` needs no shared directory, and is meant for modest sizes."),
+        ConfigurationKey(
+            "store.directory", \.store.directory, limit: .notEmpty, flag: .init(name: "store", placeholder: "DIR"),
+            whenNull: "`store` in `node.data`", "The directory store's directory.",
+            reason: "Several nodes need one that all of them see: NFS, GlusterFS, CephFS."),
+        ConfigurationKey(
+            "store.catalog.max_bytes", \.store.maxCatalogBytes, limit: .atLeast(.mebibytes(1)),
+            "Most bytes that objects may take in the catalog (`store.kind: catalog`); beyond it writes answer 507.",
+            reason: "A database's backup and vacuum suffer from large tables. Status warns at half."),
+        ConfigurationKey(
+            "store.cache_bytes", \.store.cache, limit: .atLeast(.mebibytes(16)),
+            "Most bytes of local copies of objects on this node.", reason: "What is in use is kept even beyond it."),
+        ConfigurationKey(
+            "store.reserve_bytes", \.store.reserve, limit: .atLeast(ByteCount(0)),
+            "Free space that is left on the store's disk; below it writes answer 507.",
+            reason: "A completely full disk stops the catalog beside it."),
+    ]
+
+    private static let behaviour: [ConfigurationKey] = [
+        ConfigurationKey(
+            "auth.loopback", \.auth.loopback, "Whether this machine's own user and root may do everything without a key over loopback.",
+            reason: "Turn it off when other programs of the same user are not trusted, or where sockets' owners cannot be told (not Linux)."),
+        ConfigurationKey(
+            "auth.max_stale_seconds", \.auth.maxStale, limit: .between(.zero, .seconds(86_400)),
+            "How long keys that were valid stay in force while the catalog is away; then protected routes answer 503.",
+            reason: "Longer survives longer outages; a revoked key then also works longer on a node that is cut off."),
+        ConfigurationKey(
+            "log.format", \.log.format, "`text` for people, `json` for machines; `automatic` is text on a terminal, else JSON.",
+            reason: "Set `text` to read a service's log without tools."),
+        ConfigurationKey(
+            "log.level", \.log.level, flag: .init(name: "log-level", placeholder: "LEVEL"), "The least important level that is written.",
+            reason: "`debug` writes a line for every request."),
+        ConfigurationKey(
+            "runtime.loops", \.runtime.loops, limit: .between(0, 1024), "Event loops; 0 is one for each core.",
+            reason: "Fewer leave cores to a PostgreSQL on the same machine."),
+        ConfigurationKey(
+            "runtime.blocking_threads", \.runtime.blockingThreads, limit: .between(1, 256),
+            "Threads for file-system calls that may block.", reason: "A hung network file system blocks its threads, nothing else."),
+    ]
+
+    private static let vectors: [ConfigurationKey] = [
+        ConfigurationKey(
+            "vectors.default_shards", \.vectors.defaultShards, limit: .between(1, 4096),
+            "Shards of a collection that does not say.", reason: "At least the number of nodes it will be spread over."),
+        ConfigurationKey(
+            "vectors.default_virtual_nodes", \.vectors.defaultVirtualNodes, limit: .between(1, 10_000),
+            "Virtual nodes per shard of a collection that does not say.", reason: "More spread ids more evenly."),
+        ConfigurationKey(
+            "vectors.max_dimension", \.vectors.maxDimension, limit: .between(1, 65_536), "Largest dimension of a collection.",
+            reason: "A vector takes four bytes a dimension in memory."),
+        ConfigurationKey(
+            "vectors.max_points_per_request", \.vectors.maxPointsPerRequest, limit: .between(1, 1_000_000),
+            "Most points in one request.", reason: "Larger batches hold other requests up longer."),
+        ConfigurationKey(
+            "vectors.max_payload_bytes", \.vectors.maxPayload, limit: .between(ByteCount(256), .mebibytes(64)), "Largest payload of one point.",
+            reason: "Payloads are held in memory."),
+        ConfigurationKey(
+            "vectors.row_append_bytes", \.vectors.rowAppend, limit: .between(ByteCount(0), .mebibytes(16)),
+            "A batch up to this size is stored in its log row; a larger one as an object that the row names.",
+            reason: "Measured: rows carry 36-60 MB/s for a whole cluster, objects 170-280."),
+        ConfigurationKey(
+            "vectors.max_unsealed_bytes", \.vectors.maxUnsealed, limit: .atLeast(.mebibytes(1)),
+            "Most bytes of a shard's log that is not sealed yet; beyond it writes answer 429.",
+            reason: "A start reads this much for each shard."),
+    ]
+
+    private static let coordination: [ConfigurationKey] = [
+        ConfigurationKey(
+            "retention.feed_rows", \.retention.feedRows, limit: .between(100, 10_000_000), "Rows of the change feed that are kept.",
+            reason: "A node that was away for longer loads everything again."),
+        ConfigurationKey(
+            "retention.idempotency_key_seconds", \.retention.idempotencyKeys, limit: .between(.seconds(60), .seconds(30 * 86_400)),
+            "How long a client's `Idempotency-Key` is remembered.", reason: "A repeat within it gets the first reply."),
+        ConfigurationKey(
+            "retention.request_id_seconds", \.retention.requestIDs, limit: .between(.seconds(10), .seconds(86_400)),
+            "How long a request id that a proxy adds is remembered as one.", reason: "It must outlast the proxy's own retries."),
+        ConfigurationKey(
+            "retention.object_intent_seconds", \.retention.objectIntents, limit: .between(.seconds(60), .seconds(30 * 86_400)),
+            "Age at which an unfinished write's object is collected.", reason: "Longer than any upload may take."),
+        ConfigurationKey(
+            "retention.dropped_object_seconds", \.retention.droppedObjects, limit: .between(.zero, .seconds(365 * 86_400)),
+            "How long an object that nothing names any more is kept.",
+            reason: "At least as long as the catalog's backups, or a restored catalog may name objects that are gone."),
+        ConfigurationKey(
+            "retention.departed_node_seconds", \.retention.departedNodes, limit: .between(.seconds(60), .seconds(365 * 86_400)),
+            "How long the row of a node that left is kept.", reason: "Listings show it until then."),
+        ConfigurationKey(
+            "membership.heartbeat_seconds", \.membership.heartbeat, limit: .between(.milliseconds(50), .seconds(60)),
+            "How often a node renews its session and counts its heartbeat.", reason: "All nodes of a cluster use the same."),
+        ConfigurationKey(
+            "membership.suspect_seconds", \.membership.suspectAfter, limit: .between(.milliseconds(100), .seconds(600)),
+            "Without a heartbeat for this long a node is suspect.", reason: "A suspect node gets less traffic."),
+        ConfigurationKey(
+            "membership.down_seconds", \.membership.downAfter, limit: .between(.milliseconds(200), .seconds(3600)),
+            "Without any sign for this long a node is down.", reason: "Sooner moves data for short absences."),
+        ConfigurationKey(
+            "leases.length_seconds", \.leases.length, limit: .between(.milliseconds(400), .seconds(600)), "How long a lease is granted for.",
+            reason: "A dead holder is replaced within about this time."),
+        ConfigurationKey(
+            "leases.renewal_seconds", \.leases.renewal, limit: .between(.milliseconds(50), .seconds(120)), "How often a holder renews it.",
+            reason: "At least three renewals must fit into a length."),
+        ConfigurationKey(
+            "leases.poll_seconds", \.leases.poll, limit: .between(.milliseconds(20), .seconds(60)), "How often candidates look for a free lease.",
+            reason: "Sooner notices sooner, and reads more."),
+        ConfigurationKey(
+            "leases.holder_margin_seconds", \.leases.holderMargin, limit: .between(.milliseconds(50), .seconds(300)),
+            "How long before the end of an unrenewed lease its holder stops.",
+            reason: "It covers slow replies and a pause of the process."),
+    ]
+}
