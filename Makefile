@@ -1,0 +1,55 @@
+# Everything a user or a contributor runs. `make help` lists the targets.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+BUILD := swift build
+RELEASE := .build/release
+
+.PHONY: help setup build release run test laws fuzz lint format completion docs clean
+
+help: ## what can be made
+	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+setup: ## install what building and running needs (idempotent)
+	@scripts/setup
+
+build: setup ## build for debugging
+	@$(BUILD)
+
+release: setup ## build for use: .build/release/apus
+	@$(BUILD) -c release --product apus
+
+run: release ## the main job: start a node, import a sample, search it, leave it serving
+	@scripts/run
+
+test: ## build and pass all tests (real PostgreSQL, nginx and HAProxy, started by the tests)
+	@scripts/setup --test
+	@scripts/test
+
+laws: ## the law suites at their full sizes (about an hour)
+	@scripts/setup --test
+	@APUS_LAWS=full scripts/test --filter Law
+
+fuzz: ## every fuzz target for SECONDS (default 600) each
+	@scripts/setup
+	@scripts/fuzz all $${SECONDS_EACH:-600}
+
+bench-%: ## one benchmark: bench-http, bench-catalog, bench-import
+	@scripts/setup --test
+	@$(BUILD) -c release --product apus --product apus-bench
+	@$(RELEASE)/apus-bench $*
+
+lint: ## style: formatting of every Swift file
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
+
+format: ## format every Swift file in place
+	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+
+docs: build ## write the generated reference under docs/reference/
+	@.build/debug/apus config reference > docs/reference/configuration.md
+
+dist: release ## a relocatable tarball under dist/, Swift's runtime and libraries included
+	@scripts/dist
+
+clean: ## remove what was built
+	@rm -rf .build dist
