@@ -54,6 +54,16 @@ extension ErrorCode {
     public static let requestUnparsable: ErrorCode = "request.unparsable"
     public static let requestTooLarge: ErrorCode = "request.too_large"
     public static let requestTimeout: ErrorCode = "request.timeout"
+    public static let requestLineTooLong: ErrorCode = "request.line_too_long"
+    public static let requestHeadTooLarge: ErrorCode = "request.head_too_large"
+    public static let requestExpectation: ErrorCode = "request.expectation"
+    public static let requestVersion: ErrorCode = "request.version"
+    /// The client went away before its answer was ready.
+    public static let clientGone: ErrorCode = "client.gone"
+    public static let methodUnknown: ErrorCode = "route.method_unknown"
+    public static let serverBusy: ErrorCode = "server.busy"
+    public static let listenerUnavailable: ErrorCode = "listener.unavailable"
+    public static let tlsInvalid: ErrorCode = "tls.invalid"
     public static let routeUnknown: ErrorCode = "route.unknown"
     public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
     public static let unauthenticated: ErrorCode = "auth.required"
@@ -110,6 +120,15 @@ extension ErrorCode {
         .requestUnparsable: Surface(400, 3, .badInput),
         .requestTooLarge: Surface(413, 8, .badInput),
         .requestTimeout: Surface(408, 4, .temporary, retry: .immediately),
+        .requestLineTooLong: Surface(414, 3, .badInput),
+        .requestHeadTooLarge: Surface(431, 3, .badInput),
+        .requestExpectation: Surface(417, 3, .badInput),
+        .requestVersion: Surface(505, 12, .badInput),
+        .clientGone: Surface(499, 1, .temporary),
+        .methodUnknown: Surface(501, 12, .usage),
+        .serverBusy: Surface(503, 14, .temporary, retry: .after(.seconds(1))),
+        .listenerUnavailable: Surface(503, 14, .unavailable),
+        .tlsInvalid: Surface(503, 9, .configuration),
         .routeUnknown: Surface(404, 12, .usage),
         .methodNotAllowed: Surface(405, 12, .usage),
         .unauthenticated: Surface(401, 16, .notPermitted),

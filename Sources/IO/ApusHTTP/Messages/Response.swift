@@ -27,12 +27,16 @@ public struct Response: Sendable {
 public enum ResponseBody: Sendable {
     case none
     case bytes([UInt8])
-    /// Written piece by piece, chunked; `write` returns when the client has taken enough, and throws when it is gone.
+    /// Written piece by piece; `write` returns when the client has taken enough, and throws when it is gone. Chunked, unless the
+    /// response has a `Content-Length`, which then must be what is written (fewer bytes break the connection, more throw).
     case stream(@Sendable (any BodyWriter) async throws -> Void)
     /// A file of the local file system, with ranges and an ETag.
     case file(path: String)
     /// Takes the connection over as a WebSocket (RFC 6455).
     case webSocket(@Sendable (any WebSocket) async throws -> Void)
+    /// Takes the connection over: the head is sent (status 101 and the response's headers, `Upgrade` among them), then the bytes are
+    /// the closure's. The connection closes when it returns.
+    case upgrade(@Sendable (any ByteStream) async throws -> Void)
 }
 
 public protocol BodyWriter: Sendable {
