@@ -77,8 +77,11 @@ extension ErrorCode {
     public static let catalogOwned: ErrorCode = "catalog.owned"
     public static let catalogIncompatible: ErrorCode = "catalog.incompatible"
     public static let catalogRewound: ErrorCode = "catalog.rewound"
+    public static let catalogFull: ErrorCode = "catalog.full"
     public static let databaseRejected: ErrorCode = "database.rejected"
     public static let databaseConflict: ErrorCode = "database.conflict"
+    /// A statement waited longer for a lock than its transaction allows.
+    public static let databaseLockTimeout: ErrorCode = "database.lock_timeout"
     /// A statement broke a uniqueness or check constraint.
     public static let databaseConstraint: ErrorCode = "database.constraint"
     public static let outcomeUnknown: ErrorCode = "write.outcome_unknown"
@@ -141,8 +144,10 @@ extension ErrorCode {
         .catalogOwned: Surface(503, 9, .refused),
         .catalogIncompatible: Surface(503, 9, .configuration),
         .catalogRewound: Surface(503, 10, .temporary, retry: .after(.seconds(1))),
+        .catalogFull: Surface(507, 8, .unavailable, retry: .after(.seconds(30))),
         .databaseRejected: Surface(500, 13, .internal),
         .databaseConflict: Surface(503, 10, .temporary, retry: .immediately),
+        .databaseLockTimeout: Surface(503, 10, .temporary, retry: .immediately),
         .databaseConstraint: Surface(409, 6, .refused),
         .outcomeUnknown: Surface(503, 2, .temporary, retry: .after(.seconds(1))),
         .leaseStale: Surface(503, 10, .temporary, retry: .immediately),
