@@ -1,0 +1,98 @@
+/// A condition on a point's payload.
+///
+/// Keys are paths into the payload: `author.name` reads `{"author": {"name": …}}`. Where a path meets an array, every element is tried
+/// and one that matches is enough. A key that is missing, or holds a value of another type than the condition compares with,
+/// does not match: it is no error, and `not` of it matches.
+public indirect enum Filter: Sendable, Hashable {
+    /// All of them (an empty list matches everything).
+    case all([Filter])
+    /// At least one of them (an empty list matches nothing).
+    case any([Filter])
+    case not(Filter)
+    /// At least `count` of them.
+    case atLeast(Int, [Filter])
+    case equals(PayloadPath, Scalar)
+    /// One of the values.
+    case oneOf(PayloadPath, Set<Scalar>)
+    /// Numbers within the bounds.
+    case range(PayloadPath, NumberRange)
+    /// Strings within the bounds, compared by their UTF-8 bytes (so RFC 3339 times in one zone compare as times).
+    case textRange(PayloadPath, TextRange)
+    /// The key is there, whatever its value, `null` included.
+    case exists(PayloadPath)
+    case isNull(PayloadPath)
+    /// The key is missing, `null` or an empty array.
+    case isEmpty(PayloadPath)
+    case hasID(Set<PointID>)
+
+    public static let everything = Filter.all([])
+
+    /// Deepest nesting that `validate` lets pass.
+    public static let deepest = 16
+    /// Most conditions, counted over the whole tree, values of `oneOf` and `hasID` included.
+    public static let mostConditions = 10_000
+}
+
+/// Where a value is in a payload: member names from the outside in.
+public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
+    public let names: [String]
+    /// As it was written: names joined by dots.
+    public let description: String
+    let encodedNames: [[UInt8]]
+
+    /// Splits at dots; `tags[]` is the same as `tags`, since arrays are always searched.
+    public init(_ text: String) {
+        description = text
+        names = text.split(separator: ".", omittingEmptySubsequences: false).map { $0.hasSuffix("[]") ? String($0.dropLast(2)) : String($0) }
+        encodedNames = names.map { Array($0.utf8) }
+    }
+}
+
+/// A value that conditions compare with.
+public enum Scalar: Sendable, Hashable {
+    case bool(Bool)
+    case integer(Int64)
+    /// An integer above `Int64.max`.
+    case unsigned(UInt64)
+    /// A number with a fraction or exponent; equal to an integer of the same value.
+    case double(Double)
+    case string(String)
+}
+
+/// Bounds of a number; those that are nil do not bound.
+public struct NumberRange: Sendable, Hashable {
+    public var greaterThan: Double?
+    public var atLeast: Double?
+    public var lessThan: Double?
+    public var atMost: Double?
+
+    public init(greaterThan: Double? = nil, atLeast: Double? = nil, lessThan: Double? = nil, atMost: Double? = nil) {
+        self.greaterThan = greaterThan
+        self.atLeast = atLeast
+        self.lessThan = lessThan
+        self.atMost = atMost
+    }
+
+    func contains(_ value: Double) -> Bool {
+        if let greaterThan, !(value > greaterThan) { return false }
+        if let atLeast, !(value >= atLeast) { return false }
+        if let lessThan, !(value < lessThan) { return false }
+        if let atMost, !(value <= atMost) { return false }
+        return true
+    }
+}
+
+/// Bounds of a string; those that are nil do not bound.
+public struct TextRange: Sendable, Hashable {
+    public var greaterThan: String?
+    public var atLeast: String?
+    public var lessThan: String?
+    public var atMost: String?
+
+    public init(greaterThan: String? = nil, atLeast: String? = nil, lessThan: String? = nil, atMost: String? = nil) {
+        self.greaterThan = greaterThan
+        self.atLeast = atLeast
+        self.lessThan = lessThan
+        self.atMost = atMost
+    }
+}

@@ -1,0 +1,67 @@
+public import ApusTypes
+public import ApusVectorIndex
+
+/// What a collection is made with; it never changes.
+public struct CollectionConfiguration: Sendable, Hashable {
+    /// Numbers in each vector: 1 to 65,536.
+    public var dimension: Int
+    public var metric: Metric
+    public var sharding: Sharding
+    /// Free text of whoever made it.
+    public var description: String?
+
+    public init(dimension: Int, metric: Metric = .cosine, sharding: Sharding = .single, description: String? = nil) {
+        self.dimension = dimension
+        self.metric = metric
+        self.sharding = sharding
+        self.description = description
+    }
+}
+
+/// How a collection's points spread over shards.
+public struct Sharding: Sendable, Hashable {
+    /// 1 to 256.
+    public var shards: Int
+    /// Ring entries of each shard, 1 to 1,000: more of them even the shards out.
+    public var virtualNodes: Int
+    /// How uneven shards may become before a rebalance is advised; kept for clients that set it.
+    public var rebalanceThreshold: Double
+
+    public init(shards: Int = 4, virtualNodes: Int = 100, rebalanceThreshold: Double = 0.2) {
+        self.shards = shards
+        self.virtualNodes = virtualNodes
+        self.rebalanceThreshold = rebalanceThreshold
+    }
+
+    /// Not sharded.
+    public static let single = Sharding(shards: 1)
+}
+
+/// A collection as it stands on this node.
+public struct CollectionDescription: Sendable {
+    public var id: CollectionID
+    public var name: CollectionName
+    public var configuration: CollectionConfiguration
+    public var createdAt: WallTime
+    /// When a point was last written or deleted, as this node saw it; nil if it saw none since its start.
+    public var updatedAt: WallTime?
+    /// In the order of their numbers in the collection.
+    public var shards: [ShardDescription]
+
+    public var points: Int { shards.reduce(0) { $0 + $1.points } }
+    public var memory: ByteCount { ByteCount(shards.reduce(0) { $0 + $1.memory.bytes }) }
+    /// Whether every shard is loaded, so that counts and searches are whole.
+    public var isComplete: Bool { shards.allSatisfy(\.isLoaded) }
+}
+
+/// One shard as it stands on this node.
+public struct ShardDescription: Sendable {
+    public var id: ShardID
+    /// 0..<shards.
+    public var number: Int
+    public var points: Int
+    public var memory: ByteCount
+    /// Last operation of its log that this node has applied.
+    public var applied: Int64
+    public var isLoaded: Bool
+}

@@ -1,0 +1,60 @@
+public import ApusTypes
+public import ApusVectorIndex
+
+/// What to look for.
+public struct SearchRequest: Sendable {
+    /// As many finite numbers as the collection's dimension.
+    public var vector: [Float]
+    /// Most hits wanted; 0 gives none, and more than there are gives all.
+    public var limit: Int
+    public var filter: Filter
+    /// Least similarity, or greatest distance, of a hit; the bound itself passes.
+    public var scoreThreshold: Float?
+    /// Demands the exact answer where an approximate index would give another.
+    public var isExact: Bool
+    public var projection: Projection
+
+    public init(
+        vector: [Float], limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = false,
+        projection: Projection = []
+    ) {
+        self.vector = vector
+        self.limit = limit
+        self.filter = filter
+        self.scoreThreshold = scoreThreshold
+        self.isExact = isExact
+        self.projection = projection
+    }
+}
+
+/// The nearest points that were found, and what is missing from the answer.
+public struct SearchResult: Sendable {
+    /// Nearest first; equal scores in the order of ids.
+    public var hits: [SearchHit]
+    /// Shards that did not answer, and why.
+    public var missing: [MissingShard]
+    /// The oldest moment at which a shard of the answer was last known to be up to date with the catalog.
+    public var asOf: Instant
+
+    public var isComplete: Bool { missing.isEmpty }
+}
+
+public struct SearchHit: Sendable, Hashable {
+    /// In the sense of the collection's metric.
+    public var score: Float
+    public var point: Point
+    /// Number of the operation in its shard's log that wrote this version of the point.
+    public var version: Int64
+}
+
+public struct MissingShard: Sendable {
+    public var shard: ShardID
+    public var error: ApusError
+}
+
+/// A page of points in the order of their ids.
+public struct ScrollPage: Sendable {
+    public var points: [Point]
+    /// Where the next page starts; nil after the last one.
+    public var next: PointID?
+}
