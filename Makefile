@@ -5,7 +5,7 @@ SHELL := /bin/bash
 BUILD := swift build
 RELEASE := .build/release
 
-.PHONY: help setup build release run test laws fuzz lint format completion docs clean
+.PHONY: help setup build release run stop test laws fuzz lint format completion docs clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ release: setup ## build for use: .build/release/apus
 
 run: release ## the main job: start a node, import a sample, search it, leave it serving
 	@scripts/run
+
+stop: ## end the node that `make run` left serving
+	@if [ -f .apus/node.pid ] && kill $$(cat .apus/node.pid) 2>/dev/null; then echo stopped; else echo "no node of 'make run' is running"; fi; rm -f .apus/node.pid
 
 test: ## build and pass all tests (real PostgreSQL, nginx and HAProxy, started by the tests)
 	@scripts/setup --test
