@@ -86,7 +86,12 @@ extension ErrorCode {
     public static let databaseConstraint: ErrorCode = "database.constraint"
     public static let outcomeUnknown: ErrorCode = "write.outcome_unknown"
     public static let leaseStale: ErrorCode = "lease.stale"
+    /// Not done, and safe to send again.
+    public static let writeAborted: ErrorCode = "write.aborted"
     public static let shardBusy: ErrorCode = "shard.busy"
+    public static let shardUnknown: ErrorCode = "shard.unknown"
+    /// A conditional append found the shard's head elsewhere.
+    public static let shardMovedOn: ErrorCode = "shard.moved_on"
 
     // Store
     public static let storeUnavailable: ErrorCode = "store.unavailable"
@@ -151,6 +156,9 @@ extension ErrorCode {
         .databaseConstraint: Surface(409, 6, .refused),
         .outcomeUnknown: Surface(503, 2, .temporary, retry: .after(.seconds(1))),
         .leaseStale: Surface(503, 10, .temporary, retry: .immediately),
+        .writeAborted: Surface(503, 10, .temporary, retry: .immediately),
+        .shardUnknown: Surface(404, 5, .badInput),
+        .shardMovedOn: Surface(503, 10, .temporary, retry: .immediately),
         .shardBusy: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
 
         .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),

@@ -1,0 +1,89 @@
+internal import ApusDatabase
+internal import ApusTypes
+internal import Synchronization
+
+/// What the typed stores share: the database, its incarnation, and the one way to write.
+final class CatalogAccess: Sendable {
+    let database: any Database
+    let clock: any MonotonicClock
+    let isReadOnly: Bool
+    /// Raised by every commit that published a change, and by notifications of others.
+    let changed = Signal()
+    /// Raised by this node's own commits alone: what the others must be told.
+    let published = PendingSignal()
+    private let current: Mutex<Incarnation>
+
+    init(database: any Database, clock: any MonotonicClock, isReadOnly: Bool, incarnation: Incarnation) {
+        self.database = database
+        self.clock = clock
+        self.isReadOnly = isReadOnly
+        current = Mutex(incarnation)
+    }
+
+    var dialect: SQLDialect { database.dialect }
+
+    var incarnation: Incarnation {
+        get { current.withLock { $0 } }
+        set { current.withLock { $0 = newValue } }
+    }
+
+    func read(_ statements: [Statement], deadline: Instant) async throws -> [Rows] {
+        try await database.run(statements, on: .read, deadline: deadline)
+    }
+
+    func read(_ statement: Statement, deadline: Instant) async throws -> Rows {
+        try await read([statement], deadline: deadline)[0]
+    }
+
+    func requireWritable() throws {
+        guard !isReadOnly else {
+            throw ApusError(
+                .catalogReadOnly, "this node serves a read-only catalog", hint: "write through a node that owns the catalog")
+        }
+    }
+
+    /// See `Catalog.transaction`.
+    func transaction<Value: Sendable>(
+        deadline: Instant, _ body: (CatalogTransaction) async throws -> Value
+    ) async throws -> Value {
+        try requireWritable()
+        let (value, hasPublished) = try await settled(deadline: deadline) { [dialect] transaction, marker in
+            let inner = CatalogTransaction(transaction, dialect: dialect, marker: marker)
+            let value = try await body(inner)
+            try await inner.finish()
+            return (value, inner.hasPublished)
+        }
+        if hasPublished {
+            changed.raise()
+            published.raise()
+        }
+        return value
+    }
+
+    /// Runs `body` in a transaction that leaves a mark of its own among the operation ids, by which its outcome is found out when the
+    /// connection breaks during COMMIT. `body` writes the mark (`OperationMark.statements`) before anything else.
+    func settled<Value: Sendable>(
+        deadline: Instant, _ body: (any Transaction, OperationMark) async throws -> Value
+    ) async throws -> Value {
+        let mark = OperationMark.random()
+        // The end of the time is kept for finding out: a commit that hangs must not use it all.
+        let remaining = clock.now.duration(to: deadline)
+        let commitBy = deadline.advanced(by: .zero - min(remaining / 3, .milliseconds(800)))
+        var finished: Value?
+        do {
+            return try await database.transaction(.settling, on: .write, deadline: commitBy) { transaction in
+                let value = try await body(transaction, mark)
+                finished = value
+                return value
+            }
+        } catch let error as ApusError where error.code == .outcomeUnknown {
+            guard let finished else { throw error }
+            switch try await Operations(access: self).settle(mark, deadline: deadline) {
+            case .done: return finished
+            case .refused:
+                throw ApusError(.catalogUnavailable, "the connection to the catalog broke before the commit; nothing was written", cause: error)
+            case .unknown: throw error
+            }
+        }
+    }
+}

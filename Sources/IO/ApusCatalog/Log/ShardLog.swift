@@ -1,0 +1,152 @@
+internal import ApusDatabase
+public import ApusTypes
+
+/// The recent operations of every shard: gapless numbers, chained digests, committed before they are acknowledged.
+///
+/// Appends never NOTIFY: the nodes that serve a shard are woken by RPC, or find out when they look at the heads.
+public final class ShardLog: Sendable {
+    public struct Options: Sendable {
+        /// Operations above this go into an object when there is a store for them.
+        public var rowLimit: ByteCount = .kibibytes(64)
+        /// A group of requests that commit together is closed at either of these.
+        public var groupRequests = 256
+        public var groupBytes: ByteCount = .mebibytes(1)
+        /// Beyond this many unsealed bytes a shard answers `shard.busy`. Nothing seals segments yet: the default bounds the disk, not memory.
+        public var unsealedBytes: ByteCount = .gibibytes(64)
+        /// Requests that may wait for the group before them.
+        public var queueLimit = 4096
+
+        public init() {}
+    }
+
+    let access: CatalogAccess
+    let options: Options
+    let objects: (any LogObjects)?
+    private let queue: AppendQueue
+
+    init(access: CatalogAccess, options: Options, objects: (any LogObjects)?) {
+        self.access = access
+        self.options = options
+        self.objects = objects
+        queue = AppendQueue(committer: GroupCommit(access: access, options: options), options: options, clock: access.clock)
+    }
+
+    /// Appends a request's operations in one transaction, together with requests that arrive at the same time.
+    ///
+    /// Returns when it is committed. Throws `write.outcome_unknown` if nobody can tell (repeat it with the same id),
+    /// `write.idempotency_conflict`, `shard.unknown`, `shard.moved_on`, `shard.busy`, `lease.stale`, `catalog.unavailable` or
+    /// `deadline.exceeded`: then nothing was written.
+    public func append(_ request: AppendRequest, deadline: Instant) async throws -> AppendOutcome {
+        try access.requireWritable()
+        var rows: [PreparedAppend.Row] = []
+        rows.reserveCapacity(request.appends.count)
+        for append in request.appends {
+            if let objects, append.operation.count > options.rowLimit.bytes {
+                let object = try await objects.place(append.operation, deadline: deadline)
+                rows.append(.init(shard: append.shard, body: .object(object.key), size: append.operation.count, digest: object.description.digest))
+            } else {
+                rows.append(.init(shard: append.shard, body: .row(append.operation), size: append.operation.count, digest: Digest(of: append.operation)))
+            }
+        }
+        return try await queue.append(PreparedAppend(request: request, rows: rows, deadline: deadline))
+    }
+
+    /// What follows `position`, in order: at least one operation if there is any, and no more than `limit` bytes beyond the first.
+    ///
+    /// Throws `catalog.rewound` if the shard's history does not hold `position`, and `shard.unknown`.
+    public func read(
+        _ shard: ShardID, from position: LogPosition, limit: ByteCount = .mebibytes(8), deadline: Instant
+    ) async throws -> [LogRecord] {
+        let results = try await access.read(
+            [
+                Statement("SELECT seq FROM apus.shard_head WHERE shard = $1", [.integer(shard.value)]),
+                Statement(
+                    """
+                    SELECT l.seq, l.digest, CASE WHEN l.seq > $2 THEN l.operation END, l.object
+                    FROM (SELECT seq, SUM(CASE WHEN seq > $2 THEN bytes ELSE 0 END) OVER (ORDER BY seq) AS upto, bytes
+                          FROM (SELECT seq, bytes FROM apus.shard_log WHERE shard = $1 AND seq >= $2 ORDER BY seq LIMIT 4096) AS next
+                         ) AS sized
+                    JOIN apus.shard_log AS l ON l.shard = $1 AND l.seq = sized.seq
+                    WHERE sized.upto <= CAST($3 AS bigint) OR l.seq <= $2 + 1
+                    ORDER BY l.seq
+                    """,
+                    [.integer(shard.value), .integer(position.sequence), .integer(Int64(limit.bytes))]),
+            ], deadline: deadline)
+        guard !results[0].isEmpty else { throw Self.unknown(shard) }
+        var rows = results[1][...]
+        if position.sequence > 0 {
+            guard let own = rows.first, try own.integer(0) == position.sequence else {
+                throw rewound(shard, position, "the log does not hold this operation (any more)")
+            }
+            guard try Digest(row: own, column: 1) == position.digest else {
+                throw rewound(shard, position, "the log has another operation there")
+            }
+            rows = rows.dropFirst()
+        } else if let first = rows.first, try first.integer(0) != 1 {
+            throw rewound(shard, position, "the log's beginning was truncated")
+        }
+        var records: [LogRecord] = []
+        records.reserveCapacity(rows.count)
+        for row in rows {
+            records.append(
+                LogRecord(
+                    shard: shard, sequence: try row.integer(0), digest: try Digest(row: row, column: 1),
+                    operation: row.isNull(2) ? try await fetch(row.text(3), deadline: deadline) : try row.blob(2)))
+        }
+        return records
+    }
+
+    /// The last position of each shard that exists; one query for all.
+    public func heads(of shards: some Collection<ShardID> & Sendable, deadline: Instant) async throws -> [ShardID: LogPosition] {
+        let dialect = access.dialect
+        let rows = try await access.read(
+            Statement(
+                "SELECT shard, seq, digest FROM apus.shard_head WHERE shard IN (" + dialect.integersInFirst + ")",
+                [dialect.integers(shards.map(\.value))]), deadline: deadline)
+        let incarnation = access.incarnation
+        return Dictionary(
+            uniqueKeysWithValues: try rows.map { row in
+                (
+                    ShardID(try row.integer(0)),
+                    LogPosition(incarnation: incarnation, sequence: try row.integer(1), digest: try Digest(row: row, column: 2))
+                )
+            })
+    }
+
+    /// A new holder of a duty over `shard` shuts out the older ones: from now on appends with a lower epoch are refused.
+    ///
+    /// Throws `lease.stale` if a newer holder was here before.
+    public func fence(_ shard: ShardID, epoch: Epoch, deadline: Instant) async throws {
+        try await access.transaction(deadline: deadline) { transaction in
+            let rows = try await transaction.run([
+                Statement("UPDATE apus.shard_head SET epoch = $2 WHERE shard = $1 AND epoch <= $2", [.integer(shard.value), .integer(epoch.value)]),
+                Statement("SELECT epoch FROM apus.shard_head WHERE shard = $1", [.integer(shard.value)]),
+            ])
+            guard let row = rows[1].first else { throw Self.unknown(shard) }
+            guard rows[0].changed == 1 else { throw Self.stale(shard, epoch: epoch, current: try row.integer(0)) }
+        }
+    }
+
+    private func fetch(_ key: String, deadline: Instant) async throws -> [UInt8] {
+        guard let objects, let key = ObjectKey(key) else {
+            throw ApusError(
+                .storeUnavailable, "an operation of the log is in an object, and this node has no store", hint: "configure the cluster's store")
+        }
+        return try await objects.fetch(key, deadline: deadline)
+    }
+
+    private func rewound(_ shard: ShardID, _ position: LogPosition, _ reason: String) -> ApusError {
+        ApusError(
+            .catalogRewound, "operation \(position.sequence) of shard \(shard) cannot be followed: \(reason)",
+            context: ["shard": shard.description, "sequence": "\(position.sequence)", "reason": reason])
+    }
+
+    static func unknown(_ shard: ShardID) -> ApusError {
+        ApusError(.shardUnknown, "there is no shard \(shard) (any more)", context: ["shard": shard.description])
+    }
+
+    static func stale(_ shard: ShardID, epoch: Epoch, current: Int64) -> ApusError {
+        ApusError(
+            .leaseStale, "shard \(shard) is held under epoch \(current); epoch \(epoch) has ended", context: ["shard": shard.description])
+    }
+}

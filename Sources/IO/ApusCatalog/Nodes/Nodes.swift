@@ -1,0 +1,147 @@
+internal import ApusDatabase
+public import ApusTypes
+
+/// A node as the cluster knows it: what it said when it registered, and the last heartbeat of its session.
+public struct NodeRow: Sendable, Hashable {
+    public var name: NodeName
+    public var url: String
+    public var rpcAddress: String
+    public var roles: Set<NodeRole>
+    public var status: NodeStatus
+    /// Rises with each registration.
+    public var incarnation: Int64
+    /// Of Apus.
+    public var version: String
+    /// Nobody chose the name, so the row goes when the node has been gone for long.
+    public var hasGeneratedName: Bool
+    /// A JSON object.
+    public var metadata: String
+    public var registeredAt: WallTime
+    /// Of its session; nil if it has none.
+    public var sessionEpoch: Epoch?
+    /// Heartbeats of its session; what others compare to find out whether it lives.
+    public var heartbeats: Int64?
+}
+
+public enum NodeRole: String, Sendable, Hashable, CaseIterable { case manager, worker }
+
+/// joining → active → suspect → down; draining → left. A node that comes back registers again.
+public enum NodeStatus: String, Sendable, Hashable, CaseIterable { case joining, active, suspect, down, draining, left }
+
+/// What a node says of itself.
+public struct NodeRegistration: Sendable, Hashable {
+    public var name: NodeName
+    public var url: String
+    public var rpcAddress: String
+    public var roles: Set<NodeRole>
+    public var version: String
+    public var hasGeneratedName: Bool
+    public var metadata: String
+
+    public init(
+        name: NodeName, url: String, rpcAddress: String = "", roles: Set<NodeRole> = [.manager, .worker], version: String = "",
+        hasGeneratedName: Bool = false, metadata: String = "{}"
+    ) {
+        self.name = name
+        self.url = url
+        self.rpcAddress = rpcAddress
+        self.roles = roles
+        self.version = version
+        self.hasGeneratedName = hasGeneratedName
+        self.metadata = metadata
+    }
+}
+
+/// The nodes of the cluster. Changes are published (`Topic.node`, the name as key); heartbeats are not.
+public final class Nodes: Sendable {
+    private let access: CatalogAccess
+
+    init(access: CatalogAccess) { self.access = access }
+
+    /// Adds the node, or takes over its row with the next incarnation number, which is returned.
+    ///
+    /// Whether another live process has the name is the session's business.
+    public func register(_ node: NodeRegistration, status: NodeStatus = .active, deadline: Instant) async throws -> Int64 {
+        try await access.transaction(deadline: deadline) { transaction in
+            let now = transaction.dialect.clock
+            let rows = try await transaction.run(
+                Statement(
+                    """
+                    INSERT INTO apus.node (name, url, rpc_address, roles, status, incarnation, version, has_generated_name, metadata,
+                        registered_at, changed_at)
+                    VALUES ($1, $2, $3, $4, $5, 1, $6, $7, $8,
+                    """ + now + ", " + now + """
+                        )
+                        ON CONFLICT (name) DO UPDATE SET url = excluded.url, rpc_address = excluded.rpc_address, roles = excluded.roles,
+                            status = excluded.status, incarnation = node.incarnation + 1, version = excluded.version,
+                            has_generated_name = excluded.has_generated_name, metadata = excluded.metadata,
+                            registered_at = excluded.registered_at, changed_at = excluded.changed_at
+                        RETURNING incarnation
+                        """,
+                    [
+                        .text(node.name.rawValue), .text(node.url), .text(node.rpcAddress),
+                        .text(node.roles.map(\.rawValue).sorted().joined(separator: ",")), .text(status.rawValue), .text(node.version),
+                        .integer(node.hasGeneratedName ? 1 : 0), .text(node.metadata),
+                    ]))
+            transaction.publish(.node, key: node.name.rawValue)
+            return try rows[0].integer(0)
+        }
+    }
+
+    /// Throws `node.unknown`.
+    public func set(_ status: NodeStatus, of name: NodeName, deadline: Instant) async throws {
+        try await access.transaction(deadline: deadline) { transaction in
+            let changed = try await transaction.run(
+                Statement(
+                    "UPDATE apus.node SET status = $2, changed_at = " + transaction.dialect.clock + " WHERE name = $1",
+                    [.text(name.rawValue), .text(status.rawValue)])
+            ).changed
+            guard changed == 1 else { throw Self.unknown(name) }
+            transaction.publish(.node, key: name.rawValue)
+        }
+    }
+
+    /// Forgets a node and its replicas. Throws `node.unknown`.
+    public func remove(_ name: NodeName, deadline: Instant) async throws {
+        try await access.transaction(deadline: deadline) { transaction in
+            let name = SQLValue.text(name.rawValue)
+            let rows = try await transaction.run([
+                Statement("DELETE FROM apus.node WHERE name = $1", [name]),
+                Statement("DELETE FROM apus.replica WHERE node = $1", [name]),
+            ])
+            guard rows[0].changed == 1 else { throw Self.unknown(NodeName(try Row([name]).text(0))) }
+            transaction.publish(.node, key: try Row([name]).text(0))
+        }
+    }
+
+    /// By name.
+    public func list(deadline: Instant) async throws -> [NodeRow] {
+        try await access.read(Statement(Self.selection + " ORDER BY n.name"), deadline: deadline).map(Self.node(row:))
+    }
+
+    public func find(_ name: NodeName, deadline: Instant) async throws -> NodeRow? {
+        try await access.read(Statement(Self.selection + " WHERE n.name = $1", [.text(name.rawValue)]), deadline: deadline)
+            .first.map(Self.node(row:))
+    }
+
+    private static let selection: StaticSQL =
+        """
+        SELECT n.name, n.url, n.rpc_address, n.roles, n.status, n.incarnation, n.version, n.has_generated_name, n.metadata,
+               n.registered_at, s.epoch, s.renewals
+        FROM apus.node AS n LEFT JOIN apus.session AS s ON s.node = n.name
+        """
+
+    private static func node(row: Row) throws -> NodeRow {
+        NodeRow(
+            name: NodeName(try row.text(0)), url: try row.text(1), rpcAddress: try row.text(2),
+            roles: Set(try row.text(3).split(separator: ",").compactMap { NodeRole(rawValue: String($0)) }),
+            status: NodeStatus(rawValue: try row.text(4)) ?? .down, incarnation: try row.integer(5), version: try row.text(6),
+            hasGeneratedName: try row.integer(7) != 0, metadata: try row.text(8),
+            registeredAt: WallTime(millisecondsSinceEpoch: try row.integer(9)),
+            sessionEpoch: row.isNull(10) ? nil : Epoch(try row.integer(10)), heartbeats: row.isNull(11) ? nil : try row.integer(11))
+    }
+
+    private static func unknown(_ name: NodeName) -> ApusError {
+        ApusError(.nodeUnknown, "there is no node \(name)", hint: "apus status lists the nodes")
+    }
+}
