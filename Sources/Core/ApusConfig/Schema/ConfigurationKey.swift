@@ -35,6 +35,13 @@ public struct ConfigurationKey: Sendable {
         return isSecret && !revealingSecrets && !node.isNull ? "<redacted>" : YAMLWriter.inline(node)
     }
 
+    /// The value in `configuration` to a person: without quotes, and what it means when it is null.
+    public func shown(in configuration: Configuration) -> String {
+        let node = get(configuration)
+        if node.isNull { return "(\(whenNull ?? "not set"))" }
+        return isSecret ? "<redacted>" : node.scalar?.text ?? YAMLWriter.inline(node)
+    }
+
     init<Value: ConfigurationValue>(
         _ path: String, _ keyPath: any WritableKeyPath<Configuration, Value> & Sendable, limit: ValueLimit<Value>? = nil,
         flag: Flag? = nil, whenNull: String? = nil, isSecret: Bool = false, _ summary: String, reason: String

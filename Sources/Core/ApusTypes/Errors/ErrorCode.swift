@@ -120,6 +120,7 @@ extension ErrorCode {
     public static let usage: ErrorCode = "cli.usage"
     public static let inputUnreadable: ErrorCode = "input.unreadable"
     public static let inputInvalid: ErrorCode = "input.invalid"
+    public static let outputUncreatable: ErrorCode = "output.uncreatable"
     public static let internalError: ErrorCode = "internal"
 
     /// The one table from codes to surfaces.
@@ -185,6 +186,7 @@ extension ErrorCode {
         .usage: Surface(400, 3, .usage),
         .inputUnreadable: Surface(400, 3, .noInput),
         .inputInvalid: Surface(400, 3, .badInput),
+        .outputUncreatable: Surface(500, 13, .cannotCreate),
         .internalError: Surface(500, 13, .internal),
     ]
 }

@@ -1,0 +1,54 @@
+internal import ApusTypes
+internal import Glibc
+
+/// Small files, whole. For the command line, which may wait for a disk; nodes use `ApusStore`.
+enum FileContents {
+    static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    /// Throws `input.unreadable` with the system's reason.
+    static func read(_ path: String, limit: ByteCount) throws(ApusError) -> [UInt8] {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unreadable(path, errno) }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = Glibc.read(descriptor, &buffer, buffer.count)
+            guard count >= 0 else {
+                if errno == EINTR { continue }
+                throw unreadable(path, errno)
+            }
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
+            guard bytes.count <= limit.bytes else { throw ApusError(.inputInvalid, "\(path) is larger than \(limit)") }
+        }
+    }
+
+    /// Writes all or nothing: to a temporary name beside `path`, synced, then renamed.
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(ApusError) {
+        let temporary = "\(path).tmp\(getpid())"
+        let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
+        guard descriptor >= 0 else { throw uncreatable(path, errno) }
+        var rest = bytes[...]
+        var failure: Int32 = 0
+        while !rest.isEmpty, failure == 0 {
+            let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
+            if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR { failure = errno }
+        }
+        if failure == 0, fsync(descriptor) != 0 { failure = errno }
+        close(descriptor)
+        if failure == 0, rename(temporary, path) != 0 { failure = errno }
+        if failure != 0 {
+            unlink(temporary)
+            throw uncreatable(path, failure)
+        }
+    }
+
+    static func unreadable(_ path: String, _ code: Int32) -> ApusError {
+        ApusError(.inputUnreadable, "cannot read \(path): \(String(cString: strerror(code)))")
+    }
+
+    private static func uncreatable(_ path: String, _ code: Int32) -> ApusError {
+        ApusError(.outputUncreatable, "cannot write \(path): \(String(cString: strerror(code)))")
+    }
+}
