@@ -62,7 +62,7 @@ let package = Package(
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
         io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
         io("ApusCatalog", ["ApusTypes", "ApusRuntime", "ApusDatabase"]),
-        io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CLinux"]),
+        io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
         io(
             "ApusHTTP", ["ApusTypes", "ApusRuntime", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
             linker: [.unsafeFlags(["-L\(deps)/lib"])]),

@@ -17,6 +17,27 @@ public struct NodeName: Name {
     public init(_ rawValue: String) { self.rawValue = rawValue }
 }
 
+/// Names a cluster for life: 32 hexadecimal digits, drawn when its catalog is made.
+public struct ClusterID: Name {
+    public let rawValue: String
+    public init(_ rawValue: String) { self.rawValue = rawValue }
+
+    public static func random(using generator: inout some RandomNumberGenerator) -> ClusterID {
+        ClusterID(ObjectKey.random(using: &generator).description)
+    }
+}
+
+/// Names a store for life: 32 hexadecimal digits, drawn when its directory is initialised. The catalog remembers it, so that an
+/// empty directory where the store was mounted is not taken for a new store.
+public struct StoreID: Name {
+    public let rawValue: String
+    public init(_ rawValue: String) { self.rawValue = rawValue }
+
+    public static func random(using generator: inout some RandomNumberGenerator) -> StoreID {
+        StoreID(ObjectKey.random(using: &generator).description)
+    }
+}
+
 /// The name of a collection, as its users know it.
 public struct CollectionName: Name {
     public let rawValue: String

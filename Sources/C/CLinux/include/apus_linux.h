@@ -13,3 +13,10 @@ void apus_timerfd_arm(int descriptor, int64_t deadline);
 
 /// Names the calling thread, as `ps -L` and debuggers show it; cut at 15 bytes.
 void apus_thread_set_name(const char *name);
+
+/// openat(2), which is variadic.
+int apus_openat(int directory, const char *path, int flags, unsigned mode);
+/// Renames inside one directory; fails with EEXIST if `to` exists.
+int apus_rename_new(int directory, const char *from, const char *to);
+/// The f_type of fstatfs(2), cut to its 32 bits.
+int apus_file_system_kind(int descriptor, uint32_t *kind);

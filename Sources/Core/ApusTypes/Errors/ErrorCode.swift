@@ -101,6 +101,12 @@ extension ErrorCode {
     public static let objectUnknown: ErrorCode = "object.unknown"
     public static let objectCorrupt: ErrorCode = "object.corrupt"
     public static let objectTooLarge: ErrorCode = "object.too_large"
+    public static let objectExists: ErrorCode = "object.exists"
+    /// The object was written by a newer version.
+    public static let objectUnsupported: ErrorCode = "object.unsupported"
+    /// A writer's intent was collected before its commit: nothing was written, begin again with a new key.
+    public static let intentLost: ErrorCode = "object.intent_lost"
+    public static let cacheFull: ErrorCode = "cache.full"
 
     // Vectors
     public static let collectionUnknown: ErrorCode = "collection.unknown"
@@ -169,6 +175,10 @@ extension ErrorCode {
         .objectUnknown: Surface(404, 5, .badInput),
         .objectCorrupt: Surface(500, 15, .internal),
         .objectTooLarge: Surface(413, 8, .badInput),
+        .objectExists: Surface(409, 6, .refused),
+        .objectUnsupported: Surface(503, 9, .configuration),
+        .intentLost: Surface(503, 10, .temporary, retry: .immediately),
+        .cacheFull: Surface(507, 8, .unavailable, retry: .after(.seconds(30))),
 
         .collectionUnknown: Surface(404, 5, .badInput),
         .collectionExists: Surface(409, 6, .refused),
