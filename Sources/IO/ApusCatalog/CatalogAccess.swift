@@ -47,11 +47,13 @@ final class CatalogAccess: Sendable {
         deadline: Instant, _ body: (CatalogTransaction) async throws -> Value
     ) async throws -> Value {
         try requireWritable()
-        let (value, hasPublished) = try await settled(deadline: deadline) { [dialect] transaction, marker in
-            let inner = CatalogTransaction(transaction, dialect: dialect, marker: marker)
-            let value = try await body(inner)
-            try await inner.finish()
-            return (value, inner.hasPublished)
+        let (value, hasPublished) = try await settled(deadline: deadline) { [dialect] (inner, attempt: MarkedAttempt<(Value, Bool)>) in
+            let transaction = CatalogTransaction(inner, dialect: dialect, mark: attempt.mark)
+            let value = try await body(transaction)
+            let result = (value, transaction.hasPublished)
+            attempt.whenDone = { result }
+            try await transaction.finish()
+            return result
         }
         if hasPublished {
             changed.raise()
@@ -61,29 +63,34 @@ final class CatalogAccess: Sendable {
     }
 
     /// Runs `body` in a transaction that leaves a mark of its own among the operation ids, by which its outcome is found out when the
-    /// connection breaks during COMMIT. `body` writes the mark (`OperationMark.statements`) before anything else.
+    /// connection breaks during COMMIT. `body` writes the mark.
     func settled<Value: Sendable>(
-        deadline: Instant, _ body: (any Transaction, OperationMark) async throws -> Value
+        deadline: Instant, _ body: (any Transaction, MarkedAttempt<Value>) async throws -> Value
     ) async throws -> Value {
-        let mark = OperationMark.random()
+        let attempt = MarkedAttempt<Value>()
         // The end of the time is kept for finding out: a commit that hangs must not use it all.
         let remaining = clock.now.duration(to: deadline)
         let commitBy = deadline.advanced(by: .zero - min(remaining / 3, .milliseconds(800)))
-        var finished: Value?
         do {
             return try await database.transaction(.settling, on: .write, deadline: commitBy) { transaction in
-                let value = try await body(transaction, mark)
-                finished = value
-                return value
+                try await body(transaction, attempt)
             }
         } catch let error as ApusError where error.code == .outcomeUnknown {
-            guard let finished else { throw error }
-            switch try await Operations(access: self).settle(mark, deadline: deadline) {
-            case .done: return finished
+            guard let whenDone = attempt.whenDone else { throw error }
+            switch try await Operations(access: self).settle(attempt.mark, deadline: deadline) {
+            case .done: return try await whenDone()
             case .refused:
-                throw ApusError(.catalogUnavailable, "the connection to the catalog broke before the commit; nothing was written", cause: error)
+                throw ApusError(
+                    .catalogUnavailable, "the connection to the catalog broke before the commit; nothing was written", cause: error)
             case .unknown: throw error
             }
         }
     }
+}
+
+/// A transaction that may have to be asked after.
+final class MarkedAttempt<Value> {
+    let mark = OperationMark.random()
+    /// Gives the transaction's value when it turns out to have been committed; set before COMMIT is sent.
+    var whenDone: (() async throws -> Value)?
 }

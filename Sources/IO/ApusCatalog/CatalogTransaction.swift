@@ -9,10 +9,10 @@ public final class CatalogTransaction {
     private var pending: [Statement]
     private var published: [(topic: Topic, key: String)] = []
 
-    init(_ inner: any Transaction, dialect: SQLDialect, marker: OperationMark) {
+    init(_ inner: any Transaction, dialect: SQLDialect, mark: OperationMark) {
         self.inner = inner
         self.dialect = dialect
-        pending = marker.statements(dialect)
+        pending = mark.statements(dialect)
     }
 
     var hasPublished: Bool { !published.isEmpty }
@@ -37,8 +37,9 @@ public final class CatalogTransaction {
     /// Adds a change to the feed when the transaction ends. Followers read the rows that it names; it carries no data.
     public func publish(_ topic: Topic, key: String) { published.append((topic, key)) }
 
-    /// Last in the transaction, because the feed's head stays locked until COMMIT.
+    /// Publishes and commits: last, because the feed's head stays locked until then.
     func finish() async throws {
-        _ = try await run(published.flatMap { ChangeFeed.publishing($0.topic, key: $0.key, dialect: dialect) })
+        _ = try await inner.commit(
+            after: pending + published.flatMap { ChangeFeed.publishing($0.topic, key: $0.key, dialect: dialect) })
     }
 }

@@ -1,3 +1,4 @@
+internal import ApusDatabase
 internal import ApusTypes
 
 /// Decides, under the locks of a group, which of its requests are written: a pure value.
@@ -125,6 +126,26 @@ struct AppendPlan {
     }
 
     // MARK: Results
+
+    /// Where the accepted requests end in each of their shards.
+    var lastPlaces: Set<Place> {
+        var places: Set<Place> = []
+        for case .accepted(let last, _) in verdicts {
+            for (shard, sequence) in last { places.insert(Place(shard: shard, sequence: sequence)) }
+        }
+        return places
+    }
+
+    /// From rows of (shard, seq, digest).
+    static func digests(_ results: ArraySlice<Rows>) throws -> [Place: Digest] {
+        var digests: [Place: Digest] = [:]
+        for rows in results {
+            for row in rows where row.values.count == 3 {
+                digests[Place(shard: ShardID(try row.integer(0)), sequence: try row.integer(1))] = try Digest(row: row, column: 2)
+            }
+        }
+        return digests
+    }
 
     func results(digests: [Place: Digest], incarnation: Incarnation) throws -> [AppendResult] {
         var results: [AppendResult] = []

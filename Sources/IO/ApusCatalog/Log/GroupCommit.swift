@@ -30,8 +30,8 @@ struct GroupCommit: Sendable {
             guard let deadline = open.map({ appends[$0].deadline }).min() else { break }
             let members = open.map { appends[$0] }
             do {
-                let outcomes = try await access.settled(deadline: deadline) { transaction, mark in
-                    try await write(members, mark, patience, in: transaction)
+                let outcomes = try await access.settled(deadline: deadline) { transaction, attempt in
+                    try await write(members, attempt, patience, in: transaction)
                 }
                 for (index, outcome) in zip(open, outcomes) { results[index] = outcome }
             } catch let error as ApusError where error.isContention && patience == .waiting {
@@ -51,33 +51,39 @@ struct GroupCommit: Sendable {
     // MARK: The transaction
 
     private func write(
-        _ members: [PreparedAppend], _ mark: OperationMark, _ patience: Patience, in transaction: any Transaction
+        _ members: [PreparedAppend], _ attempt: MarkedAttempt<[AppendResult]>, _ patience: Patience, in transaction: any Transaction
     ) async throws -> [AppendResult] {
-        let seen = try await look(members, mark, patience, in: transaction)
+        let seen = try await look(members, attempt.mark, patience, in: transaction)
         var plan = AppendPlan(seen: seen, isPartial: patience == .trying, unsealedLimit: options.unsealedBytes)
         for member in members { plan.add(member) }
-        guard !plan.rows.isEmpty || !plan.operations.isEmpty else { return try plan.results(digests: [:], incarnation: access.incarnation) }
+        let incarnation = access.incarnation
+        guard !plan.rows.isEmpty || !plan.operations.isEmpty else { return try plan.results(digests: [:], incarnation: incarnation) }
 
-        let dialect = access.dialect
-        var statements = OperationSQL.insert(plan.operations + [OperationRow(mark: mark)], dialect)
-        let appending = plan.rows.isEmpty ? [] : AppendSQL.append(plan.rows, dialect)
-        let firstAppend = statements.count
-        statements += appending
-        let objects = plan.rows.compactMap { row in if case .object(let key) = row.body { key } else { nil } }
-        if !objects.isEmpty { statements.append(AppendSQL.deleteIntents(objects, dialect)) }
-        let written = try await transaction.run(statements)
-
-        if !objects.isEmpty, written[statements.count - 1].changed != objects.count {
-            throw ApusError(
-                .writeAborted, "the stored operation was collected before it could be committed: the write took too long", hint: "send it again")
+        attempt.whenDone = { [access, plan] in
+            // What was written is there, but not what it gave: the digests are read again.
+            let places = plan.lastPlaces
+            let rows = try await access.database.run(
+                places.map {
+                    Statement(
+                        "SELECT shard, seq, digest FROM apus.shard_log WHERE shard = $1 AND seq = $2",
+                        [.integer($0.shard.value), .integer($0.sequence)])
+                }, on: .write, deadline: access.clock.now.advanced(by: .seconds(1)))
+            return try plan.results(digests: AppendPlan.digests(rows[...]), incarnation: incarnation)
         }
-        var digests: [AppendPlan.Place: Digest] = [:]
-        for rows in written[firstAppend..<firstAppend + appending.count] {
-            for row in rows {
-                digests[.init(shard: ShardID(try row.integer(0)), sequence: try row.integer(1))] = try Digest(row: row, column: 2)
+        let dialect = access.dialect
+        let identifying = OperationSQL.insert(plan.operations + [OperationRow(mark: attempt.mark)], dialect)
+        let appending = plan.rows.isEmpty ? [] : AppendSQL.append(plan.rows, dialect)
+        let objects = plan.rows.compactMap { row in if case .object(let key) = row.body { key } else { nil } }
+        if !objects.isEmpty {
+            let deleted = try await transaction.run([AppendSQL.deleteIntents(objects, dialect)])[0].changed
+            guard deleted == objects.count else {
+                throw ApusError(
+                    .writeAborted, "the stored operation was collected before it could be committed: the write took too long",
+                    hint: "send it again")
             }
         }
-        return try plan.results(digests: digests, incarnation: access.incarnation)
+        let written = try await transaction.commit(after: identifying + appending)
+        return try plan.results(digests: AppendPlan.digests(written[identifying.count...]), incarnation: incarnation)
     }
 
     /// Takes the locks and reads what the plan is made from.
