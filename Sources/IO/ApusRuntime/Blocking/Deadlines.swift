@@ -1,16 +1,16 @@
-internal import ApusTypes
+package import ApusTypes
 internal import Synchronization
 
 /// Timers for code that has no loop of its own: a loop that runs nothing but deadlines, started when first used.
-final class Deadlines: Sendable {
-    static let shared = Deadlines()
+package final class Deadlines: Sendable {
+    package static let shared = Deadlines()
 
     private let loop = EventLoop(index: -1)
 
     private init() { loop.start() }
 
     /// Runs `body` at `deadline`; gives the way to cancel it, nil if the deadline has passed and `body` has run.
-    func schedule(at deadline: Instant, _ body: @escaping @Sendable () -> Void) -> (@Sendable () -> Void)? {
+    package func schedule(at deadline: Instant, _ body: @escaping @Sendable () -> Void) -> (@Sendable () -> Void)? {
         guard deadline > BootClock.now else {
             body()
             return nil
