@@ -117,7 +117,8 @@ ptrdiff_t widen(const uint8_t *text, size_t length, std::string &wide) {
         while (i < length && strchr("0123456789+-.eE", text[i]) && text[i]) i++;
         const char *token = reinterpret_cast<const char *>(text + start);
         Number number = inspect(token, i - start);
-        if (number == Number::bad) return ptrdiff_t(start);
+        bool ends = i == length || strchr(",]} \t\r\n", text[i]);
+        if (number == Number::bad || !ends) return ptrdiff_t(start);
         wide.append(token, i - start);
         if (number == Number::wide_integer) {
             errno = 0;
