@@ -87,6 +87,7 @@ let package = Package(
 
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
+        tests("ApusConfigTests", ["ApusConfig", "ApusTypes"]),
         tests("LayerTests", []),
     ],
     cxxLanguageStandard: .cxx17

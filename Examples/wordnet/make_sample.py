@@ -81,16 +81,15 @@ def main(source, target):
 
     rows = choose(points, required)
     write_npy(
-        target / "wordnet.f16.npy", "<f2", len(rows), dimension,
+        target / "points.f16.npy", "<f2", len(rows), dimension,
         b"".join(bytes(vectors[row * width : (row + 1) * width]) for row in rows))
-    with (target / "wordnet.jsonl").open("w", encoding="utf-8") as lines:
+    with (target / "points.jsonl").open("w", encoding="utf-8") as lines:
         for row in rows:
             lines.write(json.dumps(points[row], ensure_ascii=False) + "\n")
     write_npy(
         target / "queries.f16.npy", "<f2", len(QUERIES), dimension,
         b"".join(bytes(query_vectors[query * width : (query + 1) * width]) for query in QUERIES))
-    (target / "queries.json").write_text(
-        json.dumps([texts[query] for query in QUERIES], ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    (target / "queries.txt").write_text("".join(texts[query] + "\n" for query in QUERIES), encoding="utf-8")
     print(f"{len(rows)} points, {len(QUERIES)} queries")
 
 

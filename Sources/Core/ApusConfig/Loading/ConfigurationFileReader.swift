@@ -51,7 +51,7 @@ struct ConfigurationFileReader {
     }
 
     private static func suggestion(for written: String) -> String {
-        let known = ConfigurationKeys.all.map(\.path)
+        let known = ConfigurationKeys.all.map(\.path) + ConfigurationKeys.sections.map(\.name)
         // The right name in the wrong section is a common slip that is far by letters.
         let name = written.split(separator: ".").last.map(String.init) ?? written
         if let near = nearest(to: written, among: known) { return "did you mean '\(near)'?" }
