@@ -172,15 +172,17 @@ size_t apus_first_not_finite(const float *values, size_t count) {
     return count;
 }
 
-uint64_t apus_load_moment(const uint64_t *cell) { return __atomic_load_n(cell, __ATOMIC_RELAXED); }
+uint64_t apus_load_moment(const uint64_t *cell) { return __atomic_load_n(cell, __ATOMIC_ACQUIRE); }
 
-void apus_store_moment(uint64_t *cell, uint64_t moment) { __atomic_store_n(cell, moment, __ATOMIC_RELAXED); }
+void apus_store_moment(uint64_t *cell, uint64_t moment) { __atomic_store_n(cell, moment, __ATOMIC_RELEASE); }
 
 size_t apus_visible_rows(const uint64_t *born, const uint64_t *died, size_t count, uint64_t now, uint32_t *out) {
     size_t visible = 0;
     for (size_t row = 0; row < count; row++) {
         out[visible] = (uint32_t)row;
-        visible += apus_load_moment(born + row) <= now && now < apus_load_moment(died + row);
+        // The death first: a row that is used again gets its new birth before its death is taken back.
+        uint64_t death = apus_load_moment(died + row);
+        visible += now < death && apus_load_moment(born + row) <= now;
     }
     return visible;
 }

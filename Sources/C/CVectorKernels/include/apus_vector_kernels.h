@@ -35,8 +35,8 @@ void apus_convert_f16(const uint16_t *in, float *out, size_t count);
 // Index of the first number that is not finite, or `count` if there is none.
 size_t apus_first_not_finite(const float *values, size_t count);
 
-// Visibility of rows. A row is there for a reader of moment `now` if born <= now < died. Births are written before a row can be seen;
-// deaths are written while readers read, hence atomically.
+// Visibility of rows. A row is there for a reader of moment `now` if born <= now < died. Both are written while readers read, hence
+// atomically: a row that is used again gets its new birth first, then its death is taken back, so readers load the death first.
 // Writes the offsets (0..<count) of the visible rows to `out`, ascending, and returns how many there are.
 size_t apus_visible_rows(const uint64_t *born, const uint64_t *died, size_t count, uint64_t now, uint32_t *out);
 uint64_t apus_load_moment(const uint64_t *cell);

@@ -1,0 +1,97 @@
+/// Answers which points are nearest to a vector. The service asks through this and does not know whether the answer is found by a scan
+/// or in a graph.
+public protocol NeighbourIndex: Sendable {
+    /// Into how many parts of about equal work a search is best split, at most `limit`; each may run on a thread of its own.
+    func parts(atMost limit: Int) -> Int
+
+    /// The nearest points of one part that match the query, nearest first, equal scores in the order of their ids. The answer
+    /// to the query is the merge of all parts (`TopNeighbours`).
+    func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour]
+}
+
+/// What an index is asked. The vector has the dimension of the index.
+public struct NeighbourQuery: Sendable {
+    public var vector: [Float]
+    public var limit: Int
+    public var filter: Filter
+    public var scoreThreshold: Float?
+    /// Whether only the exact answer will do.
+    public var isExact: Bool
+
+    public init(vector: [Float], limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = true) {
+        self.vector = vector
+        self.limit = limit
+        self.filter = filter
+        self.scoreThreshold = scoreThreshold
+        self.isExact = isExact
+    }
+}
+
+public struct Neighbour: Sendable, Hashable {
+    public var id: PointID
+    public var score: Float
+    /// Where the index's snapshot has the rest of the point.
+    public var row: UInt32
+
+    public init(id: PointID, score: Float, row: UInt32) {
+        self.id = id
+        self.score = score
+        self.row = row
+    }
+
+    /// The order of results: nearer first, then by id.
+    public func precedes(_ other: Neighbour, by metric: Metric) -> Bool {
+        score == other.score ? id < other.id : metric.isNearer(score, than: other.score)
+    }
+}
+
+/// Keeps the `limit` best of what it is offered: a binary heap with the worst of them on top.
+public struct TopNeighbours {
+    private let metric: Metric
+    private let limit: Int
+    private var heap: [Neighbour] = []
+
+    public init(limit: Int, metric: Metric) {
+        self.limit = limit
+        self.metric = metric
+    }
+
+    /// The score that a newcomer must at least equal; nil while there is room.
+    public var worstScore: Float? { heap.count < limit ? nil : heap.first?.score }
+
+    public mutating func offer(_ neighbour: Neighbour) {
+        if heap.count < limit {
+            heap.append(neighbour)
+            rise(from: heap.count - 1)
+        } else if let worst = heap.first, neighbour.precedes(worst, by: metric) {
+            heap[0] = neighbour
+            sink()
+        }
+    }
+
+    /// The best, in order.
+    public consuming func sorted() -> [Neighbour] { heap.sorted { $0.precedes($1, by: metric) } }
+
+    private mutating func rise(from start: Int) {
+        var child = start
+        while child > 0 {
+            let parent = (child - 1) / 2
+            guard heap[parent].precedes(heap[child], by: metric) else { return }
+            heap.swapAt(parent, child)
+            child = parent
+        }
+    }
+
+    private mutating func sink() {
+        var parent = 0
+        while true {
+            var worst = parent
+            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[worst].precedes(heap[child], by: metric) {
+                worst = child
+            }
+            guard worst != parent else { return }
+            heap.swapAt(parent, worst)
+            parent = worst
+        }
+    }
+}

@@ -1,0 +1,82 @@
+internal import CVectorKernels
+
+/// The points of a shard at one moment. Holds back the reuse of rows for as long as it lives, so it is not kept for long.
+public final class PointSnapshot: Sendable {
+    /// The operation of the log after which this is the state.
+    public var moment: Int64 { Int64(exactMoment) }
+    /// Points in it.
+    public let count: Int
+
+    let table: PointTable
+    let chunks: [RowChunk]
+    /// Rows to look at: 0..<used; some are dead, or not born yet.
+    let used: Int
+    private let exactMoment: UInt64
+
+    init(table: PointTable, chunks: [RowChunk], used: Int, moment: UInt64, points: Int) {
+        self.table = table
+        self.chunks = chunks
+        self.used = used
+        exactMoment = moment
+        count = points
+    }
+
+    deinit { table.endReading(exactMoment) }
+
+    public func id(_ row: UInt32) -> PointID { chunk(row).ids[offset(row)] }
+    public func vector(_ row: UInt32) -> [Float] { Array(chunk(row).vector(offset(row))) }
+
+    /// Nil where the point has none.
+    public func payload(_ row: UInt32) -> [UInt8]? {
+        let payload = chunk(row).payload(offset(row))
+        return payload.isEmpty ? nil : Array(payload)
+    }
+
+    /// Number of the operation that wrote this version of the point.
+    public func version(_ row: UInt32) -> Int64 { Int64(apus_load_moment(chunk(row).born + offset(row))) }
+
+    public func matches(_ row: UInt32, _ filter: Filter) -> Bool {
+        let chunk = chunk(row)
+        return filter.matches(id: chunk.ids[offset(row)], payload: chunk.payload(offset(row)))
+    }
+
+    /// Blocks of `rowsPerBlock` rows, the units of a scan.
+    var blocks: Int { (used + Self.rowsPerBlock - 1) / Self.rowsPerBlock }
+    static let rowsPerBlock = 256
+
+    /// Calls `body` for runs of visible rows that lie together in memory, in ascending order, within the given blocks.
+    func forEachRun(
+        inBlocks range: Range<Int>, _ body: (_ chunk: RowChunk, _ firstRow: UInt32, _ offsets: Range<Int>) -> Void
+    ) {
+        let perChunk = table.rowsPerChunk
+        var row = range.lowerBound * Self.rowsPerBlock
+        let end = min(range.upperBound * Self.rowsPerBlock, used)
+        withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.rowsPerBlock) { visible in
+            while row < end {
+                let chunk = chunks[row / perChunk]
+                let offset = row % perChunk
+                let count = min(Self.rowsPerBlock, end - row, perChunk - offset)
+                let found = apus_visible_rows(chunk.born + offset, chunk.died + offset, count, exactMoment, visible.baseAddress)
+                var start = 0
+                while start < found {
+                    var next = start + 1
+                    while next < found, visible[next] == visible[next - 1] + 1 { next += 1 }
+                    let first = offset + Int(visible[start])
+                    body(chunk, UInt32(row + Int(visible[start])), first..<first + (next - start))
+                    start = next
+                }
+                row += count
+            }
+        }
+    }
+
+    /// Every point's row.
+    public func forEachRow(_ body: (UInt32) -> Void) {
+        forEachRun(inBlocks: 0..<blocks) { _, first, offsets in
+            for row in first..<first + UInt32(offsets.count) { body(row) }
+        }
+    }
+
+    private func chunk(_ row: UInt32) -> RowChunk { chunks[Int(row) / table.rowsPerChunk] }
+    private func offset(_ row: UInt32) -> Int { Int(row) % table.rowsPerChunk }
+}

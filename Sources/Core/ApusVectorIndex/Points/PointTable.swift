@@ -1,0 +1,184 @@
+internal import Synchronization
+
+/// The points of one shard in memory, in versions: what a reader has begun to read stays as it was, whatever is written meanwhile.
+///
+/// A moment is the number of an operation in the shard's log. All changes of one operation become visible together. Readers take a
+/// `PointSnapshot` and need no lock while they scan; rows that died are used again once no snapshot can see them.
+public final class PointTable: Sendable {
+    public let dimension: Int
+    public let metric: Metric
+    let rowsPerChunk: Int
+    private let state = Mutex(State())
+
+    struct State {
+        var chunks: [RowChunk] = []
+        /// Rows that were ever used: 0..<used.
+        var used = 0
+        /// The living row of each point.
+        var rows: [PointID: UInt32] = [:]
+        var moment: UInt64 = 0
+        /// Moments that are being read, with how many readers each.
+        var readers: [UInt64: Int] = [:]
+        /// Rows that died, by the moment of it; `firstRetired` is the oldest that is not free yet.
+        var retired: [(moment: UInt64, row: UInt32)] = []
+        var firstRetired = 0
+        var free: [UInt32] = []
+        var payloadBytes = 0
+    }
+
+    public init(dimension: Int, metric: Metric) {
+        precondition(dimension > 0, "a vector has at least one number")
+        self.dimension = dimension
+        self.metric = metric
+        rowsPerChunk = RowChunk.rows(dimension: dimension)
+    }
+
+    /// Living points.
+    public var count: Int { state.withLock { $0.rows.count } }
+    /// The last operation that was applied.
+    public var moment: Int64 { state.withLock { Int64($0.moment) } }
+
+    /// Bytes in use: vectors, payloads, ids and the map of ids, about.
+    public var bytes: Int {
+        state.withLock { state in
+            state.chunks.reduce(0) { $0 + $1.bytes } + state.payloadBytes + state.rows.capacity * (MemoryLayout<PointID>.stride + 5)
+        }
+    }
+
+    /// Whether each id is there, at one moment.
+    public func contains(_ ids: some Sequence<PointID>) -> [Bool] { state.withLock { state in ids.map { state.rows[$0] != nil } } }
+
+    /// Applies one operation; its changes become visible together when `body` returns. Moments only rise.
+    public func apply<Value>(at moment: Int64, _ body: (inout PointWriter) throws -> sending Value) rethrows -> sending Value {
+        try state.withLock { state in
+            precondition(moment > Int64(state.moment), "operations are applied in the order of the log")
+            reclaim(&state)
+            var writer = PointWriter(table: self, state: state, moment: UInt64(moment))
+            state = State()  // so that the writer owns the arrays alone
+            defer {
+                state = writer.state
+                state.moment = UInt64(moment)
+            }
+            return try body(&writer)
+        }
+    }
+
+    /// The points as they are now, for as long as the snapshot lives.
+    public func snapshot() -> PointSnapshot {
+        state.withLock { state in
+            state.readers[state.moment, default: 0] += 1
+            return PointSnapshot(table: self, chunks: state.chunks, used: state.used, moment: state.moment, points: state.rows.count)
+        }
+    }
+
+    /// A snapshot, and the rows in it of those ids that exist.
+    public func snapshot(finding ids: some Sequence<PointID>) -> (PointSnapshot, [UInt32?]) {
+        state.withLock { state in
+            state.readers[state.moment, default: 0] += 1
+            let snapshot = PointSnapshot(table: self, chunks: state.chunks, used: state.used, moment: state.moment, points: state.rows.count)
+            return (snapshot, ids.map { state.rows[$0] })
+        }
+    }
+
+    func endReading(_ moment: UInt64) {
+        state.withLock { state in
+            guard let readers = state.readers[moment] else { preconditionFailure("every reader was counted") }
+            state.readers[moment] = readers == 1 ? nil : readers - 1
+        }
+    }
+
+    /// Frees the rows that no reader can see any more.
+    private func reclaim(_ state: inout State) {
+        let oldest = state.readers.keys.min() ?? state.moment
+        while state.firstRetired < state.retired.count, state.retired[state.firstRetired].moment <= oldest {
+            let row = state.retired[state.firstRetired].row
+            state.firstRetired += 1
+            let (chunk, offset) = (state.chunks[Int(row) / rowsPerChunk], Int(row) % rowsPerChunk)
+            state.payloadBytes -= chunk.payload(offset).count
+            chunk.setPayload(offset, nil)
+            chunk.ids[offset] = .integer(0)
+            state.free.append(row)
+        }
+        if state.firstRetired == state.retired.count || state.firstRetired > 65_536 {
+            state.retired.removeFirst(state.firstRetired)
+            state.firstRetired = 0
+        }
+    }
+}
+
+/// The changes of one operation.
+public struct PointWriter: ~Copyable {
+    private let table: PointTable
+    fileprivate(set) var state: PointTable.State
+    private let moment: UInt64
+
+    fileprivate init(table: PointTable, state: PointTable.State, moment: UInt64) {
+        self.table = table
+        self.state = state
+        self.moment = moment
+    }
+
+    /// Adds the point or replaces the one with its id. `vector` holds `dimension` float32 in the machine's order, at any address.
+    public mutating func upsert(_ id: PointID, vector: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer?) {
+        precondition(vector.count == table.dimension * 4, "the caller checks the dimension")
+        let row = newRow()
+        let (chunk, offset) = place(of: row)
+        chunk.write(offset, id: id, vector: vector, payload: payload, scaled: table.metric == .cosine)
+        state.payloadBytes += payload?.count ?? 0
+        chunk.reveal(offset, from: moment)
+        if let old = state.rows.updateValue(row, forKey: id) { retire(old) }
+    }
+
+    /// False if there is no such point.
+    @discardableResult
+    public mutating func delete(_ id: PointID) -> Bool {
+        guard let row = state.rows.removeValue(forKey: id) else { return false }
+        retire(row)
+        return true
+    }
+
+    /// Gives the point another payload; false if there is no such point.
+    @discardableResult
+    public mutating func changePayload(of id: PointID, _ change: (UnsafeRawBufferPointer) throws -> [UInt8]?) rethrows -> Bool {
+        guard let row = state.rows[id] else { return false }
+        let (chunk, offset) = place(of: row)
+        let payload = try change(chunk.payload(offset))
+        let vector = UnsafeRawBufferPointer(chunk.vector(offset))  // stays in place until no reader sees the old row
+        if let payload {
+            payload.withUnsafeBytes { upsert(id, vector: vector, payload: $0) }
+        } else {
+            upsert(id, vector: vector, payload: nil)
+        }
+        return true
+    }
+
+    /// Gives the point another vector; false if there is no such point.
+    @discardableResult
+    public mutating func changeVector(of id: PointID, _ vector: UnsafeRawBufferPointer) -> Bool {
+        guard let row = state.rows[id] else { return false }
+        let (chunk, offset) = place(of: row)
+        let payload = chunk.payload(offset)
+        upsert(id, vector: vector, payload: payload.isEmpty ? nil : payload)
+        return true
+    }
+
+    private func place(of row: UInt32) -> (RowChunk, Int) {
+        (state.chunks[Int(row) / table.rowsPerChunk], Int(row) % table.rowsPerChunk)
+    }
+
+    private mutating func newRow() -> UInt32 {
+        if let row = state.free.popLast() { return row }
+        if state.used == state.chunks.count * table.rowsPerChunk {
+            state.chunks.append(RowChunk(capacity: table.rowsPerChunk, dimension: table.dimension))
+        }
+        state.used += 1
+        return UInt32(state.used - 1)
+    }
+
+    /// A row that was born in this same operation was never seen by anyone; it dies before its birth, so it never will be.
+    private mutating func retire(_ row: UInt32) {
+        let (chunk, offset) = place(of: row)
+        chunk.hide(offset, from: moment)
+        state.retired.append((moment, row))
+    }
+}
