@@ -92,6 +92,8 @@ extension ErrorCode {
     public static let shardUnknown: ErrorCode = "shard.unknown"
     /// A conditional append found the shard's head elsewhere.
     public static let shardMovedOn: ErrorCode = "shard.moved_on"
+    /// Bytes of a shard's log that are no operation.
+    public static let logCorrupt: ErrorCode = "log.corrupt"
 
     // Store
     public static let storeUnavailable: ErrorCode = "store.unavailable"
@@ -166,6 +168,7 @@ extension ErrorCode {
         .writeAborted: Surface(503, 10, .temporary, retry: .immediately),
         .shardUnknown: Surface(404, 5, .badInput),
         .shardMovedOn: Surface(503, 10, .temporary, retry: .immediately),
+        .logCorrupt: Surface(500, 15, .internal),
         .shardBusy: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
 
         .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
