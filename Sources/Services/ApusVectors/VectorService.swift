@@ -1,3 +1,4 @@
+public import ApusCatalog
 public import ApusTypes
 public import ApusVectorIndex
 
@@ -5,6 +6,8 @@ public import ApusVectorIndex
 ///
 /// A write is encoded for each shard, appended to the logs in one transaction, applied to memory in the order of the log, and then
 /// acknowledged, so that the next search sees it. Nothing is kept that the logs cannot rebuild.
+///
+/// `operation` is what a write is recognised by when its client sends it again: the first outcome is given again.
 public final class VectorService: Sendable {
     // MARK: Collections
 
@@ -29,21 +32,23 @@ public final class VectorService: Sendable {
     /// Throws `vector.wrong_dimension` and `vector.invalid` (a number that is not finite, its index in `context["field"]`),
     /// `request.invalid` for a payload that is no object, `shard.busy`, `write.outcome_unknown`, `catalog.unavailable`.
     public func upsert(
-        _ points: [Point], into name: CollectionName, mode: BatchMode = .atomic, deadline: Instant
+        _ points: [Point], into name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome { throw Self.unready }
 
     /// Changes parts of points. An unknown id is an error of its item (`point.unknown`).
     public func update(
-        _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, deadline: Instant
+        _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome { throw Self.unready }
 
     /// Deletes points. An unknown id is an error of its item (`point.unknown`); the others are deleted.
-    public func delete(_ ids: [PointID], from name: CollectionName, deadline: Instant) async throws -> WriteOutcome { throw Self.unready }
+    public func delete(
+        _ ids: [PointID], from name: CollectionName, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome { throw Self.unready }
 
     /// Deletes the points that match when the deletion takes its place in the log. `affected` says how many there were.
-    public func delete(matching filter: Filter, from name: CollectionName, deadline: Instant) async throws -> WriteOutcome {
-        throw Self.unready
-    }
+    public func delete(
+        matching filter: Filter, from name: CollectionName, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome { throw Self.unready }
 
     /// The points that exist of those asked for, in the order asked.
     public func points(

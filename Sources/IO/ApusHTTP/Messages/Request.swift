@@ -17,6 +17,8 @@ public struct Request: Sendable {
     public var connection: ConnectionFacts
     /// When the client's answer is due; handlers pass it on.
     public var deadline: Instant
+    /// Who asks, once the listener's access control has found out; nil on public paths.
+    public var principal: Principal?
 
     public init(
         method: Method, path: [String], rawPath: String, query: Query, headers: Headers, body: any RequestBody,
