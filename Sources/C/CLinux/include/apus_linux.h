@@ -20,3 +20,5 @@ int apus_openat(int directory, const char *path, int flags, unsigned mode);
 int apus_rename_new(int directory, const char *from, const char *to);
 /// The f_type of fstatfs(2), cut to its 32 bits.
 int apus_file_system_kind(int descriptor, uint32_t *kind);
+/// The user id that owns the peer's end of the connected TCP socket, when both ends are on this machine: 0, else -1 with errno.
+int apus_peer_uid(int descriptor, uint32_t *uid);

@@ -64,12 +64,17 @@ extension ErrorCode {
     public static let serverBusy: ErrorCode = "server.busy"
     public static let listenerUnavailable: ErrorCode = "listener.unavailable"
     public static let tlsInvalid: ErrorCode = "tls.invalid"
+    public static let upgradeRequired: ErrorCode = "request.upgrade_required"
     public static let routeUnknown: ErrorCode = "route.unknown"
     public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
     public static let unauthenticated: ErrorCode = "auth.required"
     public static let forbidden: ErrorCode = "auth.forbidden"
     public static let idempotencyConflict: ErrorCode = "write.idempotency_conflict"
     public static let deadlineExceeded: ErrorCode = "deadline.exceeded"
+
+    // Other servers, asked over HTTP
+    public static let peerUnavailable: ErrorCode = "peer.unavailable"
+    public static let peerInvalid: ErrorCode = "peer.invalid_response"
 
     // Catalog and database
     public static let catalogUnavailable: ErrorCode = "catalog.unavailable"
@@ -146,12 +151,16 @@ extension ErrorCode {
         .serverBusy: Surface(503, 14, .temporary, retry: .after(.seconds(1))),
         .listenerUnavailable: Surface(503, 14, .unavailable),
         .tlsInvalid: Surface(503, 9, .configuration),
+        .upgradeRequired: Surface(426, 3, .badInput),
         .routeUnknown: Surface(404, 12, .usage),
         .methodNotAllowed: Surface(405, 12, .usage),
         .unauthenticated: Surface(401, 16, .notPermitted),
         .forbidden: Surface(403, 7, .notPermitted),
         .idempotencyConflict: Surface(409, 6, .refused),
         .deadlineExceeded: Surface(503, 4, .temporary, retry: .after(.seconds(1))),
+
+        .peerUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .peerInvalid: Surface(502, 13, .unavailable),
 
         .catalogUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .catalogReadOnly: Surface(503, 9, .refused),
