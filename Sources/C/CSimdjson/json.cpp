@@ -3,7 +3,9 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -256,4 +258,26 @@ void apus_json_minify(
     builder.append(element);
     auto text = builder.str();
     append(context, text.data(), text.size());
+}
+
+size_t apus_json_write_floats(const float *floats, size_t count, char *out) {
+    char *end = out;
+    *end++ = '[';
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) *end++ = ',';
+        if (std::isfinite(floats[i])) {
+            char *start = end;
+            end = std::to_chars(end, end + 15, floats[i]).ptr;  // at most 15: "-1.17549435e-38"
+            // A float stays one to readers that tell 1 from 1.0.
+            if (std::find_if(start, end, [](char c) { return c == '.' || c == 'e'; }) == end) {
+                *end++ = '.';
+                *end++ = '0';
+            }
+        } else {
+            std::memcpy(end, "null", 4);
+            end += 4;
+        }
+    }
+    *end++ = ']';
+    return static_cast<size_t>(end - out);
 }

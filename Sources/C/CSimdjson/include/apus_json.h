@@ -79,6 +79,10 @@ void apus_json_minify(
     const apus_json_document *document, apus_json_node node, void *context,
     void (*append)(void *context, const char *bytes, size_t length));
 
+// Writes `count` floats as a JSON array in their shortest form that reads back the same; not finite ones as null.
+// `out` has room for 2 + 18 * count bytes. Returns the length.
+size_t apus_json_write_floats(const float *floats, size_t count, char *out);
+
 #ifdef __cplusplus
 }
 #endif
