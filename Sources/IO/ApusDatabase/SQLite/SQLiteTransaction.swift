@@ -10,8 +10,11 @@ final class SQLiteTransaction: Transaction, Sendable {
     private let failures: SQLiteDatabase.Failures
     private let state = Mutex(State.unbegun)
 
-    /// unbegun -> open -> ended; ended is final: committed, rolled back, failed or expired.
-    private enum State { case unbegun, open, ended }
+    /// unbegun -> open -> committed or lost, which are final.
+    private enum State {
+        case unbegun, open, committed
+        case lost(any Error)
+    }
 
     init(thread: SQLiteThread, begin: StaticSQL, deadline: Instant, failures: SQLiteDatabase.Failures) {
         self.thread = thread
@@ -23,17 +26,20 @@ final class SQLiteTransaction: Transaction, Sendable {
     func run(_ statements: [Statement]) async throws -> [Rows] { try await perform(statements, commits: false) }
     func commit(after statements: [Statement]) async throws -> [Rows] { try await perform(statements, commits: true) }
 
-    /// Commits what is open.
+    /// Commits what is open. Throws what the transaction was lost by, even if its body ignored that.
     func finish() async throws {
         switch state.withLock({ $0 }) {
         case .open: _ = try await perform([], commits: true)
-        case .unbegun, .ended: break
+        case .lost(let error): throw error
+        case .unbegun, .committed: break
         }
     }
 
     /// Rolls back what is open, then calls `done` on the thread: after everything that the transaction ever ran.
     func end(_ done: @escaping @Sendable () -> Void) {
-        state.withLock { $0 = .ended }
+        state.withLock { state in
+            if case .open = state { state = .lost(ApusError.deadlinePassed("the transaction was open")) }
+        }
         let isTaken = thread.add { connection in
             connection.rollBack()
             done()
@@ -43,13 +49,18 @@ final class SQLiteTransaction: Transaction, Sendable {
 
     private func perform(_ statements: [Statement], commits: Bool) async throws -> [Rows] {
         let isFirst = try state.withLock { state in
-            guard state != .ended else { throw ApusError(.databaseRejected, "the transaction has ended") }
-            defer { state = commits ? .ended : .open }
-            return state == .unbegun
+            switch state {
+            case .unbegun, .open: break
+            case .committed: throw ApusError(.databaseRejected, "the transaction has been committed")
+            case .lost(let error): throw error
+            }
+            defer { state = .open }
+            if case .unbegun = state { return true }
+            return false
         }
-        if isFirst && statements.isEmpty { return [] }
+        
         do {
-            return try await thread.perform(deadline: deadline) { [begin, failures] connection, job in
+            let rows: [Rows] = try await thread.perform(deadline: deadline) { [begin, failures] connection, job in
                 try failures.check()
                 do {
                     if isFirst { try connection.execute(begin) }
@@ -66,8 +77,10 @@ final class SQLiteTransaction: Transaction, Sendable {
                     throw error
                 }
             }
+            if commits { state.withLock { $0 = .committed } }
+            return rows
         } catch {
-            state.withLock { $0 = .ended }
+            state.withLock { $0 = .lost(error) }
             throw error
         }
     }

@@ -1,0 +1,76 @@
+internal import ApusTypes
+internal import CPostgreSQL
+
+/// An error or notice of the server, as its fields say it.
+struct ServerReport: Error, Sendable {
+    var severity: String
+    var state: String
+    var message: String
+    var constraint: String?
+    /// The function of the server's source that reported: what messages of other languages have in common.
+    var function: String
+
+    /// Fields of the error message of PostgreSQL's protocol.
+    init(_ result: OpaquePointer?) {
+        func field(_ code: Unicode.Scalar) -> String? {
+            PQresultErrorField(result, Int32(code.value)).map { String(cString: $0) }
+        }
+        severity = field("V") ?? "ERROR"
+        state = field("C") ?? ""
+        message = field("M") ?? ""
+        constraint = field("n")
+        function = field("R") ?? ""
+    }
+
+    /// The server ends the connection after this report.
+    var endsConnection: Bool { severity == "FATAL" || severity == "PANIC" }
+
+    /// A transaction was committed here, but the wait for its synchronous standby was cut short: not an acknowledgement.
+    var isCutCommit: Bool { severity == "WARNING" && function == "SyncRepWaitForLSN" }
+
+    /// What the report means to our callers (https://www.postgresql.org/docs/15/errcodes-appendix.html).
+    var error: ApusError {
+        var context = ["sqlstate": state, "message": message]
+        if let constraint { context["constraint"] = constraint }
+        switch state {
+        case "40001", "40P01":
+            return ApusError(.databaseConflict, "another transaction was in the way", context: context)
+        case "55P03":
+            return ApusError(.databaseLockTimeout, "another transaction held a lock for too long", context: context)
+        case "57014":
+            return ApusError(.deadlineExceeded, "the catalog cancelled a statement that took too long", context: context)
+        case "25006":
+            return ApusError(
+                .catalogReadOnly, "the catalog's PostgreSQL is a standby, or read-only",
+                hint: "name the primary too in the catalog's URL", retry: .after(.seconds(1)), context: context)
+        case "53100":
+            return ApusError(.catalogFull, "the disk of the catalog is full", hint: "free some space", context: context)
+        case "42501":
+            return ApusError(
+                .databaseRejected, "the catalog's user lacks a permission: \(message)",
+                hint: "grant it, or let the user own the schema apus", context: context)
+        case "57P04", "3D000":
+            return ApusError(.catalogUnavailable, "the catalog's database does not exist", retry: .never, context: context)
+        default: break
+        }
+        switch state.prefix(2) {
+        case "23":
+            return ApusError(
+                .databaseConstraint, "a constraint of the catalog was broken" + (constraint.map { ": \($0)" } ?? ""), context: context)
+        case "08", "53", "57", "58", "F0", "XX":
+            return ApusError(.catalogUnavailable, "the catalog cannot answer now", context: context)
+        case "42":  // a defect of ours: the message names tables and columns, never values
+            return ApusError(.databaseRejected, "the catalog refused a statement: \(message)", context: context)
+        default:
+            return ApusError(.databaseRejected, "the catalog refused a statement (\(state))", context: context)
+        }
+    }
+}
+
+extension ApusError {
+    /// The connection is gone; `detail` comes from libpq and holds no password.
+    static func connectionLost(_ detail: String) -> ApusError {
+        let line = detail.split(separator: "\n").joined(separator: "; ")
+        return ApusError(.catalogUnavailable, "the connection to the catalog broke", context: ["message": line])
+    }
+}

@@ -1,0 +1,418 @@
+internal import ApusRuntime
+internal import ApusTypes
+internal import CPostgreSQL
+internal import CUV
+internal import Glibc
+
+/// One connection to PostgreSQL: libpq in its non-blocking pipeline mode, its socket polled by an event loop.
+///
+/// connecting -> open -> closed. Everything but `perform` and `close` belongs to the loop's thread.
+final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on `loop` only, which the entries see to
+    let loop: EventLoop
+    private let events: Events
+    private var handle: OpaquePointer?
+    private var poll: UnsafeMutablePointer<uv_poll_t>?
+    private var polledSocket: Int32 = -1
+    private var polledEvents: UInt32 = 0
+    private var state = State.connecting
+    private var connected: CheckedContinuation<Void, any Error>?
+    private var connectTimer: LoopTimers.ID?
+
+    /// What libpq was asked and has not answered, in order.
+    private var steps: [Step] = []
+    private var nextStep = 0
+    private var prepared: [StaticSQL: String] = [:]
+    private var preparedCount = 0
+    private var copy: PostgreSQLCopy?
+    /// Batches with a deadline of their own, by a number that their timers know.
+    private var limited: [Int: PostgreSQLBatch] = [:]
+    private var batchCount = 0
+
+    /// Statements a connection keeps prepared; the program's texts are constants, so the bound is never met in practice.
+    static let preparedLimit = 512
+
+    private enum State {
+        case connecting, open
+        case closed(ApusError)
+    }
+
+    fileprivate enum Step {
+        case prepare(StaticSQL)
+        case execute(PostgreSQLBatch)
+        /// The end of a transaction; `last`: and of its batch.
+        case synchronise(PostgreSQLBatch, last: Bool)
+    }
+
+    /// What a session tells its owner, on the loop.
+    struct Events: Sendable {
+        var notification: @Sendable (Notification) -> Void = { _ in }
+        var report: @Sendable (ServerReport) -> Void = { _ in }
+        var closed: @Sendable (ApusError) -> Void = { _ in }
+    }
+
+    private init(loop: EventLoop, events: Events) {
+        self.loop = loop
+        self.events = events
+    }
+
+    // MARK: Any thread
+
+    /// Connects with libpq's `parameters`, which name one address: libpq would look up host names on this thread, and block it.
+    static func connect(
+        _ parameters: [String: String], on loop: EventLoop, events: Events, deadline: Instant
+    ) async throws -> PostgreSQLSession {
+        let session = PostgreSQLSession(loop: loop, events: events)
+        try await withCheckedThrowingContinuation { continuation in
+            loop.soon { session.start(parameters, deadline: deadline, continuation) }
+        }
+        return session
+    }
+
+    /// Sends the statements and waits for their results. At `deadline` the caller is answered, and the connection closed if it is the
+    /// server that keeps it waiting; nil: the caller sees to that with `close`.
+    func perform(_ statements: [Statement], isSeparate: Bool, deadline: Instant?) async -> PostgreSQLBatch.Outcome {
+        await withCheckedContinuation { continuation in
+            loop.soon { [self] in
+                let batch = PostgreSQLBatch(statements, isSeparate: isSeparate, continuation)
+                submit(batch)
+                if let deadline, !batch.isExpired { limit(batch, to: deadline) }
+            }
+        }
+    }
+
+    /// Sends the statements; nobody waits for what becomes of them.
+    func send(_ statements: [Statement]) {
+        loop.soon { [self] in submit(PostgreSQLBatch(statements, isSeparate: false, nil)) }
+    }
+
+    func close(_ error: ApusError) { loop.soon { [self] in fail(error) } }
+
+    /// Runs a COPY. The caller has the session for itself.
+    func perform(_ copy: PostgreSQLCopy) {
+        loop.soon { [self] in
+            guard case .open = state else { return copy.finish(.failure(ended)) }
+            self.copy = copy
+            guard PQexitPipelineMode(handle) == 1, PQsendQuery(handle, copy.sql.text) == 1 else { return failByLibrary() }
+            flush()
+        }
+    }
+
+    // MARK: Connecting
+
+    private func start(_ parameters: [String: String], deadline: Instant, _ continuation: CheckedContinuation<Void, any Error>) {
+        connected = continuation
+        connectTimer = loop.timers.schedule(at: deadline) { [self] in
+            fail(ApusError(.catalogUnavailable, "the catalog did not accept a connection in time"))
+        }
+        let names = Array(parameters.keys)
+        let settings = names.map { parameters[$0] ?? "" }
+        handle = withCStrings(names) { keywords in
+            withCStrings(settings) { values in PQconnectStartParams(keywords, values, 0) }
+        }
+        guard handle != nil, PQstatus(handle) != CONNECTION_BAD else { return failByLibrary() }
+        PQsetNoticeReceiver(handle, { context, result in
+            Unmanaged<PostgreSQLSession>.fromOpaque(context!).takeUnretainedValue()  // set below; the handle never outlives the session
+                .notice(ServerReport(result))
+        }, Unmanaged.passUnretained(self).toOpaque())
+        watch(UV_WRITABLE.rawValue)
+    }
+
+    private func goOnConnecting() {
+        // libpq may close the socket and open another with the same number, which the poller would not notice: so it forgets it first.
+        unwatch()
+        switch PQconnectPoll(handle) {
+        case PGRES_POLLING_READING: watch(UV_READABLE.rawValue)
+        case PGRES_POLLING_WRITING: watch(UV_WRITABLE.rawValue)
+        case PGRES_POLLING_OK:
+            guard PQserverVersion(handle) >= 140_000 else {
+                return fail(
+                    ApusError(
+                        .catalogIncompatible, "the catalog's PostgreSQL is older than 14", hint: "upgrade it; 15 is what is tested"))
+            }
+            guard PQsetnonblocking(handle, 1) == 0, PQenterPipelineMode(handle) == 1 else { return failByLibrary() }
+            state = .open
+            if let timer = connectTimer.take() { loop.timers.cancel(timer) }
+            watch(UV_READABLE.rawValue)
+            connected.take()?.resume()
+        default: failByLibrary()
+        }
+    }
+
+    /// Whether the server takes no writes. Known once connected, and kept up to date by the server.
+    func isReadOnly() async -> Bool {
+        await withCheckedContinuation { continuation in
+            loop.soon { [self] in
+                func isOn(_ name: String) -> Bool {
+                    PQparameterStatus(handle, name).map { String(cString: $0) == "on" } ?? false
+                }
+                continuation.resume(returning: isOn("in_hot_standby") || isOn("default_transaction_read_only"))
+            }
+        }
+    }
+
+    // MARK: Sending
+
+    private var ended: ApusError {
+        if case .closed(let error) = state { return error }
+        return .connectionLost("not connected")
+    }
+
+    private func submit(_ batch: PostgreSQLBatch) {
+        guard case .open = state else { return batch.lose(ended) }
+        let parameters: [EncodedParameters]
+        do throws(ApusError) {
+            var encoded: [EncodedParameters] = []
+            for statement in batch.statements { encoded.append(try EncodedParameters(statement.parameters)) }
+            parameters = encoded
+        } catch {
+            batch.results = [.failure(error)]  // nothing was sent
+            return batch.finish()
+        }
+        batch.wasSent = true
+        for (index, statement) in batch.statements.enumerated() {
+            guard enqueue(statement, parameters[index], batch) else { return failByLibrary(also: batch) }
+            guard batch.isSeparate || index == batch.statements.count - 1 else { continue }
+            guard PQpipelineSync(handle) == 1 else { return failByLibrary(also: batch) }
+            steps.append(.synchronise(batch, last: index == batch.statements.count - 1))
+        }
+        if batch.statements.isEmpty { return batch.finish() }
+        flush()
+    }
+
+    private func enqueue(_ statement: Statement, _ parameters: EncodedParameters, _ batch: PostgreSQLBatch) -> Bool {
+        if statement.isPrepared, prepared[statement.sql] == nil, prepared.count < Self.preparedLimit {
+            preparedCount += 1
+            let name = "apus\(preparedCount)"
+            guard PQsendPrepare(handle, name, statement.sql.text, 0, nil) == 1 else { return false }
+            prepared[statement.sql] = name
+            steps.append(.prepare(statement.sql))
+        }
+        let isQueued = parameters.withPointers { count, values, lengths, formats in
+            if statement.isPrepared, let name = prepared[statement.sql] {
+                PQsendQueryPrepared(handle, name, count, values, lengths, formats, 1)
+            } else {
+                PQsendQueryParams(handle, statement.sql.text, count, nil, values, lengths, formats, 1)
+            }
+        }
+        steps.append(.execute(batch))
+        return isQueued == 1
+    }
+
+    private func flush() {
+        switch PQflush(handle) {
+        case 0: watch(UV_READABLE.rawValue)
+        case 1: watch(UV_READABLE.rawValue | UV_WRITABLE.rawValue)
+        default: failByLibrary()
+        }
+    }
+
+    // MARK: Receiving
+
+    private func ready(_ events: Int32, status: Int32) {
+        switch state {
+        case .closed: return
+        case .connecting: goOnConnecting()
+        case .open:
+            if status < 0 || events & Int32(UV_READABLE.rawValue) != 0 {
+                let isAlive = PQconsumeInput(handle) == 1
+                if copy == nil { takeResults() } else { goOnCopying() }
+                takeNotifications()
+                guard case .open = state else { return }
+                guard isAlive else { return failByLibrary() }
+            } else if copy != nil {
+                goOnCopying()
+            }
+            if case .open = state { flush() }
+        }
+    }
+
+    private func takeResults() {
+        while nextStep < steps.count, PQisBusy(handle) == 0 {
+            let result = PQgetResult(handle)
+            defer { PQclear(result) }
+            take(result, for: steps[nextStep])
+            guard case .open = state else { return }
+        }
+        if nextStep == steps.count {
+            steps.removeAll(keepingCapacity: true)
+            nextStep = 0
+            _ = PQisBusy(handle)  // reads notices that came while nothing was asked
+        } else if nextStep > 1024 {
+            steps.removeFirst(nextStep)
+            nextStep = 0
+        }
+    }
+
+    /// One result of the step; a command's results end with nil, a synchronisation point has exactly one.
+    private func take(_ result: OpaquePointer?, for step: Step) {
+        let status = result.map { PQresultStatus($0) }
+        if status == PGRES_FATAL_ERROR {
+            let report = ServerReport(result)
+            if report.endsConnection || report.state.isEmpty { return fail(report.error) }
+        }
+        switch (step, status) {
+        case (.prepare, nil), (.execute, nil): nextStep += 1
+        case (.prepare, PGRES_COMMAND_OK): break
+        case (.prepare(let sql), _):
+            // The error of a text that cannot be prepared is its statement's error.
+            prepared[sql] = nil
+            if status == PGRES_FATAL_ERROR, case .execute(let batch)? = steps[(nextStep + 1)...].first {
+                batch.results.append(.failure(ServerReport(result).error))
+            }
+        case (.execute(let batch), PGRES_TUPLES_OK), (.execute(let batch), PGRES_COMMAND_OK):
+            do throws(ApusError) {
+                batch.results.append(.success(try ResultDecoder.rows(result)))
+            } catch {
+                batch.results.append(.failure(error))
+            }
+        case (.execute, PGRES_PIPELINE_ABORTED): break
+        case (.execute(let batch), PGRES_FATAL_ERROR): batch.results.append(.failure(ServerReport(result).error))
+        case (.synchronise(let batch, let last), PGRES_PIPELINE_SYNC):
+            nextStep += 1
+            if last { batch.finish() }
+        case (.synchronise(let batch, _), PGRES_FATAL_ERROR):
+            // The implicit transaction failed at its end: what its statement answered did not come to stay.
+            if !batch.results.isEmpty { batch.results.removeLast() }
+            batch.results.append(.failure(ServerReport(result).error))
+        case (.synchronise, nil): break
+        default: fail(.connectionLost("an answer out of order"))
+        }
+    }
+
+    private func takeNotifications() {
+        while let notification = PQnotifies(handle) {
+            events.notification(
+                Notification(
+                    channel: String(cString: notification.pointee.relname), payload: String(cString: notification.pointee.extra)))
+            PQfreemem(notification)
+        }
+    }
+
+    private func notice(_ report: ServerReport) {
+        if report.isCutCommit, nextStep < steps.count {
+            switch steps[nextStep] {
+            case .execute(let batch), .synchronise(let batch, _): batch.isCommitCut = true
+            case .prepare: break
+            }
+        }
+        events.report(report)
+    }
+
+    private func goOnCopying() {
+        guard let copy, let handle else { return }
+        guard copy.advance(handle) else { return }
+        self.copy = nil
+        if PQenterPipelineMode(handle) != 1 { failByLibrary() }
+    }
+
+    // MARK: Ending
+
+    private func limit(_ batch: PostgreSQLBatch, to deadline: Instant) {
+        batchCount += 1
+        let number = batchCount
+        let timer = loop.timers.schedule(at: deadline) { [self] in
+            if let batch = limited.removeValue(forKey: number) { expire(batch) }
+        }
+        limited[number] = batch
+        batch.cancelTimer = { [self] in
+            limited[number] = nil
+            loop.timers.cancel(timer)
+        }
+    }
+
+    private func expire(_ batch: PostgreSQLBatch) {
+        guard !batch.isExpired else { return }
+        batch.lose(.deadlinePassed("the catalog worked on it"))
+        // The connection goes if nobody wants what the server is doing now. A batch behind another's only leaves the queue.
+        guard nextStep < steps.count else { return }
+        let isWanted =
+            switch steps[nextStep] {
+            case .execute(let head), .synchronise(let head, _): !head.isExpired
+            case .prepare: steps[nextStep...].lazy.compactMap(\.batch).first.map { !$0.isExpired } ?? false
+            }
+        if !isWanted { fail(.connectionLost("it was closed because a statement passed its deadline")) }
+    }
+
+    private func failByLibrary(also batch: PostgreSQLBatch? = nil) {
+        let message = handle.map { String(cString: PQerrorMessage($0)) } ?? "out of memory"
+        fail(.connectionLost(message))
+        batch?.lose(ended)
+    }
+
+    private func fail(_ error: ApusError) {
+        if case .closed = state { return }
+        state = .closed(error)
+        if let timer = connectTimer.take() { loop.timers.cancel(timer) }
+        let lost = steps[nextStep...]
+        steps = []
+        nextStep = 0
+        unwatch()
+        PQfinish(handle)
+        handle = nil
+        for case let batch? in lost.map(\.batch) { batch.lose(error) }
+        copy.take()?.finish(.failure(error))
+        connected.take()?.resume(throwing: error)
+        events.closed(error)
+    }
+
+    // MARK: Polling
+
+    private func watch(_ events: UInt32) {
+        let socket = PQsocket(handle)
+        guard socket >= 0 else { return failByLibrary() }
+        if poll == nil || polledSocket != socket {
+            unwatch()
+            let made = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
+            guard uv_poll_init(loop.uv, made, socket) == 0 else {
+                made.deallocate()
+                return fail(.connectionLost("its socket cannot be polled"))
+            }
+            made.pointee.data = Unmanaged.passRetained(self).toOpaque()
+            poll = made
+            polledSocket = socket
+            polledEvents = 0
+        }
+        guard events != polledEvents else { return }  // libuv would ask the kernel twice for nothing
+        polledEvents = events
+        uv_poll_start(poll, Int32(events)) { handle, status, events in
+            Unmanaged<PostgreSQLSession>.fromOpaque(handle!.pointee.data).takeUnretainedValue()  // retained until the handle is closed
+                .ready(events, status: status)
+        }
+    }
+
+    private func unwatch() {
+        guard let closing = poll.take() else { return }
+        polledSocket = -1
+        uv_poll_stop(closing)
+        UnsafeMutableRawPointer(closing).withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
+            uv_close(handle) { handle in
+                Unmanaged<PostgreSQLSession>.fromOpaque(handle!.pointee.data).release()
+                UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_poll_t.self).deallocate()
+            }
+        }
+    }
+}
+
+extension PostgreSQLSession.Step {
+    fileprivate var batch: PostgreSQLBatch? {
+        switch self {
+        case .prepare: nil
+        case .execute(let batch), .synchronise(let batch, _): batch
+        }
+    }
+}
+
+extension EventLoop {
+    /// Runs `body` on the loop: now if this is its thread.
+    func soon(_ body: @escaping @Sendable () -> Void) {
+        if isCurrent { body() } else { execute(body) }
+    }
+}
+
+/// Calls `body` with a null-terminated array of C strings.
+private func withCStrings<Value>(_ strings: [String], _ body: ([UnsafePointer<CChar>?]) -> Value) -> Value {
+    let copies = strings.map { strdup($0) }
+    defer { copies.forEach { free($0) } }
+    let pointers: [UnsafePointer<CChar>?] = copies.map { UnsafePointer($0) } + [nil]
+    return body(pointers)
+}
