@@ -32,6 +32,7 @@ public final class Catalog: Sendable {
     public let records: Records
     public let settings: Settings
     public let retention: Retention
+    public let objects: ObjectIntents
     let access: CatalogAccess
 
     /// Migrates the schema, or checks that this program may use it as it is.
@@ -65,6 +66,7 @@ public final class Catalog: Sendable {
         records = Records(access: access)
         settings = Settings(access: access)
         retention = Retention(access: access)
+        objects = ObjectIntents(database: database)
     }
 
     /// The history that this node saw last; renewed by every read of the feed.

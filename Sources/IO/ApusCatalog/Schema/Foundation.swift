@@ -3,7 +3,7 @@ internal import ApusDatabase
 extension Migration {
     /// Every time is in milliseconds since 1970, by the catalog's clock.
     static let foundation = Migration(
-        number: 1, name: "foundation", minReader: 1, minWriter: 1, steps: clock + identity + feed + operations + nodes + shards + objects + rest)
+        number: 1, name: "foundation", minReader: 1, minWriter: 1, steps: clock + identity + feed + operations + nodes + shards + objects + storedObjects + rest)
 
     /// Tests move the clock by the offset; nothing else does.
     private static let clock: [Step] = [

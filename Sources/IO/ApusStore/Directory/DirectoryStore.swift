@@ -214,11 +214,15 @@ public final class DirectoryStore: ObjectStore {
 
     public func stream(_ key: ObjectKey, deadline: Instant) -> AsyncThrowingStream<[UInt8], any Error> {
         // Nothing stays open between two blocks: a reader that loses interest leaves nothing behind that would have to be closed by a
-        // thread that may not block. Objects never change, so the footer read first holds for all blocks.
+        // thread that may not block.
         let progress = StreamProgress()
         return AsyncThrowingStream { [self] in
             try await onPool(deadline) { [place] root in
-                try progress.next(key, place: place) { try StoreRoot.object(key, in: root, place: place) }
+                let (file, footer) = try StoreRoot.object(key, in: root, place: place)
+                guard let number = try progress.begin(key, footer, place: place) else { return nil }
+                let block = try footer.block(number, of: file, key: key, place: place)
+                progress.took(block)
+                return block
             }
         }
     }

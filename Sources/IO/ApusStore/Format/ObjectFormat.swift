@@ -84,9 +84,7 @@ struct ObjectFooter: Sendable {
     /// The block table and the footer, little-endian: `[checksums: 8 each] block size: 4, reserved: 4, size: 8, key: 16, SHA-256: 32,
     /// XXH3 of everything from the table to here: 8, magic: 8`.
     func encoded(for key: ObjectKey) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(blocks.count * 8 + ObjectFormat.footerSize)
-        blocks.forEach { bytes.append(littleEndian: $0) }
+        var bytes = checksumBytes
         bytes.append(littleEndian: UInt64(ObjectFormat.blockSize))  // its upper half is the reserved word
         bytes.append(littleEndian: UInt64(size))
         bytes.append(littleEndian: key.high)
@@ -130,7 +128,28 @@ struct ObjectFooter: Sendable {
             let digest = Digest(bytes: Array(tail[footer + 32..<footer + 64]))
         else { throw corrupt("its footer does not fit its file") }
         description = ObjectDescription(size: ByteCount(size), digest: digest)
-        blocks = stride(from: 0, to: footer, by: 8).map { tail.littleEndian(at: $0) }
+        blocks = Self.checksums(tail[..<footer])
+    }
+
+    /// The block table: eight bytes for each block, little-endian.
+    var checksumBytes: [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(blocks.count * 8 + ObjectFormat.footerSize)
+        blocks.forEach { bytes.append(littleEndian: $0) }
+        return bytes
+    }
+
+    private static func checksums(_ bytes: ArraySlice<UInt8>) -> [UInt64] {
+        let bytes = Array(bytes)
+        return stride(from: 0, to: bytes.count, by: 8).map { bytes.littleEndian(at: $0) }
+    }
+
+    /// From a description and a block table that were kept apart.
+    init(description: ObjectDescription, checksumBytes: [UInt8], key: ObjectKey, place: String) throws {
+        guard checksumBytes.count == 8 * ObjectFormat.blockCount(of: description.size.bytes) else {
+            throw ApusError.corrupt(key, "its checksums do not fit its size", in: place)
+        }
+        self.init(description: description, blocks: Self.checksums(checksumBytes[...]))
     }
 
     init(description: ObjectDescription, blocks: [UInt64]) {

@@ -1,7 +1,7 @@
 internal import ApusTypes
 internal import Synchronization
 
-/// How far a stream has got. Its steps never overlap.
+/// How far a stream of an object has got. Its steps never overlap.
 final class StreamProgress: Sendable {
     private let state = Mutex(State())
 
@@ -11,19 +11,10 @@ final class StreamProgress: Sendable {
         var digest = IncrementalDigest()
         var isDone = false
 
-        mutating func step(_ key: ObjectKey, place: String, _ open: () throws -> (FileDescriptor, ObjectFooter)) throws -> [UInt8]? {
-            guard !isDone else { return nil }
-            if let footer, next == footer.blocks.count { return try finish(key, footer, place) }
-            let (file, footer) = try open()
+        mutating func begin(_ key: ObjectKey, _ footer: ObjectFooter, place: String) throws -> Int? {
             self.footer = footer
-            guard next < footer.blocks.count else { return try finish(key, footer, place) }
-            let block = try footer.block(next, of: file, key: key, place: place)
-            block.withUnsafeBytes { digest.add($0) }
-            next += 1
-            return block
-        }
-
-        private mutating func finish(_ key: ObjectKey, _ footer: ObjectFooter, _ place: String) throws -> [UInt8]? {
+            guard !isDone else { return nil }
+            guard next == footer.blocks.count else { return next }
             isDone = true
             guard digest.finish() == footer.description.digest else {
                 throw ApusError.corrupt(key, "its bytes do not match its digest", in: place)
@@ -32,8 +23,19 @@ final class StreamProgress: Sendable {
         }
     }
 
-    /// The next block, nil after the last one; `open` is called for each.
-    func next(_ key: ObjectKey, place: String, _ open: () throws -> (FileDescriptor, ObjectFooter)) throws -> [UInt8]? {
-        try state.withLock { try $0.step(key, place: place, open) }
+    /// As far as it was read; objects never change.
+    var footer: ObjectFooter? { state.withLock { $0.footer } }
+
+    /// The block to be read next. Nil after the last one, when the digest of all of them has been checked.
+    func begin(_ key: ObjectKey, _ footer: ObjectFooter, place: String) throws -> Int? {
+        try state.withLock { try $0.begin(key, footer, place: place) }
+    }
+
+    /// `block` was read and verified.
+    func took(_ block: [UInt8]) {
+        state.withLock { state in
+            block.withUnsafeBytes { state.digest.add($0) }
+            state.next += 1
+        }
     }
 }
