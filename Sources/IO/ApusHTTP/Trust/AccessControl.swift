@@ -1,0 +1,71 @@
+public import ApusTypes
+
+/// Finds out who asks before any handler runs. Without an answer only the public paths are served.
+///
+/// A request that carries a credential is judged by that credential alone: a wrong key is refused even over loopback.
+public struct AccessControl: Middleware {
+    /// Whose key this is; nil when it is nobody's.
+    public typealias Verify = @Sendable (_ key: Redacted<String>, _ deadline: Instant) async throws -> Principal?
+
+    /// Paths that tell nothing but health, served to everybody with GET and HEAD.
+    public static let publicPaths: Set<[String]> = [
+        ["health"], ["health", "live"], ["health", "ready"], ["prometheus", "metrics"],
+    ]
+
+    private let trust: LocalTrust
+    private let verify: Verify
+
+    public init(trust: LocalTrust, verify: @escaping Verify) {
+        self.trust = trust
+        self.verify = verify
+    }
+
+    public func handle(_ request: Request, next: Handler) async throws -> Response {
+        if [.get, .head].contains(request.method), Self.publicPaths.contains(request.path) { return try await next(request) }
+        var request = request
+        request.principal = try await principal(of: request)
+        return try await next(request)
+    }
+
+    private func principal(of request: Request) async throws -> Principal {
+        let keys = Self.keys(in: request.headers)
+        if let key = keys.first {
+            guard keys.dropFirst().allSatisfy({ $0 == key }), let principal = try await verify(key, request.deadline) else {
+                throw ApusError(.unauthenticated, "the API key is not valid", hint: Self.howToMakeAKey)
+            }
+            return principal
+        }
+        if let refusal = await trust.refusal(for: request) {
+            throw ApusError(.unauthenticated, "a key is needed, because \(refusal)", hint: Self.howToMakeAKey)
+        }
+        return .local
+    }
+
+    static let howToMakeAKey = "make a key on the node with `apus key create NAME`, and send it as X-API-Key"
+
+    /// All credentials of a request. One that is of no kind we know is one that cannot be right.
+    private static func keys(in headers: Headers) -> [Redacted<String>] {
+        let bearers = headers.all("Authorization").map { value in
+            value.lowercased().hasPrefix("bearer ") ? String(value.dropFirst(7)).trimmed : ""
+        }
+        return (headers.all("X-API-Key") + bearers + headers.all("api-key")).map { Redacted($0) }
+    }
+}
+
+extension Request {
+    /// Refuses whoever may do less than `role`.
+    public func require(_ role: Principal.Role) throws {
+        guard let principal else { throw ApusError(.unauthenticated, "a key is needed", hint: AccessControl.howToMakeAKey) }
+        guard principal.role >= role else {
+            throw ApusError(.forbidden, "this needs a key with the role \(role), and this one has the role \(principal.role)")
+        }
+    }
+}
+
+extension String {
+    fileprivate var trimmed: String {
+        let start = firstIndex { $0 != " " } ?? endIndex
+        let end = lastIndex { $0 != " " }.map { index(after: $0) } ?? start
+        return String(self[start..<end])
+    }
+}
