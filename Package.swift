@@ -92,3 +92,12 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// The fuzz targets link libFuzzer, so they exist only for `scripts/fuzz`.
+if Context.environment["APUS_FUZZ"] != nil {
+    package.targets += [
+        .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
+        .executableTarget(
+            name: "apus-fuzz", dependencies: ["CFuzzer", "ApusTypes", "ApusConfig"], path: "Fuzz/Targets", swiftSettings: swiftSettings),
+    ]
+}
