@@ -68,7 +68,7 @@ let package = Package(
             linker: [.unsafeFlags(["-L\(deps)/lib"])]),
 
         // Services: what users came for
-        service("ApusCluster", ["ApusTypes", "ApusRuntime", "ApusConfig", "ApusCatalog", "ApusStore"]),
+        service("ApusCluster", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
         service(
             "ApusVectors",
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),

@@ -20,7 +20,7 @@ public struct Configuration: Sendable, Equatable {
     public init() {}
 
     public struct Node: Sendable, Equatable {
-        /// Nil: the machine's host name, then kept in the data directory.
+        /// Nil: made up at the first start, then kept in the data directory.
         public var name: NodeName?
         public var data = "apus-data"
         /// Nil: made from the first listener.

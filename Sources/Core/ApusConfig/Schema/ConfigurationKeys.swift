@@ -27,9 +27,9 @@ public enum ConfigurationKeys {
     private static let node: [ConfigurationKey] = [
         ConfigurationKey(
             "node.name", \.node.name, flag: .init(name: "name", placeholder: "NAME"),
-            whenNull: "the machine's host name at the first start, then kept in the data directory",
+            whenNull: "node- and eight random digits at the first start, then kept in the data directory",
             "The node's name, unique in its cluster.",
-            reason: "Set it where host names change between starts (containers), or are not unique."),
+            reason: "Set it where people should recognise the node by it, or where the data directory does not outlive the node."),
         ConfigurationKey(
             "node.data", \.node.data, limit: .notEmpty, flag: .init(name: "data", placeholder: "DIR"),
             "The directory for everything this node keeps: the SQLite catalog, the directory store, local copies.",

@@ -127,6 +127,10 @@ extension ErrorCode {
     public static let nodeUnready: ErrorCode = "node.unready"
     public static let nodeUnknown: ErrorCode = "node.unknown"
     public static let nodeDraining: ErrorCode = "node.draining"
+    /// A change would leave data that no node serves.
+    public static let lastCopy: ErrorCode = "node.last_copy"
+    /// A node that is running cannot be removed.
+    public static let nodeAlive: ErrorCode = "node.alive"
     public static let processFailed: ErrorCode = "process.failed"
     public static let overloaded: ErrorCode = "node.overloaded"
     public static let configurationInvalid: ErrorCode = "config.invalid"
@@ -199,6 +203,8 @@ extension ErrorCode {
         .vectorInvalid: Surface(400, 3, .badInput),
         .embeddingUnavailable: Surface(501, 12, .refused),
 
+        .lastCopy: Surface(409, 9, .refused),
+        .nodeAlive: Surface(409, 9, .refused),
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnknown: Surface(404, 5, .badInput),
         .nodeDraining: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),

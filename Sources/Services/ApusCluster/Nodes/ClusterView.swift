@@ -1,0 +1,65 @@
+public import ApusCatalog
+internal import ApusDatabase
+internal import ApusRuntime
+public import ApusTypes
+
+/// The nodes and shards of the cluster as the catalog has them now.
+public struct ClusterView: Sendable {
+    /// By name.
+    public var nodes: [NodeRow]
+    /// By id.
+    public var shards: [ShardRow]
+
+    public func node(_ name: NodeName) -> NodeRow? { nodes.first { $0.name == name } }
+
+    /// Shards that `node` has a serving copy of.
+    public func shards(on node: NodeName) -> [ShardRow] {
+        shards.filter { $0.replicas.contains { $0.node == node && $0.state == .serving } }
+    }
+
+    /// Shards whose only serving copy is `node`'s.
+    public func lastCopies(on node: NodeName) -> [ShardRow] {
+        shards(on: node).filter { $0.replicas.filter { $0.state == .serving }.count == 1 }
+    }
+}
+
+extension Cluster {
+    public func view(deadline: Instant) async throws -> ClusterView {
+        // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
+        let nodes = try await catalog.nodes.list(deadline: deadline)
+        return ClusterView(nodes: nodes, shards: try await catalog.shards.list(deadline: deadline))
+    }
+
+    /// Forgets a node. Throws `node.unknown`, `node.last_copy` when it alone serves a shard, `node.alive` for the node that is asked.
+    public func remove(_ name: NodeName, deadline: Instant) async throws {
+        let view = try await view(deadline: deadline)
+        guard view.node(name) != nil else {
+            throw ApusError(.nodeUnknown, "there is no node \(name)", hint: "apus status lists the nodes")
+        }
+        let lastCopies = view.lastCopies(on: name)
+        guard lastCopies.isEmpty else {
+            throw ApusError(
+                .lastCopy, "\(name) has the only copy of \(lastCopies.count) shards", hint: "move them to another node first",
+                context: ["shards": lastCopies.map(\.id.description).joined(separator: ",")])
+        }
+        guard name != identity.name else {
+            throw ApusError(.nodeAlive, "\(name) is the node that you ask, and it is running", hint: "stop it first, then ask another node")
+        }
+        try await catalog.nodes.remove(name, deadline: deadline)
+        log.notice("a node was removed", ["node": name.rawValue])
+    }
+
+    /// Gives the shards that nobody serves to this node. Copies that are served stay where they are.
+    public func rebalance(deadline: Instant) async throws -> (moved: Int, view: ClusterView) {
+        let moved = try await adoptShards(deadline: deadline)
+        return (moved, try await view(deadline: deadline))
+    }
+
+    /// Which single losses the cluster survives: how many of its nodes can be lost at once without losing an acknowledged write.
+    public var failureTolerance: String {
+        switch catalog.database.dialect {
+        case .sqlite: "0: catalog and store are on \(identity.name)"
+        case .postgreSQL: "that of PostgreSQL and of the store (\(options.storePlace)); \(identity.name) holds nothing that is not there"
+        }
+    }
+}
