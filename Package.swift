@@ -29,6 +29,10 @@ func layer(_ layer: String, _ name: String, _ dependencies: [Target.Dependency],
 func system(_ name: String, pkgConfig: String? = nil) -> Target {
     .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig)
 }
+/// A test kit: what tests of several targets share.
+func kit(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, path: "Tests/Kits/\(name)", swiftSettings: swiftSettings)
+}
 func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
 }
@@ -88,6 +92,7 @@ let package = Package(
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes"]),
+        kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         tests("LayerTests", []),
     ],
     cxxLanguageStandard: .cxx17

@@ -21,6 +21,7 @@ final class SQLiteConnection {
             throw SQLiteErrors.error(status, message: message, doing: "opening the catalog")
         }
         handle = opened
+        apus_sqlite_name_main(handle)  // `apus.node`, as on PostgreSQL; cannot fail on an open connection
         let context = Unmanaged.passUnretained(self).toOpaque()
         // Called every 4,000 virtual-machine steps (some 50 µs): cheap enough to read the clock each time.
         sqlite3_progress_handler(handle, 4000, { context in

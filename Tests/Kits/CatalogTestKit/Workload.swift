@@ -1,0 +1,143 @@
+public import ApusCatalog
+internal import ApusDatabase
+public import ApusTypes
+
+/// Concurrent writers with a seed, for the laws: the same code runs inside a test and inside the processes that a test starts.
+public struct Workload: Sendable {
+    /// Told apart from the other processes' writers by this.
+    public var process: String
+    public var writers: Int
+    /// Of each writer.
+    public var requests: Int
+    public var seed: UInt64
+    /// Of 1,000 requests of `append`, how many are rolled back after they wrote.
+    public var abortsPerThousand = 10
+    public var deadline: Instant
+
+    public init(process: String, writers: Int, requests: Int, seed: UInt64, deadline: Instant) {
+        self.process = process
+        self.writers = writers
+        self.requests = requests
+        self.seed = seed
+        self.deadline = deadline
+    }
+
+    /// Each writer publishes one change after another.
+    public func publish(to catalog: Catalog) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for writer in 0..<writers {
+                group.addTask {
+                    for number in 0..<requests {
+                        try await catalog.transaction(deadline: deadline) { transaction in
+                            transaction.publish("law", key: "\(process)/\(writer)/\(number)")
+                        }
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
+    }
+
+    /// Each writer appends one request after another, each to one to three random shards, one to three operations; gives what was
+    /// acknowledged. An operation is its name, padded.
+    public func append(to catalog: Catalog, shards: [ShardID]) async throws -> [Acknowledged] {
+        try await withThrowingTaskGroup(of: [Acknowledged].self) { group in
+            for writer in 0..<writers {
+                group.addTask {
+                    var random = SeededGenerator(seed: seed &+ UInt64(writer) &* 0x9E37_79B9)
+                    var acknowledged: [Acknowledged] = []
+                    for number in 0..<requests {
+                        let name = "\(process)/\(writer)/\(number)"
+                        let chosen = shards.shuffled(using: &random).prefix(Int.random(in: 1...3, using: &random))
+                        if Int.random(in: 0..<1000, using: &random) < abortsPerThousand {
+                            try await abort(on: catalog, shards: chosen.sorted(), name: name)
+                            continue
+                        }
+                        var appends: [LogAppend] = []
+                        for shard in chosen {
+                            for part in 0..<Int.random(in: 1...3, using: &random) {
+                                let padding = [UInt8](repeating: 0x20, count: Int.random(in: 0...200, using: &random))
+                                appends.append(LogAppend(shard: shard, operation: Array("\(name)/\(shard)/\(part)".utf8) + padding))
+                            }
+                        }
+                        let request = AppendRequest(
+                            operationID: OperationID(scope: "law", id: name, bodyDigest: Digest(of: name)), appends: appends,
+                            reply: Array("reply to \(name)".utf8))
+                        let outcome = try await catalog.log.append(request, deadline: deadline)
+                        acknowledged += appends.map { append in
+                            Acknowledged(shard: append.shard, operation: append.operation, upTo: outcome.positions[append.shard]?.sequence ?? 0)
+                        }
+                    }
+                    return acknowledged
+                }
+            }
+            return try await group.reduce(into: []) { $0 += $1 }
+        }
+    }
+
+    /// Does what an append does, and then thinks better of it.
+    private func abort(on catalog: Catalog, shards: [ShardID], name: String) async throws {
+        struct Abort: Error {}
+        do {
+            try await catalog.transaction(deadline: deadline) { transaction in
+                for shard in shards {
+                    _ = try await transaction.run([
+                        Statement(
+                            "UPDATE apus.shard_head SET seq = seq + 1, digest = sha256(digest || $2) WHERE shard = $1",
+                            [.integer(shard.value), .blob(Digest(of: name).bytes)]),
+                        Statement(
+                            """
+                            INSERT INTO apus.shard_log (shard, seq, operation, bytes, digest)
+                            SELECT shard, seq, CAST($2 AS bytea), 0, digest FROM apus.shard_head WHERE shard = $1
+                            """, [.integer(shard.value), .blob(Array("aborted \(name)".utf8))]),
+                    ])
+                }
+                throw Abort()
+            }
+        } catch is Abort {}
+    }
+}
+
+/// An operation whose append returned.
+public struct Acknowledged: Sendable, Hashable {
+    public var shard: ShardID
+    public var operation: [UInt8]
+    /// Its sequence is at most this.
+    public var upTo: Int64
+
+    public init(shard: ShardID, operation: [UInt8], upTo: Int64) {
+        self.shard = shard
+        self.operation = operation
+        self.upTo = upTo
+    }
+
+    /// One line: shard, sequence, operation in hexadecimal.
+    public var line: String { "\(shard) \(upTo) \(hexadecimal(operation))" }
+
+    public init?(line: some StringProtocol) {
+        let fields = line.split(separator: " ")
+        guard fields.count == 3, let shard = Int64(fields[0]), let upTo = Int64(fields[1]) else { return nil }
+        let digits = Array(fields[2].utf8)
+        var bytes: [UInt8] = []
+        for index in stride(from: 0, to: digits.count - 1, by: 2) {
+            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
+            bytes.append(byte)
+        }
+        self.init(shard: ShardID(shard), operation: bytes, upTo: upTo)
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers from the same seed, everywhere.
+public struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    public init(seed: UInt64) { state = seed }
+
+    public mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
