@@ -41,11 +41,12 @@ public struct YAMLWriter: Sendable {
     }
 
     private static func scalar(_ scalar: YAMLScalar, inFlow: Bool) -> String {
-        // An empty plain scalar is null; written out so that it is seen.
-        if scalar.isPlain { return scalar.text.isEmpty ? "null" : scalar.text }
+        // What means a string is quoted unless it is obviously safe: a plain `b:[1` of a block would be something else inside a flow.
         let plain = YAMLScalar(text: scalar.text, isPlain: true)
-        if case .string = plain.core, isSafePlain(scalar.text) { return scalar.text }
-        return quoted(scalar.text)
+        if case .string = plain.core { return isSafePlain(scalar.text) ? scalar.text : quoted(scalar.text) }
+        guard scalar.isPlain else { return quoted(scalar.text) }
+        // An empty plain scalar is null; written out so that it is seen.
+        return scalar.text.isEmpty ? "null" : scalar.text
     }
 
     /// Deliberately narrow: what is not obviously safe is quoted.
