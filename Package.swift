@@ -94,6 +94,8 @@ let package = Package(
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         tests("LayerTests", []),
+        tests("ApusPlacementTests", ["ApusPlacement"]),
+        tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
     ],
     cxxLanguageStandard: .cxx17
 )
