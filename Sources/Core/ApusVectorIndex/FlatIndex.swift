@@ -15,6 +15,8 @@ public struct FlatIndex: NeighbourIndex {
         self.kernel = kernel
     }
 
+    public func work(of query: NeighbourQuery) -> Int { snapshot.used * snapshot.table.dimension }
+
     public func parts(atMost limit: Int) -> Int {
         max(1, min(limit, snapshot.blocks, snapshot.used * snapshot.table.dimension / Self.workPerPart))
     }

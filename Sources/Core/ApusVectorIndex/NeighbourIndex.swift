@@ -1,6 +1,9 @@
 /// Answers which points are nearest to a vector. The service asks through this and does not know whether the answer is found by a scan
 /// or in a graph.
 public protocol NeighbourIndex: Sendable {
+    /// About how many numbers the query is compared with.
+    func work(of query: NeighbourQuery) -> Int
+
     /// Into how many parts of about equal work a search is best split, at most `limit`; each may run on a thread of its own.
     func parts(atMost limit: Int) -> Int
 

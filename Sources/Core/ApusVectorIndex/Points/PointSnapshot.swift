@@ -80,3 +80,51 @@ public final class PointSnapshot: Sendable {
     private func chunk(_ row: UInt32) -> RowChunk { chunks[Int(row) / table.rowsPerChunk] }
     private func offset(_ row: UInt32) -> Int { Int(row) % table.rowsPerChunk }
 }
+
+extension PointSnapshot {
+    /// The `limit` points with the smallest ids of those from `start` on (that id included) that match, in no order.
+    public func firstRows(_ limit: Int, from start: PointID?, filter: Filter) -> [(id: PointID, row: UInt32)] {
+        let filter = filter.isEverything ? nil : filter
+        var found: [(id: PointID, row: UInt32)] = []
+        var bound: PointID?
+        forEachRow { row in
+            let id = id(row)
+            if let start, id < start { return }
+            if let bound, bound < id { return }
+            if let filter, !matches(row, filter) { return }
+            found.append((id, row))
+            // Twice too many are cut back to the wanted at once: cheaper than a heap, and no worse than it in memory.
+            if found.count >= 2 * limit, found.count >= 512 {
+                found.sort { $0.id < $1.id }
+                found.removeLast(found.count - limit)
+                bound = found.last?.id
+            }
+        }
+        if found.count > limit {
+            found.sort { $0.id < $1.id }
+            found.removeLast(found.count - limit)
+        }
+        return found
+    }
+}
+
+/// The points that matched a filter at a moment.
+public struct PointMatches: Sendable {
+    public var ids: [PointID]
+    var rows: Set<UInt32>
+    var moment: Int64
+}
+
+extension PointSnapshot {
+    /// What matches now. With the matches of an earlier moment only the points written since are evaluated again.
+    public func matches(_ filter: Filter, since earlier: PointMatches? = nil) -> PointMatches {
+        var matches = PointMatches(ids: [], rows: [], moment: moment)
+        forEachRow { row in
+            let isOld = earlier.map { version(row) <= $0.moment } ?? false
+            guard isOld ? earlier?.rows.contains(row) == true : self.matches(row, filter) else { return }
+            matches.ids.append(id(row))
+            matches.rows.insert(row)
+        }
+        return matches
+    }
+}

@@ -3,9 +3,9 @@ internal import ApusTypes
 /// Payloads are JSON objects without white space, kept as bytes.
 enum Payload {
     /// Throws `request.invalid` for anything but a JSON object without white space around it.
-    static func check(_ payload: [UInt8]) throws(ApusError) {
+    static func check(_ payload: [UInt8], field: String) throws(ApusError) {
         guard try JSONDocument(parsing: payload).root.kind == .object, payload.first == UInt8(ascii: "{") else {
-            throw ApusError(.requestInvalid, "a payload is a JSON object")
+            throw ApusError(.requestInvalid, "'\(field)' is not a JSON object", context: ["field": field])
         }
     }
 

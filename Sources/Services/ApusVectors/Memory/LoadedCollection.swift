@@ -1,0 +1,50 @@
+internal import ApusCatalog
+internal import ApusPlacement
+internal import ApusTypes
+internal import ApusVectorIndex
+
+/// A collection that this node serves.
+final class LoadedCollection: Sendable {
+    let id: CollectionID
+    let name: CollectionName
+    let configuration: CollectionConfiguration
+    let createdAt: WallTime
+    /// In the order of their numbers.
+    let shards: [Shard]
+    private let ring: ShardRing
+
+    /// `isNew`: this node has just created it, so there is nothing to load.
+    init(_ row: CollectionRow, incarnation: Incarnation, isNew: Bool, clock: any MonotonicClock) throws(ApusError) {
+        let configuration = try CollectionConfiguration(json: row.configuration)
+        id = row.id
+        name = row.name
+        self.configuration = configuration
+        createdAt = row.createdAt
+        ring = ShardRing(shards: row.shards.count, virtualNodes: configuration.sharding.virtualNodes)
+        shards = row.shards.enumerated().map { number, shard in
+            Shard(
+                id: shard, number: number, dimension: configuration.dimension, metric: configuration.metric,
+                beginning: .beginning(of: incarnation), isNew: isNew, clock: clock)
+        }
+    }
+
+    /// The shard's number that an id belongs to, by its text.
+    func shardNumber(of id: PointID) -> Int {
+        guard shards.count > 1 else { return 0 }
+        if case .string(let text) = id { return ring.shard(of: text.utf8) }
+        return ring.shard(of: id.description.utf8)
+    }
+
+    /// Positions of the items in `ids`, by the number of the shard they belong to.
+    func itemsByShard(_ ids: some Sequence<PointID>) -> [[Int]] {
+        var items = [[Int]](repeating: [], count: shards.count)
+        for (index, id) in ids.enumerated() { items[shardNumber(of: id)].append(index) }
+        return items
+    }
+
+    var description: CollectionDescription {
+        CollectionDescription(
+            id: id, name: name, configuration: configuration, createdAt: createdAt, updatedAt: shards.compactMap(\.lastChange).max(),
+            shards: shards.map(\.description))
+    }
+}

@@ -1,0 +1,200 @@
+internal import ApusCatalog
+internal import ApusTypes
+internal import ApusVectorIndex
+internal import Synchronization
+
+/// What a search sees of a shard. Neighbours name rows of the snapshot.
+struct ShardView: Sendable {
+    let snapshot: PointSnapshot
+    let index: any NeighbourIndex
+}
+
+/// One shard in this node's memory: the points after the last operation of its log that was applied here.
+///
+/// States: loading (after the start, or after the catalog went back) → loaded; either may have a problem, which the next successful
+/// read of the log ends. Operations come from two sides, both in `apply`: this node's own as soon as they are committed, and
+/// the log as it is read. Only the one that follows directly on the applied position is applied; the others wait or are old.
+final class Shard: Sendable {
+    let id: ShardID
+    /// In its collection, from 0.
+    let number: Int
+    let gate = AppendGate()
+    /// Sequence of the last applied operation.
+    let applied: Watermark
+    /// Boot-clock nanoseconds of the last moment at which nothing in the log was missing here.
+    let lookedAt: Watermark
+
+    private let dimension: Int
+    private let metric: Metric
+    private let clock: any MonotonicClock
+    private let state: Mutex<State>
+
+    private struct State {
+        var table: PointTable
+        var position: LogPosition
+        var isLoaded = false
+        var isFollowed = false
+        var problem: ApusError?
+        /// Committed operations of this node whose predecessors are not applied yet.
+        var early: [Int64: (operation: EncodedOperation, position: LogPosition)] = [:]
+        /// What the operations did that somebody asks about.
+        var touched: [Int64: [Int]] = [:]
+        var lastChange: WallTime?
+    }
+
+    init(
+        id: ShardID, number: Int, dimension: Int, metric: Metric, beginning: LogPosition, isNew: Bool, clock: any MonotonicClock
+    ) {
+        self.id = id
+        self.number = number
+        self.dimension = dimension
+        self.metric = metric
+        self.clock = clock
+        applied = Watermark(clock: clock)
+        lookedAt = Watermark(clock: clock)
+        state = Mutex(State(table: PointTable(dimension: dimension, metric: metric), position: beginning, isLoaded: isNew))
+        if isNew { lookedAt.rise(to: clock.now.nanosecondsSinceBoot) }
+    }
+
+    var position: LogPosition { state.withLock { $0.position } }
+    var lastChange: WallTime? { state.withLock { $0.lastChange } }
+
+    /// The points, to look up single ids and counts. Throws `node.unready`, or the problem of the shard.
+    func table() throws(ApusError) -> PointTable {
+        let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.problem) }
+        if let problem { throw problem }
+        guard isLoaded else {
+            throw ApusError(.nodeUnready, "shard \(id) is still being loaded", context: ["applied": String(applied.value)])
+        }
+        return table
+    }
+
+    /// The points as they are now, and the index to ask. Throws like `table()`.
+    func view() throws(ApusError) -> ShardView {
+        let snapshot = try table().snapshot()
+        return ShardView(snapshot: snapshot, index: FlatIndex(snapshot))
+    }
+
+    var description: ShardDescription {
+        let (table, isLoaded) = state.withLock { ($0.table, $0.isLoaded && $0.problem == nil) }
+        return ShardDescription(
+            id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: applied.value, isLoaded: isLoaded)
+    }
+
+    // MARK: This node's own operations
+
+    /// What became of an operation that this node has committed.
+    enum Delivery {
+        /// It is visible; how many points each of its changes touched.
+        case applied([Int])
+        /// Operations before it are missing here. `result(at:)` tells once `applied` has reached it.
+        case early
+        /// The log brought it before.
+        case known
+    }
+
+    func deliver(_ operation: EncodedOperation, at position: LogPosition) -> Delivery {
+        let delivery: Delivery = state.withLock { state in
+            if position.sequence <= state.position.sequence { return .known }
+            guard position.sequence == state.position.sequence + 1 else {
+                state.early[position.sequence] = (operation, position)
+                return .early
+            }
+            guard follows(position, on: state.position, by: operation) else { return .early }  // the log will tell what is so
+            let touched = apply(operation, at: position, &state)
+            applyEarly(&state)
+            return .applied(touched)
+        }
+        if case .applied = delivery { applied.rise(to: self.position.sequence) }
+        return delivery
+    }
+
+    /// What an operation delivered early did, once it was applied; nil if the log brought it after a new start.
+    func result(at sequence: Int64) -> [Int]? {
+        state.withLock { state in
+            state.early[sequence] = nil
+            return state.touched.removeValue(forKey: sequence)
+        }
+    }
+
+    // MARK: Following the log
+
+    /// True for one caller at a time, until `endFollowing`.
+    func beginFollowing() -> Bool {
+        state.withLock { state in
+            if state.isFollowed { return false }
+            state.isFollowed = true
+            return true
+        }
+    }
+
+    func endFollowing() { state.withLock { $0.isFollowed = false } }
+
+    /// Applies what the log says comes after `position`; what was applied meanwhile is skipped.
+    ///
+    /// Throws `log.corrupt` and `catalog.incompatible`.
+    func apply(_ records: [LogRecord], of incarnation: Incarnation) throws(ApusError) {
+        for record in records where record.sequence > position.sequence {
+            let operation = try EncodedOperation(record.operation, dimension: dimension)
+            let position = LogPosition(incarnation: incarnation, sequence: record.sequence, digest: record.digest)
+            let outcome: Result<Void, ApusError> = state.withLock { state in
+                guard record.sequence > state.position.sequence else { return .success(()) }
+                guard record.sequence == state.position.sequence + 1, follows(position, on: state.position, by: operation) else {
+                    return .failure(
+                        ApusError(
+                            .logCorrupt, "operation \(record.sequence) of shard \(id) does not follow on operation \(state.position.sequence)",
+                            hint: "apus doctor catalog", context: ["shard": id.description]))
+                }
+                let touched = apply(operation, at: position, &state)
+                if state.early.removeValue(forKey: record.sequence) != nil { state.touched[record.sequence] = touched }
+                applyEarly(&state)
+                return .success(())
+            }
+            try outcome.get()
+            applied.rise(to: self.position.sequence)
+        }
+    }
+
+    /// Nothing of the log is missing here, as of a look that began at `instant`.
+    func isCurrent(asOf instant: Instant) {
+        state.withLock { state in
+            state.isLoaded = true
+            state.problem = nil
+        }
+        lookedAt.rise(to: instant.nanosecondsSinceBoot)
+    }
+
+    /// The log cannot be followed; searches say so until it can.
+    func fail(_ problem: ApusError) { state.withLock { $0.problem = problem } }
+
+    /// The catalog has another history than this memory: starts anew. Readers keep the snapshots that they have.
+    func startAnew(at beginning: LogPosition) {
+        state.withLock { state in
+            state.table = PointTable(dimension: dimension, metric: metric)
+            state.position = beginning
+            state.isLoaded = false
+            state.early = [:]
+        }
+        applied.reset()
+        lookedAt.reset()
+    }
+
+    // MARK: Under the lock
+
+    private func follows(_ position: LogPosition, on previous: LogPosition, by operation: EncodedOperation) -> Bool {
+        previous.digest.chained(with: Digest(of: operation.bytes)) == position.digest
+    }
+
+    private func apply(_ operation: EncodedOperation, at position: LogPosition, _ state: inout State) -> [Int] {
+        state.position = position
+        state.lastChange = clock.wallTime
+        return state.table.apply(at: position.sequence) { operation.apply(to: &$0) }
+    }
+
+    private func applyEarly(_ state: inout State) {
+        while let (operation, position) = state.early[state.position.sequence + 1], follows(position, on: state.position, by: operation) {
+            state.touched[position.sequence] = apply(operation, at: position, &state)
+            state.early[position.sequence] = nil
+        }
+    }
+}

@@ -1,0 +1,131 @@
+internal import ApusCatalog
+internal import ApusTypes
+internal import Synchronization
+
+/// What a request writes: at most one operation for each shard, committed together.
+struct Write: Sendable {
+    var operations: [(shard: Shard, operation: ShardOperation)]
+    var operationID: OperationID?
+    /// The reply that is kept with the operation id.
+    var reply = WriteOutcome(errors: [], affected: 0, isRepeat: false)
+    /// Only if each of these shards' heads is exactly there.
+    var expectedHeads: [ShardID: Int64]?
+}
+
+/// What came of it.
+struct Written: Sendable {
+    /// How many points each change of each shard's operation touched; a shard is missing if its operation is committed but could not be
+    /// shown here in time.
+    var touched: [ShardID: [Int]] = [:]
+    /// The first reply, if this was a repetition.
+    var repeated: WriteOutcome?
+}
+
+extension VectorService {
+    /// Appends a write to the logs and shows it in this node's memory.
+    ///
+    /// Returns when the next search sees it, at the latest `acknowledgeWithin` after the commit. Throws what `ShardLog.append` throws, and
+    /// `collection.unknown` if the collection is gone.
+    func commit(_ write: Write, to collection: LoadedCollection, deadline: Instant) async throws -> Written {
+        let encoded = try write.operations.filter { !$0.operation.changes.isEmpty }.sorted { $0.shard.id < $1.shard.id }.map {
+            ($0.shard, try EncodedOperation($0.operation.encoded(), dimension: collection.configuration.dimension))
+        }
+        guard !encoded.isEmpty else { return Written() }
+        let outcome: AppendOutcome
+        do {
+            outcome = try await catalog.log.append(
+                AppendRequest(
+                    operationID: write.operationID, appends: encoded.map { LogAppend(shard: $0.id, operation: $1.bytes) },
+                    expectedHeads: write.expectedHeads, reply: write.operationID == nil ? [] : write.reply.encoded()),
+                deadline: deadline)
+        } catch let error as ApusError where error.code == .shardUnknown {
+            forget { $0 === collection }
+            throw Self.unknown(collection.name)
+        }
+        return await show(encoded, outcome)
+    }
+
+    private func show(_ operations: [(shard: Shard, operation: EncodedOperation)], _ outcome: AppendOutcome) async -> Written {
+        var written = Written()
+        var waiting: [(Shard, Int64)] = []
+        for (shard, operation) in operations {
+            guard let position = outcome.positions[shard.id] else { continue }
+            if outcome.isRepeat {
+                waiting.append((shard, position.sequence))
+                continue
+            }
+            switch shard.deliver(operation, at: position) {
+            case .applied(let touched): written.touched[shard.id] = touched
+            case .known: break
+            case .early: waiting.append((shard, position.sequence))
+            }
+        }
+        if outcome.isRepeat { written.repeated = WriteOutcome(repeating: outcome.reply) }
+        let patience = clock.now.advanced(by: options.acknowledgeWithin)
+        for (shard, sequence) in waiting {
+            // Mostly the operations before it are this node's too, and arrive at once; what another node wrote is in the log.
+            let soon = clock.now.advanced(by: .milliseconds(10))
+            if !(await shard.applied.wait(for: sequence, until: soon)) {
+                wake.rise(by: 1)
+                _ = await shard.applied.wait(for: sequence, until: patience)
+            }
+            written.touched[shard.id] = shard.result(at: sequence)
+        }
+        return written
+    }
+
+    /// Runs `body` while this node's appends to the shards may go on, but no one's that must be alone.
+    func sharing<Value: Sendable>(_ shards: [Shard], _ body: () async throws -> Value) async rethrows -> Value {
+        let shards = shards.sorted { $0.id < $1.id }  // one order for all, so that nobody waits in a circle
+        for shard in shards { await shard.gate.enter() }
+        defer { shards.forEach { $0.gate.leave() } }
+        return try await body()
+    }
+
+    /// Runs `body` while nobody else on this node appends to the shard.
+    func alone<Value: Sendable>(_ shard: Shard, _ body: () async throws -> Value) async rethrows -> Value {
+        await shard.gate.close()
+        defer { shard.gate.open() }
+        return try await body()
+    }
+}
+
+// MARK: Replies that are kept
+
+extension WriteOutcome {
+    /// As JSON: `{"affected": 2, "items": 3, "errors": [[1, "point.unknown", "…"]]}`.
+    func encoded() -> [UInt8] {
+        var writer = JSONWriter()
+        writer.object {
+            $0.member("affected", affected)
+            $0.member("items", errors.count)
+            $0.key("errors")
+            $0.array { writer in
+                for (index, error) in errors.enumerated() {
+                    guard let error else { continue }
+                    writer.array {
+                        $0.integer(index)
+                        $0.string(error.code.rawValue)
+                        $0.string(error.summary)
+                    }
+                }
+            }
+        }
+        return writer.bytes
+    }
+
+    /// From what `encoded` made; a reply that another version kept in another form is an empty one.
+    init(repeating bytes: [UInt8]) {
+        self.init(errors: [], affected: 0, isRepeat: true)
+        let value: JSONValue
+        do { value = try JSONValue(parsing: bytes) } catch { return }
+        affected = Int(value["affected"]?.asInteger ?? 0)
+        errors = [ApusError?](repeating: nil, count: Int(value["items"]?.asInteger ?? 0))
+        for entry in value["errors"]?.asArray ?? [] {
+            guard let parts = entry.asArray, parts.count == 3, let index = parts[0].asInteger, errors.indices.contains(Int(index)),
+                let code = parts[1].asString, let summary = parts[2].asString
+            else { continue }
+            errors[Int(index)] = ApusError(ErrorCode(rawValue: code), summary)
+        }
+    }
+}

@@ -1,0 +1,37 @@
+internal import ApusCatalog
+public import ApusTypes
+
+extension VectorService {
+    /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, and `collection.exists`.
+    public func createCollection(
+        _ name: CollectionName, _ configuration: CollectionConfiguration, nodes: [NodeName] = [], deadline: Instant
+    ) async throws -> CollectionDescription {
+        try name.validate()
+        try configuration.validate()
+        _ = try loaded()
+        let row = try await catalog.collections.create(
+            name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
+        return try adopt(row, isNew: true).description
+    }
+
+    /// Throws `collection.unknown`.
+    public func deleteCollection(_ name: CollectionName, deadline: Instant) async throws {
+        do {
+            try await catalog.collections.delete(name, deadline: deadline)
+        } catch let error as ApusError where error.code == .collectionUnknown {
+            forget { $0.name == name }
+            throw Self.unknown(name)
+        }
+        forget { $0.name == name }
+    }
+
+    /// All collections that this node knows, by name. Throws `node.unready` before it has read the catalog.
+    public func collections() throws -> [CollectionDescription] {
+        try loaded().values.sorted { $0.name < $1.name }.map(\.description)
+    }
+
+    /// Looks at the catalog before it throws `collection.unknown`.
+    public func collection(_ name: CollectionName, deadline: Instant) async throws -> CollectionDescription {
+        try await find(name, deadline: deadline).description
+    }
+}

@@ -1,0 +1,150 @@
+internal import ApusCatalog
+internal import ApusRuntime
+internal import ApusTypes
+internal import Synchronization
+
+extension VectorService {
+    /// Loads what the catalog holds and follows it until the task is cancelled.
+    public func run() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.followFeed() }
+            group.addTask { try await self.followLogs() }
+            try await group.next()
+            group.cancelAll()
+        }
+    }
+
+    // MARK: Which collections there are
+
+    private func followFeed() async throws {
+        let events = catalog.feed.follow(from: nil) { [log] error in
+            log.debug("the change feed cannot be read", ["error": "\(error)"])
+        }
+        for try await event in events {
+            // An event comes once: it is tried until the catalog answers.
+            while true {
+                do {
+                    try await handle(event)
+                    break
+                } catch let error as ApusError {
+                    log.debug("a change cannot be read yet", ["error": error.description])
+                    try await clock.sleep(until: clock.now.advanced(by: .milliseconds(200)), tolerance: nil)
+                }
+            }
+        }
+    }
+
+    private func handle(_ event: FeedEvent) async throws {
+        let deadline = clock.now.advanced(by: .seconds(2))
+        switch event {
+        case .rebuild(_, let reason):
+            let rows = try await catalog.collections.list(deadline: deadline)
+            reconcile(rows)
+            log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
+        case .changes(let changes, _):
+            for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
+                guard let number = Int64(key) else { continue }
+                let id = CollectionID(number)
+                if let row = try await catalog.collections.find(id, deadline: deadline) { adoptReporting(row) } else { forget { $0.id == id } }
+            }
+        }
+        wake.rise(by: 1)
+    }
+
+    // MARK: What is in the logs
+
+    /// Looks at the heads of all shards in one query, again and again, and has those read that are behind.
+    private func followLogs() async throws {
+        await withDiscardingTaskGroup { group in
+            var progress = LoadingProgress()
+            while !Task.isCancelled {
+                let woken = wake.value
+                let instant = clock.now
+                let shards = allShards()
+                await look(at: shards, asOf: instant, in: &group)
+                report(&progress, shards)
+                _ = await wake.wait(for: woken + 1, until: instant.advanced(by: options.lookInterval))
+            }
+            group.cancelAll()
+        }
+    }
+
+    private func look(at shards: [Shard], asOf instant: Instant, in group: inout DiscardingTaskGroup) async {
+        do {
+            let heads = try await catalog.log.heads(of: shards.map(\.id), deadline: instant.advanced(by: .seconds(2)))
+            isCatalogAway = false
+            for shard in shards {
+                guard let head = heads[shard.id] else {
+                    forget { $0.shards.contains { $0 === shard } }  // deleted; the feed will say so too
+                    continue
+                }
+                let position = shard.position
+                if position.sequence == head.sequence, position.digest == head.digest {
+                    shard.isCurrent(asOf: instant)
+                } else if shard.beginFollowing() {
+                    group.addTask {
+                        await self.catchUp(shard, with: head, asOf: instant)
+                        shard.endFollowing()
+                    }
+                }
+            }
+        } catch {
+            isCatalogAway = true
+            log.debug("the heads of the logs cannot be read", ["error": "\(error)"])
+        }
+    }
+
+    /// Reads the log of a shard from its own position, that operation included, until `head` is applied.
+    private func catchUp(_ shard: Shard, with head: LogPosition, asOf instant: Instant) async {
+        do {
+            repeat {
+                let position = shard.position
+                let incarnation = catalog.incarnation
+                let records = try await catalog.log.read(
+                    shard.id, from: position, limit: options.readSize, deadline: clock.now.advanced(by: .seconds(10)))
+                if records.isEmpty { break }
+                try await pool.run { try shard.apply(records, of: incarnation) }
+            } while shard.position.sequence < head.sequence && !Task.isCancelled
+            shard.isCurrent(asOf: instant)
+        } catch let error as ApusError where error.code == .catalogRewound {
+            log.warning("the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": error.summary])
+            shard.startAnew(at: .beginning(of: catalog.incarnation))
+            wake.rise(by: 1)
+        } catch let error as ApusError where [.logCorrupt, .catalogIncompatible, .objectCorrupt, .objectUnknown].contains(error.code) {
+            log.error("a shard's log cannot be followed", ["shard": shard.id.description, "error": error.description])
+            shard.fail(error)
+        } catch {
+            // The catalog is away, or the node ends: the next look tries again.
+            log.debug("a shard's log cannot be read", ["shard": shard.id.description, "error": "\(error)"])
+        }
+    }
+
+    // MARK: What is said about it
+
+    private struct LoadingProgress {
+        var saidAt: Instant?
+        var isBlocked = false
+    }
+
+    /// Says how far loading is, in health at once and in the log every two seconds, until all is loaded.
+    private func report(_ progress: inout LoadingProgress, _ shards: [Shard]) {
+        let waiting = shards.filter { $0.lookedAt.value == 0 }
+        let hasRead = (try? loaded()) != nil  // an error here only says "not yet"
+        guard waiting.isEmpty, hasRead else {
+            let points = shards.reduce(0) { $0 + $1.description.points }
+            let summary = hasRead ? "\(shards.count - waiting.count) of \(shards.count) shards are loaded, \(points) points so far" : "the catalog is not read yet"
+            health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write])
+            progress.isBlocked = true
+            if progress.saidAt.map({ $0.duration(to: clock.now) > .seconds(2) }) ?? true {
+                log.info("loading shards", ["loaded": "\(shards.count - waiting.count)", "shards": "\(shards.count)", "points": "\(points)"])
+                progress.saidAt = clock.now
+            }
+            return
+        }
+        if progress.isBlocked {
+            progress = LoadingProgress()
+            health?.recover("vectors")
+            log.info("all shards are loaded", ["shards": "\(shards.count)"])
+        }
+    }
+}

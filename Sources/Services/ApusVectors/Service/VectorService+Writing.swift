@@ -1,0 +1,147 @@
+public import ApusCatalog
+public import ApusTypes
+public import ApusVectorIndex
+
+extension VectorService {
+    /// Writes points, replacing those with the same ids; of one id several times in a batch the last wins.
+    ///
+    /// Throws `vector.wrong_dimension` and `vector.invalid` (a number that is not finite, its place in `context["field"]`),
+    /// `request.invalid` for a payload that is no object, `shard.busy`, `write.outcome_unknown`, `catalog.unavailable`.
+    public func upsert(
+        _ points: [Point], into name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome {
+        let collection = try await find(name, deadline: deadline)
+        let errors = try check(points, mode) { point, field throws(ApusError) in
+            try collection.configuration.check(point.vector, field: field("vector"))
+            if let payload = point.payload { try Payload.check(payload, field: field("payload")) }
+        }
+        let items = collection.itemsByShard(points.lazy.map(\.id))
+        let operations = zip(collection.shards, items).map { shard, items in
+            let valid = items.filter { errors[$0] == nil }.map { points[$0] }
+            return (shard, ShardOperation(changes: valid.isEmpty ? [] : [.upsert(valid)]))
+        }
+        let outcome = WriteOutcome(errors: errors, affected: errors.count { $0 == nil }, isRepeat: false)
+        let write = Write(operations: operations, operationID: operation, reply: outcome)
+        let written = try await sharing(collection.shards(with: items)) { try await commit(write, to: collection, deadline: deadline) }
+        return written.repeated ?? outcome
+    }
+
+    /// Deletes points. An unknown id is an error of its item (`point.unknown`); the others are deleted.
+    public func delete(
+        _ ids: [PointID], from name: CollectionName, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome {
+        let collection = try await find(name, deadline: deadline)
+        let items = collection.itemsByShard(ids)
+        var outcome = try unknownPoints(ids, items, collection)
+        var operations: [(Shard, ShardOperation)] = []
+        for (shard, items) in zip(collection.shards, items) {
+            var seen: Set<PointID> = []
+            let known = items.filter { outcome.errors[$0] == nil && seen.insert(ids[$0]).inserted }.map { ids[$0] }
+            operations.append((shard, ShardOperation(changes: known.isEmpty ? [] : [.delete(known)])))
+        }
+        outcome.affected = operations.reduce(0) { $0 + ($1.1.changes.first?.count ?? 0) }
+        let write = Write(operations: operations, operationID: operation, reply: outcome)
+        let written = try await sharing(collection.shards(with: items)) { try await commit(write, to: collection, deadline: deadline) }
+        if let repeated = written.repeated { return repeated }
+        // Somebody else may have deleted a point in between; each is counted by the one whose operation came first.
+        outcome.affected = operations.reduce(0) { $0 + (written.touched[$1.0.id]?.first ?? $1.1.changes.first?.count ?? 0) }
+        return outcome
+    }
+
+    /// Changes parts of points. An unknown id is an error of its item (`point.unknown`).
+    ///
+    /// The point may be deleted between the look and the commit; the update then does nothing, and `affected` does not count it.
+    public func update(
+        _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome {
+        let collection = try await find(name, deadline: deadline)
+        let invalid = try check(updates, mode) { update, field throws(ApusError) in
+            if let vector = update.vector { try collection.configuration.check(vector, field: field("vector")) }
+            if case .replace(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
+            if case .merge(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
+        }
+        let items = collection.itemsByShard(updates.lazy.map(\.id))
+        var outcome = try unknownPoints(updates.map(\.id), items, collection)
+        for (index, error) in invalid.enumerated() where error != nil { outcome.errors[index] = error }
+        if mode == .atomic, let index = outcome.errors.firstIndex(where: { $0 != nil }), var error = outcome.errors[index] {
+            error.context["index"] = String(index)
+            throw error
+        }
+        let operations = zip(collection.shards, items).map { shard, items in
+            (shard, ShardOperation(updates: items.filter { outcome.errors[$0] == nil }.map { updates[$0] }))
+        }
+        outcome.affected = outcome.errors.count { $0 == nil }
+        let write = Write(operations: operations, operationID: operation, reply: outcome)
+        let written = try await sharing(collection.shards(with: items)) { try await commit(write, to: collection, deadline: deadline) }
+        return written.repeated ?? outcome
+    }
+
+    /// The error of each item, nil for those that are right. Throws the first one if the batch is atomic.
+    private func check<Item>(
+        _ items: [Item], _ mode: BatchMode, _ check: (Item, _ field: (String) -> String) throws(ApusError) -> Void
+    ) throws(ApusError) -> [ApusError?] {
+        var errors = [ApusError?](repeating: nil, count: items.count)
+        for (index, item) in items.enumerated() {
+            do throws(ApusError) {
+                try check(item) { items.count == 1 ? $0 : "points[\(index)].\($0)" }
+            } catch {
+                var error = error
+                error.context["index"] = String(index)
+                if mode == .atomic { throw error }
+                errors[index] = error
+            }
+        }
+        return errors
+    }
+
+    /// An outcome that has an error for each id that this node does not know. Throws `node.unready` while a shard is not loaded.
+    private func unknownPoints(_ ids: [PointID], _ items: [[Int]], _ collection: LoadedCollection) throws(ApusError) -> WriteOutcome {
+        var outcome = WriteOutcome(errors: [ApusError?](repeating: nil, count: ids.count), affected: 0, isRepeat: false)
+        for (shard, items) in zip(collection.shards, items) where !items.isEmpty {
+            for (item, isThere) in zip(items, try shard.table().contains(items.lazy.map { ids[$0] })) where !isThere {
+                outcome.errors[item] = ApusError(
+                    .pointUnknown, "there is no point '\(ids[item])' in collection '\(collection.name)'",
+                    context: ["index": String(item), "id": ids[item].description])
+            }
+        }
+        return outcome
+    }
+}
+
+extension LoadedCollection {
+    /// Those that have items.
+    func shards(with items: [[Int]]) -> [Shard] { zip(shards, items).filter { !$0.1.isEmpty }.map(\.0) }
+}
+
+extension ShardOperation {
+    /// Updates in their order: those of one kind that follow each other share a change.
+    fileprivate init(updates: [PointUpdate]) {
+        self.init(changes: [])
+        for update in updates {
+            if let vector = update.vector {
+                if case .setVectors(let ids, let vectors) = changes.last {
+                    changes[changes.count - 1] = .setVectors(ids + [update.id], vectors + [vector])
+                } else {
+                    changes.append(.setVectors([update.id], [vector]))
+                }
+            }
+            guard let (verb, payload) = update.payload?.encoded else { continue }
+            if case .changePayloads(verb, let ids, let payloads) = changes.last {
+                changes[changes.count - 1] = .changePayloads(verb, ids + [update.id], payloads + [payload])
+            } else {
+                changes.append(.changePayloads(verb, [update.id], [payload]))
+            }
+        }
+    }
+}
+
+extension PayloadChange {
+    fileprivate var encoded: (ShardOperation.PayloadVerb, [UInt8]?) {
+        switch self {
+        case .replace(let payload): (.replace, payload)
+        case .merge(let payload): (.merge, payload)
+        case .remove(let names): (.remove, JSONValue.array(names.map { .string($0) }).serialized())
+        case .clear: (.replace, nil)
+        }
+    }
+}

@@ -1,0 +1,122 @@
+public import ApusCatalog
+public import ApusRuntime
+public import ApusTypes
+internal import ApusVectorIndex
+internal import Synchronization
+
+/// The vectors service of one node: collections of points in sharded, exactly searchable memory that follows the catalog's logs.
+///
+/// A write is encoded for each shard, appended to the logs in one transaction, applied to memory in the order of the log, and then
+/// acknowledged, so that the next search sees it. Nothing is kept that the logs cannot rebuild. `run()` must be running: it loads what
+/// the catalog holds and follows what other nodes write.
+public final class VectorService: Sendable {
+    public struct Options: Sendable {
+        /// How old a node's last look at the log may be when it answers; older, it looks first (while the catalog answers).
+        public var maximumAge: Duration = .seconds(1)
+        /// How often the heads of all shards are read, in one query.
+        public var lookInterval: Duration = .milliseconds(400)
+        /// How long after its commit a write is acknowledged at the latest, even if this node's memory does not show it yet.
+        public var acknowledgeWithin: Duration = .milliseconds(1200)
+        /// Read from the log at a time.
+        public var readSize: ByteCount = .mebibytes(8)
+        /// Points in one operation of a deletion by filter.
+        public var deletionSize = 10_000
+        /// Threads that one search is spread over.
+        public var threadsPerSearch: Int
+
+        public init(threadsPerSearch: Int = EventLoops.coreCount) { self.threadsPerSearch = max(1, threadsPerSearch) }
+    }
+
+    let catalog: Catalog
+    let pool: BlockingPool
+    let health: Health?
+    let clock: any MonotonicClock
+    let options: Options
+    let log = Logger("vectors")
+    /// Raised to have the follower look at the heads before its time.
+    let wake: Watermark
+    private let state = Mutex(State())
+
+    private struct State {
+        /// Nil until the catalog was read for the first time.
+        var collections: [CollectionName: LoadedCollection]?
+        /// The catalog did not answer the last look: searches do not wait for the next one.
+        var isCatalogAway = false
+    }
+
+    /// `pool` runs scans and loading: as many threads as there are cores is right.
+    public init(catalog: Catalog, pool: BlockingPool, health: Health? = nil, options: Options = Options()) {
+        self.catalog = catalog
+        self.pool = pool
+        self.health = health
+        self.options = options
+        clock = catalog.clock
+        wake = Watermark(clock: catalog.clock)
+    }
+
+    // MARK: The collections of this node
+
+    var isCatalogAway: Bool {
+        get { state.withLock { $0.isCatalogAway } }
+        set { state.withLock { $0.isCatalogAway = newValue } }
+    }
+
+    /// Throws `node.unready` before the catalog was read for the first time.
+    func loaded() throws(ApusError) -> [CollectionName: LoadedCollection] {
+        guard let collections = state.withLock({ $0.collections }) else {
+            throw ApusError(.nodeUnready, "this node has not read the catalog yet")
+        }
+        return collections
+    }
+
+    func allShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] } }
+
+    /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`.
+    func find(_ name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
+        if let known = try loaded()[name] { return known }
+        guard let row = try await catalog.collections.find(name, deadline: deadline) else { throw Self.unknown(name) }
+        let collection = try adopt(row, isNew: false)
+        wake.rise(by: 1)
+        // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
+        let patience = min(deadline, clock.now.advanced(by: options.acknowledgeWithin))
+        for shard in collection.shards { _ = await shard.lookedAt.wait(for: 1, until: patience) }
+        return collection
+    }
+
+    /// Makes a row's collection known, unless it is.
+    @discardableResult
+    func adopt(_ row: CollectionRow, isNew: Bool) throws(ApusError) -> LoadedCollection {
+        let collection = try LoadedCollection(row, incarnation: catalog.incarnation, isNew: isNew, clock: clock)
+        return state.withLock { state in
+            if let known = state.collections?[row.name], known.id >= row.id { return known }
+            state.collections?[row.name] = collection
+            return collection
+        }
+    }
+
+    /// Forgets collections that are gone.
+    func forget(_ isGone: (LoadedCollection) -> Bool) {
+        state.withLock { state in state.collections = state.collections?.filter { !isGone($0.value) } }
+    }
+
+    /// Takes the catalog's list as the truth: what is new is to be loaded, what is gone is forgotten, the rest stays.
+    func reconcile(_ rows: [CollectionRow]) {
+        state.withLock { $0.collections = $0.collections ?? [:] }
+        let ids = Set(rows.map(\.id))
+        forget { !ids.contains($0.id) }
+        for row in rows { adoptReporting(row) }
+    }
+
+    /// A collection that cannot be understood is left out, and said to be.
+    func adoptReporting(_ row: CollectionRow) {
+        do throws(ApusError) {
+            try adopt(row, isNew: false)
+        } catch {
+            log.error("a collection cannot be served", ["collection": row.name.rawValue, "error": error.description])
+        }
+    }
+
+    static func unknown(_ name: CollectionName) -> ApusError {
+        ApusError(.collectionUnknown, "there is no collection '\(name)'", hint: "apus collection list", context: ["collection": name.rawValue])
+    }
+}
