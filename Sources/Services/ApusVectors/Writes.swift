@@ -17,6 +17,8 @@ public struct WriteOutcome: Sendable {
     public var affected: Int
     /// Whether this is the first reply to a repeated idempotency key: nothing was written by this call.
     public var isRepeat: Bool
+    /// A deletion by filter has more to delete after this operation.
+    var isPartial = false
 
     public var failures: Int { errors.reduce(0) { $0 + ($1 == nil ? 0 : 1) } }
 }

@@ -112,7 +112,7 @@ extension PointSnapshot {
 public struct PointMatches: Sendable {
     public var ids: [PointID]
     var rows: Set<UInt32>
-    var moment: Int64
+    public var moment: Int64
 }
 
 extension PointSnapshot {

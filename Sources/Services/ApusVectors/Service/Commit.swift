@@ -30,7 +30,7 @@ extension VectorService {
         let encoded = try write.operations.filter { !$0.operation.changes.isEmpty }.sorted { $0.shard.id < $1.shard.id }.map {
             ($0.shard, try EncodedOperation($0.operation.encoded(), dimension: collection.configuration.dimension))
         }
-        guard !encoded.isEmpty else { return Written() }
+        guard !encoded.isEmpty || write.operationID != nil else { return Written() }
         let outcome: AppendOutcome
         do {
             outcome = try await catalog.log.append(
@@ -42,6 +42,15 @@ extension VectorService {
             forget { $0 === collection }
             throw Self.unknown(collection.name)
         }
+        if outcome.isRepeat {
+            // The first time may have been on another node: what it wrote is visible here once the log was looked at after it.
+            let now = clock.now
+            wake.rise(by: 1)
+            for shard in collection.shards {
+                _ = await shard.lookedAt.wait(for: now.nanosecondsSinceBoot, until: now.advanced(by: options.acknowledgeWithin))
+            }
+            return Written(repeated: WriteOutcome(repeating: outcome.reply))
+        }
         return await show(encoded, outcome)
     }
 
@@ -50,17 +59,12 @@ extension VectorService {
         var waiting: [(Shard, Int64)] = []
         for (shard, operation) in operations {
             guard let position = outcome.positions[shard.id] else { continue }
-            if outcome.isRepeat {
-                waiting.append((shard, position.sequence))
-                continue
-            }
             switch shard.deliver(operation, at: position) {
             case .applied(let touched): written.touched[shard.id] = touched
             case .known: break
             case .early: waiting.append((shard, position.sequence))
             }
         }
-        if outcome.isRepeat { written.repeated = WriteOutcome(repeating: outcome.reply) }
         let patience = clock.now.advanced(by: options.acknowledgeWithin)
         for (shard, sequence) in waiting {
             // Mostly the operations before it are this node's too, and arrive at once; what another node wrote is in the log.
@@ -82,10 +86,11 @@ extension VectorService {
         return try await body()
     }
 
-    /// Runs `body` while nobody else on this node appends to the shard.
-    func alone<Value: Sendable>(_ shard: Shard, _ body: () async throws -> Value) async rethrows -> Value {
-        await shard.gate.close()
-        defer { shard.gate.open() }
+    /// Runs `body` while nobody else on this node appends to the shards.
+    func alone<Value: Sendable>(_ shards: [Shard], _ body: () async throws -> Value) async rethrows -> Value {
+        let shards = shards.sorted { $0.id < $1.id }
+        for shard in shards { await shard.gate.close() }
+        defer { shards.forEach { $0.gate.open() } }
         return try await body()
     }
 }
@@ -93,12 +98,13 @@ extension VectorService {
 // MARK: Replies that are kept
 
 extension WriteOutcome {
-    /// As JSON: `{"affected": 2, "items": 3, "errors": [[1, "point.unknown", "…"]]}`.
+    /// As JSON: `{"affected": 2, "items": 3, "partial": false, "errors": [[1, "point.unknown", "…"]]}`.
     func encoded() -> [UInt8] {
         var writer = JSONWriter()
         writer.object {
             $0.member("affected", affected)
             $0.member("items", errors.count)
+            $0.member("partial", isPartial)
             $0.key("errors")
             $0.array { writer in
                 for (index, error) in errors.enumerated() {
@@ -120,6 +126,7 @@ extension WriteOutcome {
         let value: JSONValue
         do { value = try JSONValue(parsing: bytes) } catch { return }
         affected = Int(value["affected"]?.asInteger ?? 0)
+        isPartial = value["partial"]?.asBool ?? false
         errors = [ApusError?](repeating: nil, count: Int(value["items"]?.asInteger ?? 0))
         for entry in value["errors"]?.asArray ?? [] {
             guard let parts = entry.asArray, parts.count == 3, let index = parts[0].asInteger, errors.indices.contains(Int(index)),

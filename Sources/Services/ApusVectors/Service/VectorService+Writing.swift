@@ -5,6 +5,7 @@ public import ApusVectorIndex
 extension VectorService {
     /// Writes points, replacing those with the same ids; of one id several times in a batch the last wins.
     ///
+    /// `operation` is what a write is recognised by when its client sends it again: the first outcome is given again.
     /// Throws `vector.wrong_dimension` and `vector.invalid` (a number that is not finite, its place in `context["field"]`),
     /// `request.invalid` for a payload that is no object, `shard.busy`, `write.outcome_unknown`, `catalog.unavailable`.
     public func upsert(
