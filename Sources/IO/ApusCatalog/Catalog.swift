@@ -13,8 +13,6 @@ public final class Catalog: Sendable {
         /// Which Apus this is, for the message that another one gets when this one has migrated the catalog.
         public var version = "0.1"
         public var log = ShardLog.Options()
-        /// Where large operations go; nil keeps all of them in rows (the catalog itself is the store).
-        public var objects: (any LogObjects)?
 
         public init() {}
     }
@@ -58,7 +56,7 @@ public final class Catalog: Sendable {
         access = CatalogAccess(database: database, clock: clock, isReadOnly: options.isReadOnly, incarnation: incarnation)
         feed = ChangeFeed(access: access)
         operations = Operations(access: access)
-        log = ShardLog(access: access, options: options.log, objects: options.objects)
+        log = ShardLog(access: access, options: options.log)
         nodes = Nodes(access: access)
         collections = Collections(access: access)
         shards = Shards(access: access)

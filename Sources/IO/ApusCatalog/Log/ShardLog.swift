@@ -1,5 +1,6 @@
 internal import ApusDatabase
 public import ApusTypes
+internal import Synchronization
 
 /// The recent operations of every shard: gapless numbers, chained digests, committed before they are acknowledged.
 ///
@@ -21,15 +22,20 @@ public final class ShardLog: Sendable {
 
     let access: CatalogAccess
     let options: Options
-    let objects: (any LogObjects)?
+    private let store = Mutex<(any LogObjects)?>(nil)
     private let queue: AppendQueue
 
-    init(access: CatalogAccess, options: Options, objects: (any LogObjects)?) {
+    init(access: CatalogAccess, options: Options) {
         self.access = access
         self.options = options
-        self.objects = objects
         queue = AppendQueue(committer: GroupCommit(access: access, options: options), options: options, clock: access.clock)
     }
+
+    /// Gives large operations a place: from now on they go into objects. Until then all of them ride in rows, and operations that are in
+    /// objects cannot be read. The store needs the catalog to be found, so it comes second; a store that is away may come later.
+    public func attach(_ objects: any LogObjects) { store.withLock { $0 = objects } }
+
+    private var objects: (any LogObjects)? { store.withLock { $0 } }
 
     /// Appends a request's operations in one transaction, together with requests that arrive at the same time.
     ///
