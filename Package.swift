@@ -96,6 +96,7 @@ let package = Package(
         tests("LayerTests", []),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
+        tests("ApusHTTPFeatureTests", ["ApusHTTP", "ApusRuntime", "ApusTypes", "CUV", "CLinux"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -1,5 +1,6 @@
 #pragma once
 // Linux facts that Swift cannot reach by itself: thread-local storage, function-like macros, variadic calls.
+#include <stddef.h>
 #include <stdint.h>
 
 /// The event loop that runs on the calling thread, or NULL. Opaque here: ApusRuntime owns the meaning.
@@ -22,3 +23,6 @@ int apus_rename_new(int directory, const char *from, const char *to);
 int apus_file_system_kind(int descriptor, uint32_t *kind);
 /// The user id that owns the peer's end of the connected TCP socket, when both ends are on this machine: 0, else -1 with errno.
 int apus_peer_uid(int descriptor, uint32_t *uid);
+
+/// memmem(3), which glibc shows only with _GNU_SOURCE.
+const void *apus_find(const void *bytes, size_t count, const void *wanted, size_t wanted_count);

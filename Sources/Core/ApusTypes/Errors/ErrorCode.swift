@@ -65,6 +65,7 @@ extension ErrorCode {
     public static let listenerUnavailable: ErrorCode = "listener.unavailable"
     public static let tlsInvalid: ErrorCode = "tls.invalid"
     public static let upgradeRequired: ErrorCode = "request.upgrade_required"
+    public static let requestMediaType: ErrorCode = "request.media_type"
     public static let routeUnknown: ErrorCode = "route.unknown"
     public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
     public static let unauthenticated: ErrorCode = "auth.required"
@@ -156,6 +157,7 @@ extension ErrorCode {
         .listenerUnavailable: Surface(503, 14, .unavailable),
         .tlsInvalid: Surface(503, 9, .configuration),
         .upgradeRequired: Surface(426, 3, .badInput),
+        .requestMediaType: Surface(415, 3, .badInput),
         .routeUnknown: Surface(404, 12, .usage),
         .methodNotAllowed: Surface(405, 12, .usage),
         .unauthenticated: Surface(401, 16, .notPermitted),
