@@ -78,8 +78,10 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
 
         // Faces: one per client protocol
-        face("ConsoleFace", ["ApusTypes", "ApusRuntime", "ApusHTTP", "ApusCluster", "ApusVectors"]),
-        face("VectorizerFace", ["ApusTypes", "ApusRuntime", "ApusHTTP", "ApusCluster", "ApusVectors"]),
+        face("ConsoleFace", ["ApusTypes", "ApusRuntime", "ApusHTTP", "ApusCatalog", "ApusDatabase", "ApusCluster", "ApusVectors"]),
+        face(
+            "VectorizerFace",
+            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
 
         .executableTarget(
             name: "apus",

@@ -75,7 +75,7 @@ public final class Cluster: Sendable {
 
     /// Makes this node serve every shard that no node serves. Returns how many those were.
     public func adoptShards(deadline: Instant) async throws -> Int {
-        let orphans = try await catalog.shards.list(deadline: deadline).filter { shard in !shard.replicas.contains { $0.state == .serving } }
+        let orphans = try await catalog.shards.list(deadline: deadline).filter { !$0.isServed }
         for shard in orphans { try await catalog.shards.assign(shard.id, to: identity.name, state: .serving, deadline: deadline) }
         return orphans.count
     }

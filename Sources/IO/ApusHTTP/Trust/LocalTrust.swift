@@ -1,5 +1,3 @@
-public import ApusTypes
-
 /// The one exemption from credentials: the node's own user, or root, asking from the node's own machine by itself.
 ///
 /// Redis's protected mode, made safe for HTTP. That the peer is on loopback proves little: a reverse proxy, a browser that was sent a

@@ -23,6 +23,10 @@ public struct ClusterView: Sendable {
     }
 }
 
+extension ShardRow {
+    public var isServed: Bool { replicas.contains { $0.state == .serving } }
+}
+
 extension Cluster {
     public func view(deadline: Instant) async throws -> ClusterView {
         // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
@@ -53,6 +57,12 @@ extension Cluster {
     public func rebalance(deadline: Instant) async throws -> (moved: Int, view: ClusterView) {
         let moved = try await adoptShards(deadline: deadline)
         return (moved, try await view(deadline: deadline))
+    }
+
+    /// The node that leads, nil when nobody does. The one process that owns a SQLite catalog leads by that.
+    public func leader(deadline: Instant) async throws -> NodeRow? {
+        guard catalog.database.dialect == .sqlite else { return nil }
+        return try await catalog.nodes.find(identity.name, deadline: deadline)
     }
 
     /// Which single losses the cluster survives: how many of its nodes can be lost at once without losing an acknowledged write.

@@ -1,0 +1,135 @@
+internal import ApusHTTP
+internal import ApusTypes
+internal import ApusVectorIndex
+internal import ApusVectors
+
+extension VectorizerFace {
+    func mountCollections(on router: inout Router) {
+        route(&router, .get, "/collections", needs: .reader) { _ in
+            let collections = try vectors.collections()
+            var writer = JSONWriter()
+            writer.object {
+                $0.key("collections")
+                $0.array { for collection in collections { Self.write(collection, to: &$0) } }
+                $0.member("total_collections", collections.count)
+            }
+            return .json(writer.bytes)
+        }
+        route(&router, .post, "/collections", needs: .writer, createCollection)
+        route(&router, .get, "/collections/{name}", needs: .reader) { request in
+            let description = try await collection(request.parameter("name"), request)
+            var writer = JSONWriter()
+            Self.write(description, to: &writer, isDetailed: try request.query.value("detail") ?? false)
+            return .json(writer.bytes)
+        }
+        route(&router, .delete, "/collections/{name}", needs: .writer) { request in
+            let name = try collectionName(request.parameter("name"))
+            try await naming(name) { try await vectors.deleteCollection(name, deadline: request.deadline) }
+            return .json(JSONValue.object(["message": .string("Collection '\(name)' deleted successfully"), "collection": .string(name.rawValue)]).serialized())
+        }
+    }
+
+    /// The collection, or 404 in the words of this API.
+    func collection(_ text: String, _ request: Request) async throws -> CollectionDescription {
+        let name = try collectionName(text)
+        return try await naming(name) { try await vectors.collection(name, deadline: request.deadline) }
+    }
+
+    /// Puts errors about the collection itself into the words of this API.
+    func naming<Value>(_ name: CollectionName, _ body: () async throws -> Value) async throws -> Value {
+        do { return try await body() } catch var error as ApusError {
+            if error.code == .collectionUnknown { error.summary = "Collection not found: \(name)" }
+            if error.code == .collectionExists { error.summary = "Collection already exists: \(name)" }
+            throw error
+        }
+    }
+
+    private func createCollection(_ request: Request) async throws -> Response {
+        let root = try await body(of: request).root
+        let name = try collectionName(root.required("name").expectString())
+        var configuration = CollectionConfiguration(
+            dimension: try root.required("dimension").expectCount(1...65_536), metric: try Self.metric(root), sharding: options.sharding,
+            description: try root.first("description")?.expectString())
+        if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
+        let created = try await naming(name) { [configuration] in
+            try await vectors.createCollection(name, configuration, deadline: request.deadline)
+        }
+        var writer = JSONWriter()
+        Self.write(created, to: &writer)
+        return .json(writer.bytes)
+    }
+
+    /// `metric` is what the server reads, `similarity_metric` what its client sends.
+    private static func metric(_ root: JSONElement) throws(ApusError) -> Metric {
+        var found: Metric?
+        for field in ["metric", "similarity_metric"] {
+            guard let element = root.first(field) else { continue }
+            let metric: Metric
+            switch try element.expectString().lowercased() {
+            case "cosine": metric = .cosine
+            case "dot", "dot_product", "dotproduct", "inner_product": metric = .dot
+            case "euclidean", "euclid", "l2": metric = .euclidean
+            case "manhattan", "l1": metric = .manhattan
+            default: throw .invalid(field, "it is none of cosine, dot, euclidean and manhattan")
+            }
+            guard found == nil || found == metric else { throw .invalid(field, "metric says something else") }
+            found = metric
+        }
+        return found ?? .cosine
+    }
+
+    private static func sharding(_ element: JSONElement) throws(ApusError) -> Sharding {
+        guard element.kind == .object else { throw .invalid(element.path, "it is not an object") }
+        var sharding = Sharding()
+        if let count = element.first("shard_count") { sharding.shards = try count.expectCount(1...256) }
+        if let count = element.first("virtual_nodes_per_shard") { sharding.virtualNodes = try count.expectCount(1...1000) }
+        if let threshold = element.first("rebalance_threshold") {
+            sharding.rebalanceThreshold = try threshold.expectNumber()
+            guard (0...1).contains(sharding.rebalanceThreshold) else { throw .invalid(threshold.path, "it is not between 0 and 1") }
+        }
+        return sharding
+    }
+
+    /// A collection with the keys that the client's `CollectionInfo` knows, and only those: it refuses others. `isDetailed` (asked for with
+    /// `?detail=true`) adds what it does not know.
+    static func write(_ collection: CollectionDescription, to writer: inout JSONWriter, isDetailed: Bool = false) {
+        let configuration = collection.configuration
+        writer.object {
+            $0.member("name", collection.name.rawValue)
+            $0.member("dimension", configuration.dimension)
+            $0.member("metric", configuration.metric.rawValue)
+            $0.member("similarity_metric", configuration.metric.rawValue)
+            $0.member("vector_count", collection.points)
+            $0.member("document_count", collection.points)
+            $0.member("created_at", collection.createdAt.description)
+            $0.member("updated_at", (collection.updatedAt ?? collection.createdAt).description)
+            $0.member("status", collection.isComplete ? "ready" : "loading")
+            if !collection.isComplete {
+                let missing = collection.shards.filter { !$0.isLoaded }.count
+                $0.member("error_message", "\(missing) of \(collection.shards.count) shards are not loaded yet; vector_count counts the others")
+            }
+            guard isDetailed else { return }
+            if let description = configuration.description { $0.member("description", description) }
+            $0.member("memory_bytes", collection.memory.bytes)
+            $0.key("sharding")
+            $0.object {
+                $0.member("shard_count", configuration.sharding.shards)
+                $0.member("virtual_nodes_per_shard", configuration.sharding.virtualNodes)
+                $0.member("rebalance_threshold", configuration.sharding.rebalanceThreshold)
+            }
+            $0.key("shards")
+            $0.array {
+                for shard in collection.shards {
+                    $0.object {
+                        $0.member("shard_id", shard.id.value)
+                        $0.member("number", shard.number)
+                        $0.member("vector_count", shard.points)
+                        $0.member("memory_bytes", shard.memory.bytes)
+                        $0.member("applied_sequence", shard.applied)
+                        $0.member("is_loaded", shard.isLoaded)
+                    }
+                }
+            }
+        }
+    }
+}

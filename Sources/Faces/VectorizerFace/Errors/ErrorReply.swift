@@ -1,0 +1,81 @@
+public import ApusHTTP
+internal import ApusRuntime
+public import ApusTypes
+
+extension VectorizerFace {
+    /// An error as this API's clients read it: `{"error_type", "message", "status_code", "request_id", "details"?, "code", "hint"?}`.
+    public static func errorReply(_ error: ApusError, _ request: Request) -> Response {
+        let status = error.code.surface.http
+        if status >= 500 { log(error, request) }
+        var writer = JSONWriter()
+        writer.object {
+            $0.member("error_type", errorType(error.code))
+            $0.member("message", message(error))
+            $0.member("status_code", status)
+            $0.member("request_id", request.id)
+            $0.member("code", error.code.rawValue)
+            if let hint = error.hint { $0.member("hint", hint) }
+            let details = error.context.filter { ["field", "reason", "index", "expected", "actual", "shards"].contains($0.key) }
+            if !details.isEmpty {
+                $0.key("details")
+                $0.object { for (key, value) in details.sorted(by: { $0.key < $1.key }) { $0.member(key, value) } }
+            }
+            // The cluster routes of the real server say it under this key.
+            if error.code == .nodeUnknown || error.code == .lastCopy { $0.member("error", error.summary) }
+        }
+        var response = Response.json(writer.bytes, status: status)
+        if case .after(let delay) = error.retry { response.headers["Retry-After"] = String(max(1, Int(delay.seconds.rounded(.up)))) }
+        if status == 401 { response.headers["WWW-Authenticate"] = "Bearer realm=\"apus\"" }
+        if let methods = error.context["allow"] { response.headers["Allow"] = methods }
+        return response
+    }
+
+    private static func message(_ error: ApusError) -> String {
+        switch error.code {
+        // Its first sentence is the real server's word for word.
+        case .unauthenticated:
+            "Authentication required. Provide a valid JWT token or API key. (\(error.summary)\(error.hint.map { "; " + $0 } ?? ""))"
+        case .internalError where error.cause != nil: "the request failed for a reason of the server's own"
+        default: error.summary
+        }
+    }
+
+    static func errorType(_ code: ErrorCode) -> String {
+        switch code {
+        case .unauthenticated: "unauthorized"
+        case .forbidden: "forbidden"
+        case .requestUnparsable: "parse_error"
+        case .collectionUnknown: "collection_not_found"
+        case .pointUnknown: "vector_not_found"
+        case .collectionExists: "collection_already_exists"
+        case .vectorWrongDimension: "dimension_mismatch"
+        case .shardBusy, .overloaded: "queue_full"
+        default:
+            switch code.surface.http {
+            case 400: "validation_error"
+            case 404: "not_found"
+            case 405: "method_not_allowed"
+            case 409: "conflict"
+            case 413: "payload_too_large"
+            case 429: "rate_limited"
+            case 501: "not_implemented"
+            case 503: "service_unavailable"
+            default: code.surface.http < 500 ? "bad_request" : "internal_error"
+            }
+        }
+    }
+
+    private static let logger = Logger("vectorizer")
+
+    private static func log(_ error: ApusError, _ request: Request) {
+        func metadata() -> [String: String] {
+            var metadata = error.context
+            metadata["request"] = request.id
+            metadata["path"] = request.rawPath
+            metadata["error"] = error.description
+            if let cause = error.cause { metadata["cause"] = "\(cause)" }
+            return metadata
+        }
+        if error.code.surface.http == 500 { logger.error("a request failed", metadata()) } else { logger.debug("a request was refused", metadata()) }
+    }
+}

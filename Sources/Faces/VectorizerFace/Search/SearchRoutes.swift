@@ -1,0 +1,150 @@
+internal import ApusHTTP
+internal import ApusTypes
+internal import ApusVectorIndex
+internal import ApusVectors
+
+extension VectorizerFace {
+    func mountSearch(on router: inout Router) {
+        for path in ["/collections/{name}/search", "/collections/{name}/search/vector", "/search"] {
+            route(&router, .post, path, needs: .reader) { request in
+                let root = try await body(of: request).root
+                let (name, query, result) = try await search(root, collection: request.parameters["name"], request)
+                var writer = JSONWriter(reserving: 256 + result.hits.count * 128)
+                writer.object {
+                    Self.write(result, query, to: &$0)
+                    $0.member("collection", name.rawValue)
+                    $0.member("limit", query.limit)
+                }
+                return .json(writer.bytes)
+            }
+        }
+        route(&router, .post, "/batch_search", needs: .reader, searchMany)
+        for path in [
+            "/collections/{name}/search/text", "/collections/{name}/hybrid_search", "/intelligent_search", "/semantic_search", "/contextual_search",
+            "/multi_collection_search", "/embed",
+        ] {
+            route(&router, .post, path, needs: .reader) { _ in throw ApusError.noEmbedding("text") }
+        }
+    }
+
+    /// One query as it was read: what the service is asked, and how its hits are written.
+    struct Query {
+        var limit: Int
+        /// The client's model of a hit knows `metadata` and refuses `payload`; a client that asks for the payload by name gets it by name.
+        var payloadKey: String?
+        var withVector: Bool
+    }
+
+    private func search(
+        _ root: JSONElement, collection named: String?, _ request: Request
+    ) async throws -> (CollectionName, Query, SearchResult) {
+        let collection = try await collection(try named ?? root.required("collection").expectString(), request)
+        let vector = try root.required("vector", "query_vector", "query")
+        let limit = try Self.clamp(Self.limit(root), to: options.searchLimit, "limit")
+        let wantsPayload = try root.first("with_payload", "include_payload")?.expectBool()
+        let withVector = try root.first("with_vector", "with_vectors", "include_vector")?.expectBool() ?? false
+        let query = Query(limit: limit, payloadKey: wantsPayload.map { $0 ? "payload" : nil } ?? "metadata", withVector: withVector)
+        var projection: Projection = query.payloadKey == nil ? [] : .payload
+        if withVector { projection.insert(.vector) }
+        let search = SearchRequest(
+            vector: try vector.vector(dimension: collection.configuration.dimension), limit: limit,
+            filter: try root.first("filter").map(Self.filter) ?? .everything, scoreThreshold: try Self.threshold(root),
+            isExact: try root.first("exact")?.expectBool() ?? false, projection: projection)
+        let result = try await metrics.measureSearch(in: collection.name, type: search.isExact ? "exact" : "vector", clock) {
+            try await vectors.search(search, in: collection.name, deadline: request.deadline)
+        }
+        return (collection.name, query, result)
+    }
+
+    private static func limit(_ root: JSONElement) throws(ApusError) -> Int {
+        guard let element = root.first("limit", "top_k", "k") else { return 10 }
+        guard let int = element.int, let limit = Int(exactly: int) else {
+            // More than an integer holds is more than there are.
+            if element.uint != nil { return .max }
+            throw .invalid(element.path, "it is not an integer")
+        }
+        return limit
+    }
+
+    private static func threshold(_ root: JSONElement) throws(ApusError) -> Float? {
+        guard let element = root.first("threshold", "score_threshold") else { return nil }
+        let threshold = Float(try element.expectNumber())
+        guard threshold.isFinite else { throw .invalid(element.path, "it is too large") }
+        return threshold
+    }
+
+    /// `{queries: [{collection?, vector, …}], collection?}`: each query has a result of its own.
+    private func searchMany(_ request: Request) async throws -> Response {
+        let root = try await body(of: request).root
+        let shared = try root.first("collection")?.expectString()
+        let queries = try root.required("queries", "searches").expectElements(atMost: 100)
+        var answers: [Result<(name: CollectionName, query: Query, result: SearchResult), ApusError>] = []
+        for element in queries {
+            do {
+                answers.append(.success(try await search(element, collection: element.first("collection")?.expectString() ?? shared, request)))
+            } catch let error as ApusError {
+                // What fails every query alike is the request's failure.
+                if error.code.surface.http >= 500 { throw error }
+                answers.append(.failure(error))
+            }
+        }
+        var writer = JSONWriter()
+        writer.object {
+            $0.member("count", answers.count)
+            $0.key("results")
+            $0.array {
+                for (index, answer) in answers.enumerated() {
+                    $0.object {
+                        $0.member("index", index)
+                        switch answer {
+                        case .success(let (name, query, result)):
+                            $0.member("status", "ok")
+                            $0.member("collection", name.rawValue)
+                            Self.write(result, query, to: &$0)
+                        case .failure(let error):
+                            $0.member("status", "error")
+                            $0.member("error", error.summary)
+                            $0.member("code", error.code.rawValue)
+                            $0.member("results", .array([]))
+                        }
+                    }
+                }
+            }
+        }
+        return .json(writer.bytes)
+    }
+
+    /// `results`, and what is missing from them. Without marks a partial answer would look whole.
+    private static func write(_ result: SearchResult, _ query: Query, to writer: inout JSONWriter) {
+        writer.key("results")
+        writer.array {
+            for hit in result.hits {
+                $0.object {
+                    $0.member("id", hit.point.id.description)
+                    $0.key("score")
+                    $0.float(hit.score)
+                    if let key = query.payloadKey {
+                        $0.key(key)
+                        if let payload = hit.point.payload { $0.raw(payload) } else { $0.null() }
+                    }
+                    if query.withVector {
+                        $0.key("vector")
+                        $0.floats(hit.point.vector)
+                    }
+                }
+            }
+        }
+        writer.member("complete", result.isComplete)
+        guard !result.isComplete else { return }
+        writer.key("missing")
+        writer.array {
+            for shard in result.missing {
+                $0.object {
+                    $0.member("shard_id", shard.shard.value)
+                    $0.member("code", shard.error.code.rawValue)
+                    $0.member("reason", shard.error.summary)
+                }
+            }
+        }
+    }
+}
