@@ -94,6 +94,8 @@ let package = Package(
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes"]),
+        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime"]),
+        tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         tests("LayerTests", []),
         tests("ApusPlacementTests", ["ApusPlacement"]),

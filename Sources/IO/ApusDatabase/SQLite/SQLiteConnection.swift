@@ -21,13 +21,14 @@ final class SQLiteConnection {
             throw SQLiteErrors.error(status, message: message, doing: "opening the catalog")
         }
         handle = opened
-        apus_sqlite_name_main(handle)  // `apus.node`, as on PostgreSQL; cannot fail on an open connection
         let context = Unmanaged.passUnretained(self).toOpaque()
         // Called every 4,000 virtual-machine steps (some 50 µs): cheap enough to read the clock each time.
         sqlite3_progress_handler(handle, 4000, { context in
             let connection = Unmanaged<SQLiteConnection>.fromOpaque(context!).takeUnretainedValue()  // set two lines below; the handle dies with it
             return BootClock.now >= connection.deadline ? 1 : 0
         }, context)
+        // PostgreSQL's schema of ours: the same names in both dialects.
+        if case let status = apus_sqlite_name_main(handle), status != SQLITE_OK { throw error(status, "naming the database") }
         for function in functions { try function.register(on: handle) }
     }
 
