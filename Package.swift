@@ -97,6 +97,8 @@ let package = Package(
         kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
+        kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
+        tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         tests("LayerTests", []),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),

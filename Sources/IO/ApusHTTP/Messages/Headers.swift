@@ -17,7 +17,7 @@ public struct Headers: Sendable, ExpressibleByDictionaryLiteral {
     public func all(_ name: String) -> [String] { fields.filter { Self.same($0.name, name) }.map(\.value) }
     public mutating func add(_ name: String, _ value: String) { fields.append((name, value)) }
 
-    private static func same(_ left: String, _ right: String) -> Bool {
+    static func same(_ left: String, _ right: String) -> Bool {
         guard left.utf8.count == right.utf8.count else { return false }
         return zip(left.utf8, right.utf8).allSatisfy { lowered($0) == lowered($1) }
     }

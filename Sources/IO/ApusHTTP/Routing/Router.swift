@@ -37,10 +37,21 @@ public struct Router: Sendable {
                 return try await handler(request)
             }
         } catch let error as ApusError {
-            return errorBody(error, request)
+            return response(to: error, request)
         } catch {
-            return errorBody(ApusError(.internalError, "the request failed for a reason of the server's own", cause: error), request)
+            return response(to: ApusError(.internalError, "the request failed for a reason of the server's own", cause: error), request)
         }
+    }
+
+    /// What answers `error`: the face's body, and the fields that HTTP wants beside it.
+    func response(to error: ApusError, _ request: Request) -> Response {
+        var response = errorBody(error, request)
+        if case .after(let delay) = error.retry, response.status >= 400 {
+            response.headers["Retry-After"] = String(max(1, Int(delay.seconds.rounded(.up))))
+        }
+        if response.status == 401, response.headers["WWW-Authenticate"] == nil { response.headers["WWW-Authenticate"] = "Bearer" }
+        if error.code == .methodNotAllowed { response.headers["Allow"] = error.context["allow"] }
+        return response
     }
 
     private func chain(_ rest: ArraySlice<any Middleware>, _ request: Request, _ last: @escaping Handler) async throws -> Response {
@@ -98,6 +109,16 @@ extension Router {
 
     /// `{"error": {"code", "message", "hint", "request_id"}}` with the code's status.
     public static func defaultErrorResponse(_ error: ApusError, _ request: Request) -> Response {
-        preconditionFailure("written by the owner of ApusHTTP with ApusTypes' JSON writer")
+        var writer = JSONWriter()
+        writer.object {
+            $0.key("error")
+            $0.object {
+                $0.member("code", error.code.rawValue)
+                $0.member("message", error.summary)
+                if let hint = error.hint { $0.member("hint", hint) }
+                $0.member("request_id", request.id)
+            }
+        }
+        return .json(writer.bytes, status: error.code.surface.http)
     }
 }

@@ -22,8 +22,9 @@ public struct HTTPLimits: Sendable, Hashable {
     public var trailers: ByteCount = .kibibytes(8)
     /// Bytes of a body that are read ahead of its reader. Beyond: the connection is not read until half of it is taken.
     public var bodyReadAhead: ByteCount = .kibibytes(256)
-    /// Requests that are waiting behind the one being answered, on one connection. Beyond: the connection is not read.
-    public var pipelinedRequests = 64
+    /// Bytes of further requests that wait behind the one being answered, on one connection; they are not parsed before their turn.
+    /// Beyond: the connection is not read.
+    public var pipelinedBytes: ByteCount = .kibibytes(32)
     /// Rest of a body, not read by its handler, that is read past to keep the connection. Beyond: the connection is closed.
     public var unreadBody: ByteCount = .kibibytes(256)
 
@@ -57,7 +58,7 @@ public struct HTTPLimits: Sendable, Hashable {
         require(headerCount >= 1 && pathSegments >= 1, "header and path segment limits must be at least 1")
         require(queryItems >= 0, "the query item limit must not be negative")
         require(bodyReadAhead.bytes >= 1024, "the body read-ahead must be at least 1 KiB")
-        require(pipelinedRequests >= 1, "the limit of pipelined requests must be at least 1")
+        require(pipelinedBytes.bytes >= 1, "the limit of pipelined bytes must be at least 1 B")
         require(connections >= 1 && connectionsPerListener >= 1, "connection limits must be at least 1")
         let times = [headTime, bodyStallTime, idleTime, writeStallTime, requestTime]
         require(times.allSatisfy { $0 > .zero }, "times must be longer than zero")

@@ -1,23 +1,87 @@
 public import ApusRuntime
 public import ApusTypes
+internal import Synchronization
 
 /// The HTTP/1.1 server: every listener is open on every loop, and a request is handled on the loop that read it.
+///
+/// new -> running -> drained, once each.
 public final class HTTPServer: Sendable {
     private let loops: EventLoops
-    private let listeners: [ListenerConfiguration]
+    private let configurations: [ListenerConfiguration]
     private let limits: HTTPLimits
+    private let census = ConnectionCensus()
+    private let servers: [LoopServer]
 
     public init(loops: EventLoops, listeners: [ListenerConfiguration], limits: HTTPLimits = .standard) {
         self.loops = loops
-        self.listeners = listeners
+        self.configurations = listeners
         self.limits = limits
+        servers = loops.all.map { [census] in LoopServer(loop: $0, limits: limits, census: census) }
     }
 
-    /// Opens all listeners, or none. Throws `listener.unavailable` naming the address, and what to do about it.
-    public func start() async throws -> [BoundListener] { preconditionFailure("not started yet") }
+    /// Opens all listeners, or none. Throws `listener.unavailable` or `tls.invalid`, saying which and what to do about it.
+    public func start() async throws -> [BoundListener] {
+        var bound: [BoundListener] = []
+        var opened: [(Listener, [ListenSocket])] = []
+        do {
+            for configuration in configurations {
+                let listener = try Listener(configuration)
+                let address = try address(of: configuration)
+                let (sockets, port) = try ListenSocket.open(address, count: servers.count, name: configuration.name)
+                opened.append((listener, sockets))
+                bound.append(
+                    BoundListener(name: configuration.name, host: address.host, port: port, isTLS: configuration.tls != nil))
+            }
+        } catch {
+            for (_, sockets) in opened { sockets.forEach { $0.close() } }
+            throw error
+        }
+        for (listener, sockets) in opened {
+            for (server, socket) in zip(servers, sockets) { try await server.loop.run { try server.listen(listener, socket) } }
+        }
+        return bound
+    }
+
+    private func address(of configuration: ListenerConfiguration) throws(ApusError) -> SocketAddress {
+        guard let address = SocketAddress(host: configuration.host, port: configuration.port) else {
+            throw ApusError(
+                .listenerUnavailable, "'\(configuration.host)' port \(configuration.port) is not an address to listen on",
+                hint: "give listener '\(configuration.name)' a numeric address such as 127.0.0.1, 0.0.0.0 or ::, and a port up to 65535")
+        }
+        return address
+    }
 
     /// Stops accepting, lets running requests finish with `Connection: close`, and aborts what is left at `deadline`.
+    ///
+    /// Handlers that run on are cancelled one second before that, so that a stream can still say goodbye.
     /// Returns how many connections were aborted.
     @discardableResult
-    public func drain(deadline: Instant) async -> Int { 0 }
+    public func drain(deadline: Instant) async -> Int {
+        for server in servers { server.loop.execute { server.drain() } }
+        return await withTaskGroup(of: Int?.self) { group in
+            group.addTask { [census] in
+                await census.emptied()
+                return nil
+            }
+            group.addTask { [servers] in
+                let clock = BootClock()
+                do {
+                    try await clock.sleep(until: deadline.advanced(by: .seconds(-1)))
+                    for server in servers { server.loop.execute { server.cancelHandlers() } }
+                    try await clock.sleep(until: deadline)
+                    var aborted = 0
+                    for server in servers { aborted += try await server.loop.run { server.abort() } }
+                    return aborted
+                } catch {
+                    return nil  // cancelled: all connections have ended by themselves
+                }
+            }
+            var aborted = 0
+            while let outcome = await group.next() {
+                aborted += outcome ?? 0
+                if census.count == 0 { group.cancelAll() }
+            }
+            return aborted
+        }
+    }
 }

@@ -1,5 +1,3 @@
-public import ApusTypes
-
 /// One address that the server listens on, and what answers there.
 public struct ListenerConfiguration: Sendable {
     /// Names the listener in logs, metrics and `ConnectionFacts.listener`; unique in a server.

@@ -1,0 +1,396 @@
+internal import ApusRuntime
+internal import ApusTypes
+internal import CUV
+internal import Glibc
+
+/// One client's connection: reads requests, hands them to the connection's task one after the other, and writes the replies.
+///
+/// Everything here runs on the connection's loop. Requests are parsed one at a time: what a client sends ahead of its replies stays
+/// as bytes, in `input` up to a limit and in the socket beyond it, so a pipeline costs no more than its bytes.
+final class Connection: @unchecked Sendable {  // loop-bound, see above
+    /// idle -> head -> request -> idle ...; from anywhere -> lingering -> closed, or closed at once.
+    enum Phase {
+        /// Between requests; nothing of the next one has arrived.
+        case idle
+        /// A part of a head has arrived.
+        case head
+        /// A request is with its handler, or its reply is being written, or the rest of its body is being dropped.
+        case request
+        /// The bytes are an upgraded protocol's.
+        case upgraded
+        /// The last reply is sent and our side is closed; what the client still sends is dropped, so that its system does not
+        /// throw the reply away (RFC 9112, 9.6).
+        case lingering
+        case closed
+    }
+
+    let server: LoopServer
+    let listener: Listener
+    private(set) var facts: ConnectionFacts
+    let tcp: UnsafeMutablePointer<uv_tcp_t>
+    /// Where the loop's list of connections holds this one.
+    var slot = 0
+
+    var phase = Phase.idle
+    /// When the phase ends by itself.
+    var deadline: Instant
+    /// The request that the connection's task takes next.
+    var ready: Exchange?
+    /// The body of the current request until it has ended.
+    var body: IncomingBody?
+    /// The client has closed its side.
+    var inputEnded = false
+    /// After the current reply the connection ends, whatever else was agreed.
+    var mustClose = false
+    var writes = WriteState()
+    var tls: TLSSession?
+
+    /// Bytes behind the current request, from `inputStart` on.
+    private var input: [UInt8] = []
+    private var inputStart = 0
+    /// Bytes dropped while lingering.
+    private var lingered = 0
+    private var headEnd = HeadEnd()
+    private let framing: MessageFraming
+    private var isReading = false
+    private var task: Task<Void, Never>?
+    private var taskWaiter: UnsafeContinuation<Void, Never>?
+
+    var loop: EventLoop { server.loop }
+    var limits: HTTPLimits { server.limits }
+    var now: Instant { BootClock.now }
+    var stream: UnsafeMutablePointer<uv_stream_t> { UnsafeMutableRawPointer(tcp).assumingMemoryBound(to: uv_stream_t.self) }
+    private var handle: UnsafeMutablePointer<uv_handle_t> {
+        UnsafeMutableRawPointer(tcp).assumingMemoryBound(to: uv_handle_t.self)
+    }
+
+    /// `tcp` is an accepted connection; from here on it belongs to this object.
+    init(server: LoopServer, listener: Listener, tcp: UnsafeMutablePointer<uv_tcp_t>, peer: SocketAddress, tls: TLSSession?) {
+        self.server = server
+        self.listener = listener
+        self.tcp = tcp
+        facts = ConnectionFacts(
+            peerAddress: peer.host, peerPort: peer.port, isLoopback: peer.isLoopback, listener: listener.name, isTLS: tls != nil,
+            peerUser: { nil })
+        self.tls = tls
+        framing = MessageFraming(limits: server.limits)
+        // A handshake must be over as soon as a head would have to be.
+        deadline = server.coarseNow.advanced(by: tls == nil ? server.limits.idleTime : server.limits.headTime)
+        facts.peerUser = { [weak self] in await self?.peerUser() }
+    }
+
+    func open() {
+        tcp.pointee.data = Unmanaged.passRetained(self).toOpaque()  // released when the handle is closed
+        startReading()
+    }
+
+    /// Asked of the kernel while the connection is open; nil afterwards, because the descriptor may be another's then.
+    @concurrent
+    private func peerUser() async -> UInt32? {
+        if loop.isCurrent { return peerUserHere() }
+        return await withCheckedContinuation { continuation in
+            loop.execute { continuation.resume(returning: self.peerUserHere()) }
+        }
+    }
+
+    private func peerUserHere() -> UInt32? {
+        var descriptor: uv_os_fd_t = -1
+        guard phase != .closed, uv_fileno(handle, &descriptor) == 0 else { return nil }
+        return PeerUser.owner(ofPeerOf: descriptor)
+    }
+
+    private static func of(_ context: UnsafeMutableRawPointer?) -> Connection {
+        Unmanaged<Connection>.fromOpaque(context!).takeUnretainedValue()  // set in open()
+    }
+
+    // MARK: Reading
+
+    func startReading() {
+        guard !isReading, !inputEnded, phase != .closed else { return }
+        isReading = true
+        let status = uv_read_start(
+            stream,
+            { handle, _, buffer in buffer!.pointee = Connection.of(handle!.pointee.data).server.readBuffer },
+            { handle, count, buffer in Connection.of(handle!.pointee.data).read(count, buffer!) })
+        if status != 0 { close() }
+    }
+
+    private func stopReading() {
+        guard isReading else { return }
+        isReading = false
+        uv_read_stop(stream)
+    }
+
+    private func read(_ count: Int, _ buffer: UnsafePointer<uv_buf_t>) {
+        guard count >= 0 else { return count == Int(UV_EOF.rawValue) ? inputEnd() : close() }
+        let bytes = UnsafeRawBufferPointer(start: buffer.pointee.base, count: count)
+        server.bytesRead += count
+        guard let tls else { return receive(bytes) }
+        // Plain bytes lie in another buffer of the loop's. A failed handshake or a broken record ends the connection.
+        guard tls.receive(bytes, into: server.plainBuffer, { receive($0) }) else {
+            flushTLS()
+            return close()
+        }
+        flushTLS()
+        if tls.isClosedByPeer { inputEnd() }
+    }
+
+    private func receive(_ bytes: UnsafeRawBufferPointer) {
+        switch phase {
+        case .idle, .head:
+            guard !hasInput else {
+                keep(bytes, from: 0)
+                return parseInput()
+            }
+            keep(bytes, from: parse(bytes))
+        case .request:
+            var used = 0
+            if let body { used = feed(bytes, to: body) }
+            keep(bytes, from: used)
+            if isTaskWaiting, ready == nil, body == nil {
+                // An unread body was being dropped, and has ended.
+                return mustClose ? close() : nextRequest()
+            }
+            if input.count - inputStart >= limits.pipelinedBytes.bytes { stopReading() }
+        case .upgraded:
+            if let body, !body.receive(Array(bytes)) { stopReading() }
+        case .lingering:
+            lingered += bytes.count
+            if lingered > limits.unreadBody.bytes { close() }
+        case .closed: return
+        }
+    }
+
+    var hasInput: Bool { inputStart < input.count }
+
+    private func keep(_ bytes: UnsafeRawBufferPointer, from used: Int) {
+        guard used < bytes.count else { return }
+        if inputStart > 0 {
+            input.removeFirst(inputStart)
+            inputStart = 0
+        }
+        input.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[used...]))
+    }
+
+    /// Parses what was kept; afterwards a request is ready, or more bytes are needed.
+    private func parseInput() {
+        guard hasInput else { return }
+        inputStart += input.withUnsafeBytes { parse(UnsafeRawBufferPointer(rebasing: $0[inputStart...])) }
+        if !hasInput {
+            input = []
+            inputStart = 0
+        }
+    }
+
+    /// Reads a head at the start of `bytes`, and as much of the request's body as is there. Returns how many bytes were used.
+    private func parse(_ bytes: UnsafeRawBufferPointer) -> Int {
+        do throws(ApusError) {
+            guard let end = try headEnd.find(in: bytes, limits: limits), let requestLine = headEnd.requestLine else {
+                if case .idle = phase {
+                    phase = .head
+                    deadline = server.coarseNow.advanced(by: limits.headTime)
+                }
+                return 0
+            }
+            headEnd = HeadEnd()
+            let headBytes = UnsafeRawBufferPointer(rebasing: bytes[..<end])
+            let head = try RequestHead(reading: headBytes, requestLine: requestLine, limits: limits)
+            let hasBody = try framing.begin(headBytes, head: head)
+            if case .length(let length) = head.framing, length > limits.body.bytes {
+                throw ApusError(.requestTooLarge, "the request body is larger than \(limits.body)")
+            }
+            phase = .request
+            deadline = .distantFuture
+            guard hasBody else {
+                give(Exchange(head, EmptyBody(), self))
+                return end
+            }
+            let announced: ByteCount? = if case .length(let length) = head.framing { ByteCount(length) } else { nil }
+            let body = IncomingBody(connection: self, announcedSize: announced, awaitsContinue: head.expectsContinue)
+            self.body = body
+            let used = end < bytes.count ? feed(UnsafeRawBufferPointer(rebasing: bytes[end...]), to: body) : 0
+            give(Exchange(head, body, self))
+            return end + used
+        } catch {
+            refuse(error)
+            return bytes.count
+        }
+    }
+
+    /// Decodes a part of the current body. Returns how many bytes belonged to it.
+    private func feed(_ bytes: UnsafeRawBufferPointer, to body: IncomingBody) -> Int {
+        do throws(ApusError) {
+            let progress = try framing.feed(bytes)
+            let decoded = framing.take()
+            let goesOn = decoded.isEmpty || body.receive(decoded)
+            switch progress {
+            case .complete(let used):
+                self.body = nil
+                body.end()
+                return used
+            case .more:
+                if !goesOn { bodyIsAhead(body) }
+                return bytes.count
+            }
+        } catch {
+            mustClose = true
+            self.body = nil
+            body.fail(error)
+            stopReading()
+            return bytes.count
+        }
+    }
+
+    private func bodyIsAhead(_ body: IncomingBody) {
+        if body.isOpen {
+            stopReading()
+        } else {
+            close()  // more was left unread than is worth reading past
+        }
+    }
+
+    /// Answers `error` as the last reply: what follows on this connection cannot be framed.
+    func refuse(_ error: ApusError) {
+        phase = .request
+        deadline = .distantFuture
+        mustClose = true
+        stopReading()
+        give(Exchange(refused: error, self))
+    }
+
+    private func inputEnd() {
+        inputEnded = true
+        stopReading()
+        switch phase {
+        case .idle, .head, .lingering, .closed: close()
+        case .upgraded: body?.end()
+        case .request:
+            if let body {
+                body.fail(ApusError(.clientGone, "the client closed the connection within its request's body"))
+                mustClose = true
+                if isTaskWaiting, ready == nil { return close() }
+                task?.cancel()
+            } else if ready == nil, !hasInput {
+                // A client that closed its side has most often left. Its handler is cancelled; a reply that comes anyway is sent.
+                task?.cancel()
+            }
+        }
+    }
+
+    // MARK: The task
+
+    private var isTaskWaiting: Bool { taskWaiter != nil }
+
+    /// Hands a request to the connection's task, which starts with the first one.
+    private func give(_ exchange: Exchange) {
+        ready = exchange
+        if let taskWaiter {
+            self.taskWaiter = nil
+            taskWaiter.resume()
+        } else if task == nil {
+            task = Task(executorPreference: loop) { await self.serve() }
+        }
+    }
+
+    /// The next request; nil when there will be none. Called by the task when the last one is answered.
+    func nextExchange() async -> Exchange? {
+        if let body {
+            body.discard()
+            deadline = server.coarseNow.advanced(by: limits.bodyStallTime)
+            startReading()
+        } else {
+            nextRequest()
+        }
+        if ready == nil, phase != .closed {
+            guard await flush() else { return nil }
+            // The flush may have waited while the rest of a body arrived.
+            if body == nil { nextRequest() }
+            if ready == nil, phase != .closed { await withUnsafeContinuation { taskWaiter = $0 } }
+        }
+        defer { ready = nil }
+        return ready
+    }
+
+    /// Goes back to reading heads, beginning with what was kept.
+    private func nextRequest() {
+        guard phase == .request, ready == nil, !mustClose else { return }
+        phase = .idle
+        deadline = server.coarseNow.advanced(by: limits.idleTime)
+        parseInput()
+        if ready == nil, inputEnded || server.isDraining { return close() }
+        startReading()
+    }
+
+    // MARK: Ending
+
+    /// Sends our end of the stream, drops what the client still sends, and closes when it has closed or time is up.
+    func linger() {
+        guard phase != .closed else { return }
+        if inputEnded { return close() }
+        phase = .lingering
+        deadline = now.advanced(by: .seconds(2))
+        body = nil
+        if let tls {
+            tls.close()
+            flushTLS()
+        }
+        var descriptor: uv_os_fd_t = -1
+        if uv_fileno(handle, &descriptor) == 0 { shutdown(descriptor, Int32(SHUT_WR)) }
+        startReading()
+    }
+
+    /// Closes at once. The handler is cancelled, and everything that waits for the connection fails.
+    func close() {
+        guard phase != .closed else { return }
+        phase = .closed
+        isReading = false
+        server.remove(self)
+        uv_close(handle) { handle in
+            let tcp = UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_tcp_t.self)
+            Unmanaged<Connection>.fromOpaque(tcp.pointee.data).release()  // retained in open()
+            tcp.deallocate()
+        }
+        let gone = ApusError(.clientGone, "the connection to the client is gone")
+        body?.fail(gone)
+        body = nil
+        task?.cancel()
+        if let taskWaiter {
+            self.taskWaiter = nil
+            taskWaiter.resume()
+        }
+    }
+
+    /// The server takes no new work: an idle connection ends, a busy one after its reply.
+    func drain() {
+        switch phase {
+        case .idle where !hasInput: close()
+        default: return
+        }
+    }
+
+    func cancelHandler() { task?.cancel() }
+
+    /// Looks for what took too long. Called every `LoopServer.sweepInterval`.
+    func sweep(_ now: Instant) {
+        if writes.isStalled(now, queued: stream.pointee.write_queue_size, limit: limits.writeStallTime) { return close() }
+        if let body, body.isWaitedFor, body.lastProgress.advanced(by: limits.bodyStallTime) <= now, phase == .request {
+            mustClose = true
+            self.body = nil
+            return body.fail(ApusError(.requestTimeout, "the request's body stopped arriving"))
+        }
+        guard deadline <= now else { return }
+        if phase == .head { refuse(ApusError(.requestTimeout, "the request's head did not arrive in time")) } else { close() }
+    }
+
+    /// The connection carries another protocol from here on; its bytes are read through `body`.
+    func upgrade() -> IncomingBody {
+        phase = .upgraded
+        let incoming = IncomingBody(connection: self, announcedSize: nil, awaitsContinue: false)
+        body = incoming
+        if hasInput { _ = incoming.receive(Array(input[inputStart...])) }
+        input = []
+        if inputEnded { incoming.end() }
+        startReading()
+        return incoming
+    }
+}

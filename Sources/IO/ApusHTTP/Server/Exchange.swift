@@ -1,0 +1,28 @@
+internal import ApusRuntime
+internal import ApusTypes
+
+/// One request on its way to a reply, with what the server remembers of it for the reply's framing.
+struct Exchange {
+    var request: Request
+    /// Set when the request could not be read: this is its answer, and no handler sees it.
+    var refusal: ApusError?
+    var minorVersion: Int
+    var keepsAlive: Bool
+    let startedAt: Instant
+
+    init(_ head: RequestHead, _ body: any RequestBody, _ connection: Connection) {
+        startedAt = connection.now
+        minorVersion = head.minorVersion
+        keepsAlive = head.keepsAlive
+        request = Request(
+            method: head.method, path: head.target.path, rawPath: head.target.rawPath, query: head.target.query,
+            headers: head.headers, body: body, id: head.requestID ?? connection.server.makeRequestID(), connection: connection.facts,
+            deadline: startedAt.advanced(by: connection.limits.requestTime))
+    }
+
+    init(refused error: ApusError, _ connection: Connection) {
+        self.init(RequestHead(), EmptyBody(), connection)
+        refusal = error
+        keepsAlive = false
+    }
+}
