@@ -78,7 +78,9 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
 
         // Faces: one per client protocol
-        face("ConsoleFace", ["ApusTypes", "ApusRuntime", "ApusHTTP", "ApusCatalog", "ApusDatabase", "ApusCluster", "ApusVectors"]),
+        face(
+            "ConsoleFace",
+            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusDatabase", "ApusCluster", "ApusVectors"]),
         face(
             "VectorizerFace",
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),

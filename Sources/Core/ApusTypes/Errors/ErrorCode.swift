@@ -70,6 +70,7 @@ extension ErrorCode {
     public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
     public static let unauthenticated: ErrorCode = "auth.required"
     public static let forbidden: ErrorCode = "auth.forbidden"
+    public static let keyUnknown: ErrorCode = "auth.key_unknown"
     public static let idempotencyConflict: ErrorCode = "write.idempotency_conflict"
     public static let deadlineExceeded: ErrorCode = "deadline.exceeded"
 
@@ -162,6 +163,7 @@ extension ErrorCode {
         .methodNotAllowed: Surface(405, 12, .usage),
         .unauthenticated: Surface(401, 16, .notPermitted),
         .forbidden: Surface(403, 7, .notPermitted),
+        .keyUnknown: Surface(404, 5, .badInput),
         .idempotencyConflict: Surface(409, 6, .refused),
         .deadlineExceeded: Surface(503, 4, .temporary, retry: .after(.seconds(1))),
 
