@@ -105,6 +105,7 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
         tests("ApusHTTPFeatureTests", ["ApusHTTP", "ApusRuntime", "ApusTypes", "CUV", "CLinux"]),
+        tests("ApusVectorsTests", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors"]),
     ],
     cxxLanguageStandard: .cxx17
 )

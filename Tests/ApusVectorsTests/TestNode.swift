@@ -1,0 +1,104 @@
+import ApusCatalog
+import ApusDatabase
+import ApusRuntime
+import ApusTypes
+import ApusVectorIndex
+import FoundationEssentials
+import Testing
+
+@testable import ApusVectors
+
+/// A vectors service on a real catalog, as one node has it.
+struct TestNode: Sendable {
+    let catalog: Catalog
+    let service: VectorService
+    let clock: any MonotonicClock
+
+    var deadline: Instant { clock.now.advanced(by: .seconds(20)) }
+
+    /// Runs `body` with a node on the database, and ends the node's work and closes the database afterwards.
+    static func with<Value: Sendable>(
+        _ database: any Database, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+    ) async throws -> Value {
+        let clock = BootClock()
+        let catalog = try await Catalog.open(database, clock: clock)
+        let service = VectorService(
+            catalog: catalog, pool: BlockingPool(name: "scan", threads: 2, queueLimit: 1000), options: options)
+        let node = TestNode(catalog: catalog, service: service, clock: clock)
+        let running = Task {  // the test is its owner, and ends it below
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask { try await catalog.run() }
+                group.addTask { try await service.run() }
+                try await group.waitForAll()
+            }
+        }
+        let result: Result<Value, any Error>
+        do {
+            try await node.untilLoaded()
+            result = .success(try await body(node))
+        } catch {
+            result = .failure(error)
+        }
+        running.cancel()
+        _ = await running.result
+        await database.close()
+        return try result.get()
+    }
+
+    static func onSQLite<Value: Sendable>(
+        _ path: String, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+    ) async throws -> Value {
+        try await with(try await SQLiteDatabase.open(path: path), options: options, body)
+    }
+
+    /// Returns when everything that the catalog holds is loaded.
+    func untilLoaded() async throws {
+        try await until { (try? service.collections().allSatisfy(\.isComplete)) == true }
+    }
+
+    /// Waits for a condition that background work brings about; fails after 20 s.
+    func until(_ condition: () async throws -> Bool) async throws {
+        let deadline = deadline
+        while !(try await condition()) {
+            guard clock.now < deadline else { throw ApusError(.deadlineExceeded, "the condition did not come true") }
+            try await clock.sleep(until: clock.now.advanced(by: .milliseconds(5)), tolerance: nil)
+        }
+    }
+}
+
+/// A directory of its own for a test, removed with all that is in it.
+func withTemporaryDirectory<Value>(_ body: (String) async throws -> Value) async throws -> Value {
+    var random = SystemRandomNumberGenerator()
+    let path = "/tmp/apus-vectors-" + ObjectKey.random(using: &random).description
+    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+    defer {
+        do {
+            try FileManager.default.removeItem(atPath: path)
+        } catch {
+            Issue.record("the test's directory was not removed: \(error)")
+        }
+    }
+    return try await body(path)
+}
+
+/// Random numbers that are the same in each run: SplitMix64 (Steele, Lea, Flood 2014).
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+    init(_ seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+
+    mutating func vector(_ dimension: Int) -> [Float] { (0..<dimension).map { _ in Float.random(in: -1...1, using: &self) } }
+}
+
+extension Point {
+    init(_ id: String, _ vector: [Float], _ payload: String? = nil) throws {
+        self.init(id: try PointID(id), vector: vector, payload: payload.map { Array($0.utf8) })
+    }
+}

@@ -1,0 +1,218 @@
+import ApusCatalog
+import ApusDatabase
+import ApusTypes
+import ApusVectorIndex
+import Testing
+
+@testable import ApusVectors
+
+@Suite("vectors service on SQLite")
+struct VectorServiceTests {
+    @Test("points are written, read, replaced, updated and deleted")
+    func life() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                _ = try await service.createCollection("books", .init(dimension: 2, sharding: .init(shards: 3)), deadline: node.deadline)
+                let written = try await service.upsert(
+                    [
+                        Point("a", [1, 0], #"{"year":1999,"author":{"name":"Le Guin"}}"#), Point("7", [0, 1], #"{"year":2001}"#),
+                        Point("550E8400-E29B-41D4-A716-446655440000", [-1, 0]), Point("a", [0.5, 0.5], #"{"year":2000}"#),
+                    ], into: "books", deadline: node.deadline)
+                #expect(written.affected == 4 && written.failures == 0)
+                #expect(try await service.count("books", deadline: node.deadline) == 3)
+
+                let ids = try ["7", "missing", "a"].map { try PointID($0) }
+                #expect(
+                    try await service.points(ids, in: "books", deadline: node.deadline)
+                        == [Point("7", [0, 1], #"{"year":2001}"#), Point("a", [0.5, 0.5], #"{"year":2000}"#)])
+
+                let found = try await service.search(
+                    SearchRequest(vector: [0, 2], limit: 2, projection: [.payload]), in: "books", deadline: node.deadline)
+                #expect(found.hits.map(\.point.id.description) == ["7", "a"])
+                #expect(abs(found.hits[0].score - 1) < 1e-6 && abs(found.hits[1].score - 0.7071) < 1e-4)
+                #expect(found.hits[0].point.payload == Array(#"{"year":2001}"#.utf8) && found.hits[0].point.vector == [])
+                #expect(found.isComplete)
+
+                _ = try await service.update(
+                    [
+                        PointUpdate(id: ids[2], payload: .merge(Array(#"{"tag":"x","year":3}"#.utf8))),
+                        PointUpdate(id: ids[0], vector: [3, 4], payload: .remove(["year"])),
+                    ], in: "books", deadline: node.deadline)
+                #expect(
+                    try await service.points(ids, in: "books", deadline: node.deadline)
+                        == [Point("7", [3, 4]), Point("a", [0.5, 0.5], #"{"year":3,"tag":"x"}"#)])
+
+                let deleted = try await service.delete([ids[0], ids[1], ids[0]], from: "books", deadline: node.deadline)
+                #expect(deleted.affected == 1 && deleted.errors.map { $0?.code } == [nil, .pointUnknown, nil])
+                #expect(try await service.points(ids, in: "books", deadline: node.deadline).map(\.id) == [ids[2]])
+                #expect(try await service.count("books", deadline: node.deadline) == 2)
+                try await service.deleteCollection("books", deadline: node.deadline)
+                await #expect(throws: ApusError.self) { try await service.count("books", deadline: node.deadline) }
+            }
+        }
+    }
+
+    @Test("after a restart everything is there: points, payloads, order of results", arguments: [Metric.cosine, .manhattan])
+    func restart(metric: Metric) async throws {
+        try await withTemporaryDirectory { directory in
+            let path = "\(directory)/catalog.db"
+            var random = SeededGenerator(5)
+            let queries = (0..<10).map { _ in random.vector(8) }
+            let before = try await TestNode.onSQLite(path) { node in
+                _ = try await node.service.createCollection("c", .init(dimension: 8, metric: metric, sharding: .init(shards: 4)), deadline: node.deadline)
+                for batch in 0..<10 {
+                    let points = try (0..<50).map { number in
+                        try Point("p\((batch * 40 + number))", random.vector(8), #"{"batch":\#(batch),"number":\#(number)}"#)
+                    }
+                    _ = try await node.service.upsert(points, into: "c", deadline: node.deadline)
+                }
+                _ = try await node.service.delete(
+                    matching: .range(PayloadPath("number"), .init(atMost: 4)), from: "c", deadline: node.deadline)
+                return try await Self.everything(node, queries)
+            }
+            let after = try await TestNode.onSQLite(path) { try await Self.everything($0, queries) }
+            #expect(before == after && before.0.count > 300 && before.1.count == 10)
+        }
+    }
+
+    static func everything(_ node: TestNode, _ queries: [[Float]]) async throws -> ([Point], [[SearchHit]]) {
+        var points: [Point] = []
+        var next: PointID?
+        repeat {
+            let page = try await node.service.scroll(
+                "c", from: next, limit: 37, with: [.vector, .payload], deadline: node.deadline)
+            points += page.points
+            next = page.next
+        } while next != nil
+        var hits: [[SearchHit]] = []
+        for query in queries {
+            hits.append(try await node.service.search(SearchRequest(vector: query, limit: 20, projection: .payload), in: "c", deadline: node.deadline).hits)
+        }
+        return (points, hits)
+    }
+
+    @Test("an operation id gives the first outcome again, and writes once")
+    func idempotency() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                _ = try await service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
+                func id(_ name: String) -> OperationID { OperationID(scope: "test", id: name, bodyDigest: Digest(of: name)) }
+                _ = try await service.upsert((0..<30).map { try Point("\($0)", [Float($0)], #"{"n":\#($0)}"#) }, into: "c", deadline: node.deadline)
+                let ids = try [PointID("1"), PointID("none"), PointID("2")]
+                let first = try await service.delete(ids, from: "c", operation: id("x"), deadline: node.deadline)
+                _ = try await service.upsert([Point("1", [1])], into: "c", deadline: node.deadline)
+                let second = try await service.delete(ids, from: "c", operation: id("x"), deadline: node.deadline)
+                #expect(first.affected == 2 && !first.isRepeat && second.isRepeat && second.affected == 2)
+                #expect(second.errors.map { $0?.code } == [nil, .pointUnknown, nil])
+                #expect(try await service.points(ids, in: "c", with: [], deadline: node.deadline).map(\.id) == [ids[0]])
+
+                let filter = Filter.range(PayloadPath("n"), .init(atLeast: 10))
+                let some = try await service.delete(matching: filter, from: "c", operation: id("y"), deadline: node.deadline)
+                _ = try await service.upsert([Point("99", [1], #"{"n":99}"#)], into: "c", deadline: node.deadline)
+                let again = try await service.delete(matching: filter, from: "c", operation: id("y"), deadline: node.deadline)
+                #expect(some.affected == 20 && again.affected == 20 && again.isRepeat)
+                #expect(try await service.count("c", matching: filter, deadline: node.deadline) == 1)
+                let none = try await service.delete(matching: .hasID([]), from: "c", operation: id("z"), deadline: node.deadline)
+                #expect(none.affected == 0)
+                let conflict = OperationID(scope: "test", id: "x", bodyDigest: Digest(of: "other"))
+                let error = await #expect(throws: ApusError.self) {
+                    try await service.delete(ids, from: "c", operation: conflict, deadline: node.deadline)
+                }
+                #expect(error?.code == .idempotencyConflict)
+            }
+        }
+    }
+
+    @Test("a deletion by filter larger than one operation deletes all, and goes on with its id where it stopped")
+    func largeDeletion() async throws {
+        try await withTemporaryDirectory { directory in
+            var options = VectorService.Options()
+            options.deletionSize = 7
+            try await TestNode.onSQLite("\(directory)/catalog.db", options: options) { node in
+                _ = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 3)), deadline: node.deadline)
+                _ = try await node.service.upsert((0..<50).map { try Point("\($0)", [Float($0)], #"{"n":\#($0)}"#) }, into: "c", deadline: node.deadline)
+                let id = OperationID(scope: "test", id: "k", bodyDigest: Digest(of: "k"))
+                let outcome = try await node.service.delete(
+                    matching: .range(PayloadPath("n"), .init(lessThan: 40)), from: "c", operation: id, deadline: node.deadline)
+                #expect(outcome.affected == 40)
+                #expect(try await node.service.count("c", deadline: node.deadline) == 10)
+                let again = try await node.service.delete(
+                    matching: .range(PayloadPath("n"), .init(lessThan: 40)), from: "c", operation: id, deadline: node.deadline)
+                #expect(again.affected == 40 && again.isRepeat)
+            }
+        }
+    }
+
+    @Test("bad items refuse an atomic batch whole, and only themselves in the other mode")
+    func badItems() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                _ = try await service.createCollection("c", .init(dimension: 2), deadline: node.deadline)
+                let points = try [
+                    Point("ok", [1, 2]), Point("short", [1]), Point("nan", [1, .nan]), Point("inf", [.infinity, 1]), Point("array", [1, 2], "[1]"),
+                    Point("broken", [1, 2], "{\"a\":"), Point("zero", [0, 0], "{}"),
+                ]
+                let error = await #expect(throws: ApusError.self) { try await service.upsert(points, into: "c", deadline: node.deadline) }
+                #expect(error?.code == .vectorWrongDimension && error?.context["index"] == "1" && error?.context["field"] == "points[1].vector")
+                #expect(try await service.count("c", deadline: node.deadline) == 0)
+
+                let outcome = try await service.upsert(points, into: "c", mode: .eachItem, deadline: node.deadline)
+                #expect(
+                    outcome.errors.map { $0?.code } == [
+                        nil, .vectorWrongDimension, .vectorInvalid, .vectorInvalid, .requestInvalid, .requestUnparsable, nil,
+                    ])
+                #expect(outcome.errors[2]?.context["field"] == "points[2].vector[1]")
+                #expect(outcome.affected == 2)
+                #expect(try await service.count("c", deadline: node.deadline) == 2)
+
+                let empty = try await service.upsert([], into: "c", deadline: node.deadline)
+                #expect(empty.affected == 0 && empty.errors.isEmpty)
+                for request in [SearchRequest(vector: [1], limit: 1), SearchRequest(vector: [1, .nan], limit: 1), SearchRequest(vector: [1, 1], limit: -1),
+                    SearchRequest(vector: [1, 1], limit: 1, scoreThreshold: .nan)]
+                {
+                    await #expect(throws: ApusError.self) { try await service.search(request, in: "c", deadline: node.deadline) }
+                }
+                #expect(try await service.search(SearchRequest(vector: [1, 1], limit: 0), in: "c", deadline: node.deadline).hits.isEmpty)
+                #expect(try await service.search(SearchRequest(vector: [1, 1], limit: 100), in: "c", deadline: node.deadline).hits.count == 2)
+                let update = PointUpdate(id: try PointID("none"), payload: .clear)
+                let unknown = await #expect(throws: ApusError.self) { try await service.update([update], in: "c", deadline: node.deadline) }
+                #expect(unknown?.code == .pointUnknown)
+            }
+        }
+    }
+
+    @Test("names, dimensions and shard counts outside their rules are refused")
+    func badCollections() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                for name in ["", ".", "..", "a/b", "a\\b", "a:b", "a*", "a?", "<", ">", "|", "\"", "a\u{0}", "a\u{1f}", "a\u{7f}", String(repeating: "é", count: 128)] {
+                    let error = await #expect(throws: ApusError.self, "\(name.debugDescription)") {
+                        try await service.createCollection(CollectionName(name), .init(dimension: 1), deadline: node.deadline)
+                    }
+                    #expect(error?.code == .requestInvalid)
+                }
+                let configurations: [CollectionConfiguration] = [
+                    .init(dimension: 0), .init(dimension: 65_537), .init(dimension: -1), .init(dimension: 1, sharding: .init(shards: 0)),
+                    .init(dimension: 1, sharding: .init(shards: 257)), .init(dimension: 1, sharding: .init(shards: 2, virtualNodes: 0)),
+                    .init(dimension: 1, sharding: .init(shards: 2, virtualNodes: 1001)),
+                ]
+                for configuration in configurations {
+                    await #expect(throws: ApusError.self) { try await service.createCollection("c", configuration, deadline: node.deadline) }
+                }
+                _ = try await service.createCollection("c", .init(dimension: 65_536, sharding: .init(shards: 256, virtualNodes: 1000)), deadline: node.deadline)
+                _ = try await service.createCollection(CollectionName(String(repeating: "a", count: 255)), .init(dimension: 1), deadline: node.deadline)
+                let error = await #expect(throws: ApusError.self) { try await service.createCollection("c", .init(dimension: 1), deadline: node.deadline) }
+                #expect(error?.code == .collectionExists)
+                let unknown = await #expect(throws: ApusError.self) { try await service.deleteCollection("none", deadline: node.deadline) }
+                #expect(unknown?.code == .collectionUnknown)
+                let name = CollectionName("日本 #1 (ä)")
+                _ = try await service.createCollection(name, .init(dimension: 1), deadline: node.deadline)
+                #expect(try await service.collection(name, deadline: node.deadline).name == name)
+            }
+        }
+    }
+}
