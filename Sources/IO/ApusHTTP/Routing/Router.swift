@@ -1,3 +1,4 @@
+internal import ApusRuntime
 public import ApusTypes
 
 public typealias Handler = @Sendable (Request) async throws -> Response
@@ -8,7 +9,7 @@ public protocol Middleware: Sendable {
 }
 
 /// Routes of one listener. A path is literal segments and `{name}` parameters (one segment each); a literal beats a parameter.
-/// HEAD is answered by GET's route without its body; OPTIONS and 405 name the methods that exist.
+/// HEAD is answered by GET's route without its body; OPTIONS, unless it has a route, and 405 name the methods that exist.
 public struct Router: Sendable {
     private var root = Node()
     private var middleware: [any Middleware] = []
@@ -46,6 +47,7 @@ public struct Router: Sendable {
     /// What answers `error`: the face's body, and the fields that HTTP wants beside it.
     func response(to error: ApusError, _ request: Request) -> Response {
         var response = errorBody(error, request)
+        if response.status >= 500 { Self.log(error, request) }
         if case .after(let delay) = error.retry, response.status >= 400 {
             response.headers["Retry-After"] = String(max(1, Int(delay.seconds.rounded(.up))))
         }
@@ -53,6 +55,19 @@ public struct Router: Sendable {
         if error.code == .methodNotAllowed { response.headers["Allow"] = error.context["allow"] }
         return response
     }
+
+    /// A client is told what it can act on; what only the operator can is here, under the same request id.
+    private static func log(_ error: ApusError, _ request: Request) {
+        var metadata = error.context
+        metadata["request_id"] = request.id
+        metadata["method"] = request.method.rawValue
+        metadata["path"] = request.rawPath
+        metadata["error"] = "\(error)"
+        if let cause = error.cause { metadata["cause"] = "\(cause)" }
+        if error.code.surface.http == 500 { log.error("request failed", metadata) } else { log.debug("request not served", metadata) }
+    }
+
+    private static let log = Logger("http")
 
     private func chain(_ rest: ArraySlice<any Middleware>, _ request: Request, _ last: @escaping Handler) async throws -> Response {
         guard let first = rest.first else { return try await last(request) }
@@ -83,11 +98,14 @@ extension Router {
         func find(_ request: Request) throws -> (Handler, [String: String]) {
             var allowed: Set<Method> = []
             if let found = find(request.path[...], request.method, values: [], &allowed) { return found }
+            if request.method == .options, request.path == ["*"] { allowed = Set(Method.allCases) }
             guard !allowed.isEmpty else {
                 throw ApusError(.routeUnknown, "there is nothing at \(request.rawPath)")
             }
+            allowed.insert(.options)
             if allowed.contains(.get) { allowed.insert(.head) }
             let methods = allowed.map(\.rawValue).sorted().joined(separator: ", ")
+            if request.method == .options { return ({ _ in Response(status: 204, headers: ["Allow": methods]) }, [:]) }
             throw ApusError(
                 .methodNotAllowed, "\(request.method.rawValue) is not possible here", hint: "possible: \(methods)",
                 context: ["allow": methods])

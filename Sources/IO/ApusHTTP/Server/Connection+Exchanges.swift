@@ -10,7 +10,7 @@ extension Connection {
                 guard try await send(response, for: exchange) else { break }
             } catch {
                 // The client is gone or stalled, or a stream broke off: nothing more can be told on this connection.
-                server.noteBrokenReply(error)
+                server.noteBrokenReply(error, self)
                 return close()
             }
         }

@@ -51,7 +51,7 @@ extension Connection {
             if let rest = try put(UnsafeRawBufferPointer(start: nil, count: 0)) { try await finish(rest) }
             return true
         } catch {
-            server.noteBrokenReply(error)
+            server.noteBrokenReply(error, self)
             close()
             return false
         }

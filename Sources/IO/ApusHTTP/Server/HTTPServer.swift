@@ -11,12 +11,20 @@ public final class HTTPServer: Sendable {
     private let limits: HTTPLimits
     private let census = ConnectionCensus()
     private let servers: [LoopServer]
+    private let metrics: ServerMetrics
+    private let certificates = Mutex<[CertificateWatch]>([])
 
-    public init(loops: EventLoops, listeners: [ListenerConfiguration], limits: HTTPLimits = .standard) {
+    public init(
+        loops: EventLoops, listeners: [ListenerConfiguration], limits: HTTPLimits = .standard,
+        metrics: MetricsRegistry = MetricsRegistry()
+    ) {
         self.loops = loops
         self.configurations = listeners
         self.limits = limits
-        servers = loops.all.map { [census] in LoopServer(loop: $0, limits: limits, census: census) }
+        self.metrics = ServerMetrics(metrics)
+        servers = loops.all.map { [census, metrics = self.metrics] in
+            LoopServer(loop: $0, limits: limits, census: census, metrics: metrics)
+        }
     }
 
     /// Opens all listeners, or none. Throws `listener.unavailable` or `tls.invalid`, saying which and what to do about it.
@@ -25,7 +33,7 @@ public final class HTTPServer: Sendable {
         var opened: [(Listener, [ListenSocket])] = []
         do {
             for configuration in configurations {
-                let listener = try Listener(configuration)
+                let listener = try Listener(configuration, metrics)
                 let address = try address(of: configuration)
                 let (sockets, port) = try ListenSocket.open(address, count: servers.count, name: configuration.name)
                 opened.append((listener, sockets))
@@ -37,9 +45,18 @@ public final class HTTPServer: Sendable {
             throw error
         }
         for (listener, sockets) in opened {
+            metrics.watch(listener)
             for (server, socket) in zip(servers, sockets) { try await server.loop.run { try server.listen(listener, socket) } }
         }
+        let watches = opened.compactMap { [loops] in $0.0.tls.map { CertificateWatch($0, loop: loops.first) } }
+        for watch in watches { loops.first.execute { watch.start() } }
+        certificates.withLock { $0 = watches }
         return bound
+    }
+
+    /// Reads all certificates again, as SIGHUP asks for. One that is not right is logged, and the old one stays in use.
+    public func reloadCertificates() {
+        for watch in certificates.withLock({ $0 }) { loops.first.execute { watch.reload() } }
     }
 
     private func address(of configuration: ListenerConfiguration) throws(ApusError) -> SocketAddress {
@@ -58,6 +75,7 @@ public final class HTTPServer: Sendable {
     @discardableResult
     public func drain(deadline: Instant) async -> Int {
         for server in servers { server.loop.execute { server.drain() } }
+        for watch in certificates.withLock({ $0 }) { loops.first.execute { watch.stop() } }
         return await withTaskGroup(of: Int?.self) { group in
             group.addTask { [census] in
                 await census.emptied()

@@ -1,3 +1,4 @@
+internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
 
@@ -9,8 +10,10 @@ final class Listener: Sendable {
     let tls: TLSContext?
     /// Open connections over all loops.
     let connections = Atomic<Int>(0)
+    let durations: Histogram
 
-    init(_ configuration: ListenerConfiguration) throws(ApusError) {
+    init(_ configuration: ListenerConfiguration, _ metrics: ServerMetrics) throws(ApusError) {
+        durations = metrics.durations.with(configuration.name)
         name = configuration.name
         host = configuration.host
         router = configuration.router

@@ -24,10 +24,13 @@ public struct TLSFiles: Sendable, Hashable {
     /// The server's certificate, followed by its intermediates.
     public var certificateChain: String
     public var privateKey: String
+    /// How often the files are looked at.
+    public var checkInterval: Duration
 
-    public init(certificateChain: String, privateKey: String) {
+    public init(certificateChain: String, privateKey: String, checkInterval: Duration = .seconds(5)) {
         self.certificateChain = certificateChain
         self.privateKey = privateKey
+        self.checkInterval = checkInterval
     }
 }
 

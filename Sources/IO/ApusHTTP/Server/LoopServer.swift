@@ -14,12 +14,16 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
     let plainBuffer: UnsafeMutableRawBufferPointer
     let scratch = ReplyBuffer(capacity: 64 << 10)
     let date = DateField()
+    /// Bytes since the last sweep.
     var bytesRead = 0
     var bytesWritten = 0
     private(set) var isDraining = false
     /// Not earlier than now, and at most one sweep later: good enough for deadlines, and free.
     private(set) var coarseNow: Instant
     private let census: ConnectionCensus
+    private let metrics: ServerMetrics
+    private var requestCounters: RequestCounters
+    private static let log = Logger("http")
     private var connections: [Connection] = []
     private var acceptors: [Acceptor] = []
     private var isSweeping = false
@@ -37,10 +41,12 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
         }
     }
 
-    init(loop: EventLoop, limits: HTTPLimits, census: ConnectionCensus) {
+    init(loop: EventLoop, limits: HTTPLimits, census: ConnectionCensus, metrics: ServerMetrics) {
         self.loop = loop
         self.limits = limits
         self.census = census
+        self.metrics = metrics
+        requestCounters = RequestCounters(metrics.requests)
         let size = 64 << 10
         readBuffer = uv_buf_init(.allocate(capacity: size), UInt32(size))
         plainBuffer = .allocate(byteCount: 16 << 10, alignment: 16)  // one TLS record
@@ -97,6 +103,7 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     /// Beyond the connection limits: says so (a TLS client sees only the end), and closes.
     private func turnAway(_ tcp: UnsafeMutablePointer<uv_tcp_t>, _ descriptor: Int32, _ listener: Listener) {
+        metrics.turnedAway.with(listener.name).increment()
         if listener.tls == nil {
             let reply: StaticString = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             _ = send(descriptor, reply.utf8Start, reply.utf8CodeUnitCount, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
@@ -138,6 +145,10 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     private func sweep() {
         isSweeping = false
+        metrics.received.increment(by: bytesRead)
+        metrics.sent.increment(by: bytesWritten)
+        bytesRead = 0
+        bytesWritten = 0
         guard !connections.isEmpty else { return }
         startSweeping()
         let now = BootClock.now
@@ -169,8 +180,24 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
         return mixed ^ (mixed >> 31)
     }
 
-    func finished(_ exchange: Exchange, status: Int, _ connection: Connection) {}
-    func noteBrokenReply(_ error: any Error) {}
+    /// A reply has left, or broken off.
+    func finished(_ exchange: Exchange, status: Int, _ connection: Connection) {
+        let duration = exchange.startedAt.duration(to: BootClock.now)
+        requestCounters.count(connection.listener, exchange.request.method, status)
+        connection.listener.durations.observe(duration.seconds)
+        Self.log.debug(
+            "request",
+            [
+                "id": exchange.request.id, "listener": connection.listener.name, "method": exchange.request.method.rawValue,
+                "path": exchange.request.rawPath, "status": "\(status)", "milliseconds": "\(duration.milliseconds)",
+                "peer": connection.facts.peerAddress,
+            ])
+    }
+
+    func noteBrokenReply(_ error: any Error, _ connection: Connection) {
+        metrics.broken.increment()
+        Self.log.debug("reply broken off", ["listener": connection.listener.name, "error": "\(error)"])
+    }
 
     // MARK: Drain
 
