@@ -1,7 +1,124 @@
+internal import ApusCatalog
+internal import ApusCluster
 internal import ApusConfig
+internal import ApusDatabase
+internal import ApusHTTP
+internal import ApusRuntime
 internal import ApusTypes
+internal import ApusVectors
+internal import Glibc
 
-/// Runs a node until it is told to stop.
+/// Runs a node until it is told to stop: SIGTERM and SIGINT finish what is begun, a second one ends at once.
 func runNode(_ configuration: Configuration) async throws {
-    throw ApusError(.nodeUnready, "this build has no services yet")
+    LogOutput.start(
+        format: LogOutput.Format(rawValue: configuration.log.format.rawValue) ?? .automatic,
+        level: LogLevel(configuration.log.level.rawValue) ?? .info)
+    let loops = EventLoops(count: configuration.runtime.loops == 0 ? EventLoops.coreCount : configuration.runtime.loops)
+    let signals = Signals.stream([.interrupt, .terminate], on: loops.first)
+    let stop = StopRequest()
+    // A second signal is a person who does not want to wait.
+    Task {
+        var count = 0
+        for await _ in signals {
+            count += 1
+            if count == 1 { stop.request() } else { _exit(ErrorCode.ExitCode.temporary.rawValue) }
+        }
+    }
+    guard let node = try await stop.racing({ try await Node.open(configuration, loops: loops) }) else { return }
+    try await node.serve(until: stop)
+}
+
+/// The composition root: everything a node consists of, made in order, each part given the ones below it.
+struct Node: Sendable {
+    let configuration: Configuration
+    let loops: EventLoops
+    let clock: BootClock
+    let health: Health
+    let metrics: MetricsRegistry
+    let database: any Database
+    let catalog: Catalog
+    let store: NodeStore
+    let cluster: Cluster
+    let vectors: VectorService
+    let access: Access
+    static let log = Logger("node")
+
+    /// Opens the catalog and the store. A catalog that is not there yet is waited for; everything else that is wrong is thrown.
+    static func open(_ configuration: Configuration, loops: EventLoops) async throws -> Node {
+        let clock = BootClock()
+        let health = Health(clock: clock)
+        try DataDirectory.create(configuration.node.data)
+        var generator = SystemRandomNumberGenerator()
+        let identity = try NodeIdentity.load(
+            directory: configuration.node.data, configuredName: configuration.node.name, using: &generator)
+
+        let database = try await openDatabase(configuration, loops: loops, clock: clock)
+        var options = Catalog.Options()
+        options.version = Version.current
+        options.log.rowLimit = configuration.vectors.rowAppend
+        options.log.unsealedBytes = configuration.vectors.maxUnsealed
+        let catalog = try await Catalog.open(database, clock: clock, options: options)
+
+        let store = NodeStore(configuration, catalog: catalog, health: health, node: identity.name)
+        await store.look()
+
+        let cluster = Cluster(
+            identity: identity, catalog: catalog, health: health, clock: clock,
+            options: .init(url: configuration.announcedURL, version: Version.current, storePlace: store.place))
+        let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
+        return Node(
+            configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
+            database: database, catalog: catalog, store: store, cluster: cluster,
+            vectors: VectorService(catalog: catalog, pool: scans, health: health),
+            access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
+    }
+
+    private static func openDatabase(
+        _ configuration: Configuration, loops: EventLoops, clock: BootClock
+    ) async throws -> any Database {
+        guard let url = configuration.catalog.url else { return try await SQLiteDatabase.open(path: configuration.sqlitePath) }
+        while true {
+            do {
+                return try await PostgreSQLDatabase.open(
+                    url: url, loops: loops, deadline: clock.now.advanced(by: configuration.catalog.connectTimeout))
+            } catch let error as ApusError where error.code == .catalogUnavailable {
+                log.warning("Waiting for PostgreSQL to become available...", ["error": error.summary])
+                try await clock.sleep(for: .seconds(1))
+            }
+        }
+    }
+
+    /// Serves until `stop`, then drains. A part that fails ends the node with its error.
+    func serve(until stop: StopRequest) async throws {
+        try await cluster.join(deadline: clock.now.advanced(by: .seconds(30)))
+        let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: configuration.httpLimits)
+        let bound = try await server.start()
+        try RunFile.write(bound, into: configuration.node.data)
+        defer { RunFile.remove(from: configuration.node.data) }
+        for listener in bound {
+            Self.log.notice("listening", ["listener": listener.name, "url": listener.url, "version": Version.current])
+        }
+
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await catalog.run() }
+            group.addTask { try await catalog.retention.run() }
+            group.addTask { try await cluster.run() }
+            group.addTask { try await vectors.run() }
+            group.addTask { try await store.run() }
+            group.addTask { await stop.wait() }
+            defer { group.cancelAll() }
+            try await group.next()
+            Self.log.notice("draining")
+            health.drain()
+            let aborted = await server.drain(deadline: clock.now.advanced(by: configuration.http.drainTimeout))
+            if aborted > 0 { Self.log.warning("connections were cut at the end of the drain", ["connections": "\(aborted)"]) }
+        }
+        do {
+            try await cluster.leave(deadline: clock.now.advanced(by: .seconds(2)))
+        } catch let error as ApusError {
+            Self.log.warning("the catalog was not told that this node leaves", ["error": error.summary])
+        }
+        await database.close()
+        Self.log.notice("stopped")
+    }
 }

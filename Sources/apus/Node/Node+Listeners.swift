@@ -1,0 +1,85 @@
+internal import ApusCatalog
+internal import ApusCluster
+internal import ApusConfig
+internal import ApusHTTP
+internal import ApusRuntime
+internal import ApusTypes
+internal import ConsoleFace
+internal import Glibc
+internal import VectorizerFace
+
+extension Node {
+    /// The listeners with their faces. A node that other machines can reach has an administrator's key from its first start.
+    func listeners() async throws -> [ListenerConfiguration] {
+        if configuration.listeners.contains(where: { !$0.address.isLoopback }), !catalog.isReadOnly {
+            let file = configuration.node.data + "/admin.key"
+            if let key = try await access.makeFirstKey(keptIn: file, deadline: clock.now.advanced(by: .seconds(10))) {
+                print("administrator's key, shown this once and kept in \(file):\n\(key.reveal())")
+            }
+        }
+        return configuration.listeners.map { listener in
+            ListenerConfiguration(
+                name: listener.name, host: listener.address.host, port: listener.address.port,
+                tls: listener.tlsCertificate.flatMap { certificate in
+                    listener.tlsKey.map { TLSFiles(certificateChain: certificate, privateKey: $0) }
+                },
+                router: router(for: listener))
+        }
+    }
+
+    private func router(for listener: Configuration.Listener) -> Router {
+        var router = Router()
+        let origins = listener.faces.flatMap { $0 == .vectorizer ? configuration.faces.vectorizer.corsOrigins : configuration.faces.console.corsOrigins }
+        if !origins.isEmpty { router.use(CORS(origins: origins)) }
+        let trust = LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid())
+        router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
+        var consoleOptions = ConsoleFace.Options()
+        consoleOptions.maxBody = configuration.faces.console.maxBody
+        consoleOptions.version = Version.current
+        let console = ConsoleFace(
+            cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock, options: consoleOptions)
+        if listener.faces.contains(.console) { console.mount(on: &router) } else { console.mountHealth(on: &router) }
+        if listener.faces.contains(.vectorizer) {
+            var options = VectorizerFace.Options()
+            options.maxBody = configuration.faces.vectorizer.maxBody
+            options.maxItems = configuration.vectors.maxPointsPerRequest
+            options.version = Version.current
+            VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options)
+                .mount(on: &router)
+        }
+        if listener.faces.contains(.vectorizer) {
+            router.errors { error, request in
+                ConsoleFace.owns(request.path) ? Router.defaultErrorResponse(error, request) : VectorizerFace.errorReply(error, request)
+            }
+        }
+        return router
+    }
+}
+
+extension BoundListener {
+    /// `http://127.0.0.1:15002`.
+    var url: String { "http\(isTLS ? "s" : "")://\(host.contains(":") ? "[\(host)]" : host):\(port)" }
+}
+
+extension Configuration {
+    /// Where others reach this node, unless it is told otherwise: its first listener.
+    var announcedURL: String {
+        if let url = node.url { return url }
+        guard let first = listeners.first else { return "" }
+        return "http\(first.tlsCertificate == nil ? "" : "s")://\(first.address)"
+    }
+
+    var httpLimits: HTTPLimits {
+        var limits = HTTPLimits.standard
+        limits.connectionsPerListener = http.maxConnections
+        limits.connections = max(http.maxConnections, limits.connections)
+        limits.requestLine = http.maxPathBytes
+        limits.head = http.maxHeaderBytes
+        limits.headerCount = http.maxHeaders
+        limits.headTime = http.headerTimeout
+        limits.bodyStallTime = http.bodyTimeout
+        limits.idleTime = http.idleTimeout
+        limits.requestTime = http.requestTimeout
+        return limits
+    }
+}

@@ -1,0 +1,94 @@
+internal import ApusCatalog
+internal import ApusConfig
+internal import ApusRuntime
+internal import ApusStore
+internal import ApusTypes
+internal import Synchronization
+
+/// The node's store: found by what the catalog remembers of it, looked at every two seconds, attached as soon as it is there.
+///
+/// A store that is away, full, read-only or another cluster's takes writes away from this node, and nothing else.
+final class NodeStore: Sendable {
+    private let configuration: Configuration
+    private let catalog: Catalog
+    private let health: Health
+    private let node: NodeName
+    private let clock = BootClock()
+    private let current = Mutex<(any ObjectStore)?>(nil)
+    private static let storeSetting = "store.id"
+
+    init(_ configuration: Configuration, catalog: Catalog, health: Health, node: NodeName) {
+        self.configuration = configuration
+        self.catalog = catalog
+        self.health = health
+        self.node = node
+    }
+
+    /// What an operator recognises it by.
+    var place: String { configuration.store.kind == .catalog ? "catalog" : configuration.storeDirectory }
+
+    func run() async throws {
+        for await _ in clock.ticks(every: .seconds(2)) { await look() }
+    }
+
+    /// Opens the store unless it is open, and reports whether writing to it would work.
+    func look() async {
+        let deadline = clock.now.advanced(by: .seconds(4))
+        do {
+            let store = try await opened(deadline: deadline)
+            try await store.probe(deadline: deadline)
+            health.recover("store")
+        } catch let error as ApusError {
+            health.report("store", error, blocks: [.write])
+        } catch {
+            health.report("store", ApusError(.storeUnavailable, "the store cannot be used", cause: error), blocks: [.write])
+        }
+    }
+
+    /// Collects what nothing names any more. One round; the caller holds the duty.
+    func collect(retention: Duration, deadline: Instant) async throws {
+        guard let store = current.withLock({ $0 }) else { return }
+        var options = ObjectCollector.Options(retention: retention)
+        options.intentAge = configuration.retention.objectIntents
+        _ = try await ObjectCollector(store: store, intents: catalog.objects, options: options)
+            .collect(watermark: .max, leader: nil, deadline: deadline)
+    }
+
+    private func opened(deadline: Instant) async throws -> any ObjectStore {
+        if let store = current.withLock({ $0 }) { return store }
+        let store: any ObjectStore =
+            switch configuration.store.kind {
+            case .catalog: CatalogStore(database: catalog.database, maxBytes: configuration.store.maxCatalogBytes)
+            case .directory: try await openDirectory(deadline: deadline)
+            }
+        current.withLock { $0 = store }
+        // Where the catalog is the store nothing is stored twice: operations of any size ride in rows.
+        if configuration.store.kind == .directory {
+            catalog.log.attach(ObjectLogPlacement(store: store, intents: catalog.objects, node: node))
+        }
+        return store
+    }
+
+    /// The first node of a new cluster makes an empty directory its store; the catalog remembers which one it is, so that from then on an
+    /// empty directory means that a mount is missing.
+    private func openDirectory(deadline: Instant) async throws -> DirectoryStore {
+        let cluster = ClusterID(catalog.identity.id)
+        let remembered = try await catalog.settings.all(deadline: deadline)[Self.storeSetting].map { StoreID($0) }
+        let options = DirectoryStore.Options(writer: node.rawValue, reserve: configuration.store.reserve)
+        func open() async throws -> DirectoryStore {
+            try await DirectoryStore.open(place, cluster: cluster, expecting: remembered, options: options, deadline: deadline)
+        }
+        if remembered != nil { return try await open() }
+        let store: DirectoryStore
+        do {
+            store = try await open()
+        } catch let error as ApusError where error.code == .storeUnavailable {
+            var generator = SystemRandomNumberGenerator()
+            let id = StoreID(ObjectKey.random(using: &generator).description)
+            _ = try await DirectoryStore.initialise(place, cluster: cluster, store: id, deadline: deadline)
+            store = try await open()
+        }
+        try await catalog.settings.set(Self.storeSetting, to: store.identity.store.rawValue, deadline: deadline)
+        return store
+    }
+}
