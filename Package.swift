@@ -102,6 +102,23 @@ let package = Package(
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         tests("LayerTests", []),
+        kit(
+            "NodeTestKit",
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "VectorizerFace",
+                "ConsoleFace", "DatabaseTestKit", "HTTPTestKit",
+            ]),
+        tests(
+            "VectorizerFaceTests",
+            [
+                "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusVectors", "VectorizerFace", "NodeTestKit",
+                "DatabaseTestKit", "HTTPTestKit",
+            ]),
+        tests(
+            "TrustTests",
+            [
+                "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "DatabaseTestKit", "HTTPTestKit",
+            ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
         tests("ApusHTTPFeatureTests", ["ApusHTTP", "ApusRuntime", "ApusTypes", "CUV", "CLinux"]),

@@ -17,7 +17,7 @@ struct RequestDocument {
         operation = try Self.operation(bytes: bytes, request: request)
     }
 
-    private static func operation(bytes: [UInt8], request: Request) throws(ApusError) -> OperationID? {
+    static func operation(bytes: [UInt8], request: Request) throws(ApusError) -> OperationID? {
         guard let key = request.headers["Idempotency-Key"] else { return nil }
         guard (1...255).contains(key.utf8.count), key.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
             throw .invalid("Idempotency-Key", "it is not 1 to 255 visible ASCII characters")

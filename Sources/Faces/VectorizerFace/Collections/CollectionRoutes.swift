@@ -1,3 +1,4 @@
+internal import ApusCluster
 internal import ApusHTTP
 internal import ApusTypes
 internal import ApusVectorIndex
@@ -52,7 +53,7 @@ extension VectorizerFace {
             description: try root.first("description")?.expectString())
         if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
         let created = try await naming(name) { [configuration] in
-            try await vectors.createCollection(name, configuration, deadline: request.deadline)
+            try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: request.deadline)
         }
         var writer = JSONWriter()
         Self.write(created, to: &writer)

@@ -23,11 +23,7 @@ extension VectorizerFace {
             // The cluster routes of the real server say it under this key.
             if error.code == .nodeUnknown || error.code == .lastCopy { $0.member("error", error.summary) }
         }
-        var response = Response.json(writer.bytes, status: status)
-        if case .after(let delay) = error.retry { response.headers["Retry-After"] = String(max(1, Int(delay.seconds.rounded(.up)))) }
-        if status == 401 { response.headers["WWW-Authenticate"] = "Bearer realm=\"apus\"" }
-        if let methods = error.context["allow"] { response.headers["Allow"] = methods }
-        return response
+        return .json(writer.bytes, status: status)
     }
 
     private static func message(_ error: ApusError) -> String {

@@ -161,7 +161,7 @@ extension VectorizerFace {
         var failures: [PointID: ApusError] = [:]
         if !points.isEmpty {
             let outcome = try await vectors.upsert(points, into: destination.name, mode: .eachItem, deadline: request.deadline)
-            for (point, error) in zip(points, outcome.errors) { failures[point.id] = error }
+            for (index, point) in points.enumerated() { failures[point.id] = outcome.error(index) }
             let arrived = points.map(\.id).filter { failures[$0] == nil }
             if isMove, !arrived.isEmpty { _ = try await vectors.delete(arrived, from: source.name, deadline: request.deadline) }
         }

@@ -30,7 +30,7 @@ struct PointBatch<Item> {
 
     /// Puts the service's outcome for the accepted items into the request's order.
     mutating func merge(_ outcome: WriteOutcome) {
-        for index in errors.indices where places[index] >= 0 { errors[index] = outcome.errors[places[index]] }
+        for index in errors.indices where places[index] >= 0 { errors[index] = outcome.error(places[index]) }
     }
 
     var count: Int { errors.count }
@@ -53,6 +53,11 @@ extension PointBatch where Item == Point {
             return (id, Point(id: id, vector: try vector.vector(dimension: dimension), payload: payload))
         }
     }
+}
+
+extension WriteOutcome {
+    /// Of one item. A first reply that another version kept may not have one for each.
+    func error(_ index: Int) -> ApusError? { errors.indices.contains(index) ? errors[index] : nil }
 }
 
 extension JSONElement {

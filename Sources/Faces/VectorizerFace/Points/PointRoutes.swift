@@ -17,8 +17,9 @@ extension VectorizerFace {
         route(&router, .delete, "/collections/{name}/vectors/{id}", needs: .writer) { request in
             let name = try collectionName(request.parameter("name"))
             let id = try Self.pointID(request.parameter("id"))
-            let outcome = try await naming(name) { try await vectors.delete([id], from: name, deadline: request.deadline) }
-            if let error = outcome.errors[0] { throw Self.unknown(id, error) }
+            let operation = try RequestDocument.operation(bytes: [], request: request)
+            let outcome = try await naming(name) { try await vectors.delete([id], from: name, operation: operation, deadline: request.deadline) }
+            if let error = outcome.error(0) { throw Self.unknown(id, error) }
             return .json(JSONValue.object(["message": "Vector deleted successfully", "id": .string(id.description)]).serialized())
         }
         route(&router, .post, "/insert", needs: .writer, insert)
@@ -104,7 +105,7 @@ extension VectorizerFace {
         let change = try Self.update(document.root, dimension: collection.configuration.dimension)
         let outcome = try await vectors.update(
             [change], in: collection.name, mode: .eachItem, operation: document.operation, deadline: request.deadline)
-        if let error = outcome.errors[0] { throw Self.unknown(change.id, error) }
+        if let error = outcome.error(0) { throw Self.unknown(change.id, error) }
         return .json(
             JSONValue.object([
                 "message": "Vector updated successfully", "id": .string(change.id.description), "collection": .string(collection.name.rawValue),

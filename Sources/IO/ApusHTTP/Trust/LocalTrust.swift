@@ -1,3 +1,5 @@
+public import Glibc
+
 /// The one exemption from credentials: the node's own user, or root, asking from the node's own machine by itself.
 ///
 /// Redis's protected mode, made safe for HTTP. That the peer is on loopback proves little: a reverse proxy, a browser that was sent a
@@ -9,7 +11,7 @@ public struct LocalTrust: Sendable {
     /// The effective user of this process.
     public var nodeUser: UInt32
 
-    public init(isEnabled: Bool, nodeUser: UInt32) {
+    public init(isEnabled: Bool, nodeUser: UInt32 = geteuid()) {
         self.isEnabled = isEnabled
         self.nodeUser = nodeUser
     }

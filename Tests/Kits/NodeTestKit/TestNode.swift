@@ -1,0 +1,117 @@
+public import ApusCatalog
+public import ApusCluster
+internal import ApusDatabase
+public import ApusHTTP
+public import ApusRuntime
+public import ApusTypes
+public import ApusVectors
+internal import ConsoleFace
+public import DatabaseTestKit
+public import HTTPTestKit
+public import VectorizerFace
+
+/// A whole node in this process: SQLite catalog in a temporary directory, services, both faces on a real server on loopback.
+public struct TestNode: Sendable {
+    public struct Options: Sendable {
+        public var isLoopbackTrusted = true
+        public var http = HTTPLimits.standard
+        public var face = VectorizerFace.Options()
+        public var host = "127.0.0.1"
+        public var maxStale: Duration = .seconds(300)
+        public init() { face.version = "0.1-test" }
+    }
+
+    public let port: Int
+    public let catalog: Catalog
+    public let cluster: Cluster
+    public let access: Access
+    public let vectors: VectorService
+    public let health: Health
+    public let directory: TemporaryDirectory
+    public let clock: BootClock
+
+    public var deadline: Instant { clock.now.advanced(by: .seconds(20)) }
+
+    /// Starts a node in `directory` (a new one when nil), runs `body`, and stops the node.
+    public static func with<Value: Sendable>(
+        _ options: Options = Options(), in directory: TemporaryDirectory? = nil, _ body: @Sendable (TestNode) async throws -> Value
+    ) async throws -> Value {
+        let directory = try directory ?? TemporaryDirectory()
+        let clock = BootClock()
+        let database = try await SQLiteDatabase.open(path: directory.path + "/catalog.sqlite")
+        let catalog = try await Catalog.open(database, clock: clock)
+        let health = Health(clock: clock)
+        let metrics = MetricsRegistry()
+        var random = SystemRandomNumberGenerator()
+        let identity = try NodeIdentity.load(directory: directory.path, configuredName: "node-1", using: &random)
+        let cluster = Cluster(
+            identity: identity, catalog: catalog, health: health, clock: clock,
+            options: .init(url: "http://192.168.1.10:15002", version: "0.1-test", storePlace: directory.path + "/store"))
+        let vectors = VectorService(catalog: catalog, pool: BlockingPool(name: "vectors", threads: 2, queueLimit: 64), health: health)
+        let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
+        let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)
+        let console = ConsoleFace(cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock)
+
+        var router = Router()
+        router.use(AccessControl(trust: LocalTrust(isEnabled: options.isLoopbackTrusted)) { try await access.verify($0, deadline: $1) })
+        router.errors { error, request in
+            ConsoleFace.owns(request.path) ? Router.defaultErrorResponse(error, request) : VectorizerFace.errorReply(error, request)
+        }
+        face.mount(on: &router)
+        console.mount(on: &router)
+        let loops = EventLoops(count: 2)
+        defer { loops.stop() }
+        let server = HTTPServer(
+            loops: loops, listeners: [ListenerConfiguration(name: "main", host: options.host, port: 0, router: router)], limits: options.http)
+
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            for run in [catalog.run, vectors.run, cluster.run] as [@Sendable () async throws -> Void] { group.addTask { try await run() } }
+            try await cluster.join(deadline: clock.now.advanced(by: .seconds(10)))
+            try await eventually("the node has read the catalog") { (try? vectors.collections()) != nil }
+            let bound = try await server.start()
+            let node = TestNode(
+                port: bound[0].port, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health, directory: directory,
+                clock: clock)
+            let outcome: Result<Value, any Error>
+            do { outcome = .success(try await body(node)) } catch { outcome = .failure(error) }
+            await server.drain(deadline: clock.now)
+            group.cancelAll()
+            while let result = await group.nextResult() {
+                if case .failure(let error) = result, !(error is CancellationError) { throw error }
+            }
+            await database.close()
+            return try outcome.get()
+        }
+    }
+
+    // MARK: Requests
+
+    public struct Reply: Sendable {
+        public var status: Int
+        public var raw: RawReply
+        /// Null when the body is not JSON.
+        public var json: JSONValue
+
+        public subscript(key: String) -> JSONValue? { json[key] }
+    }
+
+    /// Sends one request over a connection of its own.
+    public func send(
+        _ method: String, _ path: String, _ body: [UInt8]? = nil, headers: [(String, String)] = [("Host", "localhost")]
+    ) async throws -> Reply {
+        let client = try RawClient(port: port)
+        var head = "\(method) \(path) HTTP/1.1\r\n"
+        for (name, value) in headers { head += "\(name): \(value)\r\n" }
+        if let body { head += "Content-Type: application/json\r\nContent-Length: \(body.count)\r\n" }
+        try await client.send(Array((head + "Connection: close\r\n\r\n").utf8) + (body ?? []))
+        let reply = try await ReplyReader(client).next(toHead: method == "HEAD")
+        return Reply(status: reply.status, raw: reply, json: (try? JSONValue(parsing: reply.body)) ?? .null)
+    }
+
+    public func get(_ path: String) async throws -> Reply { try await send("GET", path) }
+    public func delete(_ path: String) async throws -> Reply { try await send("DELETE", path) }
+    public func post(_ path: String, _ body: JSONValue, headers: [(String, String)] = []) async throws -> Reply {
+        try await send("POST", path, body.serialized(), headers: [("Host", "localhost")] + headers)
+    }
+    public func post(_ path: String, text: String) async throws -> Reply { try await send("POST", path, Array(text.utf8)) }
+}
