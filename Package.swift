@@ -60,12 +60,13 @@ let package = Package(
         core("ApusTypes", ["COpenSSL", "CSimdjson"]),
         core("ApusConfig", ["ApusTypes", "CYAML"]),
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
+        core("ApusMembership", ["ApusTypes"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorKernels"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
         io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
-        io("ApusCatalog", ["ApusTypes", "ApusRuntime", "ApusDatabase"]),
+        io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
         io(
             "ApusHTTP", ["ApusTypes", "ApusRuntime", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
@@ -97,6 +98,7 @@ let package = Package(
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes"]),
         kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime"]),
+        tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),

@@ -23,6 +23,8 @@ public final class Catalog: Sendable {
     public let feed: ChangeFeed
     public let log: ShardLog
     public let operations: Operations
+    public let leases: Leases
+    public let sessions: Sessions
     public let nodes: Nodes
     public let collections: Collections
     public let shards: Shards
@@ -57,6 +59,8 @@ public final class Catalog: Sendable {
         feed = ChangeFeed(access: access)
         operations = Operations(access: access)
         log = ShardLog(access: access, options: options.log)
+        leases = Leases(access: access)
+        sessions = Sessions(access: access)
         nodes = Nodes(access: access)
         collections = Collections(access: access)
         shards = Shards(access: access)

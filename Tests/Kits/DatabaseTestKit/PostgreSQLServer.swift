@@ -127,8 +127,10 @@ public final class PostgreSQLServer: Sendable {
     /// `kill -9` of the postmaster and all its processes.
     public func kill() async {
         guard let child = process.withLock({ $0 }) else { return }
+        child.send(signal: SIGSTOP)  // so that it starts no process between the look and the kill
         for pid in everyProcess { Glibc.kill(pid, SIGKILL) }
         _ = await child.wait()
+        guardian.withLock { $0.take() }?.send(signal: SIGKILL)
     }
 
     /// Starts again what was stopped or killed, on the same port and files.

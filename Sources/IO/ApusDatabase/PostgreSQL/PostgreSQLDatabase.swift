@@ -90,19 +90,16 @@ public final class PostgreSQLDatabase: Database {
         let transaction = PostgreSQLTransaction(session: session, beginning: Self.beginning(mode, deadline: deadline))
         // A body or a server that hangs must not hold the lane: at the deadline the connection goes, and the transaction with it.
         let holds = Mutex(true)
-        let leave: @Sendable () -> Bool = {
-            guard holds.withLock({ holds in defer { holds = false }; return holds }) else { return false }
-            lane.gate.leave()
-            return true
+        let leave: @Sendable () -> Void = {
+            if holds.withLock({ holds in defer { holds = false }; return holds }) { lane.gate.leave() }
         }
         let cancelTimer = Deadlines.shared.schedule(at: deadline) {
-            session.close(.deadlinePassed("the transaction was open"))
-            _ = leave()
+            session.close(.deadlinePassed("the transaction was open"), done: leave)
         }
         defer {
             cancelTimer?()
             transaction.rollBack()
-            _ = leave()
+            leave()
         }
         let value = try await body(transaction)
         try await transaction.finish()
@@ -126,6 +123,37 @@ public final class PostgreSQLDatabase: Database {
         for lane in lanes.values { await lane.close() }
     }
 
+    // MARK: Bulk
+
+    /// `COPY … FROM STDIN`: writes the chunks, which need not end at row boundaries, in one transaction; gives the number of rows.
+    /// The outcomes are those of a write.
+    public func copy(_ sql: StaticSQL, from chunks: [[UInt8]], deadline: Instant) async throws -> Int {
+        try await copy(sql, on: .write, input: chunks, deadline: deadline) { _ in }
+    }
+
+    /// `COPY … TO STDOUT`: calls `row` with the bytes of each row, on an event loop; gives their number.
+    public func copy(_ sql: StaticSQL, deadline: Instant, to row: @escaping @Sendable ([UInt8]) -> Void) async throws -> Int {
+        try await copy(sql, on: .read, input: [], deadline: deadline, row)
+    }
+
+    private func copy(
+        _ sql: StaticSQL, on lane: Lane, input: [[UInt8]], deadline: Instant, _ row: @escaping @Sendable ([UInt8]) -> Void
+    ) async throws -> Int {
+        let lane = self.lane(lane)
+        try await lane.gate.enter(deadline: deadline)
+        defer { lane.gate.leave() }
+        let session = try await lane.session(deadline: deadline)
+        let cancelTimer = Deadlines.shared.schedule(at: deadline) { session.close(.deadlinePassed("bytes were copied")) }
+        defer { cancelTimer?() }
+        do {
+            return try await withCheckedThrowingContinuation { continuation in
+                session.perform(PostgreSQLCopy(sql, input: input, output: row, continuation))
+            }
+        } catch let error as ApusError where lane.lane == .write && [.catalogUnavailable, .deadlineExceeded].contains(error.code) {
+            throw ApusError.outcomeUnknown("the connection broke while bytes were copied", cause: error)
+        }
+    }
+
     // MARK: Parts
 
     private func listen(to channels: [String]) async {
@@ -141,7 +169,7 @@ public final class PostgreSQLDatabase: Database {
 
     private static func beginning(_ mode: TransactionMode, deadline: Instant) -> [Statement] {
         if mode.kind == .snapshot { return [Statement("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")] }
-        var statements = [Statement("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")]
+        var statements = [Statement("BEGIN ISOLATION LEVEL READ COMMITTED")]
         // A little less than what is left, so that the server says no before the connection must be closed.
         let left = BootClock.now.duration(to: deadline) * 9 / 10
         let limit = min(mode.lockTimeout ?? Self.lockTimeout, left)

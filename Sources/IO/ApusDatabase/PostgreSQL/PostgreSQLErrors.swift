@@ -49,8 +49,6 @@ struct ServerReport: Error, Sendable {
             return ApusError(
                 .databaseRejected, "the catalog's user lacks a permission: \(message)",
                 hint: "grant it, or let the user own the schema apus", context: context)
-        case "57P04", "3D000":
-            return ApusError(.catalogUnavailable, "the catalog's database does not exist", retry: .never, context: context)
         default: break
         }
         switch state.prefix(2) {
@@ -70,7 +68,14 @@ struct ServerReport: Error, Sendable {
 extension ApusError {
     /// The connection is gone; `detail` comes from libpq and holds no password.
     static func connectionLost(_ detail: String) -> ApusError {
-        let line = detail.split(separator: "\n").joined(separator: "; ")
-        return ApusError(.catalogUnavailable, "the connection to the catalog broke", context: ["message": line])
+        ApusError(.catalogUnavailable, "the connection to the catalog broke", context: ["message": line(detail)])
     }
+
+    static func notConnected(_ detail: String) -> ApusError {
+        ApusError(
+            .catalogUnavailable, "the catalog's PostgreSQL cannot be reached", hint: "check that it runs, and the catalog's URL",
+            context: ["message": line(detail)])
+    }
+
+    private static func line(_ detail: String) -> String { detail.split(separator: "\n").joined(separator: "; ") }
 }

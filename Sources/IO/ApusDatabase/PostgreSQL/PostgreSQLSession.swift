@@ -85,7 +85,13 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         loop.soon { [self] in submit(PostgreSQLBatch(statements, isSeparate: false, nil)) }
     }
 
-    func close(_ error: ApusError) { loop.soon { [self] in fail(error) } }
+    /// Closes the connection; `done` is called once nobody can be given it any more.
+    func close(_ error: ApusError, done: @escaping @Sendable () -> Void = {}) {
+        loop.soon { [self] in
+            fail(error)
+            done()
+        }
+    }
 
     /// Runs a COPY. The caller has the session for itself.
     func perform(_ copy: PostgreSQLCopy) {
@@ -248,7 +254,8 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         let status = result.map { PQresultStatus($0) }
         if status == PGRES_FATAL_ERROR {
             let report = ServerReport(result)
-            if report.endsConnection || report.state.isEmpty { return fail(report.error) }
+            if report.state.isEmpty { return failByLibrary() }  // libpq's own words: the server said nothing
+            if report.endsConnection { return fail(report.error) }
         }
         switch (step, status) {
         case (.prepare, nil), (.execute, nil): nextStep += 1
@@ -335,7 +342,7 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
 
     private func failByLibrary(also batch: PostgreSQLBatch? = nil) {
         let message = handle.map { String(cString: PQerrorMessage($0)) } ?? "out of memory"
-        fail(.connectionLost(message))
+        if case .connecting = state { fail(.notConnected(message)) } else { fail(.connectionLost(message)) }
         batch?.lose(ended)
     }
 

@@ -35,7 +35,8 @@ final class PostgreSQLTransaction: Transaction, Sendable {
         let isOpen = state.withLock { state in
             switch state {
             case .unbegun, .committed: return false
-            case .open, .lost: return true
+            case .open: return true
+            case .lost(let error): return (error as? ApusError)?.code != .outcomeUnknown  // else COMMIT was its end, one way or the other
             }
         }
         if isOpen { session.send([Statement("ROLLBACK")]) }

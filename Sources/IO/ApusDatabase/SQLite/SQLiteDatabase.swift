@@ -19,7 +19,7 @@ public final class SQLiteDatabase: Database {
     static let checkpointPages = 2000
 
     public let dialect = SQLDialect.sqlite
-    private let owner: SQLiteOwner?
+    private let owner: Mutex<SQLiteOwner?>
     private let writer: SQLiteThread?
     private let writerGate: Gate
     private let readers: [SQLiteThread]
@@ -40,7 +40,7 @@ public final class SQLiteDatabase: Database {
     }
 
     private init(owner: SQLiteOwner?, writer: SQLiteThread?, readers: [SQLiteThread], checkpoints: SQLiteCheckpoints?) {
-        self.owner = owner
+        self.owner = Mutex(owner)
         self.writer = writer
         self.readers = readers
         self.checkpoints = checkpoints
@@ -182,6 +182,7 @@ public final class SQLiteDatabase: Database {
         await checkpoints?.stop()
         for reader in readers { await reader.stop() }
         await writer?.stop()  // the last connection: SQLite copies the log into the file and removes it
+        owner.withLock { $0 = nil }
     }
 
     // MARK: Parts
