@@ -79,7 +79,7 @@ struct PayloadScanner {
         default:
             while let byte = peek, byte != UInt8(ascii: ","), byte != UInt8(ascii: "}"), byte != UInt8(ascii: "]") { position += 1 }
         }
-        return UnsafeRawBufferPointer(rebasing: text[start..<min(position, text.count)])
+        return slice(start, position)
     }
 
     /// Steps over a string and returns what is between its quotes, escapes and all.
@@ -87,9 +87,14 @@ struct PayloadScanner {
         position += 1
         let start = position
         while let byte = peek, byte != UInt8(ascii: "\"") { position += byte == UInt8(ascii: "\\") ? 2 : 1 }
-        let end = min(position, text.count)
+        let end = position
         position += 1
-        return UnsafeRawBufferPointer(rebasing: text[min(start, end)..<end])
+        return slice(start, end)
+    }
+
+    /// What lies between two positions, which may be behind the end where the text was cut.
+    private func slice(_ start: Int, _ end: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(rebasing: text[min(start, text.count)..<min(end, text.count)])
     }
 
     /// Whether a string's raw text means `bytes`.

@@ -3,12 +3,15 @@ internal import Synchronization
 /// The points of one shard in memory, in versions: what a reader has begun to read stays as it was, whatever is written meanwhile.
 ///
 /// A moment is the number of an operation in the shard's log. All changes of one operation become visible together. Readers take a
-/// `PointSnapshot` and need no lock while they scan; rows that died are used again once no snapshot can see them.
+/// `PointSnapshot`, which never waits for a write under way, and need no lock while they scan; rows that died are used again once no
+/// snapshot can see them.
 public final class PointTable: Sendable {
     public let dimension: Int
     public let metric: Metric
     let rowsPerChunk: Int
     private let state = Mutex(State())
+    /// What readers begin with. Locked for moments only, also by a writer that holds `state`.
+    private let published = Mutex(Published())
 
     struct State {
         var chunks: [RowChunk] = []
@@ -17,13 +20,20 @@ public final class PointTable: Sendable {
         /// The living row of each point.
         var rows: [PointID: UInt32] = [:]
         var moment: UInt64 = 0
-        /// Moments that are being read, with how many readers each.
-        var readers: [UInt64: Int] = [:]
         /// Rows that died, by the moment of it; `firstRetired` is the oldest that is not free yet.
         var retired: [(moment: UInt64, row: UInt32)] = []
         var firstRetired = 0
         var free: [UInt32] = []
         var payloadBytes = 0
+    }
+
+    private struct Published {
+        var chunks: [RowChunk] = []
+        var used = 0
+        var points = 0
+        var moment: UInt64 = 0
+        /// Moments that are being read, with how many readers each.
+        var readers: [UInt64: Int] = [:]
     }
 
     public init(dimension: Int, metric: Metric) {
@@ -34,9 +44,9 @@ public final class PointTable: Sendable {
     }
 
     /// Living points.
-    public var count: Int { state.withLock { $0.rows.count } }
+    public var count: Int { published.withLock { $0.points } }
     /// The last operation that was applied.
-    public var moment: Int64 { state.withLock { Int64($0.moment) } }
+    public var moment: Int64 { published.withLock { Int64($0.moment) } }
 
     /// Bytes in use: vectors, payloads, ids and the map of ids, about.
     public var bytes: Int {
@@ -58,6 +68,7 @@ public final class PointTable: Sendable {
             defer {
                 state = writer.state
                 state.moment = UInt64(moment)
+                publish(state)
             }
             return try body(&writer)
         }
@@ -65,31 +76,38 @@ public final class PointTable: Sendable {
 
     /// The points as they are now, for as long as the snapshot lives.
     public func snapshot() -> PointSnapshot {
-        state.withLock { state in
-            state.readers[state.moment, default: 0] += 1
-            return PointSnapshot(table: self, chunks: state.chunks, used: state.used, moment: state.moment, points: state.rows.count)
+        published.withLock { published in
+            published.readers[published.moment, default: 0] += 1
+            return PointSnapshot(
+                table: self, chunks: published.chunks, used: published.used, moment: published.moment, points: published.points)
         }
     }
 
-    /// A snapshot, and the rows in it of those ids that exist.
+    /// A snapshot, and the rows in it of those ids that exist. Waits for a write under way.
     public func snapshot(finding ids: some Sequence<PointID>) -> (PointSnapshot, [UInt32?]) {
-        state.withLock { state in
-            state.readers[state.moment, default: 0] += 1
-            let snapshot = PointSnapshot(table: self, chunks: state.chunks, used: state.used, moment: state.moment, points: state.rows.count)
-            return (snapshot, ids.map { state.rows[$0] })
-        }
+        state.withLock { state in (snapshot(), ids.map { state.rows[$0] }) }
     }
 
     func endReading(_ moment: UInt64) {
-        state.withLock { state in
-            guard let readers = state.readers[moment] else { preconditionFailure("every reader was counted") }
-            state.readers[moment] = readers == 1 ? nil : readers - 1
+        published.withLock { published in
+            guard let readers = published.readers[moment] else { preconditionFailure("every reader was counted") }
+            published.readers[moment] = readers == 1 ? nil : readers - 1
         }
     }
 
-    /// Frees the rows that no reader can see any more.
+    private func publish(_ state: State) {
+        published.withLock { published in
+            if published.chunks.count != state.chunks.count { published.chunks = state.chunks }
+            published.used = state.used
+            published.points = state.rows.count
+            published.moment = state.moment
+        }
+    }
+
+    /// Frees the rows that no reader can see any more. A reader that begins meanwhile begins at the published moment, before which all
+    /// of them died.
     private func reclaim(_ state: inout State) {
-        let oldest = state.readers.keys.min() ?? state.moment
+        let oldest = published.withLock { $0.readers.keys.min() ?? $0.moment }
         while state.firstRetired < state.retired.count, state.retired[state.firstRetired].moment <= oldest {
             let row = state.retired[state.firstRetired].row
             state.firstRetired += 1

@@ -27,19 +27,26 @@ final class Shard: Sendable {
     private let dimension: Int
     private let metric: Metric
     private let clock: any MonotonicClock
+    /// Held while an operation is applied.
+    private let progress: Mutex<Progress>
+    /// Locked for moments only, also by who holds `progress`: a search never waits for a write under way.
     private let state: Mutex<State>
 
     private struct State {
         var table: PointTable
-        var position: LogPosition
         var isLoaded = false
         var isFollowed = false
         var problem: ApusError?
+        var lastChange: WallTime?
+    }
+
+    private struct Progress {
+        var table: PointTable
+        var position: LogPosition
         /// Committed operations of this node whose predecessors are not applied yet.
         var early: [Int64: (operation: EncodedOperation, position: LogPosition)] = [:]
         /// What the operations did that somebody asks about.
         var touched: [Int64: [Int]] = [:]
-        var lastChange: WallTime?
     }
 
     init(
@@ -52,11 +59,13 @@ final class Shard: Sendable {
         self.clock = clock
         applied = Watermark(clock: clock)
         lookedAt = Watermark(clock: clock)
-        state = Mutex(State(table: PointTable(dimension: dimension, metric: metric), position: beginning, isLoaded: isNew))
+        let table = PointTable(dimension: dimension, metric: metric)
+        progress = Mutex(Progress(table: table, position: beginning))
+        state = Mutex(State(table: table, isLoaded: isNew))
         if isNew { lookedAt.rise(to: clock.now.nanosecondsSinceBoot) }
     }
 
-    var position: LogPosition { state.withLock { $0.position } }
+    var position: LogPosition { progress.withLock { $0.position } }
     var lastChange: WallTime? { state.withLock { $0.lastChange } }
 
     /// The points, to look up single ids and counts. Throws `node.unready`, or the problem of the shard.
@@ -94,15 +103,15 @@ final class Shard: Sendable {
     }
 
     func deliver(_ operation: EncodedOperation, at position: LogPosition) -> Delivery {
-        let delivery: Delivery = state.withLock { state in
-            if position.sequence <= state.position.sequence { return .known }
-            guard position.sequence == state.position.sequence + 1 else {
-                state.early[position.sequence] = (operation, position)
+        let delivery: Delivery = progress.withLock { progress in
+            if position.sequence <= progress.position.sequence { return .known }
+            guard position.sequence == progress.position.sequence + 1 else {
+                progress.early[position.sequence] = (operation, position)
                 return .early
             }
-            guard follows(position, on: state.position, by: operation) else { return .early }  // the log will tell what is so
-            let touched = apply(operation, at: position, &state)
-            applyEarly(&state)
+            guard follows(position, on: progress.position, by: operation) else { return .early }  // the log will tell what is so
+            let touched = apply(operation, at: position, &progress)
+            applyEarly(&progress)
             return .applied(touched)
         }
         if case .applied = delivery { applied.rise(to: self.position.sequence) }
@@ -111,9 +120,9 @@ final class Shard: Sendable {
 
     /// What an operation delivered early did, once it was applied; nil if the log brought it after a new start.
     func result(at sequence: Int64) -> [Int]? {
-        state.withLock { state in
-            state.early[sequence] = nil
-            return state.touched.removeValue(forKey: sequence)
+        progress.withLock { progress in
+            progress.early[sequence] = nil
+            return progress.touched.removeValue(forKey: sequence)
         }
     }
 
@@ -137,17 +146,17 @@ final class Shard: Sendable {
         for record in records where record.sequence > position.sequence {
             let operation = try EncodedOperation(record.operation, dimension: dimension)
             let position = LogPosition(incarnation: incarnation, sequence: record.sequence, digest: record.digest)
-            let outcome: Result<Void, ApusError> = state.withLock { state in
-                guard record.sequence > state.position.sequence else { return .success(()) }
-                guard record.sequence == state.position.sequence + 1, follows(position, on: state.position, by: operation) else {
+            let outcome: Result<Void, ApusError> = progress.withLock { progress in
+                guard record.sequence > progress.position.sequence else { return .success(()) }
+                guard record.sequence == progress.position.sequence + 1, follows(position, on: progress.position, by: operation) else {
                     return .failure(
                         ApusError(
-                            .logCorrupt, "operation \(record.sequence) of shard \(id) does not follow on operation \(state.position.sequence)",
+                            .logCorrupt, "operation \(record.sequence) of shard \(id) does not follow on operation \(progress.position.sequence)",
                             hint: "apus doctor catalog", context: ["shard": id.description]))
                 }
-                let touched = apply(operation, at: position, &state)
-                if state.early.removeValue(forKey: record.sequence) != nil { state.touched[record.sequence] = touched }
-                applyEarly(&state)
+                let touched = apply(operation, at: position, &progress)
+                if progress.early.removeValue(forKey: record.sequence) != nil { progress.touched[record.sequence] = touched }
+                applyEarly(&progress)
                 return .success(())
             }
             try outcome.get()
@@ -164,16 +173,23 @@ final class Shard: Sendable {
         lookedAt.rise(to: instant.nanosecondsSinceBoot)
     }
 
-    /// The log cannot be followed; searches say so until it can.
-    func fail(_ problem: ApusError) { state.withLock { $0.problem = problem } }
+    /// The log cannot be followed; searches say so until it can. True if this was not known.
+    func fail(_ problem: ApusError) -> Bool {
+        state.withLock { state in
+            defer { state.problem = problem }
+            return state.problem?.summary != problem.summary
+        }
+    }
 
     /// The catalog has another history than this memory: starts anew. Readers keep the snapshots that they have.
     func startAnew(at beginning: LogPosition) {
-        state.withLock { state in
-            state.table = PointTable(dimension: dimension, metric: metric)
-            state.position = beginning
-            state.isLoaded = false
-            state.early = [:]
+        let table = PointTable(dimension: dimension, metric: metric)
+        progress.withLock { progress in
+            progress = Progress(table: table, position: beginning)
+            state.withLock { state in
+                state.table = table
+                state.isLoaded = false
+            }
         }
         applied.reset()
         lookedAt.reset()
@@ -185,16 +201,18 @@ final class Shard: Sendable {
         previous.digest.chained(with: Digest(of: operation.bytes)) == position.digest
     }
 
-    private func apply(_ operation: EncodedOperation, at position: LogPosition, _ state: inout State) -> [Int] {
-        state.position = position
-        state.lastChange = clock.wallTime
-        return state.table.apply(at: position.sequence) { operation.apply(to: &$0) }
+    private func apply(_ operation: EncodedOperation, at position: LogPosition, _ progress: inout Progress) -> [Int] {
+        progress.position = position
+        state.withLock { $0.lastChange = clock.wallTime }
+        return progress.table.apply(at: position.sequence) { operation.apply(to: &$0) }
     }
 
-    private func applyEarly(_ state: inout State) {
-        while let (operation, position) = state.early[state.position.sequence + 1], follows(position, on: state.position, by: operation) {
-            state.touched[position.sequence] = apply(operation, at: position, &state)
-            state.early[position.sequence] = nil
+    private func applyEarly(_ progress: inout Progress) {
+        while let (operation, position) = progress.early[progress.position.sequence + 1],
+            follows(position, on: progress.position, by: operation)
+        {
+            progress.touched[position.sequence] = apply(operation, at: position, &progress)
+            progress.early[position.sequence] = nil
         }
     }
 }

@@ -111,8 +111,9 @@ extension VectorService {
             shard.startAnew(at: .beginning(of: catalog.incarnation))
             wake.rise(by: 1)
         } catch let error as ApusError where [.logCorrupt, .catalogIncompatible, .objectCorrupt, .objectUnknown].contains(error.code) {
-            log.error("a shard's log cannot be followed", ["shard": shard.id.description, "error": error.description])
-            shard.fail(error)
+            if shard.fail(error) {
+                log.error("a shard's log cannot be followed", ["shard": shard.id.description, "error": error.description])
+            }
         } catch {
             // The catalog is away, or the node ends: the next look tries again.
             log.debug("a shard's log cannot be read", ["shard": shard.id.description, "error": "\(error)"])
