@@ -101,6 +101,12 @@ let package = Package(
         tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
+        .executableTarget(
+            name: "LawProcess", dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit"],
+            path: "Tests/Kits/LawProcess", swiftSettings: swiftSettings),
+        tests(
+            "ApusCatalogTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         tests("LayerTests", []),

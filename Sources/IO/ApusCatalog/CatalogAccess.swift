@@ -47,7 +47,8 @@ final class CatalogAccess: Sendable {
         deadline: Instant, _ body: (CatalogTransaction) async throws -> Value
     ) async throws -> Value {
         try requireWritable()
-        let (value, hasPublished) = try await settled(deadline: deadline) { [dialect] (inner, attempt: MarkedAttempt<(Value, Bool)>) in
+        let (value, hasPublished) = try await settled(waiting: nil, deadline: deadline) {
+            [dialect] (inner, attempt: MarkedAttempt<(Value, Bool)>) in
             let transaction = CatalogTransaction(inner, dialect: dialect, mark: attempt.mark)
             let value = try await body(transaction)
             let result = (value, transaction.hasPublished)
@@ -63,16 +64,16 @@ final class CatalogAccess: Sendable {
     }
 
     /// Runs `body` in a transaction that leaves a mark of its own among the operation ids, by which its outcome is found out when the
-    /// connection breaks during COMMIT. `body` writes the mark.
+    /// connection breaks during COMMIT. `body` writes the mark. `waiting` limits each wait for a lock; nil waits until the deadline.
     func settled<Value: Sendable>(
-        deadline: Instant, _ body: (any Transaction, MarkedAttempt<Value>) async throws -> Value
+        waiting: Duration?, deadline: Instant, _ body: (any Transaction, MarkedAttempt<Value>) async throws -> Value
     ) async throws -> Value {
         let attempt = MarkedAttempt<Value>()
         // The end of the time is kept for finding out: a commit that hangs must not use it all.
         let remaining = clock.now.duration(to: deadline)
         let commitBy = deadline.advanced(by: .zero - min(remaining / 3, .milliseconds(800)))
         do {
-            return try await database.transaction(.settling, on: .write, deadline: commitBy) { transaction in
+            return try await database.transaction(.write.lockTimeout(waiting ?? remaining), on: .write, deadline: commitBy) { transaction in
                 try await body(transaction, attempt)
             }
         } catch let error as ApusError where error.code == .outcomeUnknown {

@@ -29,7 +29,8 @@ public final class CatalogTransaction {
     /// The next number of a sequence without gaps or repeats (`collection`, `shard`).
     func allocate(_ counter: String, count: Int = 1) async throws -> Range<Int64> {
         let rows = try await run(
-            Statement("UPDATE apus.counter SET value = value + $2 WHERE name = $1 RETURNING value", [.text(counter), .integer(Int64(count))]))
+            Statement(
+                "UPDATE apus.counter SET value = value + $2 WHERE name = $1 RETURNING value", [.text(counter), .integer(Int64(count))]))
         let last = try rows[0].integer(0)
         return last - Int64(count) + 1..<last + 1
     }

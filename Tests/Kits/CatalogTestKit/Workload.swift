@@ -65,7 +65,8 @@ public struct Workload: Sendable {
                             reply: Array("reply to \(name)".utf8))
                         let outcome = try await catalog.log.append(request, deadline: deadline)
                         acknowledged += appends.map { append in
-                            Acknowledged(shard: append.shard, operation: append.operation, upTo: outcome.positions[append.shard]?.sequence ?? 0)
+                            Acknowledged(
+                                shard: append.shard, operation: append.operation, upTo: outcome.positions[append.shard]?.sequence ?? 0)
                         }
                     }
                     return acknowledged

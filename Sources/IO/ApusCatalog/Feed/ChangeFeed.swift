@@ -27,9 +27,11 @@ public final class ChangeFeed: Sendable {
         var operation = Array(topic.rawValue.utf8) + [0] + Array(key.utf8) + [0]
         for _ in 0..<2 { withUnsafeBytes(of: random.next() as UInt64) { operation += $0 } }
         return [
-            Statement("UPDATE apus.feed_head SET version = version + 1, digest = sha256(digest || $1)", [.blob(Digest(of: operation).bytes)]),
             Statement(
-                "INSERT INTO apus.change (version, topic, key, digest, at) SELECT version, CAST($1 AS text), CAST($2 AS text), digest, " + dialect.clock
+                "UPDATE apus.feed_head SET version = version + 1, digest = sha256(digest || $1)", [.blob(Digest(of: operation).bytes)]),
+            Statement(
+                "INSERT INTO apus.change (version, topic, key, digest, at) SELECT version, CAST($1 AS text), CAST($2 AS text), digest, "
+                    + dialect.clock
                     + " FROM apus.feed_head", [.text(topic.rawValue), .text(key)]),
         ]
     }

@@ -38,6 +38,12 @@ struct AppendPlan {
     private var heads: [ShardID: Head]
     private var verdicts: [Verdict] = []
     private var accepted: [OperationKey: (index: Int, bodyDigest: Digest)] = [:]
+    /// Whether anybody will be told that something is done. Then the transaction must write, if only its mark: its COMMIT waits until a
+    /// standby has what came before it, also the commit that a repeat finds, whose own wait may have been cut.
+    var acknowledges: Bool {
+        verdicts.contains { if case .refused = $0 { false } else { true } }
+    }
+
     /// To be appended, in this order.
     private(set) var rows: [PreparedAppend.Row] = []
     /// To be inserted.
@@ -65,14 +71,16 @@ struct AppendPlan {
         if let id = request.operationID {
             let key = OperationKey(scope: id.scope, id: id.id)
             if seen.blockedLocks.contains(key.lock) {
-                throw ApusError(.outcomeUnknown, "the same request is being committed at this moment", hint: "send it again with the same key")
+                throw ApusError(
+                    .outcomeUnknown, "the same request is being committed at this moment", hint: "send it again with the same key")
             }
             if let found = seen.operations[key] {
                 switch try found.outcome(for: id.bodyDigest) {
                 case .done(let reply): return .repeated(reply: reply, shards: shards)
                 case .refused, .unknown:
                     throw ApusError(
-                        .writeAborted, "an earlier attempt with this key was given up and is not done", hint: "send it again with a new key",
+                        .writeAborted, "an earlier attempt with this key was given up and is not done",
+                        hint: "send it again with a new key",
                         retry: .never)
                 }
             }
@@ -111,7 +119,8 @@ struct AppendPlan {
             }
             if head.bytes + sizes[shard, default: 0] > unsealedLimit.bytes {
                 throw ApusError(
-                    .shardBusy, "shard \(shard) has \(ByteCount(Int(head.bytes))) that are not in segments yet; the limit is \(unsealedLimit)",
+                    .shardBusy,
+                    "shard \(shard) has \(ByteCount(Int(head.bytes))) that are not in segments yet; the limit is \(unsealedLimit)",
                     hint: "wait until it is sealed", context: ["shard": shard.description])
             }
         }

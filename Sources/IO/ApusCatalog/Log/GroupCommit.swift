@@ -11,7 +11,7 @@ struct GroupCommit: Sendable {
 
     /// How the locks of ids and heads are taken.
     private enum Patience {
-        /// All of them, waiting at most `TransactionMode.settling` says for each.
+        /// All of them, waiting at most `OperationSQL.lockTimeout` for each.
         case waiting
         /// Those that are free: after a wait that was in vain, so that one blocked id or shard does not hold up the others.
         case trying
@@ -30,7 +30,7 @@ struct GroupCommit: Sendable {
             guard let deadline = open.map({ appends[$0].deadline }).min() else { break }
             let members = open.map { appends[$0] }
             do {
-                let outcomes = try await access.settled(deadline: deadline) { transaction, attempt in
+                let outcomes = try await access.settled(waiting: OperationSQL.lockTimeout, deadline: deadline) { transaction, attempt in
                     try await write(members, attempt, patience, in: transaction)
                 }
                 for (index, outcome) in zip(open, outcomes) { results[index] = outcome }
@@ -57,7 +57,7 @@ struct GroupCommit: Sendable {
         var plan = AppendPlan(seen: seen, isPartial: patience == .trying, unsealedLimit: options.unsealedBytes)
         for member in members { plan.add(member) }
         let incarnation = access.incarnation
-        guard !plan.rows.isEmpty || !plan.operations.isEmpty else { return try plan.results(digests: [:], incarnation: incarnation) }
+        guard plan.acknowledges else { return try plan.results(digests: [:], incarnation: incarnation) }
 
         attempt.whenDone = { [access, plan] in
             // What was written is there, but not what it gave: the digests are read again.
@@ -108,7 +108,8 @@ struct GroupCommit: Sendable {
         let rows = try await transaction.run(statements)
         for row in rows[rows.count - 1] {
             seen.heads[ShardID(try row.integer(0))] = AppendPlan.Head(
-                sequence: try row.integer(1), digest: try Digest(row: row, column: 2), bytes: try row.integer(3), epoch: Epoch(try row.integer(4)))
+                sequence: try row.integer(1), digest: try Digest(row: row, column: 2), bytes: try row.integer(3),
+                epoch: Epoch(try row.integer(4)))
         }
         if !ids.isEmpty {
             for row in rows[rows.count - 2] {

@@ -49,9 +49,13 @@ public final class ShardLog: Sendable {
         for append in request.appends {
             if let objects, append.operation.count > options.rowLimit.bytes {
                 let object = try await objects.place(append.operation, deadline: deadline)
-                rows.append(.init(shard: append.shard, body: .object(object.key), size: append.operation.count, digest: object.description.digest))
+                rows.append(
+                    .init(shard: append.shard, body: .object(object.key), size: append.operation.count, digest: object.description.digest))
             } else {
-                rows.append(.init(shard: append.shard, body: .row(append.operation), size: append.operation.count, digest: Digest(of: append.operation)))
+                rows.append(
+                    .init(
+                        shard: append.shard, body: .row(append.operation), size: append.operation.count,
+                        digest: Digest(of: append.operation)))
             }
         }
         return try await queue.append(PreparedAppend(request: request, rows: rows, deadline: deadline))
@@ -125,7 +129,9 @@ public final class ShardLog: Sendable {
     public func fence(_ shard: ShardID, epoch: Epoch, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             let rows = try await transaction.run([
-                Statement("UPDATE apus.shard_head SET epoch = $2 WHERE shard = $1 AND epoch <= $2", [.integer(shard.value), .integer(epoch.value)]),
+                Statement(
+                    "UPDATE apus.shard_head SET epoch = $2 WHERE shard = $1 AND epoch <= $2",
+                    [.integer(shard.value), .integer(epoch.value)]),
                 Statement("SELECT epoch FROM apus.shard_head WHERE shard = $1", [.integer(shard.value)]),
             ])
             guard let row = rows[1].first else { throw Self.unknown(shard) }
@@ -136,7 +142,8 @@ public final class ShardLog: Sendable {
     private func fetch(_ key: String, deadline: Instant) async throws -> [UInt8] {
         guard let objects, let key = ObjectKey(key) else {
             throw ApusError(
-                .storeUnavailable, "an operation of the log is in an object, and this node has no store", hint: "configure the cluster's store")
+                .storeUnavailable, "an operation of the log is in an object, and this node has no store",
+                hint: "configure the cluster's store")
         }
         return try await objects.fetch(key, deadline: deadline)
     }

@@ -8,11 +8,14 @@ internal import ApusTypes
 /// waits for the lock of a commit that still waits for its standby learns nothing before that commit is decided.
 /// SQLite has one writer, and needs no lock.
 enum OperationSQL {
+    /// How long anybody waits for an id or a shard head that a commit elsewhere holds.
+    static let lockTimeout: Duration = .milliseconds(500)
+
     static func lock(_ keys: [OperationKey], _ dialect: SQLDialect) -> [Statement] {
         guard dialect == .postgreSQL else { return [] }
         return [
             Statement(
-                "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k", [dialect.integers(Set(keys.map(\.lock)).sorted())]),
+                "SELECT pg_advisory_xact_lock(k) FROM unnest($1::bigint[]) AS k", [dialect.integers(Set(keys.map(\.lock)).sorted())])
         ]
     }
 

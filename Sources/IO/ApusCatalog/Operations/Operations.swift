@@ -33,13 +33,16 @@ public final class Operations: Sendable {
     private func settle(_ row: OperationRow, deadline: Instant) async throws -> Outcome {
         let dialect = access.dialect
         do {
-            return try await access.database.transaction(.settling, on: .write, deadline: deadline) { transaction in
+            return try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .write, deadline: deadline) {
+                transaction in
                 let found = try await transaction.run(OperationSQL.lock([row.key], dialect) + [OperationSQL.find([row.key], dialect)])
-                if let existing = try found.last?.first.map(FoundOperation.init(row:)) {
-                    return try existing.outcome(for: row.bodyDigest)
-                }
-                _ = try await transaction.run(OperationSQL.insert([row], dialect))
-                return .refused
+                let existing = try found.last?.first.map(FoundOperation.init(row:))
+                let outcome = try existing?.outcome(for: row.bodyDigest) ?? .refused
+                // Writes in any case: the COMMIT waits until a standby has what came before it, also the commit that was found, whose own
+                // wait may have been cut.
+                let written = existing == nil ? row : OperationRow(mark: .random())
+                _ = try await transaction.commit(after: OperationSQL.insert([written], dialect))
+                return outcome
             }
         } catch let error as ApusError where error.isUndecided { return .unknown }
     }

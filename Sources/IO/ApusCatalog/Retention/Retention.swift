@@ -34,18 +34,21 @@ public final class Retention: Sendable {
         Rule(rows: "node with a generated name", keeps: "7 days after it left or went down") { access, deadline in
             try await write(
                 Statement(
-                    "DELETE FROM apus.node WHERE has_generated_name = 1 AND status IN ('left', 'down') AND changed_at < " + access.dialect.clock
+                    "DELETE FROM apus.node WHERE has_generated_name = 1 AND status IN ('left', 'down') AND changed_at < "
+                        + access.dialect.clock
                         + " - $1", [.integer(7 * day)]), access, deadline)
         },
         Rule(rows: "session without a node", keeps: "1 day") { access, deadline in
             try await write(
                 Statement(
-                    "DELETE FROM apus.session WHERE node NOT IN (SELECT name FROM apus.node) AND expires_at < " + access.dialect.clock + " - $1",
+                    "DELETE FROM apus.session WHERE node NOT IN (SELECT name FROM apus.node) AND expires_at < " + access.dialect.clock
+                        + " - $1",
                     [.integer(day)]), access, deadline)
         },
         Rule(rows: "api_key", keeps: "30 days after it was revoked") { access, deadline in
             try await write(
-                Statement("DELETE FROM apus.api_key WHERE revoked_at < " + access.dialect.clock + " - $1", [.integer(30 * day)]), access, deadline)
+                Statement("DELETE FROM apus.api_key WHERE revoked_at < " + access.dialect.clock + " - $1", [.integer(30 * day)]), access,
+                deadline)
         },
     ]
 
@@ -103,7 +106,8 @@ public final class Retention: Sendable {
             Statement("SELECT 1 FROM apus.operation WHERE slot = $1 LIMIT 1", [.integer(slot)]), deadline: deadline)
         guard !isUsed.isEmpty else { return 0 }
         do {
-            return try await access.database.transaction(.settling, on: .write, deadline: deadline) { transaction in
+            return try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .write, deadline: deadline) {
+                transaction in
                 // Truncating waits for whoever still reads the slot; everybody else must not wait behind it for long.
                 max(1, try await transaction.run([OperationSQL.empty(slot: Int(slot), limit: Int(piece), dialect)])[0].changed)
             }
@@ -114,7 +118,9 @@ public final class Retention: Sendable {
 
     /// A piece of one deleted shard; its objects become the collector's business.
     private static func removeDeletedLogs(_ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
-        guard let row = try await access.read(Statement("SELECT shard FROM apus.deleted_shard LIMIT 1"), deadline: deadline).first else { return 0 }
+        guard let row = try await access.read(Statement("SELECT shard FROM apus.deleted_shard LIMIT 1"), deadline: deadline).first else {
+            return 0
+        }
         let shard = SQLValue.integer(try row.integer(0))
         let isInPiece: StaticSQL = " shard = $1 AND seq < (SELECT MIN(seq) FROM apus.shard_log WHERE shard = $1) + 500"
         let rows = try await access.database.transaction(.write, on: .write, deadline: deadline) { transaction in
@@ -124,7 +130,8 @@ public final class Retention: Sendable {
                         + access.dialect.clock + " FROM apus.shard_log WHERE" + isInPiece + " AND object IS NOT NULL", [shard]),
                 Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, [shard]),
                 Statement(
-                    "DELETE FROM apus.deleted_shard WHERE shard = $1 AND NOT EXISTS (SELECT 1 FROM apus.shard_log WHERE shard = $1)", [shard]),
+                    "DELETE FROM apus.deleted_shard WHERE shard = $1 AND NOT EXISTS (SELECT 1 FROM apus.shard_log WHERE shard = $1)",
+                    [shard]),
             ])
         }
         return rows[1].changed + rows[2].changed

@@ -3,7 +3,8 @@ internal import ApusDatabase
 extension Migration {
     /// Every time is in milliseconds since 1970, by the catalog's clock.
     static let foundation = Migration(
-        number: 1, name: "foundation", minReader: 1, minWriter: 1, steps: clock + identity + feed + operations + nodes + shards + objects + storedObjects + rest)
+        number: 1, name: "foundation", minReader: 1, minWriter: 1,
+        steps: clock + identity + feed + operations + nodes + shards + objects + storedObjects + rest)
 
     /// Tests move the clock by the offset; nothing else does.
     private static let clock: [Step] = [
@@ -117,7 +118,9 @@ extension Migration {
             CREATE TABLE apus.collection (
                 id bigint PRIMARY KEY, name text NOT NULL UNIQUE, configuration text NOT NULL, created_at bigint NOT NULL)
             """),
-        .both("CREATE TABLE apus.shard (id bigint PRIMARY KEY, collection bigint NOT NULL, number bigint NOT NULL, UNIQUE (collection, number))"),
+        .both(
+            "CREATE TABLE apus.shard (id bigint PRIMARY KEY, collection bigint NOT NULL, number bigint NOT NULL, UNIQUE (collection, number))"
+        ),
         .both("CREATE TABLE apus.replica (shard bigint NOT NULL, node text NOT NULL, state text NOT NULL, PRIMARY KEY (shard, node))"),
         .both(
             """
@@ -132,7 +135,8 @@ extension Migration {
             """),
         .both("CREATE TABLE apus.deleted_shard (shard bigint PRIMARY KEY)"),
         // Heads are rewritten by each append: room for new versions on the same page. Vectors do not compress: do not try.
-        .postgreSQL("ALTER TABLE apus.shard_head SET (fillfactor = 25, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)"),
+        .postgreSQL(
+            "ALTER TABLE apus.shard_head SET (fillfactor = 25, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000)"),
         .postgreSQL("ALTER TABLE apus.feed_head SET (fillfactor = 25)"),
         .postgreSQL("ALTER TABLE apus.shard_log ALTER COLUMN operation SET STORAGE EXTERNAL"),
         .postgreSQL(

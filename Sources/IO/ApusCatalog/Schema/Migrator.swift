@@ -1,4 +1,5 @@
 internal import ApusDatabase
+internal import ApusRuntime
 internal import ApusTypes
 
 /// Brings the schema to what this program knows, or says why it may not be used.
@@ -31,7 +32,8 @@ struct Migrator {
         }
         guard try await exists(run) else {
             throw ApusError(
-                .catalogIncompatible, "this database holds no catalog", hint: "start a node that may write to it once, or check its address")
+                .catalogIncompatible, "this database holds no catalog", hint: "start a node that may write to it once, or check its address"
+            )
         }
         try verify(applied: try await run(Self.applied), formats: try await run(Self.formats), writing: false)
     }
@@ -45,9 +47,14 @@ struct Migrator {
         var current: Int64 = 0
         if try await exists(look) { current = try await state(look) }
         while current < format {
-            current = try await database.transaction(.write, on: .write, deadline: deadline) { transaction in
+            let patience = BootClock.now.duration(to: deadline)
+            current = try await database.transaction(.write.lockTimeout(patience), on: .write, deadline: deadline) { transaction in
                 func run(_ statement: Statement) async throws -> Rows { try await transaction.run([statement])[0] }
-                if database.dialect == .postgreSQL { _ = try await run(Self.lock) }
+                if database.dialect == .postgreSQL {
+                    // Waits for another migration as long as it takes; what waits for a table longer than this gives up, because
+                    // everybody else who wants the table queues behind it.
+                    _ = try await transaction.run([Self.lock, Statement("SET LOCAL lock_timeout = 500")])
+                }
                 if try await !exists(run) { _ = try await transaction.run(foundations) }
                 // Somebody else may have migrated while this one waited.
                 let current = try await state(run)
@@ -84,7 +91,8 @@ struct Migrator {
     private func bookkeeping(_ migration: Migration) -> [Statement] {
         [
             Statement(
-                "INSERT INTO apus.migration (number, name, checksum, version, applied_at) VALUES ($1, $2, $3, $4, " + database.dialect.clock + ")",
+                "INSERT INTO apus.migration (number, name, checksum, version, applied_at) VALUES ($1, $2, $3, $4, " + database.dialect.clock
+                    + ")",
                 [.integer(migration.number), .text(migration.name), .text(migration.checksum), .text(version)]),
             Statement(
                 """

@@ -1,0 +1,143 @@
+import ApusDatabase
+import ApusTypes
+import Testing
+
+@testable import ApusCatalog
+
+@Suite("typed stores")
+struct StoresTests {
+    @Test("a collection is created with its shards once, whoever asks", arguments: Backend.allCases)
+    func collections(backend: Backend) async throws {
+        try await CatalogLab.with(backend) { lab in
+            let catalog = try await lab.open()
+            try await lab.withAnother { other in
+                let created = try await withThrowingTaskGroup(of: CollectionRow?.self) { group in
+                    for index in 0..<10 {
+                        let node = index % 2 == 0 ? catalog : other
+                        group.addTask {
+                            do {
+                                return try await node.collections.create(
+                                    "it's \"c\"", configuration: #"{"dimension":3}"#, shardCount: 3, nodes: ["n1", "n2"],
+                                    deadline: lab.deadline)
+                            } catch let error as ApusError where error.code == .collectionExists { return nil }
+                        }
+                    }
+                    return try await group.reduce(into: [CollectionRow]()) { if let row = $1 { $0.append(row) } }
+                }
+                #expect(created.count == 1)
+                #expect(try await other.collections.list(deadline: lab.deadline) == created)
+                #expect(try await other.collections.find("it's \"c\"", deadline: lab.deadline) == created[0])
+                #expect(try await other.collections.find(created[0].id, deadline: lab.deadline) == created[0])
+                let shards = try await catalog.shards.list(of: created[0].id, deadline: lab.deadline)
+                #expect(shards.map(\.id) == created[0].shards)
+                #expect(shards.map(\.number) == [0, 1, 2])
+                #expect(shards.flatMap(\.replicas).map(\.node) == ["n1", "n2", "n1"])
+                try await catalog.shards.assign(shards[0].id, to: "n3", state: .loading, deadline: lab.deadline)
+                try await catalog.shards.assign(shards[0].id, to: "n1", state: nil, deadline: lab.deadline)
+                #expect(
+                    try await catalog.shards.list(deadline: lab.deadline)[0].replicas == [.init(node: "n3", state: .loading)])
+                try await other.collections.configure("it's \"c\"", configuration: "{}", deadline: lab.deadline)
+                #expect(try await catalog.collections.list(deadline: lab.deadline).map(\.configuration) == ["{}"])
+                try await other.collections.delete("it's \"c\"", deadline: lab.deadline)
+                #expect(try await catalog.collections.list(deadline: lab.deadline).isEmpty)
+                #expect(try await catalog.shards.list(deadline: lab.deadline).isEmpty)
+                let gone = try await apusError { try await catalog.collections.delete("it's \"c\"", deadline: lab.deadline) }
+                #expect(gone.code == .collectionUnknown)
+                // Created, assigned twice, configured, deleted.
+                #expect(try await catalog.feed.head(deadline: lab.deadline).version == 5)
+            }
+        }
+    }
+
+    @Test("a node that registers again has the next incarnation number", arguments: Backend.allCases)
+    func nodes(backend: Backend) async throws {
+        try await CatalogLab.with(backend) { lab in
+            let nodes = try await lab.open().nodes
+            var n1 = NodeRegistration(name: "n1", url: "http://10.0.0.1:1", rpcAddress: "10.0.0.1:2", roles: [.worker], version: "0.1")
+            #expect(try await nodes.register(n1, deadline: lab.deadline) == 1)
+            n1.url = "http://10.0.0.1:3"
+            #expect(try await nodes.register(n1, deadline: lab.deadline) == 2)
+            _ = try await nodes.register(NodeRegistration(name: "n0", url: "x"), deadline: lab.deadline)
+            try await nodes.set(.draining, of: "n1", deadline: lab.deadline)
+            #expect(try await nodes.list(deadline: lab.deadline).map(\.name) == ["n0", "n1"])
+            let row = try #require(try await nodes.find("n1", deadline: lab.deadline))
+            #expect(row.url == "http://10.0.0.1:3")
+            #expect(row.rpcAddress == "10.0.0.1:2")
+            #expect(row.roles == [.worker])
+            #expect(row.status == .draining)
+            #expect(row.incarnation == 2)
+            #expect(row.heartbeats == nil)
+            try await nodes.remove("n1", deadline: lab.deadline)
+            #expect(try await nodes.find("n1", deadline: lab.deadline) == nil)
+            #expect(try await apusError { try await nodes.remove("n1", deadline: lab.deadline) }.code == .nodeUnknown)
+            #expect(try await apusError { try await nodes.set(.active, of: "n1", deadline: lab.deadline) }.code == .nodeUnknown)
+        }
+    }
+
+    @Test("a key is verified by its secret, which is nowhere in the catalog, until it is revoked", arguments: Backend.allCases)
+    func keys(backend: Backend) async throws {
+        try await CatalogLab.with(backend) { lab in
+            let keys = try await lab.open().keys
+            let (key, secret) = try await keys.create(name: "import", role: .writer, deadline: lab.deadline)
+            #expect(try await keys.verify(secret, deadline: lab.deadline) == key)
+            #expect(secret.reveal().hasPrefix("apus_\(key.id)_"))
+            for wrong in ["", "apus", secret.reveal() + "0", String(secret.reveal().dropLast()) + "x", "apus_\(key.id)_", "apus_'_'"] {
+                #expect(try await keys.verify(Redacted(wrong), deadline: lab.deadline) == nil)
+            }
+            let stored = try await lab.run("SELECT id, name, digest FROM apus.api_key")[0]
+            #expect(try stored.blob(2) == Digest(of: secret.reveal()).bytes)
+            #expect(try await keys.revoke(id: key.id, deadline: lab.deadline))
+            #expect(try await !keys.revoke(id: key.id, deadline: lab.deadline))
+            #expect(try await keys.verify(secret, deadline: lab.deadline) == nil)
+            #expect(try await keys.list(deadline: lab.deadline).map { $0.revokedAt != nil } == [true])
+        }
+    }
+
+    @Test("everything that grows has a bound, and is kept up to it", arguments: Backend.allCases)
+    func retention(backend: Backend) async throws {
+        try await CatalogLab.with(backend) { lab in
+            let catalog = try await lab.open()
+            func count(_ sql: StaticSQL) async throws -> Int64 { try await lab.run(sql)[0].integer(0) }
+            // The feed: rows as 10,500 changes would leave them.
+            try await lab.run(
+                """
+                INSERT INTO apus.change (version, topic, key, digest, at)
+                WITH RECURSIVE n (v) AS (SELECT 1 UNION ALL SELECT v + 1 FROM n WHERE v < 10500)
+                SELECT v, 'x', 'y', (SELECT digest FROM apus.feed_head), 0 FROM n
+                """)
+            try await lab.run("UPDATE apus.feed_head SET version = 10500")
+            for subject in ["old", "older"] {
+                try await catalog.records.add(.event, subject: subject, summary: "s", deadline: lab.deadline)
+            }
+            let (key, _) = try await catalog.keys.create(name: "k", role: .reader, deadline: lab.deadline)
+            _ = try await catalog.keys.create(name: "kept", role: .reader, deadline: lab.deadline)
+            _ = try await catalog.keys.revoke(id: key.id, deadline: lab.deadline)
+            _ = try await catalog.nodes.register(
+                NodeRegistration(name: "generated", url: "x", hasGeneratedName: true), status: .left, deadline: lab.deadline)
+            _ = try await catalog.nodes.register(NodeRegistration(name: "named", url: "x"), status: .left, deadline: lab.deadline)
+            try await catalog.retention.sweep(deadline: lab.deadline)
+            let version = try await count("SELECT version FROM apus.feed_head")
+            #expect(try await count("SELECT count(*) FROM apus.change") == ChangeFeed.kept)
+            #expect(try await count("SELECT MIN(version) FROM apus.change") == version - ChangeFeed.kept + 1)
+            #expect(try await count("SELECT count(*) FROM apus.record") == 2)
+            #expect(try await count("SELECT count(*) FROM apus.node") == 2)
+            #expect(try await count("SELECT count(*) FROM apus.api_key") == 2)
+
+            try await lab.run("UPDATE apus.clock_offset SET milliseconds = 2678400000")
+            try await catalog.records.add(.decision, subject: "new", summary: "s", inputs: #"{"a":1}"#, deadline: lab.deadline)
+            try await catalog.retention.sweep(deadline: lab.deadline)
+            #expect(try await catalog.records.list(deadline: lab.deadline).map(\.subject) == ["new"])
+            #expect(try await catalog.records.list(subject: "new", deadline: lab.deadline).map(\.inputs) == [#"{"a":1}"#])
+            #expect(try await catalog.nodes.list(deadline: lab.deadline).map(\.name) == ["named"])
+            #expect(try await catalog.keys.list(deadline: lab.deadline).map(\.name) == ["kept"])
+        }
+    }
+
+    @Test("every table that grows has a rule")
+    func complete() {
+        let bounded: Set = ["operation", "change", "record", "shard_log", "node", "session", "api_key"]
+        for table in bounded {
+            #expect(Retention.rules.contains { $0.rows.hasPrefix(table) })
+        }
+    }
+}
