@@ -109,6 +109,8 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
+        kit("NodeTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
+        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "NodeTestKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",

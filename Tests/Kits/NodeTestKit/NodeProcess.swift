@@ -1,0 +1,108 @@
+public import ApusHTTP
+public import ApusRuntime
+public import ApusTypes
+internal import Glibc
+
+/// A real `apus node` on loopback, as an operator would start it.
+public final class NodeProcess: Sendable {
+    public let url: String
+    public let directory: String
+    private let process: ChildProcess
+    private let client: HTTPClient
+
+    /// Starts the program that was built beside the tests, on a free port, and returns when it is ready to read and write.
+    public static func start(
+        directory: String, arguments: [String] = [], environment: [String: String] = [:], loops: EventLoops
+    ) async throws -> NodeProcess {
+        let runFile = directory + "/run.json"
+        unlink(runFile)
+        let command = ChildProcess.Command(
+            try program(), ["node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
+            environment: environment.merging(["PATH": "/usr/bin:/bin"]) { own, _ in own }, output: .file(directory + ".log"))
+        let process = try await ChildProcess.start(command, on: loops.first)
+        let deadline = BootClock.now.advanced(by: .seconds(60))
+        func ended() throws {
+            guard process.ended == nil else { throw NodeFailure("the node ended: \(tail(of: directory + ".log"))") }
+            guard BootClock.now < deadline else { throw NodeFailure("the node was not ready in time: \(tail(of: directory + ".log"))") }
+        }
+        var url: String?
+        while url == nil {
+            try ended()
+            url = firstURL(in: runFile, of: process.identifier)
+            if url == nil { try await BootClock().sleep(for: .milliseconds(5)) }
+        }
+        let node = NodeProcess(url: url ?? "", directory: directory, process: process, client: HTTPClient(loops: loops))
+        while try await node.send(.get, "/health/ready").status != 200 {
+            try ended()
+            try await BootClock().sleep(for: .milliseconds(5))
+        }
+        return node
+    }
+
+    private init(url: String, directory: String, process: ChildProcess, client: HTTPClient) {
+        self.url = url
+        self.directory = directory
+        self.process = process
+        self.client = client
+    }
+
+    /// Sends a request; the body is JSON text.
+    public func send(
+        _ method: Method, _ path: String, _ body: String? = nil, headers: Headers = [:], timeout: Duration = .seconds(30)
+    ) async throws -> (status: Int, body: JSONValue) {
+        var headers = headers
+        if body != nil { headers["Content-Type"] = "application/json" }
+        let response = try await client.send(
+            ClientRequest(
+                method, url + path, headers: headers, body: body.map { .bytes(Array($0.utf8)) } ?? .none,
+                deadline: BootClock.now.advanced(by: timeout)))
+        let bytes = try await response.collect(limit: .mebibytes(64))
+        return (response.status, bytes.isEmpty ? .null : try JSONValue(parsing: bytes))
+    }
+
+    /// SIGKILL, and waits until the process is gone.
+    public func kill() async {
+        process.send(signal: SIGKILL)
+        _ = await process.wait()
+    }
+
+    /// SIGTERM; how the node ended.
+    public func terminate() async -> ChildProcess.Exit { await process.terminate(grace: .seconds(30)) }
+
+    public var log: String { Self.tail(of: directory + ".log") }
+
+    /// The program that SwiftPM built beside the test bundle.
+    public static func program() throws -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        guard count > 0 else { throw NodeFailure("the test program does not know where it is") }
+        let own = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let candidates = [own, CommandLine.arguments[0]].map { $0.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/apus" }
+        guard let program = candidates.first(where: { access($0, X_OK) == 0 }) else { throw NodeFailure("no program at \(candidates)") }
+        return program
+    }
+
+    private static func firstURL(in path: String, of process: Int32) -> String? {
+        guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
+            value["pid"] == .integer(Int64(process)), case .object(let listeners)? = value["listeners"],
+            case .string(let url)? = listeners.first?.value
+        else { return nil }
+        return url
+    }
+
+    private static func tail(of path: String) -> String { String((contents(of: path) ?? "no log").suffix(4000)) }
+
+    private static func contents(of path: String) -> String? {
+        guard let file = fopen(path, "r") else { return nil }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes += buffer[..<count] }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+public struct NodeFailure: Error, CustomStringConvertible {
+    public let description: String
+    public init(_ description: String) { self.description = description }
+}

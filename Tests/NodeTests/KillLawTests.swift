@@ -1,0 +1,157 @@
+import ApusHTTP
+import ApusRuntime
+import ApusTypes
+import DatabaseTestKit
+import Glibc
+import NodeTestKit
+import Testing
+
+/// `kill -9` of a node at random instants of inserts and deletes: what was acknowledged is there after the restart, nothing twice,
+/// nothing half, and a request that got no answer has its effect once when it is repeated with its key.
+@Suite("law: a killed node")
+struct KillLawTests {
+    static let seed: UInt64 = getenv("APUS_SEED").flatMap { UInt64(String(cString: $0)) } ?? 20_261_121
+    static let rounds = getenv("APUS_LAWS").map { String(cString: $0) } == "full" ? 50 : 6
+    static let writers = 4
+    static let batch = 12
+
+    @Test("keeps every acknowledged operation, whole and once")
+    func killed() async throws {
+        let loops = EventLoops(count: 2)
+        let directory = try TemporaryDirectory()
+        var random = SeededGenerator(seed: Self.seed)
+        var model = Model()
+        var node = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
+        let created = try await node.send(
+            .post, "/collections", #"{"name": "c", "dimension": 4, "metric": "euclidean", "sharding": {"shard_count": 3}}"#)
+        #expect(created.status < 300)
+
+        for round in 0..<Self.rounds {
+            let victim = node
+            let known = model
+            let killer = Task {
+                try await BootClock().sleep(for: .milliseconds(Int64.random(in: 5...200, using: &random)))
+                await victim.kill()
+            }
+            let results = await withTaskGroup(of: [Attempt].self) { group in
+                for writer in 0..<Self.writers {
+                    let seed = random.next()
+                    group.addTask { await Self.write(to: victim, round: round, writer: writer, known: known, seed: seed) }
+                }
+                return await group.reduce(into: [Attempt]()) { $0 += $1 }
+            }
+            _ = try await killer.value
+            node = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
+
+            let after = try await Self.contents(of: node)
+            for attempt in results where attempt.isAcknowledged { model.apply(attempt) }
+            let unanswered = results.filter { !$0.isAcknowledged }
+            for attempt in unanswered {
+                // Either all of it happened or nothing.
+                let happened = Set(attempt.ids.map { (after[$0] != nil) == attempt.isInsert })
+                #expect(happened.count == 1, "seed \(Self.seed), round \(round): half of \(attempt)")
+                let reply = try await Self.send(attempt, to: node)
+                #expect(reply == 200, "seed \(Self.seed), round \(round): the repeat of \(attempt) was answered \(reply)")
+                model.apply(attempt)
+            }
+            let final = try await Self.contents(of: node)
+            #expect(final == model.values, "seed \(Self.seed), round \(round): what is there is not what was acknowledged")
+            let description = try await node.send(.get, "/collections/c")
+            #expect(description.body["vector_count"] == .integer(Int64(model.values.count)), "seed \(Self.seed), round \(round)")
+        }
+        #expect(model.values.count > Self.rounds, "the writers wrote too little to prove anything")
+        #expect(await node.terminate() == .status(0))
+    }
+
+    /// Writes until the node is gone; the last request has no answer, most likely.
+    private static func write(to node: NodeProcess, round: Int, writer: Int, known: Model, seed: UInt64) async -> [Attempt] {
+        var random = SeededGenerator(seed: seed)
+        var attempts: [Attempt] = []
+        // Each writer deletes only what it wrote itself, so that the order between writers does not matter.
+        var mine = known.values.keys.filter { $0.hasPrefix("w\(writer)-") }.sorted()
+        for number in 0..<10_000 {
+            let isInsert = mine.count < 3 * batch || Int.random(in: 0..<3, using: &random) > 0
+            let key = "w\(writer)-\(round)-\(number)"
+            var attempt = Attempt(key: key, isInsert: isInsert, ids: isInsert ? (0..<batch).map { "\(key)-\($0)" } : [], value: number)
+            if !isInsert { for _ in 0..<batch { attempt.ids.append(mine.remove(at: Int.random(in: 0..<mine.count, using: &random))) } }
+            do {
+                attempt.isAcknowledged = try await send(attempt, to: node) == 200
+            } catch {
+                attempt.isAcknowledged = false  // the node was killed: no answer, which is what this test is about
+            }
+            attempts.append(attempt)
+            guard attempt.isAcknowledged else { return attempts }
+            if isInsert { mine += attempt.ids }
+        }
+        return attempts
+    }
+
+    private static func send(_ attempt: Attempt, to node: NodeProcess) async throws -> Int {
+        let headers: Headers = ["Idempotency-Key": attempt.key]
+        if attempt.isInsert {
+            let vectors = attempt.ids.map { #"{"id": "\#($0)", "embedding": [\#(attempt.value), 1, 2, 3]}"# }.joined(separator: ",")
+            return try await node.send(.post, "/insert_vectors", #"{"collection": "c", "vectors": [\#(vectors)]}"#, headers: headers).status
+        }
+        let ids = attempt.ids.map { #""\#($0)""# }.joined(separator: ",")
+        return try await node.send(.post, "/batch_delete", #"{"collection": "c", "ids": [\#(ids)]}"#, headers: headers).status
+    }
+
+    /// All points: id to the first number of its vector. Fails if a page repeats an id.
+    private static func contents(of node: NodeProcess) async throws -> [String: Int] {
+        var found: [String: Int] = [:]
+        while true {
+            let page = try await node.send(.get, "/collections/c/vectors?limit=50&offset=\(found.count)")
+            guard case .array(let vectors)? = page.body["vectors"] else { throw NodeFailure("no list: \(page)") }
+            for vector in vectors {
+                guard case .string(let id)? = vector["id"], case .array(let numbers)? = vector["vector"], let first = numbers.first?.number
+                else { throw NodeFailure("no vector: \(vector)") }
+                #expect(found.updateValue(Int(first), forKey: id) == nil, "\(id) is there twice")
+            }
+            if vectors.count < 50 { return found }
+        }
+    }
+}
+
+/// What the clients know.
+private struct Model: Sendable {
+    var values: [String: Int] = [:]
+
+    mutating func apply(_ attempt: Attempt) {
+        for id in attempt.ids { values[id] = attempt.isInsert ? attempt.value : nil }
+    }
+}
+
+private struct Attempt: Sendable, CustomStringConvertible {
+    var key: String
+    var isInsert: Bool
+    var ids: [String]
+    var value: Int
+    var isAcknowledged = false
+
+    var description: String { "\(isInsert ? "insert" : "delete") \(key)" }
+}
+
+extension JSONValue {
+    fileprivate var number: Double? {
+        switch self {
+        case .integer(let value): Double(value)
+        case .double(let value): value
+        default: nil
+        }
+    }
+}
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
+struct SeededGenerator: RandomNumberGenerator {
+    private var state: UInt64
+
+    init(seed: UInt64) { state = seed }
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var value = state
+        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+        return value ^ (value >> 31)
+    }
+}
