@@ -109,8 +109,8 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
-        kit("NodeTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
-        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "NodeTestKit", "apus"]),
+        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
+        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",

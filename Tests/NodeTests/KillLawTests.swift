@@ -3,7 +3,7 @@ import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import Glibc
-import NodeTestKit
+import NodeProcessKit
 import Testing
 
 /// `kill -9` of a node at random instants of inserts and deletes: what was acknowledged is there after the restart, nothing twice,
