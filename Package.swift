@@ -109,8 +109,6 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
-        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
-        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
@@ -123,11 +121,6 @@ let package = Package(
             [
                 "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusVectors", "VectorizerFace", "NodeTestKit",
                 "DatabaseTestKit", "HTTPTestKit",
-            ]),
-        tests(
-            "TrustTests",
-            [
-                "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
