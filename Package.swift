@@ -102,6 +102,10 @@ let package = Package(
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         .executableTarget(
+            name: "apus-bench",
+            dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "DatabaseTestKit"],
+            path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
+        .executableTarget(
             name: "LawProcess", dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit"],
             path: "Tests/Kits/LawProcess", swiftSettings: swiftSettings),
         tests(

@@ -1,6 +1,11 @@
 internal import ApusDatabase
 internal import ApusTypes
 
+extension TransactionMode {
+    /// Waits at most half a second for an id or a shard head that a commit elsewhere holds.
+    static let settling = TransactionMode.write.lockTimeout(OperationSQL.lockTimeout)
+}
+
 extension ApusError {
     /// Another transaction was in the way; nothing was written.
     var isContention: Bool { code == .databaseConflict || code == .databaseLockTimeout }

@@ -33,7 +33,7 @@ public final class Operations: Sendable {
     private func settle(_ row: OperationRow, deadline: Instant) async throws -> Outcome {
         let dialect = access.dialect
         do {
-            return try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .write, deadline: deadline) {
+            return try await access.database.transaction(.settling, on: .write, deadline: deadline) {
                 transaction in
                 let found = try await transaction.run(OperationSQL.lock([row.key], dialect) + [OperationSQL.find([row.key], dialect)])
                 let existing = try found.last?.first.map(FoundOperation.init(row:))

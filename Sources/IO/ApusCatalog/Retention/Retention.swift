@@ -106,7 +106,7 @@ public final class Retention: Sendable {
             Statement("SELECT 1 FROM apus.operation WHERE slot = $1 LIMIT 1", [.integer(slot)]), deadline: deadline)
         guard !isUsed.isEmpty else { return 0 }
         do {
-            return try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .write, deadline: deadline) {
+            return try await access.database.transaction(.settling, on: .write, deadline: deadline) {
                 transaction in
                 // Truncating waits for whoever still reads the slot; everybody else must not wait behind it for long.
                 max(1, try await transaction.run([OperationSQL.empty(slot: Int(slot), limit: Int(piece), dialect)])[0].changed)

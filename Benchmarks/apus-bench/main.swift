@@ -1,0 +1,18 @@
+import Foundation
+
+/// The benchmarks by name, with what `apus-bench` prints about them.
+let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] = [
+    ("catalog", "appends to shard logs on SQLite and PostgreSQL, 1 and 16 writers", { try await CatalogBench.run() })
+]
+
+guard CommandLine.arguments.count > 1, let bench = benchmarks.first(where: { $0.name == CommandLine.arguments[1] }) else {
+    print("usage: apus-bench NAME\n")
+    for bench in benchmarks { print("  \(bench.name)   \(bench.summary)") }
+    exit(64)
+}
+do {
+    try await bench.run()
+} catch {
+    FileHandle.standardError.write(Data("apus-bench \(bench.name): \(error)\n".utf8))
+    exit(1)
+}
