@@ -129,7 +129,9 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
         tests("ApusHTTPFeatureTests", ["ApusHTTP", "ApusRuntime", "ApusTypes", "CUV", "CLinux"]),
-        tests("ApusVectorsTests", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors"]),
+        tests(
+            "ApusVectorsTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "DatabaseTestKit"]),
     ],
     cxxLanguageStandard: .cxx17
 )

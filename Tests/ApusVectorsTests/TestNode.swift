@@ -3,7 +3,7 @@ import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import ApusVectorIndex
-import FoundationEssentials
+import DatabaseTestKit
 import Testing
 
 @testable import ApusVectors
@@ -51,34 +51,26 @@ struct TestNode: Sendable {
         try await with(try await SQLiteDatabase.open(path: path), options: options, body)
     }
 
-    /// Returns when everything that the catalog holds is loaded.
-    func untilLoaded() async throws {
-        try await until { (try? service.collections().allSatisfy(\.isComplete)) == true }
+    /// On a PostgreSQL database, which other nodes may share.
+    static func onPostgreSQL<Value: Sendable>(
+        _ url: Redacted<String>, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+    ) async throws -> Value {
+        let deadline = BootClock.now.advanced(by: .seconds(20))
+        return try await with(
+            try await PostgreSQLDatabase.open(url: url, loops: TestLoops.shared, deadline: deadline), options: options, body)
     }
 
-    /// Waits for a condition that background work brings about; fails after 20 s.
-    func until(_ condition: () async throws -> Bool) async throws {
-        let deadline = deadline
-        while !(try await condition()) {
-            guard clock.now < deadline else { throw ApusError(.deadlineExceeded, "the condition did not come true") }
-            try await clock.sleep(until: clock.now.advanced(by: .milliseconds(5)), tolerance: nil)
-        }
+    /// Returns when everything that the catalog holds is loaded.
+    func untilLoaded() async throws {
+        try await eventually("all shards are loaded") { (try? service.collections().allSatisfy(\.isComplete)) == true }
     }
 }
 
 /// A directory of its own for a test, removed with all that is in it.
 func withTemporaryDirectory<Value>(_ body: (String) async throws -> Value) async throws -> Value {
-    var random = SystemRandomNumberGenerator()
-    let path = "/tmp/apus-vectors-" + ObjectKey.random(using: &random).description
-    try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
-    defer {
-        do {
-            try FileManager.default.removeItem(atPath: path)
-        } catch {
-            Issue.record("the test's directory was not removed: \(error)")
-        }
-    }
-    return try await body(path)
+    let directory = try TemporaryDirectory()
+    defer { withExtendedLifetime(directory) {} }
+    return try await body(directory.path)
 }
 
 /// Random numbers that are the same in each run: SplitMix64 (Steele, Lea, Flood 2014).

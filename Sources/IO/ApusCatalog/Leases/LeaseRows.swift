@@ -61,7 +61,7 @@ struct LeaseRows: Sendable {
         let lock: StaticSQL = "SELECT 1 FROM " + rows + " WHERE " + key + " = $1" + (access.dialect == .postgreSQL ? " FOR UPDATE" : "")
         let update: StaticSQL =
             "UPDATE " + rows + " SET " + owner + " = $2, epoch = epoch + 1, renewals = renewals + 1, expires_at = " + clock + " + $3 WHERE "
-        let taken = try await access.database.transaction(.settling, on: .duty, deadline: deadline) { [name, holder, length] transaction in
+        let taken = try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .duty, deadline: deadline) { [name, holder, length] transaction in
             try await transaction.commit(after: [
                 Statement(lock, [name]),
                 Statement(

@@ -1,0 +1,188 @@
+import ApusCatalog
+import ApusDatabase
+import ApusTypes
+import ApusVectorIndex
+import DatabaseTestKit
+import Testing
+
+@testable import ApusVectors
+
+@Suite("following the log")
+struct FollowingTests {
+    /// All points with their vectors, payloads and versions, by a search that is wide enough.
+    static func contents(_ node: TestNode, _ name: CollectionName, dimension: Int) async throws -> [SearchHit] {
+        try await node.service.search(
+            SearchRequest(vector: [Float](repeating: 1, count: dimension), limit: .max, projection: [.vector, .payload]), in: name,
+            deadline: node.deadline
+        ).hits
+    }
+
+    @Test("two nodes on one PostgreSQL catalog see each other's collections, points and deletions")
+    func twoNodes() async throws {
+        let url = try await PostgreSQLServer.shared().newDatabase()
+        try await TestNode.onPostgreSQL(url) { one in
+            try await TestNode.onPostgreSQL(url) { two in
+                _ = try await one.service.createCollection("c", .init(dimension: 4, sharding: .init(shards: 3)), deadline: one.deadline)
+                // The second node has not heard of it, or has just: it looks before it says no.
+                #expect(try await two.service.collection("c", deadline: two.deadline).configuration.dimension == 4)
+                var random = SeededGenerator(1)
+                for round in 0..<20 {
+                    let (writer, reader) = round % 2 == 0 ? (one, two) : (two, one)
+                    let points = try (0..<30).map { try Point("p\($0 + round)", random.vector(4), #"{"round":\#(round)}"#) }
+                    _ = try await writer.service.upsert(points, into: "c", deadline: writer.deadline)
+                    #expect(try await writer.service.points(points.map(\.id), in: "c", deadline: writer.deadline) == points)
+                    try await eventually("the other node has the points") {
+                        try await reader.service.points(points.map(\.id), in: "c", deadline: reader.deadline) == points
+                    }
+                }
+                let outcome = try await two.service.delete(
+                    matching: .range(PayloadPath("round"), .init(atMost: 15)), from: "c", deadline: two.deadline)
+                #expect(outcome.affected > 0)
+                try await eventually("both have the same") {
+                    let (first, second) = (try await Self.contents(one, "c", dimension: 4), try await Self.contents(two, "c", dimension: 4))
+                    return first == second && first.allSatisfy { String(decoding: $0.point.payload ?? [], as: UTF8.self).hasPrefix(#"{"round":1"#) }
+                }
+                try await one.service.deleteCollection("c", deadline: one.deadline)
+                try await eventually("the other node has forgotten it") { try two.service.collections().isEmpty }
+                _ = try await two.service.createCollection("c", .init(dimension: 2), deadline: two.deadline)
+                try await eventually("the new one of the same name is known") {
+                    try await one.service.collection("c", deadline: one.deadline).configuration.dimension == 2
+                }
+            }
+        }
+    }
+
+    @Test("16 writers on two nodes, with searches beside them: both nodes end with what was acknowledged last")
+    func concurrentWriters() async throws {
+        let url = try await PostgreSQLServer.shared().newDatabase()
+        try await TestNode.onPostgreSQL(url) { one in
+            try await TestNode.onPostgreSQL(url) { two in
+                _ = try await one.service.createCollection("c", .init(dimension: 8, metric: .dot, sharding: .init(shards: 4)), deadline: one.deadline)
+                _ = try await two.service.collection("c", deadline: two.deadline)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for writer in 0..<16 {
+                        let node = writer % 2 == 0 ? one : two
+                        group.addTask {
+                            var random = SeededGenerator(UInt64(writer))
+                            for round in 0..<12 {
+                                // Ten points of its own, and one that all fight over.
+                                var points = try (0..<10).map { try Point("w\(writer)-\($0)", random.vector(8), #"{"round":\#(round)}"#) }
+                                points.append(try Point("shared", random.vector(8), #"{"writer":\#(writer)}"#))
+                                _ = try await node.service.upsert(points, into: "c", deadline: node.deadline)
+                                // What was acknowledged is in the next search of this node.
+                                let ids = points.dropLast().map(\.id)
+                                #expect(try await node.service.points(ids, in: "c", deadline: node.deadline) == points.dropLast())
+                                if round % 4 == 3 {
+                                    let deleted = try await node.service.delete([ids[0], ids[1]], from: "c", deadline: node.deadline)
+                                    #expect(deleted.affected == 2)
+                                }
+                            }
+                        }
+                    }
+                    for node in [one, two] {
+                        group.addTask {
+                            for _ in 0..<60 {
+                                let hits = try await Self.contents(node, "c", dimension: 8)
+                                #expect(Set(hits.map(\.point.id)).count == hits.count)
+                                #expect(zip(hits, hits.dropFirst()).allSatisfy { $0.score >= $1.score })
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                #expect(try await one.service.count("c", deadline: one.deadline) == 16 * 8 + 1)
+                try await eventually("both have the same") {
+                    try await Self.contents(one, "c", dimension: 8) == Self.contents(two, "c", dimension: 8)
+                }
+            }
+        }
+    }
+
+    @Test("a deletion by filter beside writers deletes what matches at its place in the log, and nothing that came after")
+    func deletionBesideWriters() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                _ = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 2)), deadline: node.deadline)
+                try await withThrowingTaskGroup(of: Int.self) { group in
+                    for writer in 0..<6 {
+                        group.addTask {
+                            for number in 0..<30 {
+                                _ = try await node.service.upsert([try Point("w\(writer)-\(number)", [1], #"{"old":true}"#)], into: "c", deadline: node.deadline)
+                            }
+                            return 0
+                        }
+                    }
+                    for _ in 0..<5 {
+                        group.addTask {
+                            try await node.service.delete(
+                                matching: .equals(PayloadPath("old"), .bool(true)), from: "c", deadline: node.deadline
+                            ).affected
+                        }
+                    }
+                    var deleted = 0
+                    for try await count in group { deleted += count }
+                    // Each point was deleted once or is still there.
+                    #expect(try await node.service.count("c", deadline: node.deadline) + deleted == 180)
+                }
+            }
+        }
+    }
+
+    @Test("when the catalog has gone back in time, its nodes end with its history, not with their own")
+    func rewound() async throws {
+        try await withTemporaryDirectory { directory in
+            let database = try await SQLiteDatabase.open(path: "\(directory)/catalog.db")
+            try await TestNode.with(database) { node in
+                let service = node.service
+                let made = try await service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
+                for number in 0..<10 { _ = try await service.upsert([Point("\(number)", [1], #"{"history":1}"#)], into: "c", deadline: node.deadline) }
+                // As a restored backup would: operations 6 to 10 never were, and others come in their place.
+                let shard = SQLValue.integer(made.shards[0].id.value)
+                _ = try await database.transaction(.write, on: .write, deadline: node.deadline) { transaction in
+                    try await transaction.run([
+                        Statement("DELETE FROM apus.shard_log WHERE shard = $1 AND seq > 5", [shard]),
+                        Statement(
+                            "UPDATE apus.shard_head SET seq = 5, digest = (SELECT digest FROM apus.shard_log WHERE shard = $1 AND seq = 5) WHERE shard = $1",
+                            [shard]),
+                    ])
+                }
+                for number in 20..<25 {
+                    let operation = ShardOperation(changes: [.upsert([try Point("\(number)", [1], #"{"history":2}"#)])])
+                    _ = try await node.catalog.log.append(
+                        AppendRequest(appends: [LogAppend(shard: made.shards[0].id, operation: operation.encoded())]), deadline: node.deadline)
+                }
+                let expected = ["0", "1", "2", "3", "4", "20", "21", "22", "23", "24"]
+                try await eventually("the memory has the catalog's history") {
+                    do {
+                        return try await service.scroll("c", limit: 100, deadline: node.deadline).points.map(\.id.description) == expected
+                    } catch let error as ApusError where error.code == .nodeUnready {
+                        return false
+                    }
+                }
+                _ = try await service.upsert([Point("30", [1])], into: "c", deadline: node.deadline)
+                #expect(try await service.count("c", deadline: node.deadline) == 11)
+            }
+        }
+    }
+
+    @Test("an operation that this program cannot read is said to be, and the other shards answer")
+    func unreadable() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let made = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 2)), deadline: node.deadline)
+                _ = try await node.service.upsert((0..<50).map { try Point("\($0)", [1]) }, into: "c", deadline: node.deadline)
+                var newer = ShardOperation(changes: [.delete([.integer(1)])]).encoded()
+                newer[3] = 9
+                _ = try await node.catalog.log.append(
+                    AppendRequest(appends: [LogAppend(shard: made.shards[1].id, operation: newer)]), deadline: node.deadline)
+                try await eventually("the search names the missing shard") {
+                    let result = try await node.service.search(SearchRequest(vector: [1], limit: 100), in: "c", deadline: node.deadline)
+                    return result.missing.map(\.shard) == [made.shards[1].id] && result.missing[0].error.code == .catalogIncompatible
+                        && (1..<50).contains(result.hits.count)
+                }
+                let error = await #expect(throws: ApusError.self) { try await node.service.count("c", deadline: node.deadline) }
+                #expect(error?.code == .catalogIncompatible)
+            }
+        }
+    }
+}
