@@ -294,12 +294,15 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
 
     /// The next request; nil when there will be none. Called by the task when the last one is answered.
     func nextExchange() async -> Exchange? {
-        if let body {
-            body.discard()
-            deadline = server.coarseNow.advanced(by: limits.bodyStallTime)
-            startReading()
-        } else {
-            nextRequest()
+        // The first request is ready before its task asks for it, and the body is its own.
+        if ready == nil {
+            if let body {
+                body.discard()
+                deadline = server.coarseNow.advanced(by: limits.bodyStallTime)
+                startReading()
+            } else {
+                nextRequest()
+            }
         }
         if ready == nil, phase != .closed {
             guard await flush() else { return nil }
