@@ -7,36 +7,49 @@ import VectorizerFace
 struct FilterTests {
     func filter(_ text: String) throws -> Filter { try VectorizerFace.filter(JSONDocument(parsing: Array(text.utf8)).root) }
 
-    @Test("are read into conditions", arguments: [
-        ("null", Filter.everything), ("{}", .everything), (#"{"a":1}"#, .equals(PayloadPath("a"), .integer(1))),
-        (#"{"a":"x","b.c":true}"#, .all([.equals(PayloadPath("a"), .string("x")), .equals(PayloadPath("b.c"), .bool(true))])),
-        (#"{"a":["x",2]}"#, .oneOf(PayloadPath("a"), [.string("x"), .integer(2)])), (#"{"a":null}"#, .isNull(PayloadPath("a"))),
-        (#"{"a":{"gte":1,"lt":2.5}}"#, .range(PayloadPath("a"), NumberRange(atLeast: 1, lessThan: 2.5))),
-        (#"{"a":{"gt":"2020-01-01"}}"#, .textRange(PayloadPath("a"), TextRange(greaterThan: "2020-01-01"))),
-        (#"{"must":[{"key":"a","match":{"value":1}}]}"#, .equals(PayloadPath("a"), .integer(1))),
-        (#"{"must":{"key":"a","match":{"any":[1,2]}}}"#, .oneOf(PayloadPath("a"), [.integer(1), .integer(2)])),
-        (#"{"must_not":[{"key":"a","match":{"value":1}}]}"#, .not(.equals(PayloadPath("a"), .integer(1)))),
-        (#"{"should":[{"a":1},{"b":2}]}"#, .any([.equals(PayloadPath("a"), .integer(1)), .equals(PayloadPath("b"), .integer(2))])),
-        (#"{"min_should":{"conditions":[{"a":1},{"b":2}],"min_count":2}}"#,
-            .atLeast(2, [.equals(PayloadPath("a"), .integer(1)), .equals(PayloadPath("b"), .integer(2))])),
-        (#"{"must":[{"key":"a","match":{"except":[1]}},{"key":"n","range":{"lte":3}}]}"#,
-            .all([.not(.oneOf(PayloadPath("a"), [.integer(1)])), .range(PayloadPath("n"), NumberRange(atMost: 3))])),
-        (#"{"must":[{"has_id":[1,"x"]},{"is_null":{"key":"a"}},{"is_empty":{"key":"b"}}]}"#,
-            .all([.hasID([.integer(1), .string("x")]), .isNull(PayloadPath("a")), .isEmpty(PayloadPath("b"))])),
-        (#"{"type":"match","key":"a","match_value":"x"}"#, .equals(PayloadPath("a"), .string("x"))),
-        (#"{"must":[{"should":[{"a":1}]}]}"#, .any([.equals(PayloadPath("a"), .integer(1))])), (#"{"should":[]}"#, .everything),
-    ] as [(String, Filter)])
+    @Test(
+        "are read into conditions",
+        arguments: [
+            ("null", Filter.everything), ("{}", .everything), (#"{"a":1}"#, .equals(PayloadPath("a"), .integer(1))),
+            (#"{"a":"x","b.c":true}"#, .all([.equals(PayloadPath("a"), .string("x")), .equals(PayloadPath("b.c"), .bool(true))])),
+            (#"{"a":["x",2]}"#, .oneOf(PayloadPath("a"), [.string("x"), .integer(2)])), (#"{"a":null}"#, .isNull(PayloadPath("a"))),
+            (#"{"a":{"gte":1,"lt":2.5}}"#, .range(PayloadPath("a"), NumberRange(atLeast: 1, lessThan: 2.5))),
+            (#"{"a":{"gt":"2020-01-01"}}"#, .textRange(PayloadPath("a"), TextRange(greaterThan: "2020-01-01"))),
+            (#"{"must":[{"key":"a","match":{"value":1}}]}"#, .equals(PayloadPath("a"), .integer(1))),
+            (#"{"must":{"key":"a","match":{"any":[1,2]}}}"#, .oneOf(PayloadPath("a"), [.integer(1), .integer(2)])),
+            (#"{"must_not":[{"key":"a","match":{"value":1}}]}"#, .not(.equals(PayloadPath("a"), .integer(1)))),
+            (#"{"should":[{"a":1},{"b":2}]}"#, .any([.equals(PayloadPath("a"), .integer(1)), .equals(PayloadPath("b"), .integer(2))])),
+            (
+                #"{"min_should":{"conditions":[{"a":1},{"b":2}],"min_count":2}}"#,
+                .atLeast(2, [.equals(PayloadPath("a"), .integer(1)), .equals(PayloadPath("b"), .integer(2))])
+            ),
+            (
+                #"{"must":[{"key":"a","match":{"except":[1]}},{"key":"n","range":{"lte":3}}]}"#,
+                .all([.not(.oneOf(PayloadPath("a"), [.integer(1)])), .range(PayloadPath("n"), NumberRange(atMost: 3))])
+            ),
+            (
+                #"{"must":[{"has_id":[1,"x"]},{"is_null":{"key":"a"}},{"is_empty":{"key":"b"}}]}"#,
+                .all([.hasID([.integer(1), .string("x")]), .isNull(PayloadPath("a")), .isEmpty(PayloadPath("b"))])
+            ),
+            (#"{"type":"match","key":"a","match_value":"x"}"#, .equals(PayloadPath("a"), .string("x"))),
+            (#"{"must":[{"should":[{"a":1}]}]}"#, .any([.equals(PayloadPath("a"), .integer(1))])), (#"{"should":[]}"#, .everything),
+        ] as [(String, Filter)])
     func reading(text: String, expected: Filter) throws {
         #expect(try filter(text) == expected)
     }
 
-    @Test("that are wrong name the place", arguments: [
-        ("7", ""), ("[]", ""), (#"{"a":{"near":1}}"#, "a.near"), (#"{"a":{}}"#, "a"), (#"{"a":[{}]}"#, "a[0]"), (#"{"a":{"gt":1,"lt":"x"}}"#, "a"),
-        (#"{"must":[{"key":"a","match":{"text":"x"}}]}"#, "must[0].match"), (#"{"must":[{"key":"a","match":{"value":{}}}]}"#, "must[0].match.value"),
-        (#"{"must":[{"key":"a","geo":1},{"key":"b","range":7}]}"#, "must[1]"), (#"{"must":[7]}"#, "must[0]"), (#"{"a":{"gt":true}}"#, "a.gt"),
-        (#"{"min_should":{"conditions":[]}}"#, "min_should.min_count"), (#"{"must":[{"has_id":[1.5]}]}"#, "must[0].has_id[0]"),
-        (#"{"type":"geo","key":"a"}"#, ""),
-    ])
+    @Test(
+        "that are wrong name the place",
+        arguments: [
+            ("7", ""), ("[]", ""), (#"{"a":{"near":1}}"#, "a.near"), (#"{"a":{}}"#, "a"), (#"{"a":[{}]}"#, "a[0]"),
+            (#"{"a":{"gt":1,"lt":"x"}}"#, "a"),
+            (#"{"must":[{"key":"a","match":{"text":"x"}}]}"#, "must[0].match"),
+            (#"{"must":[{"key":"a","match":{"value":{}}}]}"#, "must[0].match.value"),
+            (#"{"must":[{"key":"a","geo":1},{"key":"b","range":7}]}"#, "must[1]"), (#"{"must":[7]}"#, "must[0]"),
+            (#"{"a":{"gt":true}}"#, "a.gt"),
+            (#"{"min_should":{"conditions":[]}}"#, "min_should.min_count"), (#"{"must":[{"has_id":[1.5]}]}"#, "must[0].has_id[0]"),
+            (#"{"type":"geo","key":"a"}"#, ""),
+        ])
     func refused(text: String, field: String) throws {
         let error = try #require(throws: ApusError.self) { try filter(text) }
         #expect(error.code == .requestInvalid)

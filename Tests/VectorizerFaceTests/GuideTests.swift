@@ -9,7 +9,8 @@ import Testing
 @Suite("the guide's curl lines")
 struct GuideTests {
     func curl(_ line: String, _ node: TestNode) async throws -> JSONValue {
-        let here = line.replacing("192.168.1.10:15002", with: "127.0.0.1:\(node.port)").replacing("localhost:15002", with: "localhost:\(node.port)")
+        let here = line.replacing("192.168.1.10:15002", with: "127.0.0.1:\(node.port)").replacing(
+            "localhost:15002", with: "localhost:\(node.port)")
         let (status, output) = try await shell(here.replacing("curl ", with: "curl -sS "), in: node.directory)
         #expect(status == 0, "\(output)")
         return try JSONValue(parsing: Array(output.utf8))
@@ -44,7 +45,9 @@ struct GuideTests {
             #expect(distribution["shard_to_node"]?.asArray?.count == 6)
             #expect(distribution["shard_to_node"]?.asArray?.allSatisfy { $0["node_id"] == "node-1" } == true)
             #expect(distribution["node_shard_counts"] == [["node_id": "node-1", "shard_count": 6]])
-            #expect(distribution["total_shards"] == 6 && distribution["shards_per_node"] == ["node-1": 6] && distribution["unassigned_shards"] == [])
+            #expect(
+                distribution["total_shards"] == 6 && distribution["shards_per_node"] == ["node-1": 6]
+                    && distribution["unassigned_shards"] == [])
 
             let balanced = try await curl(#"curl -X POST "http://192.168.1.10:15002/api/v1/cluster/rebalance""#, node)
             #expect(balanced == ["success": true, "message": "Cluster is already balanced", "shards_moved": 0])
@@ -98,7 +101,8 @@ struct GuideTests {
     func metrics() async throws {
         try await TestNode.with { node in
             _ = try await node.post("/collections", ["name": "m", "dimension": 2])
-            _ = try await node.post("/insert_vectors", ["collection": "m", "vectors": [["id": "a", "vector": [1, 0]], ["id": "b", "vector": [0, 1]]]])
+            _ = try await node.post(
+                "/insert_vectors", ["collection": "m", "vectors": [["id": "a", "vector": [1, 0]], ["id": "b", "vector": [0, 1]]]])
             _ = try await node.post("/collections/m/search", ["vector": [1, 0], "limit": 2])
             _ = try await node.get("/collections/none")
             let text = try await node.get("/prometheus/metrics").raw.text

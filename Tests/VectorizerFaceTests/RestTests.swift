@@ -9,7 +9,8 @@ struct RestTests {
     /// What `CollectionInfo(**body)` takes; any other key raises.
     static let collectionKeys: Set = [
         "name", "dimension", "vector_count", "similarity_metric", "metric", "status", "document_count", "error_message", "last_updated",
-        "created_at", "updated_at", "embedding_provider", "indexing_status", "normalization", "quantization", "size", "vector_count_history",
+        "created_at", "updated_at", "embedding_provider", "indexing_status", "normalization", "quantization", "size",
+        "vector_count_history",
     ]
 
     func isCollection(_ value: JSONValue) -> Bool {
@@ -52,7 +53,10 @@ struct RestTests {
                 ])
             #expect(many["collection"] == "c" && many["inserted"] == 3 && many["failed"] == 0 && many["count"] == 3)
             let results = try #require(many["results"]?.asArray)
-            #expect(results[0] == ["index": 0, "id": "b", "client_id": "b", "status": "ok", "vector_ids": ["b"], "vectors_created": 1, "chunked": false])
+            #expect(
+                results[0] == [
+                    "index": 0, "id": "b", "client_id": "b", "status": "ok", "vector_ids": ["b"], "vectors_created": 1, "chunked": false,
+                ])
             let generated = try #require(results[1]["id"]?.asString)
             #expect(generated.utf8.count == 36 && results[1]["client_id"] == .null)
 
@@ -83,7 +87,10 @@ struct RestTests {
     func filled(_ node: TestNode) async throws {
         _ = try await node.post("/collections", ["name": "c", "dimension": 2, "metric": "euclidean", "sharding": ["shard_count": 3]])
         let points: [JSONValue] = (0..<10).map { index in
-            ["id": .integer(index), "vector": [.integer(index), 0], "payload": ["n": .integer(index), "even": .bool(index % 2 == 0), "tag": index < 5 ? "low" : "high"]]
+            [
+                "id": .integer(index), "vector": [.integer(index), 0],
+                "payload": ["n": .integer(index), "even": .bool(index % 2 == 0), "tag": index < 5 ? "low" : "high"],
+            ]
         }
         let inserted = try await node.post("/insert_vectors", ["collection": "c", "vectors": .array(points)])
         try #require(inserted["inserted"] == 10)
@@ -102,12 +109,14 @@ struct RestTests {
             let score = try #require(plain["results"]?.asArray?.first?["score"]?.asDouble)
             #expect(abs(score - 0.2) < 1e-6)
             #expect(ids(try await node.post("/search", ["collection": "c", "vector": [2.2, 0], "threshold": 1])) == ["2", "3"])
-            #expect(ids(try await node.post("/collections/c/search", ["vector": [9, 0], "limit": 2, "filter": ["even": true]])) == ["8", "6"])
+            #expect(
+                ids(try await node.post("/collections/c/search", ["vector": [9, 0], "limit": 2, "filter": ["even": true]])) == ["8", "6"])
             let exact = try await node.post(
                 "/collections/c/search", ["vector": [0, 0], "limit": 1, "exact": true, "with_payload": true, "with_vector": true])
-            #expect(exact["results"]?.asArray?.first == [
-                "id": "0", "score": 0.0, "payload": ["n": 0, "even": true, "tag": "low"], "vector": [0.0, 0.0],
-            ])
+            #expect(
+                exact["results"]?.asArray?.first == [
+                    "id": "0", "score": 0.0, "payload": ["n": 0, "even": true, "tag": "low"], "vector": [0.0, 0.0],
+                ])
             let bare = try await node.post("/collections/c/search", ["vector": [0, 0], "limit": 1, "with_payload": false])
             #expect(bare["results"] == [["id": "0", "score": 0.0]])
             #expect(ids(try await node.post("/collections/c/search", ["vector": [0, 0], "limit": 0])) == [])
@@ -117,7 +126,12 @@ struct RestTests {
 
             let batch = try await node.post(
                 "/batch_search",
-                ["collection": "c", "queries": [["vector": [0, 0], "limit": 1], ["vector": [1], "limit": 1], ["collection": "none", "vector": [1, 1]]]])
+                [
+                    "collection": "c",
+                    "queries": [
+                        ["vector": [0, 0], "limit": 1], ["vector": [1], "limit": 1], ["collection": "none", "vector": [1, 1]],
+                    ],
+                ])
             #expect(batch["results"]?.asArray?.map { $0["status"] } == ["ok", "error", "error"])
             #expect(batch["results"]?.asArray?[1]["error"] == "embedding length 1 does not match collection dimension 2")
             #expect(batch["results"]?.asArray?[2]["error"] == "Collection not found: none")

@@ -27,7 +27,8 @@ extension ConsoleFace {
         case "write": return [.write]
         default:
             throw ApusError(
-                .requestInvalid, "there is no such role", hint: "read, write, worker and manager can be asked for", context: ["field": "role"])
+                .requestInvalid, "there is no such role", hint: "read, write, worker and manager can be asked for",
+                context: ["field": "role"])
         }
     }
 

@@ -11,7 +11,8 @@ public func shell(
     var environment = environment
     environment["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
     let process = try await ChildProcess.start(
-        .init("/bin/bash", ["-c", script], environment: environment, user: user, group: user, output: .file(path)), on: TestLoops.shared.any)
+        .init("/bin/bash", ["-c", script], environment: environment, user: user, group: user, output: .file(path)), on: TestLoops.shared.any
+    )
     let exit = await process.wait()
     let output = try read(path)
     guard case .status(let status) = exit else { throw TestKitError("the script was killed: \(exit)\n\(output)") }

@@ -62,15 +62,17 @@ public struct TestNode: Sendable {
         let loops = EventLoops(count: 2)
         defer { loops.stop() }
         let server = HTTPServer(
-            loops: loops, listeners: [ListenerConfiguration(name: "main", host: options.host, port: 0, router: router)], limits: options.http)
+            loops: loops, listeners: [ListenerConfiguration(name: "main", host: options.host, port: 0, router: router)],
+            limits: options.http)
 
         return try await withThrowingTaskGroup(of: Void.self) { group in
             for run in [catalog.run, vectors.run, cluster.run] as [@Sendable () async throws -> Void] { group.addTask { try await run() } }
             try await cluster.join(deadline: clock.now.advanced(by: .seconds(10)))
-            try await eventually("the node has read the catalog") { (try? vectors.collections()) != nil }
+            try await eventually("the node is ready") { health.readiness().isReady }
             let bound = try await server.start()
             let node = TestNode(
-                port: bound[0].port, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health, directory: directory,
+                port: bound[0].port, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health,
+                directory: directory,
                 clock: clock)
             let outcome: Result<Value, any Error>
             do { outcome = .success(try await body(node)) } catch { outcome = .failure(error) }

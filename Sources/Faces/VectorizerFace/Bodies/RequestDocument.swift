@@ -1,8 +1,8 @@
 internal import ApusCatalog
 internal import ApusHTTP
 internal import ApusTypes
-internal import ApusVectors
 internal import ApusVectorIndex
+internal import ApusVectors
 
 /// A request's JSON body.
 struct RequestDocument {

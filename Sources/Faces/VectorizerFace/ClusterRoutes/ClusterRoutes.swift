@@ -26,10 +26,12 @@ extension VectorizerFace {
         }
         route(&router, .delete, "/api/v1/cluster/nodes/{id}", needs: .administrator) { request in
             let name = NodeName(try request.parameter("id"))
-            do { try await cluster.remove(name, deadline: request.deadline) } catch let error as ApusError where error.code == .nodeUnknown {
+            do { try await cluster.remove(name, deadline: request.deadline) } catch let error as ApusError where error.code == .nodeUnknown
+            {
                 throw Self.unknown(name)
             }
-            return .json(JSONValue.object(["success": true, "message": .string("Node \(name) removed from cluster"), "migrations": []]).serialized())
+            return .json(
+                JSONValue.object(["success": true, "message": .string("Node \(name) removed from cluster"), "migrations": []]).serialized())
         }
         route(&router, .get, "/api/v1/cluster/shard-distribution", needs: .reader, shardDistribution)
         route(&router, .post, "/api/v1/cluster/rebalance", needs: .administrator, rebalance)
@@ -38,7 +40,8 @@ extension VectorizerFace {
             let leader = try await cluster.leader(deadline: request.deadline)
             return .json(
                 JSONValue.object([
-                    "leader": leader.map { .string($0.name.rawValue) } ?? .null, "leader_id": leader.map { .string($0.name.rawValue) } ?? .null,
+                    "leader": leader.map { .string($0.name.rawValue) } ?? .null,
+                    "leader_id": leader.map { .string($0.name.rawValue) } ?? .null,
                     "leader_url": leader.map { .string($0.url) } ?? .null, "has_leader": .bool(leader != nil),
                     "is_leader": .bool(leader?.name == cluster.identity.name),
                 ]).serialized())
@@ -133,7 +136,9 @@ extension VectorizerFace {
                 }
             }
             $0.key("distribution")
-            $0.object { for node in view.nodes { $0.member(node.name.rawValue, .array(view.shards(on: node.name).map { .integer($0.id.value) })) } }
+            $0.object {
+                for node in view.nodes { $0.member(node.name.rawValue, .array(view.shards(on: node.name).map { .integer($0.id.value) })) }
+            }
             $0.member("total_shards", view.shards.count)
             $0.member("nodes", .array(view.nodes.map { .string($0.name.rawValue) }))
             $0.key("shards_per_node")
@@ -164,7 +169,8 @@ extension VectorizerFace {
     private func sync(_ request: Request) async throws -> Response {
         let view = try await cluster.view(deadline: request.deadline)
         let heads = try await cluster.catalog.log.heads(of: view.shards.map(\.id), deadline: request.deadline)
-        let applied = Dictionary(try vectors.collections().flatMap(\.shards).map { ($0.id, $0.applied) }, uniquingKeysWith: { first, _ in first })
+        let applied = Dictionary(
+            try vectors.collections().flatMap(\.shards).map { ($0.id, $0.applied) }, uniquingKeysWith: { first, _ in first })
         let behind = view.shards.filter { shard in heads[shard.id].map { (applied[shard.id] ?? -1) < $0.sequence } ?? false }
         var writer = JSONWriter()
         writer.object {

@@ -26,7 +26,9 @@ extension VectorizerFace {
         route(&router, .delete, "/collections/{name}", needs: .writer) { request in
             let name = try collectionName(request.parameter("name"))
             try await naming(name) { try await vectors.deleteCollection(name, deadline: request.deadline) }
-            return .json(JSONValue.object(["message": .string("Collection '\(name)' deleted successfully"), "collection": .string(name.rawValue)]).serialized())
+            return .json(
+                JSONValue.object(["message": .string("Collection '\(name)' deleted successfully"), "collection": .string(name.rawValue)])
+                    .serialized())
         }
     }
 
@@ -107,7 +109,8 @@ extension VectorizerFace {
             $0.member("status", collection.isComplete ? "ready" : "loading")
             if !collection.isComplete {
                 let missing = collection.shards.filter { !$0.isLoaded }.count
-                $0.member("error_message", "\(missing) of \(collection.shards.count) shards are not loaded yet; vector_count counts the others")
+                $0.member(
+                    "error_message", "\(missing) of \(collection.shards.count) shards are not loaded yet; vector_count counts the others")
             }
             guard isDetailed else { return }
             if let description = configuration.description { $0.member("description", description) }

@@ -72,6 +72,10 @@ extension VectorizerFace {
             if let cause = error.cause { metadata["cause"] = "\(cause)" }
             return metadata
         }
-        if error.code.surface.http == 500 { logger.error("a request failed", metadata()) } else { logger.debug("a request was refused", metadata()) }
+        if error.code.surface.http == 500 {
+            logger.error("a request failed", metadata())
+        } else {
+            logger.debug("a request was refused", metadata())
+        }
     }
 }

@@ -19,7 +19,8 @@ final class VectorizerMetrics: Sendable {
             buckets: [0.001, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1])
         searchResults = registry.histogram(
             "vectorizer_search_results_count", help: "Hits of a search.", labels: ["collection"], buckets: [0, 1, 5, 10, 20, 50, 100])
-        inserts = registry.counter("vectorizer_insert_requests_total", help: "Requests that write points.", labels: ["collection", "status"])
+        inserts = registry.counter(
+            "vectorizer_insert_requests_total", help: "Requests that write points.", labels: ["collection", "status"])
         insertLatency = registry.histogram(
             "vectorizer_insert_latency_seconds", help: "Time of a request that writes points.",
             buckets: [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5])

@@ -32,7 +32,9 @@ extension VectorizerFace {
         var batch = PointBatch<Point>()
         for item in items { batch.addPoint(item, dimension: collection.configuration.dimension, document) }
         // Nothing but texts: not a matter of single items.
-        if let first = batch.errors.first ?? nil, batch.accepted.isEmpty, batch.errors.allSatisfy({ $0?.code == .embeddingUnavailable }) { throw first }
+        if let first = batch.errors.first ?? nil, batch.accepted.isEmpty, batch.errors.allSatisfy({ $0?.code == .embeddingUnavailable }) {
+            throw first
+        }
         if !batch.accepted.isEmpty {
             let accepted = batch.accepted
             let outcome = try await metrics.measureInsert(into: collection.name, clock) {
@@ -123,10 +125,12 @@ extension VectorizerFace {
         var (matched, updated) = (0, 0)
         var next: PointID?
         repeat {
-            let page = try await vectors.scroll(collection.name, from: next, limit: 1000, filter: filter, with: [], deadline: request.deadline)
+            let page = try await vectors.scroll(
+                collection.name, from: next, limit: 1000, filter: filter, with: [], deadline: request.deadline)
             for change in changes where !page.points.isEmpty {
                 let outcome = try await vectors.update(
-                    page.points.map { PointUpdate(id: $0.id, payload: change) }, in: collection.name, mode: .eachItem, deadline: request.deadline)
+                    page.points.map { PointUpdate(id: $0.id, payload: change) }, in: collection.name, mode: .eachItem,
+                    deadline: request.deadline)
                 if change == changes.last { updated += page.points.count - outcome.failures }
             }
             matched += page.points.count
@@ -156,7 +160,9 @@ extension VectorizerFace {
         let destination = try await collection(root.required("destination", "dst", "target", "to").expectString(), request)
         guard source.name != destination.name else { throw ApusError.invalid("destination", "it is the source itself") }
         var ids: [PointID] = []
-        for element in try root.required("ids", "vector_ids").expectElements(atMost: options.maxItems) { ids.append(try element.expectPointID()) }
+        for element in try root.required("ids", "vector_ids").expectElements(atMost: options.maxItems) {
+            ids.append(try element.expectPointID())
+        }
         let points = try await vectors.points(ids, in: source.name, deadline: request.deadline)
         var failures: [PointID: ApusError] = [:]
         if !points.isEmpty {
@@ -167,7 +173,8 @@ extension VectorizerFace {
         }
         let found = Set(points.map(\.id))
         let errors = ids.map { id in found.contains(id) ? failures[id] : ApusError(.pointUnknown, "Vector not found: \(id)") }
-        return Self.reply(source.name, isMove ? "moved" : "copied", ids, errors, ["src": source.name.rawValue, "dst": destination.name.rawValue])
+        return Self.reply(
+            source.name, isMove ? "moved" : "copied", ids, errors, ["src": source.name.rawValue, "dst": destination.name.rawValue])
     }
 
     private static func counts(_ name: CollectionName, _ counts: KeyValuePairs<String, Int>) -> Response {

@@ -18,7 +18,9 @@ extension VectorizerFace {
             let name = try collectionName(request.parameter("name"))
             let id = try Self.pointID(request.parameter("id"))
             let operation = try RequestDocument.operation(bytes: [], request: request)
-            let outcome = try await naming(name) { try await vectors.delete([id], from: name, operation: operation, deadline: request.deadline) }
+            let outcome = try await naming(name) {
+                try await vectors.delete([id], from: name, operation: operation, deadline: request.deadline)
+            }
             if let error = outcome.error(0) { throw Self.unknown(id, error) }
             return .json(JSONValue.object(["message": "Vector deleted successfully", "id": .string(id.description)]).serialized())
         }
@@ -108,7 +110,8 @@ extension VectorizerFace {
         if let error = outcome.error(0) { throw Self.unknown(change.id, error) }
         return .json(
             JSONValue.object([
-                "message": "Vector updated successfully", "id": .string(change.id.description), "collection": .string(collection.name.rawValue),
+                "message": "Vector updated successfully", "id": .string(change.id.description),
+                "collection": .string(collection.name.rawValue),
             ]).serialized())
     }
 

@@ -20,7 +20,8 @@ extension VectorizerFace {
         }
         route(&router, .post, "/batch_search", needs: .reader, searchMany)
         for path in [
-            "/collections/{name}/search/text", "/collections/{name}/hybrid_search", "/intelligent_search", "/semantic_search", "/contextual_search",
+            "/collections/{name}/search/text", "/collections/{name}/hybrid_search", "/intelligent_search", "/semantic_search",
+            "/contextual_search",
             "/multi_collection_search", "/embed",
         ] {
             route(&router, .post, path, needs: .reader) { _ in throw ApusError.noEmbedding("text") }
@@ -81,7 +82,8 @@ extension VectorizerFace {
         var answers: [Result<(name: CollectionName, query: Query, result: SearchResult), ApusError>] = []
         for element in queries {
             do {
-                answers.append(.success(try await search(element, collection: element.first("collection")?.expectString() ?? shared, request)))
+                answers.append(
+                    .success(try await search(element, collection: element.first("collection")?.expectString() ?? shared, request)))
             } catch let error as ApusError {
                 // What fails every query alike is the request's failure.
                 if error.code.surface.http >= 500 { throw error }

@@ -59,7 +59,8 @@ public struct LocalTrust: Sendable {
     }
 
     private static let forwardingHeaders: Set = [
-        "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for", "x-original-host", "x-original-url",
+        "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-forwarded-for", "x-original-host",
+        "x-original-url",
         "x-rewrite-url", "x-proxyuser-ip", "x-remote-ip", "x-remote-addr", "true-client-ip", "fastly-client-ip", "client-ip",
     ]
 
@@ -77,7 +78,8 @@ public struct LocalTrust: Sendable {
         }
         if name == "localhost" || name == "[::1]" { return true }
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil && $0.utf8.allSatisfy { (48...57).contains($0) } }
+        return parts.count == 4 && parts[0] == "127"
+            && parts.allSatisfy { UInt8($0) != nil && $0.utf8.allSatisfy { (48...57).contains($0) } }
     }
 
     /// Nothing, or a colon and digits.

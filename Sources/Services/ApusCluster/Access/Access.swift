@@ -1,6 +1,6 @@
 public import ApusCatalog
-public import ApusTypes
 internal import ApusRuntime
+public import ApusTypes
 internal import Synchronization
 
 /// Who the holders of API keys are. The catalog knows; this remembers for a second, so that a request costs no round trip.
@@ -54,7 +54,8 @@ public final class Access: Sendable {
     }
 
     public func create(name: String, role: APIKeyRole, deadline: Instant) async throws -> (key: APIKey, secret: Redacted<String>) {
-        guard !name.isEmpty, name.utf8.count <= 200, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+        guard !name.isEmpty, name.utf8.count <= 200, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
+        else {
             throw ApusError(.requestInvalid, "a key's name has 1 to 200 bytes and no control characters", context: ["field": "name"])
         }
         return try await keys.create(name: name, role: role, deadline: deadline)
