@@ -5,11 +5,18 @@ import ApusTypes
 import CatalogTestKit
 import Glibc
 
-// A node's share of a law that needs several processes. Called by the law suites:
+// A node's share of a law that needs several processes, or the sudden end of one. Called by the law suites:
 //
 //     LawProcess COMMAND KEY=VALUE…
 //
-// The database's address comes in APUS_LAW_DATABASE. Each line of the output is a fact; the exit status is 0 when the command was done.
+//     publish process= writers= requests= seed= seconds=            one change of the feed after another
+//     append  … shards=1,2,…                                        `Acknowledged` lines at the end
+//     appendOneByOne …                                              `Acknowledged` lines as they come
+//     once    key= process= shards= seconds=                        `done REPLY`, `repeat REPLY` or `failed CODE`; see `Fault`
+//     lease   node= process= seconds=                               seeks the leader's lease and acts under it until it is killed
+//
+// The database's address comes in APUS_LAW_DATABASE: PostgreSQL's URL, or `sqlite:PATH`. Each line of the output is a fact, the first is
+// `open`; the exit status is 0 when the command was done.
 
 /// Unbuffered: a killed process has said what it knew.
 func say(_ line: String, to descriptor: Int32 = STDOUT_FILENO) {
@@ -36,6 +43,11 @@ let options = Dictionary(
         return (String(parts[0]), parts.count > 1 ? String(parts[1]) : "")
     }, uniquingKeysWith: { $1 })
 
+func text(_ key: String) -> String {
+    guard let value = options[key] else { fail("\(key)=TEXT is missing") }
+    return value
+}
+
 func number(_ key: String) -> Int {
     guard let value = options[key].flatMap(Int.init) else { fail("\(key)=NUMBER is missing") }
     return value
@@ -45,19 +57,52 @@ let loops = EventLoops(count: 1)
 do {
     let clock = BootClock()
     let deadline = clock.now.advanced(by: .seconds(number("seconds")))
-    let database = try await PostgreSQLDatabase.open(url: Redacted(url), loops: loops, deadline: deadline)
+    var database: any Database =
+        url.hasPrefix("sqlite:")
+        ? try await SQLiteDatabase.open(path: String(url.dropFirst("sqlite:".count)))
+        : try await PostgreSQLDatabase.open(url: Redacted(url), loops: loops, deadline: deadline)
+    let fault = Fault.fromEnvironment()
+    if let fault { database = FaultyDatabase(base: database, fault: fault) }
     let catalog = try await Catalog.open(database, clock: clock)
-    let workload = Workload(
-        process: options["process"] ?? "p", writers: number("writers"), requests: number("requests"), seed: UInt64(number("seed")),
-        deadline: deadline)
+    say("open")
+    let shards = (options["shards"] ?? "").split(separator: ",").compactMap { Int64($0) }.map { ShardID($0) }
+    var workload: Workload {
+        Workload(
+            process: text("process"), writers: number("writers"), requests: number("requests"), seed: UInt64(number("seed")),
+            deadline: deadline)
+    }
     switch command {
     case "publish": try await workload.publish(to: catalog)
     case "append":
-        let shards = (options["shards"] ?? "").split(separator: ",").compactMap { Int64($0) }.map { ShardID($0) }
         for line in try await workload.append(to: catalog, shards: shards).map(\.line) { say(line) }
+    case "appendOneByOne":
+        try await workload.appendOneByOne(to: catalog, shards: shards) { say($0.line) }
+    case "once":
+        fault?.arm()
+        await once(catalog, key: text("key"), process: text("process"), shards: shards, deadline: deadline)
+    case "lease":
+        let keeper = catalog.leases.keeper(node: NodeName(text("node")), process: text("process"))
+        let holder = "\(text("node"))/\(text("process"))"
+        async let kept: Void = keeper.run()
+        await LeaseEffects.run(catalog, keeper: keeper, holder: holder)
+        await kept
     default: fail("unknown command \(command)")
     }
     await database.close()
 } catch {
     fail("\(command): \(error)")
+}
+
+/// One append, told apart from its repeats by the reply that its process would give.
+func once(_ catalog: Catalog, key: String, process: String, shards: [ShardID], deadline: Instant) async {
+    let request = AppendRequest(
+        operationID: OperationID(scope: "law", id: key, bodyDigest: Digest(of: key)),
+        appends: shards.map { LogAppend(shard: $0, operation: Array("\(key)/\($0)".utf8)) },
+        reply: Array("reply-by-\(process)".utf8))
+    do {
+        let outcome = try await catalog.log.append(request, deadline: deadline)
+        say("\(outcome.isRepeat ? "repeat" : "done") \(String(decoding: outcome.reply, as: UTF8.self))")
+    } catch {
+        say("failed \((error as? ApusError)?.code.rawValue ?? "\(error)")")
+    }
 }

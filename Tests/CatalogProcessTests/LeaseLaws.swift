@@ -1,0 +1,234 @@
+import ApusCatalog
+import ApusDatabase
+import ApusRuntime
+import ApusTypes
+import CatalogTestKit
+import DatabaseTestKit
+import Glibc
+import Synchronization
+import Testing
+
+/// At most one holder's effects are accepted, and a dead holder is replaced, whatever clocks and connections do.
+@Suite("Lease laws")
+struct LeaseLaws {
+    /// Three lengths of 4 s: when a dead holder must have been replaced.
+    private static let replacement = 12.0
+    private static let hours: Int64 = 2 * 3600 * 1000
+
+    enum Trouble: String, CaseIterable, CustomTestStringConvertible {
+        case none, clockForward, clockBack, repliesDelayed, holderPaused
+        var testDescription: String { rawValue }
+    }
+
+    @Test(
+        "two candidates: the effects are one holder's at a time, and a dead holder is replaced",
+        arguments: SharedCatalog.Kind.allCases, Trouble.allCases)
+    func oneHolder(_ kind: SharedCatalog.Kind, _ trouble: Trouble) async throws {
+        let shared = try await SharedCatalog(kind)
+        let base = try await shared.open()
+        try await LeaseEffects.prepare(base, deadline: soon())
+        let candidates = try await ["a", "b"].asyncMap { try await Candidate($0, on: base.database) }
+        let running = candidates.map { candidate in Task { await candidate.run() } }
+        let holder = try await holder(of: base, among: candidates, not: nil, within: 30)
+        let other = candidates.first { $0 !== holder }
+
+        switch trouble {
+        case .none: break
+        case .clockForward: try await offset(base, Self.hours)
+        case .clockBack: try await offset(base, -Self.hours)
+        case .repliesDelayed:
+            // Longer than the lease: the holder hears that it was granted or renewed when that is long over.
+            holder.database.delay(.seconds(6))
+            _ = try await self.holder(of: base, among: candidates, not: holder, within: Self.replacement + 6)
+            holder.database.delay(.zero)
+        case .holderPaused:
+            // It has asked whether it may act, and acts three lengths later.
+            holder.pause()
+            holder.database.hang(true)
+            try await BootClock().sleep(until: soon(Self.replacement))
+            holder.database.hang(false)
+            holder.resume()
+        }
+        // Somebody acts, whatever happened.
+        let count = try await LeaseEffects.all(base.database, deadline: soon()).count
+        try await eventually(within: Self.replacement * 2, "effects go on") {
+            try await LeaseEffects.all(base.database, deadline: soon()).count > count + 10
+        }
+        // Death: nothing of the holder reaches the catalog any more.
+        let current = try await self.holder(of: base, among: candidates, not: nil, within: Self.replacement)
+        current.database.hang(true)
+        let died = BootClock.now
+        _ = try await self.holder(of: base, among: candidates, not: current, within: Self.replacement)
+        #expect(died.duration(to: BootClock.now) <= .seconds(Self.replacement))
+        if trouble == .clockForward { try await offset(base, 0) }
+        if trouble == .clockBack { try await offset(base, Self.hours) }
+        _ = other
+        for task in running { task.cancel() }
+        for candidate in candidates { candidate.database.hang(false) }
+        for task in running { await task.value }
+        try LeaseEffects.check(try await LeaseEffects.all(base.database, deadline: soon()))
+        await base.database.close()
+    }
+
+    @Test("processes: the holder is stopped for three lengths and wakes, is killed, and is replaced each time")
+    func processes() async throws {
+        let shared = try await SharedCatalog(.postgreSQL)
+        let catalog = try await shared.open()
+        try await LeaseEffects.prepare(catalog, deadline: soon())
+        var runs: [String: LawProcessRun] = [:]
+        for name in ["a", "b", "c"] { runs["\(name)/1"] = try await LawProcessRun.start("lease", ["node": name, "process": "1", "seconds": "30"], on: shared.url) }
+        var last = try await actor(of: catalog, not: [], within: 30)
+
+        let stopped = last
+        let frozen = try #require(runs[stopped])
+        frozen.child.send(signal: SIGSTOP)
+        let asleep = BootClock.now
+        last = try await actor(of: catalog, not: [stopped], within: Self.replacement)
+        try await BootClock().sleep(until: asleep.advanced(by: .seconds(Self.replacement)))
+        try await offset(catalog, -Self.hours)
+        frozen.child.send(signal: SIGCONT)
+
+        let killed = try await actor(of: catalog, not: [], within: Self.replacement)
+        await runs[killed]?.kill()
+        last = try await actor(of: catalog, not: [killed], within: Self.replacement)
+        try await offset(catalog, Self.hours)
+        let again = try await actor(of: catalog, not: [killed], within: Self.replacement)
+        await runs[again]?.kill()
+        last = try await actor(of: catalog, not: [killed, again], within: Self.replacement)
+        #expect(runs[last] != nil)
+        for run in runs.values { await run.kill() }
+        try LeaseEffects.check(try await LeaseEffects.all(catalog.database, deadline: soon()))
+        await catalog.database.close()
+    }
+
+    @Test("a holder that resigns is followed at once; a session is kept from a second process of its name", arguments: SharedCatalog.Kind.allCases)
+    func sessions(_ kind: SharedCatalog.Kind) async throws {
+        let shared = try await SharedCatalog(kind)
+        try await shared.use { catalog in
+            _ = try await catalog.nodes.register(NodeRegistration(name: "n1", url: "http://127.0.0.1:1"), deadline: soon())
+            let first = catalog.sessions.keeper(node: "n1", process: "first") { #"{"load":1}"# }
+            let second = catalog.sessions.keeper(node: "n1", process: "second")
+            let keeping = Task { await first.run() }
+            try await eventually("the first process has the session") { first.epoch != nil }
+            let epoch = try first.requireEpoch()
+            let waiting = Task { await second.run() }
+            try await eventually("heartbeats are counted") {
+                try await catalog.nodes.find("n1", deadline: soon())?.heartbeats ?? 0 >= 3
+            }
+            #expect(second.epoch == nil)
+            try await catalog.transaction(deadline: soon()) { try await $0.require(session: "n1", epoch: epoch) }
+            keeping.cancel()
+            await keeping.value
+            try await eventually("the second process has the session") { second.epoch != nil }
+            #expect(try second.requireEpoch() > epoch)
+            await #expect(throws: ApusError.self) {
+                try await catalog.transaction(deadline: soon()) { try await $0.require(session: "n1", epoch: epoch) }
+            }
+            waiting.cancel()
+            await waiting.value
+        }
+    }
+
+    // MARK: Parts
+
+    /// One would-be holder with a connection of its own that can be disturbed.
+    private final class Candidate: Sendable {
+        let name: String
+        let database: DisturbedDatabase
+        private let catalog: Catalog
+        private let keeper: LeaseKeeper
+        private let gate = Mutex(false)
+
+        var holder: String { "\(name)/1" }
+
+        init(_ name: String, on base: any Database) async throws {
+            self.name = name
+            database = DisturbedDatabase(base)
+            catalog = try await Catalog.open(database, clock: BootClock())
+            keeper = catalog.leases.keeper(node: NodeName(name), process: "1")
+        }
+
+        func run() async {
+            async let kept: Void = keeper.run()
+            await LeaseEffects.run(catalog, keeper: keeper, holder: holder) { [self] in
+                while gate.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
+            }
+            await kept
+        }
+
+        func pause() { gate.withLock { $0 = true } }
+        func resume() { gate.withLock { $0 = false } }
+    }
+
+    /// The candidate whose effects come now, and not `last`.
+    private func holder(of catalog: Catalog, among candidates: [Candidate], not last: Candidate?, within seconds: Double) async throws -> Candidate {
+        let name = try await actor(of: catalog, not: last.map { [$0.holder] } ?? [], within: seconds)
+        return try #require(candidates.first { $0.holder == name })
+    }
+
+    /// Who made an effect after this was asked, and is none of `others`.
+    private func actor(of catalog: Catalog, not others: Set<String>, within seconds: Double) async throws -> String {
+        let start = try await LeaseEffects.all(catalog.database, deadline: soon()).last?.number ?? 0
+        var found: String?
+        try await eventually(within: seconds, "somebody else than \(others) acts") {
+            found = try await LeaseEffects.all(catalog.database, deadline: soon())
+                .first { $0.number > start && !others.contains($0.holder) }?.holder
+            return found != nil
+        }
+        return try #require(found)
+    }
+
+    private func offset(_ catalog: Catalog, _ milliseconds: Int64) async throws {
+        try await catalog.transaction(deadline: soon()) { transaction in
+            _ = try await transaction.run([Statement("UPDATE apus.clock_offset SET milliseconds = $1", [.integer(milliseconds)])])
+        }
+    }
+}
+
+/// A real database whose answers come late, or whose calls do not get through: what one node sees of a bad network.
+private final class DisturbedDatabase: Database {
+    private let base: any Database
+    private let state = Mutex((delay: Duration.zero, hangs: false))
+
+    init(_ base: any Database) { self.base = base }
+
+    var dialect: SQLDialect { base.dialect }
+
+    /// Each answer is held back for so long.
+    func delay(_ duration: Duration) { state.withLock { $0.delay = duration } }
+    /// Calls do not begin, and end at their deadlines.
+    func hang(_ hangs: Bool) { state.withLock { $0.hangs = hangs } }
+
+    private func disturbed<Value>(_ deadline: Instant, _ body: () async throws -> Value) async throws -> Value {
+        while state.withLock({ $0.hangs }) {
+            guard BootClock.now < deadline else { throw ApusError(.deadlineExceeded, "nothing gets through") }
+            try await BootClock().sleep(until: BootClock.now.advanced(by: .milliseconds(20)))
+        }
+        let value = try await body()
+        let delay = state.withLock { $0.delay }
+        if delay > .zero { try await BootClock().sleep(until: BootClock.now.advanced(by: delay)) }
+        return value
+    }
+
+    func run(_ statements: [Statement], on lane: Lane, deadline: Instant) async throws -> [Rows] {
+        try await disturbed(deadline) { try await base.run(statements, on: lane, deadline: deadline) }
+    }
+
+    func transaction<Value: Sendable>(
+        _ mode: TransactionMode, on lane: Lane, deadline: Instant, _ body: (any Transaction) async throws -> Value
+    ) async throws -> Value {
+        try await disturbed(deadline) { try await base.transaction(mode, on: lane, deadline: deadline, body) }
+    }
+
+    func notify(_ notification: Notification, deadline: Instant) async throws { try await base.notify(notification, deadline: deadline) }
+    func notifications(on channels: [String]) -> AsyncStream<Notification> { base.notifications(on: channels) }
+    func close() async {}
+}
+
+extension Sequence {
+    fileprivate func asyncMap<Value>(_ body: (Element) async throws -> Value) async rethrows -> [Value] {
+        var values: [Value] = []
+        for element in self { values.append(try await body(element)) }
+        return values
+    }
+}
