@@ -116,6 +116,16 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
+        .target(name: "PowerLossRecorder", path: "Tests/Kits/PowerLossRecorder"),
+        kit("PowerLossKit", ["ApusTypes"]),
+        .executableTarget(
+            name: "store-lab", dependencies: ["PowerLossRecorder", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
+            path: "Tests/Kits/StoreLab", swiftSettings: swiftSettings, linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic"])]),
+        tests(
+            "ApusStoreTests",
+            [
+                "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit", "PowerLossKit", "store-lab",
+            ]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
