@@ -116,17 +116,19 @@ public final class LocalCache: ObjectCopies {
         state.withLock { $0.trust(key) }
     }
 
-    /// Maps a copy that is known to be good.
+    /// Maps a copy that is known to be good. The mapping itself does not block, and is not made on the pool, whose thread would hold it
+    /// a moment longer than its last user.
     private func map(_ key: ObjectKey, deadline: Instant) async throws -> MappedObject {
-        try await onPool(deadline) { [self] root in
+        let (file, footer) = try await onPool(deadline) { [self] root in
             let (file, footer) = try open(key, in: root)
-            guard state.withLock({ $0.pin(key) }) else { throw ApusError.unknown(key, in: path) }  // evicted since
-            do {
-                return try MappedObject(LocalFile(file, place: path), footer, key: key) { [self] in state.withLock { $0.unpin(key) } }
-            } catch {
-                state.withLock { $0.unpin(key) }
-                throw error
-            }
+            return (try LocalFile(file, place: path), footer)
+        }
+        guard state.withLock({ $0.pin(key) }) else { throw ApusError.unknown(key, in: path) }  // evicted since
+        do {
+            return try MappedObject(file, footer, key: key) { [self] in state.withLock { $0.unpin(key) } }
+        } catch {
+            state.withLock { $0.unpin(key) }
+            throw (error as? SystemFailure)?.asStoreError(at: path) ?? error
         }
     }
 

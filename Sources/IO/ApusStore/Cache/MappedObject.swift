@@ -3,7 +3,7 @@ internal import Glibc
 
 /// A file on a file system of this machine. Only such a file is ever mapped: a fault on a page of a share that hangs or was cut freezes
 /// or kills the process in the middle of a search.
-struct LocalFile {
+struct LocalFile: Sendable {
     let descriptor: FileDescriptor
 
     /// Throws `store.unavailable` for a file of a share.
