@@ -117,9 +117,9 @@ let package = Package(
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         .target(name: "PowerLossRecorder", path: "Tests/Kits/PowerLossRecorder"),
-        kit("PowerLossKit", ["ApusTypes"]),
+        kit("PowerLossKit", []),
         .executableTarget(
-            name: "store-lab", dependencies: ["PowerLossRecorder", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
+            name: "store-lab", dependencies: ["PowerLossRecorder", "PowerLossKit", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
             path: "Tests/Kits/StoreLab", swiftSettings: swiftSettings, linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic"])]),
         tests(
             "ApusStoreTests",

@@ -3,6 +3,7 @@ import ApusStore
 import ApusTypes
 import Glibc
 import Synchronization
+import PowerLossKit
 import Testing
 
 @Suite("local copies")

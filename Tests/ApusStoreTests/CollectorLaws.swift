@@ -3,6 +3,7 @@ import ApusDatabase
 import ApusRuntime
 import ApusStore
 import ApusTypes
+import PowerLossKit
 import Testing
 
 /// No row ever names a missing object, whatever is paused for however long; and what nothing names goes.
@@ -21,9 +22,8 @@ struct CollectorLaws {
             _ = try await DirectoryStore.initialise(scratch.path + "/store", cluster: cluster, store: "s", deadline: soon)
             store = try await DirectoryStore.open(scratch.path + "/store", cluster: cluster, options: .init(reserve: ByteCount(0)), deadline: soon)
             placement = ObjectLogPlacement(store: store, intents: ObjectIntents(database: database), node: "n1")
-            var options = Catalog.Options()
-            options.objects = placement
-            catalog = try await Catalog.open(database, clock: BootClock(), options: options)
+            catalog = try await Catalog.open(database, clock: BootClock())
+            catalog.log.attach(placement)
             shard = try await catalog.collections.create("c", configuration: "{}", shardCount: 1, nodes: ["n1"], deadline: soon).shards[0]
         }
 

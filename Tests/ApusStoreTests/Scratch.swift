@@ -42,33 +42,6 @@ private func entries(of path: String) -> [(path: String, isDirectory: Bool)] {
 /// Far enough for a call that works, near enough for a test that hangs to end.
 var soon: Instant { BootClock.now.advanced(by: .seconds(60)) }
 
-/// SplitMix64 (Steele, Lea, Flood 2014): what a seed says is what every run does.
-struct SeededRandom: RandomNumberGenerator, Sendable {
-    var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-    }
-
-    mutating func bytes(_ count: Int) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            while filled < count {
-                let word = next()
-                for shift in stride(from: 0, to: 64, by: 8) where filled < count {
-                    buffer[filled] = UInt8(truncatingIfNeeded: word >> UInt64(shift))
-                    filled += 1
-                }
-            }
-        }
-    }
-}
-
 /// The code of the `ApusError` that `body` throws; nil if it throws none.
 func code(_ body: () async throws -> Void) async -> ErrorCode? {
     do {
@@ -78,3 +51,5 @@ func code(_ body: () async throws -> Void) async -> ErrorCode? {
         return (error as? ApusError)?.code ?? ErrorCode(rawValue: "\(error)")
     }
 }
+
+func mkdirs(_ path: String) { mkdir(path, 0o755) }

@@ -2,6 +2,7 @@ import ApusRuntime
 import ApusStore
 import ApusTypes
 import Synchronization
+import PowerLossKit
 import Testing
 
 /// What every store keeps to, whatever it is made of.

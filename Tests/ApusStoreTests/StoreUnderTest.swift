@@ -4,6 +4,7 @@ import ApusRuntime
 import ApusStore
 import ApusTypes
 import Glibc
+import PowerLossKit
 
 /// The implementations that obey one law.
 enum StoreKind: String, CaseIterable, Sendable {

@@ -19,7 +19,6 @@ final class PendingFile: Sendable {
 
     private let state = Mutex(State.idle)
     private let directory: FileDescriptor
-    private let file: FileDescriptor
     private let name: String
     private let key: ObjectKey
     private let isSynced: Bool
@@ -29,6 +28,8 @@ final class PendingFile: Sendable {
     private struct Content: ~Copyable {
         var cutter = BlockCutter()
         var sums = ObjectSums()
+        /// Nil once it is closed.
+        var file: FileDescriptor?
     }
 
     /// `isSynced` false is for files that need not survive a power loss, because they are verified when next used: the cache's.
@@ -37,13 +38,14 @@ final class PendingFile: Sendable {
         self.name = name
         self.directory = directory
         self.isSynced = isSynced
-        file = try directory.open(name, O_WRONLY | O_CREAT | O_EXCL, mode: 0o640)
+        let file = try directory.open(name, O_WRONLY | O_CREAT | O_EXCL, mode: 0o640)
+        content.withLock { $0.file = file }
     }
 
     func write(_ piece: [UInt8]) throws {
         try step {
             try content.withLock { content in
-                try content.cutter.add(piece) { try add(block: $0, to: &content.sums) }
+                try content.cutter.add(piece) { try Self.add(block: $0, to: &content.sums, content.file) }
             }
         }
     }
@@ -52,11 +54,13 @@ final class PendingFile: Sendable {
     func commit() throws -> ObjectDescription {
         try step {
             let footer = try content.withLock { content in
-                try content.cutter.finish { try add(block: $0, to: &content.sums) }
-                return content.sums.finish()
+                try content.cutter.finish { try Self.add(block: $0, to: &content.sums, content.file) }
+                let footer = content.sums.finish()
+                try content.file?.write(footer.encoded(for: key))
+                if isSynced { try content.file?.sync() }
+                content.file = nil
+                return footer
             }
-            try file.write(footer.encoded(for: key))
-            if isSynced { try file.sync() }
             if state.withLock({ if case .abandoned = $0 { true } else { false } }) { throw CancellationError() }
             try directory.rename(name, toNew: key.description)
             do {
@@ -71,17 +75,19 @@ final class PendingFile: Sendable {
         }
     }
 
-    /// Removes the file, or tells the step that hangs to do so. Blocks only in the first case, and may then be called on the pool only;
-    /// `needsRemoval` says which case it is.
+    /// Removes the file, unless a step runs or it has ended. Called on the pool.
     func discard() throws {
         if state.withLock({ state in
             guard case .idle = state else { return false }
             state = .ended
             return true
-        }) { try directory.remove(name) }
+        }) {
+            content.withLock { $0.file = nil }
+            try directory.remove(name)
+        }
     }
 
-    /// Marks a hanging step's file for removal. False if no step runs: then `discard` is to be called on the pool.
+    /// Tells a step that hangs to remove the file when it returns. False if there is none: then `discard` is to be called.
     func abandon() -> Bool {
         state.withLock { state in
             if case .running = state { state = .abandoned }
@@ -90,9 +96,9 @@ final class PendingFile: Sendable {
         }
     }
 
-    private func add(block: UnsafeRawBufferPointer, to sums: inout ObjectSums) throws {
+    private static func add(block: UnsafeRawBufferPointer, to sums: inout ObjectSums, _ file: FileDescriptor?) throws {
         sums.add(block: block)
-        try file.write(block)
+        try file?.write(block)
     }
 
     private func step<Value>(_ body: () throws -> Value) throws -> Value {

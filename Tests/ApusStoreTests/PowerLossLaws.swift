@@ -1,0 +1,151 @@
+import ApusCatalog
+import ApusDatabase
+import ApusRuntime
+import ApusStore
+import ApusTypes
+import DatabaseTestKit
+import Glibc
+import PowerLossKit
+import Testing
+
+/// What was acknowledged before the power went is there afterwards, and nothing is half there.
+///
+/// A victim's files are recorded while it works; then, for each seed, its power is lost at a random point of the journal, a state that the
+/// disk may hold is made, and the real code opens it.
+@Suite("power loss laws", .serialized)
+struct PowerLossLaws {
+    static let seeds = environment("APUS_LAWS") == "full" ? 1000 : 50
+
+    /// How many of the seeds lost something, and the first few of them.
+    struct Losses {
+        var seeds = 0
+        var first: [String] = []
+    }
+
+    /// Loses the power `seeds` times and collects what `verify` finds wrong.
+    private func lose(
+        _ journal: PowerLossJournal, seeds: Int, _ mutation: PowerLossState.Mutation,
+        _ verify: (_ root: String, _ marks: [String]) async -> String?
+    ) async throws -> Losses {
+        let begin = try #require(journal.index(ofMark: "ready"))
+        var random = SeededRandom(seed: 42)
+        let cuts = (0..<seeds).map { _ in Int.random(in: begin + 1...journal.records.count, using: &random) }.sorted()
+        var state = PowerLossState(journal, mutation: mutation)
+        var losses = Losses()
+        // In memory, because nothing that follows depends on a disk any more.
+        let root = (access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp") + "/apus-loss-\(getpid())-\(mutation)"
+        for (seed, cut) in cuts.enumerated() {
+            state.play(to: cut)
+            removeTree(root)
+            var random = SeededRandom(seed: UInt64(seed))
+            state.materialise(at: root, using: &random)
+            if let loss = await verify(root, journal.marks(before: cut)) {
+                losses.seeds += 1
+                if losses.first.count < 5 { losses.first.append("seed \(seed), cut \(cut): \(loss)") }
+            }
+        }
+        removeTree(root)
+        return losses
+    }
+
+    private func record(_ victim: String, count: Int) async throws -> PowerLossJournal {
+        let scratch = try TemporaryDirectory()
+        let output = try await BlockingPool(name: "lab", threads: 1, queueLimit: 1).run {
+            mkdirs(scratch.path + "/root")
+            return try Lab.run([victim, scratch.path + "/root", scratch.path + "/journal", "\(count)"])
+        }
+        #expect(output.lines == ["done"])
+        return PowerLossJournal(contentsOf: scratch.path + "/journal")
+    }
+
+    // MARK: Store
+
+    @Test("every acknowledged object survives, and no object is half there")
+    func objects() async throws {
+        let journal = try await record("objects", count: 120)
+        let syncs = journal.syncs
+        #expect(syncs.files >= 120 && syncs.directories >= 120, "the recorder saw the store's calls: \(syncs)")
+        let losses = try await lose(journal, seeds: Self.seeds, .none, Self.verifyObjects)
+        #expect(losses.seeds == 0, "\(losses.first)")
+        // The law can fail: without one kind of sync it does.
+        for mutation in [PowerLossState.Mutation.withoutFileSyncs, .withoutDirectorySyncs] {
+            #expect(try await lose(journal, seeds: 20, mutation, Self.verifyObjects).seeds > 0, "\(mutation)")
+        }
+    }
+
+    private static func verifyObjects(root: String, marks: [String]) async -> String? {
+        do {
+            let store = try await DirectoryStore.open(
+                root + "/store", cluster: "c", expecting: "s", options: .init(reserve: ByteCount(0)), deadline: soon)
+            var acknowledged: Set<UInt64> = []
+            var touched: Set<UInt64> = []
+            for mark in marks {
+                let words = mark.split(separator: " ")
+                guard words.count == 2, let number = UInt64(words[1]) else { continue }
+                if words[0] == "put" { acknowledged.insert(number) } else { touched.insert(number) }
+            }
+            for number in 0..<120 as Range<UInt64> {
+                let key = ObjectKey(high: number &* 0x9E37_79B9_7F4A_7C15, low: number)
+                do {
+                    let bytes = try await store.read(key, range: nil, deadline: soon)
+                    guard bytes == PowerLossWorkload.object(number) else { return "object \(number) has other bytes" }
+                } catch let error as ApusError where error.code == .objectUnknown {
+                    if acknowledged.contains(number), !touched.contains(number) { return "object \(number) is gone" }
+                }
+            }
+            return nil
+        } catch { return "\(error)" }
+    }
+
+    // MARK: SQLite
+
+    @Test("every acknowledged append survives in SQLite, and the log is whole")
+    func catalog() async throws {
+        let journal = try await record("catalog", count: 600)
+        #expect(journal.syncs.files >= 100, "the recorder saw SQLite's calls: \(journal.syncs)")
+        let losses = try await lose(journal, seeds: Self.seeds, .none, Self.verifyCatalog)
+        #expect(losses.seeds == 0, "\(losses.first)")
+        #expect(try await lose(journal, seeds: 20, .withoutFileSyncs, Self.verifyCatalog).seeds > 0)
+    }
+
+    private static func verifyCatalog(root: String, marks: [String]) async -> String? {
+        do {
+            let database = try await SQLiteDatabase.open(path: root + "/catalog.db")
+            let loss = await verifyLog(of: database, marks)
+            await database.close()
+            return loss
+        } catch { return "\(error)" }
+    }
+
+    private static func verifyLog(of database: SQLiteDatabase, _ marks: [String]) async -> String? {
+        do {
+            let catalog = try await Catalog.open(database, clock: BootClock())
+            var records: [String: [LogRecord]] = [:]
+            for shard in try await catalog.collections.list(deadline: soon).flatMap(\.shards) {
+                var position = LogPosition.beginning(of: catalog.incarnation)
+                while case let page = try await catalog.log.read(shard, from: position, limit: .mebibytes(64), deadline: soon), !page.isEmpty {
+                    for record in page {
+                        guard record.sequence == position.sequence + 1 else { return "shard \(shard) has a gap at \(record.sequence)" }
+                        guard record.digest == position.digest.chained(with: Digest(of: record.operation)) else {
+                            return "shard \(shard) has a broken chain at \(record.sequence)"
+                        }
+                        guard PowerLossWorkload.seed(ofOperation: record.operation) != nil else { return "an operation is damaged" }
+                        position = LogPosition(incarnation: position.incarnation, sequence: record.sequence, digest: record.digest)
+                    }
+                    records["\(shard)", default: []] += page
+                }
+            }
+            for mark in marks {
+                let words = mark.split(separator: " ").map(String.init)
+                guard words.count == 5, let sequence = Int(words[2]) else { continue }
+                let log = records[words[1]] ?? []
+                guard sequence <= log.count else { return "append \(sequence) of shard \(words[1]) is gone" }
+                guard "\(log[sequence - 1].digest)" == words[3], PowerLossWorkload.seed(ofOperation: log[sequence - 1].operation) == UInt64(words[4])
+                else { return "append \(sequence) of shard \(words[1]) is another one" }
+            }
+            return nil
+        } catch { return "\(error)" }
+    }
+}
+
+func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
