@@ -117,7 +117,8 @@ let package = Package(
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         .target(name: "PowerLossRecorder", path: "Tests/Kits/PowerLossRecorder"),
-        kit("PowerLossKit", []),
+        .target(  // optimised: it replays megabytes a thousand times
+            name: "PowerLossKit", path: "Tests/Kits/PowerLossKit", swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
         .executableTarget(
             name: "store-lab", dependencies: ["PowerLossRecorder", "PowerLossKit", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
             path: "Tests/Kits/StoreLab", swiftSettings: swiftSettings, linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic"])]),

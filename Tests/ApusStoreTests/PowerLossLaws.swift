@@ -62,7 +62,7 @@ struct PowerLossLaws {
 
     @Test("every acknowledged object survives, and no object is half there")
     func objects() async throws {
-        let journal = try await record("objects", count: 120)
+        let journal = try await record("objects", count: Self.objects.count)
         let syncs = journal.syncs
         #expect(syncs.files >= 120 && syncs.directories >= 120, "the recorder saw the store's calls: \(syncs)")
         let losses = try await lose(journal, seeds: Self.seeds, .none, Self.verifyObjects)
@@ -72,6 +72,10 @@ struct PowerLossLaws {
             #expect(try await lose(journal, seeds: 20, mutation, Self.verifyObjects).seeds > 0, "\(mutation)")
         }
     }
+
+    /// What the victims write, made once.
+    private static let objects = (0..<120).map { PowerLossWorkload.object($0) }
+    private static let operations = (0..<600).map { PowerLossWorkload.operation($0) }
 
     private static func verifyObjects(root: String, marks: [String]) async -> String? {
         do {
@@ -84,11 +88,11 @@ struct PowerLossLaws {
                 guard words.count == 2, let number = UInt64(words[1]) else { continue }
                 if words[0] == "put" { acknowledged.insert(number) } else { touched.insert(number) }
             }
-            for number in 0..<120 as Range<UInt64> {
+            for number in objects.indices.map(UInt64.init) {
                 let key = ObjectKey(high: number &* 0x9E37_79B9_7F4A_7C15, low: number)
                 do {
                     let bytes = try await store.read(key, range: nil, deadline: soon)
-                    guard bytes == PowerLossWorkload.object(number) else { return "object \(number) has other bytes" }
+                    guard bytes == objects[Int(number)] else { return "object \(number) has other bytes" }
                 } catch let error as ApusError where error.code == .objectUnknown {
                     if acknowledged.contains(number), !touched.contains(number) { return "object \(number) is gone" }
                 }
@@ -101,11 +105,18 @@ struct PowerLossLaws {
 
     @Test("every acknowledged append survives in SQLite, and the log is whole")
     func catalog() async throws {
-        let journal = try await record("catalog", count: 600)
+        let journal = try await record("catalog", count: Self.operations.count)
         #expect(journal.syncs.files >= 100, "the recorder saw SQLite's calls: \(journal.syncs)")
         let losses = try await lose(journal, seeds: Self.seeds, .none, Self.verifyCatalog)
         #expect(losses.seeds == 0, "\(losses.first)")
         #expect(try await lose(journal, seeds: 20, .withoutFileSyncs, Self.verifyCatalog).seeds > 0)
+    }
+
+    /// An operation begins with its number.
+    private static func seed(of operation: [UInt8]) -> Int? {
+        guard operation.count >= 8 else { return nil }
+        let seed = operation.prefix(8).reversed().reduce(0 as UInt64) { $0 << 8 | UInt64($1) }
+        return seed < UInt64(operations.count) ? Int(seed) : nil
     }
 
     private static func verifyCatalog(root: String, marks: [String]) async -> String? {
@@ -129,7 +140,7 @@ struct PowerLossLaws {
                         guard record.digest == position.digest.chained(with: Digest(of: record.operation)) else {
                             return "shard \(shard) has a broken chain at \(record.sequence)"
                         }
-                        guard PowerLossWorkload.seed(ofOperation: record.operation) != nil else { return "an operation is damaged" }
+                        guard seed(of: record.operation).map({ Self.operations[$0] }) == record.operation else { return "an operation is damaged" }
                         position = LogPosition(incarnation: position.incarnation, sequence: record.sequence, digest: record.digest)
                     }
                     records["\(shard)", default: []] += page
@@ -140,7 +151,7 @@ struct PowerLossLaws {
                 guard words.count == 5, let sequence = Int(words[2]) else { continue }
                 let log = records[words[1]] ?? []
                 guard sequence <= log.count else { return "append \(sequence) of shard \(words[1]) is gone" }
-                guard "\(log[sequence - 1].digest)" == words[3], PowerLossWorkload.seed(ofOperation: log[sequence - 1].operation) == UInt64(words[4])
+                guard "\(log[sequence - 1].digest)" == words[3], Int(words[4]).map({ Self.operations[$0] }) == log[sequence - 1].operation
                 else { return "append \(sequence) of shard \(words[1]) is another one" }
             }
             return nil

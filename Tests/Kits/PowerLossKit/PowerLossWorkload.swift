@@ -19,11 +19,4 @@ public enum PowerLossWorkload {
         let size = Int.random(in: 0..<10, using: &random) == 0 ? 60_000 : Int.random(in: 0..<30_000, using: &random)
         return (0..<8).map { UInt8(truncatingIfNeeded: seed >> UInt64(8 * $0)) } + random.bytes(size)
     }
-
-    /// The seed of what `operation` made; nil if it is anything else.
-    public static func seed(ofOperation bytes: [UInt8]) -> UInt64? {
-        guard bytes.count >= 8 else { return nil }
-        let seed = (0..<8).reduce(0 as UInt64) { $0 | UInt64(bytes[$1]) << UInt64(8 * $1) }
-        return operation(seed) == bytes ? seed : nil
-    }
 }
