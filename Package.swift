@@ -127,6 +127,7 @@ let package = Package(
             [
                 "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit", "PowerLossKit", "store-lab",
             ]),
+        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit", "DatabaseTestKit", "CZlib", "CLinux"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
@@ -142,7 +143,6 @@ let package = Package(
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
-        tests("ApusHTTPFeatureTests", ["ApusHTTP", "ApusRuntime", "ApusTypes", "CUV", "CLinux"]),
         tests(
             "ApusVectorsTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "DatabaseTestKit"]),

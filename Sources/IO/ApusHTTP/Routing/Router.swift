@@ -30,17 +30,11 @@ public struct Router: Sendable {
 
     /// Answers the request: never throws, errors become replies.
     public func respond(to request: Request) async -> Response {
-        do {
-            return try await chain(middleware[...], request) { request in
-                let (handler, parameters) = try root.find(request)
-                var request = request
-                request.parameters = parameters
-                return try await handler(request)
-            }
-        } catch let error as ApusError {
-            return response(to: error, request)
-        } catch {
-            return response(to: ApusError(.internalError, "the request failed for a reason of the server's own", cause: error), request)
+        await chain(middleware[...], request) { request in
+            let (handler, parameters) = try root.find(request)
+            var request = request
+            request.parameters = parameters
+            return try await handler(request)
         }
     }
 
@@ -69,9 +63,16 @@ public struct Router: Sendable {
 
     private static let log = Logger("http")
 
-    private func chain(_ rest: ArraySlice<any Middleware>, _ request: Request, _ last: @escaping Handler) async throws -> Response {
-        guard let first = rest.first else { return try await last(request) }
-        return try await first.handle(request) { try await chain(rest.dropFirst(), $0, last) }
+    /// A middleware sees the errors of what it surrounds as the replies that they become, so that what it adds is on them too.
+    private func chain(_ rest: ArraySlice<any Middleware>, _ request: Request, _ last: @escaping Handler) async -> Response {
+        do {
+            guard let first = rest.first else { return try await last(request) }
+            return try await first.handle(request) { await chain(rest.dropFirst(), $0, last) }
+        } catch let error as ApusError {
+            return response(to: error, request)
+        } catch {
+            return response(to: ApusError(.internalError, "the request failed for a reason of the server's own", cause: error), request)
+        }
     }
 }
 

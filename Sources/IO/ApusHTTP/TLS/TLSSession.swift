@@ -15,6 +15,12 @@ final class TLSSession {
         self.init(ssl)
     }
 
+    /// Takes `ssl` over, as the side that connects.
+    convenience init(client ssl: OpaquePointer) {
+        SSL_set_connect_state(ssl)
+        self.init(ssl)
+    }
+
     private init(_ ssl: OpaquePointer) {
         self.ssl = ssl
         // Memory BIOs cannot fail but for memory, which Swift does not survive either. SSL_free frees them.
@@ -25,6 +31,16 @@ final class TLSSession {
     }
 
     deinit { SSL_free(ssl) }
+
+    /// Whether the handshake is over.
+    var isEstablished: Bool { SSL_is_init_finished(ssl) == 1 }
+
+    /// Why the connection cannot go on, in OpenSSL's words.
+    var failure: String {
+        let verdict = SSL_get_verify_result(ssl)
+        if verdict != X509_V_OK { return String(cString: X509_verify_cert_error_string(verdict)) }
+        return ERR_reason_error_string(ERR_peek_last_error()).map { String(cString: $0) } ?? "the other side broke the protocol"
+    }
 
     /// Reads records: handshake, alerts, data. `deliver` gets the plain bytes in pieces that lie in `buffer`.
     /// False when the connection cannot go on; what is still to be sent then is an alert.

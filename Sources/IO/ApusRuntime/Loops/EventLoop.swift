@@ -70,6 +70,11 @@ public final class EventLoop: TaskExecutor, Sendable {
             let loop = Unmanaged<EventLoop>.fromOpaque(context!).takeRetainedValue()
             apus_thread_set_loop(context)
             apus_thread_set_name("apus-loop-\(loop.index)")
+            // A write to a connection that is gone is an error to handle, not a signal that ends the process. (uv_spawn clears the mask.)
+            var pipe = sigset_t()
+            sigemptyset(&pipe)
+            sigaddset(&pipe, SIGPIPE)
+            pthread_sigmask(SIG_BLOCK, &pipe, nil)
             uv_run(loop.uv, UV_RUN_DEFAULT)
             loop.drain()
             return nil
