@@ -103,7 +103,7 @@ let package = Package(
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         .executableTarget(
             name: "apus-bench",
-            dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "DatabaseTestKit"],
+            dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "DatabaseTestKit"],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
         .executableTarget(
             name: "LawProcess", dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit"],

@@ -14,6 +14,7 @@ extension Connection {
                 return close()
             }
         }
+        if phase == .idle || phase == .head { return forgetTask() }
         if await flush() { linger() }
     }
 

@@ -280,19 +280,28 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
     // MARK: The task
 
     private var isTaskWaiting: Bool { taskWaiter != nil }
+    private static let taskIdleTime = Duration.seconds(2)
+
+    private func wakeTask() {
+        guard let taskWaiter else { return }
+        self.taskWaiter = nil
+        taskWaiter.resume()
+    }
+
+    /// The task ends without a request to serve; the connection goes on.
+    func forgetTask() { task = nil }
 
     /// Hands a request to the connection's task, which starts with the first one.
     private func give(_ exchange: Exchange) {
         ready = exchange
-        if let taskWaiter {
-            self.taskWaiter = nil
-            taskWaiter.resume()
+        if isTaskWaiting {
+            wakeTask()
         } else if task == nil {
             task = Task(executorPreference: loop) { await self.serve() }
         }
     }
 
-    /// The next request; nil when there will be none. Called by the task when the last one is answered.
+    /// The next request; nil when the task has nothing more to do. Called by the task when the last one is answered.
     func nextExchange() async -> Exchange? {
         // The first request is ready before its task asks for it, and the body is its own.
         if ready == nil {
@@ -357,10 +366,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         body?.fail(gone)
         body = nil
         task?.cancel()
-        if let taskWaiter {
-            self.taskWaiter = nil
-            taskWaiter.resume()
-        }
+        wakeTask()
     }
 
     /// The server takes no new work: an idle connection ends, a busy one after its reply.
@@ -380,6 +386,10 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
             mustClose = true
             self.body = nil
             return body.fail(ApusError(.requestTimeout, "the request's body stopped arriving"))
+        }
+        if phase == .idle, isTaskWaiting, deadline.advanced(by: Self.taskIdleTime - limits.idleTime) <= now {
+            // A task keeps the memory of its deepest call; the next request starts another.
+            wakeTask()
         }
         guard deadline <= now else { return }
         if phase == .head { refuse(ApusError(.requestTimeout, "the request's head did not arrive in time")) } else { close() }
