@@ -90,7 +90,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusCluster", "ApusVectors", "ConsoleFace", "VectorizerFace",
+                "ApusCluster", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -128,6 +128,10 @@ let package = Package(
                 "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit", "PowerLossKit", "store-lab",
             ]),
         tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit", "DatabaseTestKit", "CZlib", "CLinux"]),
+        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
+        tests(
+            "CommandLineTests",
+            ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",

@@ -116,7 +116,7 @@ public struct Configuration: Sendable, Equatable {
     }
 
     public struct Vectors: Sendable, Equatable {
-        public var defaultShards = 4
+        public var defaultShards = 1
         public var defaultVirtualNodes = 100
         public var maxDimension = 65_536
         public var maxPointsPerRequest = 10_000

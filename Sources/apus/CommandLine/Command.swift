@@ -53,7 +53,11 @@ struct Option: Sendable, Hashable {
         Option(name: name, short: short, values: nil, help: help)
     }
 
-    static func value(_ name: String, short: Character? = nil, _ placeholder: String, _ values: Values = .text, _ help: String) -> Option {
+    static func value(_ name: String, short: Character? = nil, _ placeholder: String, _ help: String) -> Option {
+        value(name, short: short, placeholder, .text, help)
+    }
+
+    static func value(_ name: String, short: Character? = nil, _ placeholder: String, _ values: Values, _ help: String) -> Option {
         Option(name: name, short: short, placeholder: placeholder, values: values, help: help)
     }
 

@@ -6,6 +6,7 @@ struct Terminal: Sendable {
     /// Output is read by a person: progress is drawn, not logged.
     var errorIsTerminal: Bool
     var outputIsTerminal: Bool
+    var inputIsTerminal: Bool
     /// Colours are on for terminals unless `NO_COLOR` is set (no-color.org) or the terminal is dumb.
     var colours: Bool
     var width: Int
@@ -16,7 +17,8 @@ struct Terminal: Sendable {
         var size = winsize()
         let known = ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 0
         return Terminal(
-            errorIsTerminal: isatty(STDERR_FILENO) == 1, outputIsTerminal: output, colours: output && allowed,
+            errorIsTerminal: isatty(STDERR_FILENO) == 1, outputIsTerminal: output, inputIsTerminal: isatty(STDIN_FILENO) == 1,
+            colours: output && allowed,
             width: known ? Int(size.ws_col) : 80)
     }
 

@@ -8,5 +8,8 @@ enum Root {
             .init("apus search words --npy queries.f16.npy --row 0", "find the neighbours of a vector"),
             .init("apus status", "how the node and its cluster are"),
         ],
-        subcommands: [NodeCommand.command, ConfigCommand.command, CompletionCommand.command])
+        subcommands: [
+            NodeCommand.command, StatusCommand.command, DoctorCommand.command, ImportCommand.command, SearchCommand.command,
+            CollectionCommand.command, KeyCommand.command, ConfigCommand.command, CompletionCommand.command,
+        ])
 }

@@ -24,8 +24,8 @@ enum FileContents {
         }
     }
 
-    /// Writes all or nothing: to a temporary name beside `path`, synced, then renamed.
-    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644) throws(ApusError) {
+    /// Writes all or nothing: to a temporary name beside `path`, then renamed.
+    static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644, isSynced: Bool = true) throws(ApusError) {
         let temporary = "\(path).tmp\(getpid())"
         let descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode)
         guard descriptor >= 0 else { throw uncreatable(path, errno) }
@@ -35,7 +35,7 @@ enum FileContents {
             let count = rest.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if count >= 0 { rest = rest.dropFirst(count) } else if errno != EINTR { failure = errno }
         }
-        if failure == 0, fsync(descriptor) != 0 { failure = errno }
+        if failure == 0, isSynced, fsync(descriptor) != 0 { failure = errno }
         close(descriptor)
         if failure == 0, rename(temporary, path) != 0 { failure = errno }
         if failure != 0 {
@@ -43,6 +43,9 @@ enum FileContents {
             throw uncreatable(path, failure)
         }
     }
+
+    /// Removes a file that is no longer needed; one that is gone already, or cannot be removed, is left.
+    static func remove(_ path: String) { unlink(path) }
 
     static func unreadable(_ path: String, _ code: Int32) -> ApusError {
         ApusError(.inputUnreadable, "cannot read \(path): \(String(cString: strerror(code)))")

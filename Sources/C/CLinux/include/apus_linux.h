@@ -26,3 +26,6 @@ int apus_peer_uid(int descriptor, uint32_t *uid);
 
 /// memmem(3), which glibc shows only with _GNU_SOURCE.
 const void *apus_find(const void *bytes, size_t count, const void *wanted, size_t wanted_count);
+
+/// Whether the kernel's clock is kept synchronised (adjtimex): 1 or 0, -1 when it is not known.
+int apus_clock_is_synchronised(void);

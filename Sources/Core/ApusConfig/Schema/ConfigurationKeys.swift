@@ -158,10 +158,10 @@ public enum ConfigurationKeys {
 
     private static let vectors: [ConfigurationKey] = [
         ConfigurationKey(
-            "vectors.default_shards", \.vectors.defaultShards, limit: .between(1, 4096),
+            "vectors.default_shards", \.vectors.defaultShards, limit: .between(1, 256),
             "Shards of a collection that does not say.", reason: "At least the number of nodes it will be spread over."),
         ConfigurationKey(
-            "vectors.default_virtual_nodes", \.vectors.defaultVirtualNodes, limit: .between(1, 10_000),
+            "vectors.default_virtual_nodes", \.vectors.defaultVirtualNodes, limit: .between(1, 1000),
             "Virtual nodes per shard of a collection that does not say.", reason: "More spread ids more evenly."),
         ConfigurationKey(
             "vectors.max_dimension", \.vectors.maxDimension, limit: .between(1, 65_536), "Largest dimension of a collection.",

@@ -128,6 +128,10 @@ extension ErrorCode {
     // Node, configuration and command line
     public static let nodeUnready: ErrorCode = "node.unready"
     public static let nodeUnknown: ErrorCode = "node.unknown"
+    /// Said by clients: nobody answers at a node's address.
+    public static let nodeUnreachable: ErrorCode = "node.unreachable"
+    /// A file with a secret can be read by other users.
+    public static let notPrivate: ErrorCode = "secret.not_private"
     public static let nodeDraining: ErrorCode = "node.draining"
     /// A change would leave data that no node serves.
     public static let lastCopy: ErrorCode = "node.last_copy"
@@ -137,6 +141,8 @@ extension ErrorCode {
     public static let overloaded: ErrorCode = "node.overloaded"
     public static let configurationInvalid: ErrorCode = "config.invalid"
     public static let usage: ErrorCode = "cli.usage"
+    /// A command that cannot be undone was not confirmed.
+    public static let confirmationMissing: ErrorCode = "cli.not_confirmed"
     public static let inputUnreadable: ErrorCode = "input.unreadable"
     public static let inputInvalid: ErrorCode = "input.invalid"
     public static let outputUncreatable: ErrorCode = "output.uncreatable"
@@ -211,11 +217,14 @@ extension ErrorCode {
         .nodeAlive: Surface(409, 9, .refused),
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnknown: Surface(404, 5, .badInput),
+        .nodeUnreachable: Surface(502, 14, .unavailable, retry: .after(.seconds(1))),
+        .notPrivate: Surface(500, 9, .notPermitted),
         .nodeDraining: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .processFailed: Surface(500, 13, .unavailable),
         .overloaded: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
         .configurationInvalid: Surface(500, 9, .configuration),
         .usage: Surface(400, 3, .usage),
+        .confirmationMissing: Surface(400, 9, .refused),
         .inputUnreadable: Surface(400, 3, .noInput),
         .inputInvalid: Surface(400, 3, .badInput),
         .outputUncreatable: Surface(500, 13, .cannotCreate),

@@ -1,0 +1,156 @@
+internal import ApusHTTP
+internal import ApusTypes
+
+enum CollectionCommand {
+    static let command: Command = Command(
+        name: "collection", summary: "List, create, show and delete collections.",
+        subcommands: [list, create, show, delete])
+
+    static let metrics = ["cosine", "dot", "euclidean", "manhattan"]
+    static let nameArgument = Argument(name: "COLLECTION", help: "The collection's name.")
+    static let dimension = Option.value("dimension", short: "d", "N", .integer(1...65_536), "Numbers in each vector.")
+    static let metric = Option.value("metric", "METRIC", .choice(metrics), "How near two vectors are; default cosine.")
+    static let shards = Option.value("shards", "N", .integer(1...256), "Shards to spread the points over; default: the node's setting.")
+    static let virtualNodes = Option.value("virtual-nodes", "N", .integer(1...1000), "Virtual nodes of each shard on the ring of ids.")
+    private static let yes = Option.flag("yes", short: "y", "Do not ask.")
+
+    private static let list: Command = Command(
+        name: "list", summary: "List the collections.", options: ClientOptions.all,
+        examples: [.init("apus collection list", "names, sizes and metrics")],
+        run: { invocation in
+            let reply = try await NodeClient(invocation).call(.get, "/collections")
+            let collections = reply["collections"]?.asArray ?? []
+            if invocation.wantsJSON {
+                invocation.printJSON(["collections": .array(collections)])
+            } else if collections.isEmpty {
+                invocation.terminal.print("no collections yet; 'apus import' and 'apus collection create' make them")
+            } else {
+                var table = Table(header: ["NAME", "POINTS", "DIMENSION", "METRIC"], rightAligned: [1, 2])
+                table.rows = collections.map { collection in
+                    let points = collection["vector_count"]?.asInteger.map { grouped(Int($0)) } ?? "?"
+                    return [
+                        collection["name"]?.asString ?? "?", points, collection["dimension"]?.asInteger.map(String.init) ?? "?",
+                        collection["metric"]?.asString ?? "?",
+                    ]
+                }
+                table.lines(invocation.terminal).forEach { invocation.terminal.print($0) }
+            }
+            return .success
+        })
+
+    private static let create: Command = Command(
+        name: "create", summary: "Create a collection.",
+        arguments: [nameArgument], options: [dimension, metric, shards, virtualNodes, ClientOptions.dryRun] + ClientOptions.all,
+        examples: [.init("apus collection create words --dimension 384 --metric cosine", "for sentence embeddings of 384 numbers")],
+        run: { invocation in
+            let name = try invocation.required(0)
+            guard let dimension = invocation.integer(dimension) else {
+                throw ApusError(.usage, "--dimension is missing: a collection's vectors all have one length", hint: "apus collection create --help")
+            }
+            let body = Self.body(name, dimension: dimension, invocation)
+            if invocation.isSet(ClientOptions.dryRun) {
+                return invocation.answer(["would_create": .object(body)], "would create '\(name)' with \(dimension) dimensions")
+            }
+            let made = try await NodeClient(invocation).call(.post, "/collections", JSONValue.object(body).serialized())
+            return invocation.answer(["created": made], "created '\(name)'")
+        })
+
+    /// What the node is asked for.
+    static func body(_ name: String, dimension: Int, _ invocation: Invocation) -> JSONObject {
+        var body: JSONObject = [
+            "name": .string(name), "dimension": .integer(Int64(dimension)), "metric": .string(invocation.text(metric) ?? "cosine"),
+        ]
+        var sharding = JSONObject()
+        if let count = invocation.integer(shards) { sharding["shard_count"] = .integer(Int64(count)) }
+        if let count = invocation.integer(virtualNodes) { sharding["virtual_nodes_per_shard"] = .integer(Int64(count)) }
+        if !sharding.isEmpty { body["sharding"] = .object(sharding) }
+        return body
+    }
+
+    private static let show: Command = Command(
+        name: "show", summary: "Show one collection.", arguments: [nameArgument], options: ClientOptions.all,
+        examples: [.init("apus collection show words", "its size, settings and shards")],
+        run: { invocation in
+            let name = try invocation.required(0)
+            let reply = try await NodeClient(invocation).call(.get, "/collections/\(NodeClient.segment(name))?detail=true")
+            if invocation.wantsJSON {
+                invocation.terminal.print(reply.description)
+            } else {
+                Outline(reply).lines.forEach { invocation.terminal.print($0) }
+            }
+            return .success
+        })
+
+    private static let delete: Command = Command(
+        name: "delete", summary: "Delete a collection with all its points.",
+        discussion: "There is no way back. On a terminal it asks for the collection's name; --yes does not ask, and is needed elsewhere.",
+        arguments: [nameArgument], options: [yes, ClientOptions.dryRun] + ClientOptions.all,
+        examples: [.init("apus collection delete words --yes", "in a script")],
+        run: { invocation in
+            let name = try invocation.required(0)
+            let client = try NodeClient(invocation)
+            let path = "/collections/\(NodeClient.segment(name))"
+            let found = try await client.call(.get, path)
+            let count = found["vector_count"]?.asInteger.map { "\(grouped(Int($0))) points" } ?? "its points"
+            if invocation.isSet(ClientOptions.dryRun) {
+                return invocation.answer(["would_delete": found], "would delete '\(name)' with \(count)")
+            }
+            if !invocation.isSet(yes) { try invocation.confirm("delete '\(name)' with \(count)", typing: name) }
+            _ = try await client.call(.delete, path)
+            return invocation.answer(["deleted": .string(name)], "deleted '\(name)' with \(count)")
+        })
+}
+
+extension Invocation {
+    /// Prints one result, in the form that was asked for.
+    func answer(_ json: JSONObject, _ line: String) -> ErrorCode.ExitCode {
+        if wantsJSON { printJSON(json) } else { terminal.print(line) }
+        return .success
+    }
+
+    /// Asks on the terminal for `word`; without a terminal, or for any other word, nothing is done.
+    func confirm(_ action: String, typing word: String) throws(ApusError) {
+        guard terminal.errorIsTerminal, terminal.inputIsTerminal else {
+            throw ApusError(.confirmationMissing, "not confirmed: this would \(action)", hint: "add --yes")
+        }
+        Terminal.write("This will \(action). Type '\(word)' to go on: ", to: 2)
+        guard readLine() == word else { throw ApusError(.confirmationMissing, "not confirmed; nothing was changed") }
+    }
+}
+
+/// A JSON value as indented lines: `key: value`.
+struct Outline {
+    private(set) var lines: [String] = []
+
+    init(_ value: JSONValue) { add(value, indent: "") }
+
+    private mutating func add(_ value: JSONValue, indent: String) {
+        switch value {
+        case .object(let object):
+            for (key, inner) in object {
+                switch inner {
+                case .object(let members) where !members.isEmpty:
+                    lines.append("\(indent)\(key):")
+                    add(inner, indent: indent + "  ")
+                case .array(let items) where items.contains { $0.asObject != nil }:
+                    lines.append("\(indent)\(key):")
+                    for item in items {
+                        lines.append("\(indent)  -")
+                        add(item, indent: indent + "    ")
+                    }
+                default: lines.append("\(indent)\(key): \(Self.plain(inner))")
+                }
+            }
+        default: lines.append(indent + Self.plain(value))
+        }
+    }
+
+    static func plain(_ value: JSONValue) -> String {
+        switch value {
+        case .string(let text): text
+        case .array(let items): items.isEmpty ? "none" : items.map(plain).joined(separator: ", ")
+        case .null: "-"
+        default: value.description
+        }
+    }
+}

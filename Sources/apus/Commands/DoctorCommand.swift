@@ -1,0 +1,84 @@
+internal import ApusConfig
+internal import ApusRuntime
+internal import ApusTypes
+
+enum DoctorCommand {
+    static let command: Command = Command(
+        name: "doctor", summary: "Examine the machine, the catalog, the store and the ports, and say what to do.",
+        discussion: """
+            Takes the same options as 'apus node', and changes nothing. \
+            Findings are ok, advice (works, and would work better) or bad; with a bad one the exit code is 1.
+            """,
+        arguments: [
+            Argument(
+                name: "AREA", help: "Only this: \(Examination.allCases.map(\.rawValue).joined(separator: ", ")).", isRequired: false,
+                values: .choice(Examination.allCases.map(\.rawValue)))
+        ],
+        options: NodeOptions.all,
+        examples: [
+            .init("apus doctor --data /var/lib/apus", "before the first start"),
+            .init("apus doctor catalog --config /etc/apus/apus.yml", "when the catalog does not answer"),
+        ],
+        run: { invocation in
+            var areas = Examination.allCases
+            if let wanted = invocation.argument(0).flatMap(Examination.init(rawValue:)) { areas = [wanted] }
+            let configuration = try NodeOptions.validated(invocation) { _ in }
+
+            var report = JSONObject()
+            var isBad = false
+            for area in areas {
+                let findings = await findings(area, configuration)
+                isBad = isBad || findings.contains { $0.verdict == .bad }
+                if invocation.wantsJSON {
+                    report[area.rawValue] = .array(
+                        findings.map {
+                            .object([
+                                "verdict": .string($0.verdict.rawValue), "text": .string($0.text), "remedy": $0.remedy.map(JSONValue.string) ?? .null,
+                            ])
+                        })
+                } else {
+                    print(area, findings, invocation.terminal)
+                }
+            }
+            if invocation.wantsJSON { invocation.printJSON(["ok": .bool(!isBad), "findings": .object(report)]) }
+            return isBad ? .negative : .success
+        })
+
+    private static func findings(_ area: Examination, _ configuration: Configuration) async -> [Finding] {
+        switch area {
+        case .machine: MachineExamination(configuration: configuration).findings()
+        case .data:
+            await bounded(
+                "the data directory",
+                DirectoryExamination(path: configuration.node.data, reserve: ByteCount(0), mustBeLocal: configuration.catalog.url == nil))
+        case .catalog: await CatalogExamination(configuration).findings()
+        case .store:
+            configuration.store.kind == .catalog
+                ? [.good("objects are kept in the catalog, at most \(ByteCount(configuration.store.maxCatalogBytes.bytes))")]
+                : await bounded(
+                    "the store",
+                    DirectoryExamination(path: configuration.storeDirectory, reserve: configuration.store.reserve, mustBeLocal: false))
+        case .ports: configuration.listeners.map { PortExamination(listener: $0).finding() }
+        }
+    }
+
+    /// A file system that hangs is a finding after five seconds; its thread is left behind.
+    private static func bounded(_ what: String, _ examination: DirectoryExamination) async -> [Finding] {
+        let pool = BlockingPool(name: "doctor", threads: 1, queueLimit: 1)
+        do {
+            return try await pool.run(deadline: BootClock().now.advanced(by: .seconds(5))) { examination.findings() }
+        } catch {
+            return [.bad("\(what) (\(examination.path)) does not answer within 5 s", try: "a hung network mount? See 'mount' and 'dmesg'")]
+        }
+    }
+
+    private static func print(_ area: Examination, _ findings: [Finding], _ terminal: Terminal) {
+        terminal.print(terminal.styled(area.rawValue, .bold))
+        for finding in findings {
+            let style: Terminal.Style = finding.verdict == .good ? .green : finding.verdict == .advice ? .yellow : .red
+            let padding = String(repeating: " ", count: 8 - finding.verdict.rawValue.count)
+            terminal.print("  \(terminal.styled(finding.verdict.rawValue, style))\(padding)\(finding.text)")
+            if let remedy = finding.remedy { terminal.print("            try: \(remedy)") }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+internal import ApusHTTP
+internal import ApusTypes
+
+enum ImportCommand {
+    private static let payload = Option.value("payload", "FILE.jsonl", .file(["jsonl"]), "A JSON object for each row of the .npy file.")
+    private static let idField = Option.value("id-field", "NAME", "The member with the point's id; default id. Without it, the row's number from 0.")
+    private static let create = Option.flag("create", "Create the collection if it is not there.")
+    private static let onError = Option.value("on-error", "WHAT", .choice(["stop", "skip"]), "At a row that cannot be imported; default stop.")
+    private static let batch = Option.value("batch", "ROWS", .integer(1...100_000), "Rows in one request; default 1000.")
+    private static let inFlight = Option.value("in-flight", "N", .integer(1...64), "Requests at a time; default 4.")
+    private static let stateDirectory = Option.value(
+        "state", "DIR", .directory, "Where to note how far the import came; default: beside the input.")
+    private static let restart = Option.flag("restart", "Begin with the first row, whatever an earlier run noted.")
+    private static let patience = Option.value(
+        "patience", "SECONDS", .integer(0...86_400), "How long the node may be busy or away before the import stops; default 60.")
+
+    static let command: Command = Command(
+        name: "import", summary: "Import points from a file into a collection.",
+        discussion: """
+            FILE is a .npy file of float16 or float32 with two dimensions, a row for each point, and --payload has a line of JSON for each row; \
+            or it is a .jsonl file with {"id": …, "vector": […], "payload": {…}} on each line.
+            An import that was stopped goes on where it stopped when the same command is run again: what was acknowledged is not sent twice, \
+            and what may or may not have arrived has one effect. A point with an id that is there already replaces it.
+            Rows that cannot be imported are reported by their line; with --on-error skip the rest goes on, and the exit code is 1.
+            """,
+        arguments: [
+            CollectionCommand.nameArgument, Argument(name: "FILE", help: "A .npy or .jsonl file.", values: .file(["npy", "jsonl"])),
+        ],
+        options: [
+            payload, idField, create, CollectionCommand.dimension, CollectionCommand.metric, CollectionCommand.shards, CollectionCommand.virtualNodes,
+            onError, batch, inFlight, patience, stateDirectory, restart, ClientOptions.dryRun,
+        ] + ClientOptions.all,
+        examples: [
+            .init("apus import words words.f16.npy --payload words.jsonl --create --metric cosine", "vectors and payloads beside each other"),
+            .init("apus import words points.jsonl --on-error skip", "everything in one file; leave bad lines out"),
+            .init("apus import words words.npy --dry-run", "check the file without sending anything"),
+        ],
+        run: { invocation in
+            let file = try invocation.required(1)
+            let field = invocation.text(idField) ?? "id"
+            if file.hasSuffix(".npy") {
+                var source = try NumPySource(vectors: file, payloads: invocation.text(payload), idField: field)
+                return try await run(&source, invocation)
+            }
+            guard file.hasSuffix(".jsonl") || file.hasSuffix(".ndjson") else {
+                throw ApusError(.usage, "'\(file)' is neither a .npy nor a .jsonl file", hint: "apus import --help")
+            }
+            guard !invocation.isSet(payload) else { throw ApusError(.usage, "--payload goes with a .npy file; a .jsonl file holds payloads itself") }
+            var source = try JSONLinesSource(path: file, idField: field)
+            return try await run(&source, invocation)
+        })
+
+    private static func run(_ source: inout some PointSource, _ invocation: Invocation) async throws -> ErrorCode.ExitCode {
+        let collection = try invocation.required(0), file = try invocation.required(1)
+        guard let dimension = source.dimension else { throw ApusError(.inputInvalid, "\(file) holds no line with a vector") }
+        var settings = Importer.Settings()
+        settings.skipsBadRows = invocation.text(onError) == "skip"
+        settings.batchRows = invocation.integer(batch) ?? settings.batchRows
+        settings.inFlight = invocation.integer(inFlight) ?? settings.inFlight
+
+        var random = SystemRandomNumberGenerator()
+        var state = ImportState(
+            collection: collection, createdAt: "", source: source.fingerprint, rows: 0, inserted: 0, bad: 0,
+            run: hexadecimal((0..<8).map { _ in UInt8.random(in: 0...255, using: &random) }))
+        var sender: BatchSender?
+        var statePath: String?
+        if !invocation.isSet(ClientOptions.dryRun) {
+            let client = try NodeClient(invocation)
+            state.createdAt = try await prepare(collection, dimension: dimension, client, invocation)
+            let path = ImportState.path(input: file, collection: collection, directory: invocation.text(stateDirectory))
+            if !invocation.isSet(restart), let earlier = try ImportState.read(path) {
+                if earlier.collection == collection, earlier.createdAt == state.createdAt, earlier.source == state.source {
+                    state = earlier
+                    if earlier.rows > 0 { invocation.terminal.note("going on after row \(grouped(earlier.rows)), where the last run stopped") }
+                } else {
+                    invocation.terminal.note("the input or the collection is not what the last run had; beginning with the first row")
+                }
+            }
+            // Found out now, not after an hour: a place that cannot be written means an import that cannot be resumed.
+            try state.write(path)
+            statePath = path
+            sender = BatchSender(
+                client: client, collection: collection, run: state.run, skipsRefused: settings.skipsBadRows,
+                patience: .seconds(invocation.integer(patience) ?? 60))
+        }
+
+        let started = ContinuousClock.now
+        let before = state.rows
+        var importer = Importer(
+            sender: sender, settings: settings, state: state, statePath: statePath, terminal: invocation.terminal, isQuiet: invocation.wantsJSON)
+        let summary = try await importer.run(&source)
+        if let statePath { FileContents.remove(statePath) }
+        report(summary, since: before, took: ContinuousClock.now - started, collection, invocation)
+        return summary.bad == 0 ? .success : .negative
+    }
+
+    /// Makes sure that the collection is there and takes such vectors. Returns when it was created.
+    private static func prepare(
+        _ collection: String, dimension: Int, _ client: NodeClient, _ invocation: Invocation
+    ) async throws(ApusError) -> String {
+        let path = "/collections/\(NodeClient.segment(collection))"
+        if let wanted = invocation.integer(CollectionCommand.dimension), wanted != dimension {
+            throw ApusError(.vectorWrongDimension, "the file's vectors have \(dimension) numbers, not \(wanted)")
+        }
+        var reply = try await client.send(.get, path)
+        if reply.status == 404, invocation.isSet(create) {
+            let body = CollectionCommand.body(collection, dimension: dimension, invocation)
+            let created = try await client.send(.post, "/collections", JSONValue.object(body).serialized())
+            // Another import may have made it in between.
+            guard created.status < 400 || created.status == 409 else { throw NodeClient.error(created, path) }
+            invocation.terminal.note("created collection '\(collection)' (\(dimension) dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))")
+            reply = try await client.send(.get, path)
+        }
+        guard reply.status < 400 else {
+            var error = NodeClient.error(reply, path)
+            if reply.status == 404 { error.hint = "add --create to make it, or see 'apus collection list'" }
+            throw error
+        }
+        if let there = reply.body["dimension"]?.asInteger, Int(there) != dimension {
+            throw ApusError(.vectorWrongDimension, "the file's vectors have \(dimension) numbers, those of '\(collection)' have \(there)")
+        }
+        return (reply.body["created_at"]).map(Outline.plain) ?? ""
+    }
+
+    private static func report(
+        _ summary: Importer.Summary, since before: Int, took: Duration, _ collection: String, _ invocation: Invocation
+    ) {
+        let seconds = took.seconds
+        let rate = seconds > 0 ? Int(Double(summary.rows - before) / seconds) : 0
+        let isDry = invocation.isSet(ClientOptions.dryRun)
+        if invocation.wantsJSON {
+            invocation.printJSON([
+                "collection": .string(collection), "dry_run": .bool(isDry), "rows": .integer(Int64(summary.rows)),
+                "inserted": .integer(Int64(summary.inserted)), "bad": .integer(Int64(summary.bad)),
+                "resumed_after": .integer(Int64(before)), "seconds": .double(seconds), "rows_per_second": .integer(Int64(rate)),
+                "bad_rows": .array(summary.badRows.map { .object(["place": .string($0.place), "reason": .string($0.reason)]) }),
+            ])
+            return
+        }
+        let verb = isDry ? "checked" : "imported"
+        let bad = summary.bad == 0 ? "" : ", \(grouped(summary.bad)) skipped"
+        let time = Double(Int(seconds * 10)) / 10
+        invocation.terminal.print("\(verb) \(grouped(summary.inserted)) points\(bad) in \(time) s (\(grouped(rate))/s)")
+    }
+}

@@ -1,0 +1,109 @@
+internal import ApusConfig
+internal import ApusDatabase
+internal import ApusRuntime
+internal import ApusTypes
+internal import Glibc
+
+/// The catalog: is it there, what is it, how fast does it answer, do its notifications arrive.
+struct CatalogExamination {
+    let configuration: Configuration
+    private let clock = BootClock()
+
+    init(_ configuration: Configuration) { self.configuration = configuration }
+
+    func findings() async -> [Finding] {
+        guard let url = configuration.catalog.url else { return await sqlite() }
+        return await postgreSQL(url)
+    }
+
+    private func sqlite() async -> [Finding] {
+        let path = configuration.sqlitePath
+        guard FileContents.exists(path) else { return [.good("SQLite in \(path): not there yet, the first start makes it")] }
+        do {
+            let database = try await SQLiteDatabase.open(path: path, mode: .readWrite)
+            let check = try await database.run([.once("PRAGMA quick_check(1)")], on: .read, deadline: clock.now.advanced(by: .seconds(30)))
+            await database.close()
+            let verdict = try check.first?.first?.text(0) ?? ""
+            guard verdict == "ok" else { return [.bad("SQLite in \(path) is damaged: \(verdict)", try: "restore a backup of \(path)")] }
+            return [.good("SQLite in \(path), not damaged")]
+        } catch {
+            let known = error as? ApusError
+            if known?.code == .catalogOwned { return [.good("SQLite in \(path), in use by a running node")] }
+            return [Finding(error, doing: "cannot open the catalog \(path)")]
+        }
+    }
+
+    private func postgreSQL(_ url: Redacted<String>) async -> [Finding] {
+        let loops = EventLoops(count: 1)
+        defer { loops.stop() }
+        var found: [Finding] = []
+        do {
+            let deadline = clock.now.advanced(by: configuration.catalog.connectTimeout)
+            let database = try await PostgreSQLDatabase.open(url: url, loops: loops, deadline: deadline)
+            do { found = try await facts(database) } catch { found = [Finding(error, doing: "the catalog failed")] }
+            found.append(await notification(database))
+            await database.close()
+        } catch {
+            found.append(Finding(error, doing: "cannot connect to the catalog"))
+        }
+        return found
+    }
+
+    private func facts(_ database: PostgreSQLDatabase) async throws -> [Finding] {
+        var found: [Finding] = []
+        let question: Statement = .once(
+            "SELECT current_setting('server_version'), CAST(current_setting('server_version_num') AS bigint), pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names')")
+        var row: Row?
+        var times: [Duration] = []
+        for _ in 0..<20 {
+            let began = ContinuousClock.now
+            row = try await database.run([question], on: .read, deadline: clock.now.advanced(by: .seconds(5))).first?.first
+            times.append(ContinuousClock.now - began)
+        }
+        times.sort()
+        guard let row else { return [.bad("the catalog gave no answer", try: nil)] }
+        let version = try row.text(0), number = try row.integer(1)
+        found.append(
+            number >= 120_000
+                ? .good("PostgreSQL \(version), answers in \(DirectoryExamination.milliseconds(times[10])) (median of 20)")
+                : .bad("PostgreSQL \(version) is too old", try: "PostgreSQL 12 or later"))
+        if try row.bool(2) { found.append(.bad("it is a standby: nothing can be written", try: "name the primary in the catalog's URL")) }
+        if try row.text(3) != "on" { found.append(.bad("fsync is off: a power failure destroys the catalog", try: "fsync = on in postgresql.conf")) }
+        if try row.text(4) == "off" {
+            found.append(.advice("synchronous_commit is off by default here", try: "synchronous_commit = on; a node sets what it needs itself"))
+        }
+        let standbys = try row.text(5)
+        found.append(.good(standbys.isEmpty ? "no synchronous standby: a loss of its disk loses data" : "synchronous standbys: \(standbys)"))
+        return found
+    }
+
+    /// Poolers and standbys do not deliver NOTIFY; nodes then find changes by polling, half a second later.
+    private func notification(_ database: PostgreSQLDatabase) async -> Finding {
+        let channel = "apus_doctor"
+        let word = "\(getpid())"
+        let began = ContinuousClock.now
+        let arrived = await withTaskGroup(of: Bool.self) { group in
+            group.addTask {
+                for await notification in database.notifications(on: [channel]) where notification.payload == word { return true }
+                return false
+            }
+            group.addTask { [clock] in
+                // LISTEN takes a moment, so it is said several times.
+                for _ in 0..<20 where !Task.isCancelled {
+                    do {
+                        try await database.notify(Notification(channel: channel, payload: word), deadline: clock.now.advanced(by: .seconds(1)))
+                        try await Task.sleep(for: .milliseconds(100))
+                    } catch { return false }
+                }
+                return false
+            }
+            let first = await group.next() ?? false
+            group.cancelAll()
+            return first
+        }
+        guard arrived else {
+            return .advice("notifications do not arrive", try: "connect to PostgreSQL itself, not to a pooler in transaction mode; until then changes take up to 0.5 s to be seen")
+        }
+        return .good("a notification arrives after \(DirectoryExamination.milliseconds(ContinuousClock.now - began))")
+    }
+}

@@ -1,0 +1,78 @@
+internal import ApusConfig
+internal import ApusTypes
+internal import Glibc
+
+/// Whether an address can be listened on, and who has it if not.
+struct PortExamination: Sendable {
+    let listener: Configuration.Listener
+
+    func finding() -> Finding {
+        let address = listener.address
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        hints.ai_flags = AI_PASSIVE
+        var results: UnsafeMutablePointer<addrinfo>?
+        let status = getaddrinfo(address.host, String(address.port), &hints, &results)
+        guard status == 0, let first = results else {
+            return .bad("'\(address.host)' is no address of this machine: \(String(cString: gai_strerror(status)))", try: "correct listeners in the configuration")
+        }
+        defer { freeaddrinfo(results) }
+        let descriptor = socket(first.pointee.ai_family, Int32(SOCK_STREAM.rawValue), 0)
+        guard descriptor >= 0 else { return .bad("cannot open a socket for \(address): \(String(cString: strerror(errno)))", try: nil) }
+        defer { close(descriptor) }
+        var yes: Int32 = 1
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, socklen_t(MemoryLayout<Int32>.size))
+        if bind(descriptor, first.pointee.ai_addr, first.pointee.ai_addrlen) == 0 {
+            guard address.isLoopback else {
+                return .good("\(address) is free; other machines can reach it, and need a key")
+            }
+            return .good("\(address) is free")
+        }
+        switch errno {
+        case EADDRINUSE:
+            guard let holder = Self.holder(of: address.port) else {
+                return .bad("\(address) is in use", try: "ss -ltnp 'sport = :\(address.port)' as root says by whom")
+            }
+            guard holder.name != "apus" else { return .good("\(address) is served by apus (process \(holder.pid))") }
+            return .bad("\(address) is held by \(holder.name) (process \(holder.pid))", try: "stop it, or listen elsewhere with --listen")
+        case EACCES: return .bad("\(address) may not be used by this user", try: "a port from 1024 on, or the capability CAP_NET_BIND_SERVICE")
+        case EADDRNOTAVAIL: return .bad("\(address.host) is no address of this machine", try: "ip address lists them")
+        default: return .bad("cannot listen on \(address): \(String(cString: strerror(errno)))", try: nil)
+        }
+    }
+
+    /// The process that listens on `port`: the socket's inode from /proc/net, then the process that has it open. Only root sees the
+    /// processes of others.
+    static func holder(of port: Int) -> (pid: Int, name: String)? {
+        let inodes = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { table -> [String] in
+            guard let bytes = try? FileContents.read(table, limit: .mebibytes(64)) else { return [] }  // no IPv6, or not Linux
+            return String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropFirst().compactMap { line in
+                let fields = line.split(separator: " ")
+                guard fields.count > 9, fields[3] == "0A", let hex = fields[1].split(separator: ":").last, Int(hex, radix: 16) == port else { return nil }
+                return String(fields[9])
+            }
+        }
+        let wanted = Set(inodes.map { "socket:[\($0)]" })
+        guard !wanted.isEmpty else { return nil }
+        for pid in entries("/proc").compactMap({ Int($0) }) {
+            for descriptor in entries("/proc/\(pid)/fd") {
+                var target = [CChar](repeating: 0, count: 64)
+                let length = readlink("/proc/\(pid)/fd/\(descriptor)", &target, target.count - 1)
+                guard length > 0, wanted.contains(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)) else { continue }
+                let name = (try? FileContents.read("/proc/\(pid)/comm", limit: .kibibytes(4))) ?? []  // it may have ended just now
+                return (pid, String(decoding: name, as: UTF8.self).filter { !$0.isNewline })
+            }
+        }
+        return nil
+    }
+
+    private static func entries(_ directory: String) -> [String] {
+        guard let handle = opendir(directory) else { return [] }
+        defer { closedir(handle) }
+        var names: [String] = []
+        while let entry = readdir(handle) {
+            names.append(withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } })
+        }
+        return names
+    }
+}
