@@ -225,6 +225,29 @@ struct DatabaseLaws {
         }
     }
 
+    @Test("snapshots whose bodies hang do not keep others from reading", arguments: Implementation.allCases)
+    func hangingSnapshotsEnd(_ implementation: Implementation) async throws {
+        try await implementation.with { (database: any Database) async throws in
+            try await withThrowingTaskGroup(of: ErrorCode?.self) { group in
+                for _ in 0..<5 {
+                    group.addTask {
+                        await code {
+                            try await database.transaction(.snapshot, on: .read, deadline: soon(0.3)) { snapshot in
+                                _ = try await snapshot.run([Statement("SELECT 1")])
+                                while true {
+                                    do { try await BootClock().sleep(until: soon(0.05)) } catch { return }
+                                }
+                            }
+                        }
+                    }
+                }
+                for _ in 0..<20 { _ = try await database.read("SELECT 1") }
+                group.cancelAll()
+                for try await outcome in group { #expect(outcome == .deadlineExceeded) }
+            }
+        }
+    }
+
     @Test("notifications wake those who listen", arguments: Implementation.allCases)
     func notifies(_ implementation: Implementation) async throws {
         try await implementation.with { (database: any Database) async throws in

@@ -20,7 +20,8 @@ struct PostgreSQLFaults {
                     acknowledged.append(Int64(round * 5 + n))
                 }
                 await server.kill()
-                #expect(await code { try await database.write(Statement("INSERT INTO t VALUES (99)"), deadline: soon(0.3)) } == .catalogUnavailable)
+                let away = await code { try await database.write(Statement("INSERT INTO t VALUES (99)"), deadline: soon(0.3)) }
+                #expect([.catalogUnavailable, .deadlineExceeded].contains(away))  // either says: not done
                 async let restarted: Void = server.restart()
                 // Asked while the server is away, answered when it is back.
                 #expect(try await database.read("SELECT n FROM t ORDER BY n").map { try $0.integer(0) } == acknowledged)
@@ -60,7 +61,7 @@ struct PostgreSQLFaults {
             try await database.write(.once("CREATE TABLE t (n bigint)"))
             // Frozen before the statements: they and COMMIT are on their way, and nobody can know.
             let during = await code {
-                try await database.transaction(.write, on: .write, deadline: soon(1)) { transaction in
+                try await database.transaction(.write, on: .write, deadline: soon(6)) { transaction in
                     _ = try await transaction.run([Statement("INSERT INTO t VALUES (1)")])
                     try await server.freeze()
                     _ = try await transaction.commit(after: [])

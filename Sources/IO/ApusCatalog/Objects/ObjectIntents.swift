@@ -124,11 +124,10 @@ public final class ObjectIntents: Sendable {
     private func authorised<Value: Sendable>(
         by leader: Epoch?, deadline: Instant, _ body: (any Transaction) async throws -> Value
     ) async throws -> Value {
-        let lease: StaticSQL = database.dialect == .postgreSQL ? " FOR SHARE" : ""
-        return try await database.transaction(.write, on: .write, deadline: deadline) { transaction in
+        try await database.transaction(.write, on: .write, deadline: deadline) { transaction in
             if let leader {
-                let rows = try await transaction.run([Statement("SELECT epoch FROM apus.lease WHERE name = 'leader'" + lease)])[0]
-                guard try rows.first?.integer(0) == leader.value else {
+                let held = LeaseRows.holding(.lease, name: Leases.leader, epoch: leader, dialect: database.dialect)
+                guard try await !transaction.run([held])[0].isEmpty else {
                     throw ApusError(.leaseStale, "another node leads: nothing was collected")
                 }
             }

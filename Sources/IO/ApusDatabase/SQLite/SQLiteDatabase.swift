@@ -126,13 +126,13 @@ public final class SQLiteDatabase: Database {
 
     public func run(_ statements: [Statement], on lane: Lane, deadline: Instant) async throws -> [Rows] {
         if lane == .read {
-            return try await withReader(deadline) { reader in
-                try await reader.perform(deadline: deadline) { connection, _ in try Self.runEach(statements, connection) }
-            }
+            let (reader, giveBack) = try await takeReader(deadline)
+            defer { reader.add { _ in giveBack() } }  // behind a job that outlived its caller
+            return try await reader.perform(deadline: deadline) { connection, _ in try Self.runEach(statements, connection) }
         }
         guard let writer else { throw Self.readOnly }
         try await writerGate.enter(deadline: deadline)
-        defer { writer.add { [writerGate] _ in writerGate.leave() } }  // behind a job that outlived its caller
+        defer { writer.add { [writerGate] _ in writerGate.leave() } }
         return try await writer.perform(deadline: deadline) { [failures] connection, job in
             // Each statement commits inside its last step, so from here on nobody can say that nothing was done.
             guard job.beginCommit() else { throw ApusError.deadlinePassed("the call waited") }
@@ -145,24 +145,26 @@ public final class SQLiteDatabase: Database {
         _ body: (any Transaction) async throws -> Value
     ) async throws -> Value {
         if mode.kind == .snapshot {
-            return try await withReader(deadline) { reader in
-                let transaction = SQLiteTransaction(thread: reader, begin: "BEGIN", deadline: deadline, failures: Failures())
-                defer { transaction.end {} }
-                let value = try await body(transaction)
-                try await transaction.finish()
-                return value
-            }
+            let (reader, giveBack) = try await takeReader(deadline)
+            return try await run(
+                SQLiteTransaction(thread: reader, begin: "BEGIN", deadline: deadline, failures: Failures()), body, done: giveBack)
         }
         guard let writer else { throw Self.readOnly }
         try await writerGate.enter(deadline: deadline)
         let transaction = SQLiteTransaction(thread: writer, begin: "BEGIN IMMEDIATE", deadline: deadline, failures: failures)
-        // A body that hangs must not hold the writer: at the deadline the transaction ends whatever the body does.
-        let holds = Mutex(true)
-        let end: @Sendable () -> Void = { [writerGate] in
-            guard holds.withLock({ holds in defer { holds = false }; return holds }) else { return }
-            transaction.end { writerGate.leave() }
+        return try await run(transaction, body) { [writerGate] in writerGate.leave() }
+    }
+
+    /// Runs `body` and commits. `done` is called once, on the thread, behind everything that the transaction ever ran: when `body` has
+    /// returned, or at the deadline, since a body that hangs must not hold the thread.
+    private func run<Value: Sendable>(
+        _ transaction: SQLiteTransaction, _ body: (any Transaction) async throws -> Value, done: @escaping @Sendable () -> Void
+    ) async throws -> Value {
+        let isRunning = Mutex(true)
+        let end: @Sendable () -> Void = {
+            if isRunning.withLock({ isRunning in defer { isRunning = false }; return isRunning }) { transaction.end(done) }
         }
-        let cancelTimer = Deadlines.shared.schedule(at: deadline, end)
+        let cancelTimer = Deadlines.shared.schedule(at: transaction.deadline, end)
         defer {
             cancelTimer?()
             end()
@@ -187,19 +189,19 @@ public final class SQLiteDatabase: Database {
 
     // MARK: Parts
 
-    /// Lends a reader to `body`; it returns to the pool behind everything that was asked of it.
-    private func withReader<Value>(_ deadline: Instant, _ body: (SQLiteThread) async throws -> Value) async throws -> Value {
+    /// A reader, and the way to give it back.
+    private func takeReader(_ deadline: Instant) async throws -> (SQLiteThread, @Sendable () -> Void) {
         try await readerGate.enter(1, deadline: deadline)
         guard let reader = freeReaders.withLock({ $0.popLast() }) else {
             preconditionFailure("the gate lets in as many as there are readers")
         }
-        defer {
-            reader.add { [self] _ in
+        return (
+            reader,
+            { [self] in
                 freeReaders.withLock { $0.append(reader) }
                 readerGate.leave(1)
             }
-        }
-        return try await body(reader)
+        )
     }
 
     private static func runEach(

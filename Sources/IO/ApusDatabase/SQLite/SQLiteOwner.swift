@@ -33,7 +33,10 @@ final class SQLiteOwner: Sendable {
         _ = pwrite(descriptor, text, text.count, 0)
     }
 
-    deinit { close(descriptor) }
+    deinit {
+        flock(descriptor, LOCK_UN)  // not by close alone: a child that was just forked has a copy until it runs its program
+        close(descriptor)
+    }
 
     /// Throws `catalog.owned` if somebody may be writing the file. Writes nothing.
     static func checkUnowned(database: String) throws {

@@ -6,7 +6,7 @@ internal import Synchronization
 final class SQLiteTransaction: Transaction, Sendable {
     private let thread: SQLiteThread
     private let begin: StaticSQL
-    private let deadline: Instant
+    let deadline: Instant
     private let failures: SQLiteDatabase.Failures
     private let state = Mutex(State.unbegun)
 
