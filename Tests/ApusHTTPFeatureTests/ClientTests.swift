@@ -110,11 +110,11 @@ struct ClientTests {
         }) { server in
             let client = HTTPClient(loops: server.loops)
             var error = await #expect(throws: ApusError.self) {
-                try await client.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/silent", deadline: BootClock.now.advanced(by: .milliseconds(100))))
+                try await client.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/silent", deadline: soon(1)))
             }
             #expect(error?.code == .deadlineExceeded)
             let reply = try await client.send(
-                ClientRequest(.get, "http://127.0.0.1:\(server.port)/half", deadline: BootClock.now.advanced(by: .milliseconds(300))))
+                ClientRequest(.get, "http://127.0.0.1:\(server.port)/half", deadline: soon(2)))
             error = await #expect(throws: ApusError.self) { try await reply.collect(limit: ByteCount(10)) }
             #expect(error?.code == .deadlineExceeded)
             #expect(client.openConnections == 0)
