@@ -79,8 +79,9 @@ struct GuideTests {
             #expect(unknown.status == 404 && unknown["error"] == "Node node-9 not found")
             #expect(try await node.get("/api/v1/cluster/nodes/node-9").status == 404)
             #expect(try await node.get("/api/v1/cluster/nodes/node-1")["id"] == "node-1")
-            #expect(try await node.get("/api/v1/cluster/leader")["leader"] == "node-1")
-            #expect(try await node.get("/api/v1/cluster/role")["role"] == "leader")
+            try await eventually("it leads") { try await node.get("/api/v1/cluster/role")["role"] == "leader" }
+            let leader = try await node.get("/api/v1/cluster/leader")
+            #expect(leader["leader"] == "node-1" && leader["is_leader"] == true)
         }
     }
 

@@ -1,8 +1,10 @@
 public import ApusCatalog
 public import ApusRuntime
 public import ApusTypes
+internal import ApusDatabase
+internal import Synchronization
 
-/// This node's membership: its row among the nodes, what it may say about the others, and the background duties.
+/// This node's membership: its row among the nodes, its session, what it sees of the others, and the leader's duties.
 public final class Cluster: Sendable {
     /// What this node tells the cluster about itself.
     public struct Options: Sendable {
@@ -27,8 +29,13 @@ public final class Cluster: Sendable {
     public let catalog: Catalog
     public let options: Options
     public let startedAt: Instant
+    /// Held while this process is the one that runs under the node's name; each renewal is a heartbeat.
+    public let session: LeaseKeeper
+    /// Held while this node leads.
+    public let leadership: LeaseKeeper
     let health: Health
     let clock: any MonotonicClock
+    let watch = Mutex(HeartbeatWatch())
     let log = Logger("cluster")
 
     public init(identity: NodeIdentity, catalog: Catalog, health: Health, clock: any MonotonicClock, options: Options) {
@@ -38,11 +45,18 @@ public final class Cluster: Sendable {
         self.clock = clock
         self.options = options
         startedAt = clock.now
+        var generator = SystemRandomNumberGenerator()
+        let process = ObjectKey.random(using: &generator).description
+        session = catalog.sessions.keeper(node: identity.name, process: process)
+        leadership = catalog.leases.keeper(node: identity.name, process: process)
     }
 
     /// Writes this node's row and takes the shards that nobody serves. Before it serves anything; again is harmless.
+    ///
+    /// Throws `node.alive` while another process runs under the same name.
     public func join(deadline: Instant) async throws {
         guard !catalog.isReadOnly else { return }
+        try await refuseTwin(deadline: deadline)
         let incarnation = try await catalog.nodes.register(
             NodeRegistration(
                 name: identity.name, url: options.url, rpcAddress: options.rpcAddress, roles: options.roles, version: options.version,
@@ -52,25 +66,69 @@ public final class Cluster: Sendable {
         _ = try await adoptShards(deadline: deadline)
     }
 
-    /// Says that this node is gone for good reason; its row stays, so that a restart finds it.
+    /// Looks for heartbeats that are not ours. One process owns a SQLite catalog, and a node that left says so: nothing to wait for then.
+    private func refuseTwin(deadline: Instant) async throws {
+        guard catalog.database.dialect == .postgreSQL else { return }
+        guard let row = try await catalog.nodes.find(identity.name, deadline: deadline), row.status != .left, let before = row.heartbeats else { return }
+        for _ in 0..<5 {
+            try await clock.sleep(until: clock.now.advanced(by: .milliseconds(500)), tolerance: nil)
+            guard let now = try await catalog.nodes.find(identity.name, deadline: deadline)?.heartbeats, now > before else { continue }
+            throw ApusError(
+                .nodeAlive, "another process runs under the name \(identity.name)",
+                hint: "stop it, or give this node another name (node.name) and data directory")
+        }
+    }
+
+    /// Says that this node has stopped on purpose; its row stays, so that a restart finds it.
     public func leave(deadline: Instant) async throws {
         guard !catalog.isReadOnly else { return }
         try await catalog.nodes.set(.left, of: identity.name, deadline: deadline)
     }
 
-    /// Watches the catalog, so that health says when it is away, until the task is cancelled.
-    ///
-    /// One read a second. A node without its catalog serves reads from what it holds and refuses writes.
-    public func run() async throws {
-        while true {
-            try await clock.sleep(until: clock.now.advanced(by: .seconds(1)), tolerance: nil)
+    /// Heartbeats, leads when it is this node's turn, does the leader's duties, and watches the others, until the task is cancelled.
+    public func run(duties: [Duty] = []) async throws {
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.look() }
+            guard !catalog.isReadOnly else { return }
+            group.addTask { await self.session.run() }
+            guard options.roles.contains(.manager) else { return }
+            group.addTask { await self.leadership.run() }
+            for duty in duties { group.addTask { await self.perform(duty) } }
+        }
+        try Task.checkCancellation()
+    }
+
+    /// Reads the nodes each second, so that the node knows who lives, and its health says when the catalog is away. A node without its
+    /// catalog serves reads from what it holds, and refuses writes.
+    private func look() async {
+        while await sleep(.seconds(1)) {
             do {
-                _ = try await catalog.nodes.find(identity.name, deadline: clock.now.advanced(by: .seconds(2)))
+                let nodes = try await catalog.nodes.list(deadline: clock.now.advanced(by: .seconds(2)))
+                watch.withLock { $0.observe(nodes, at: clock.now) }
                 health.recover("catalog")
             } catch let error as ApusError {
                 health.report("catalog", error, blocks: [.write])
-            }
+            } catch { return }  // cancelled
         }
+    }
+
+    private func perform(_ duty: Duty) async {
+        while await sleep(duty.interval) {
+            guard let epoch = leadership.epoch else { continue }
+            do {
+                try await duty.perform(epoch, clock.now.advanced(by: .seconds(30)))
+            } catch let error as ApusError {
+                log.warning("a duty was not done", ["duty": duty.name, "error": error.description])
+            } catch { return }  // cancelled
+        }
+    }
+
+    /// False when the task was cancelled.
+    private func sleep(_ duration: Duration) async -> Bool {
+        do {
+            try await clock.sleep(until: clock.now.advanced(by: duration), tolerance: nil)
+            return true
+        } catch { return false }
     }
 
     /// Makes this node serve every shard that no node serves. Returns how many those were.

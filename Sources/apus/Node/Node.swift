@@ -88,6 +88,18 @@ struct Node: Sendable {
         }
     }
 
+    /// What the leader does for all.
+    private var duties: [Duty] {
+        [
+            Duty("retention of catalog rows", every: .seconds(10)) { [catalog] _, deadline in
+                _ = try await catalog.retention.sweep(deadline: deadline)
+            },
+            Duty("object collection", every: .seconds(60)) { [store, configuration] epoch, deadline in
+                try await store.collect(retention: configuration.retention.droppedObjects, leader: epoch, deadline: deadline)
+            },
+        ]
+    }
+
     /// Serves until `stop`, then drains. A part that fails ends the node with its error.
     func serve(until stop: StopRequest) async throws {
         try await cluster.join(deadline: clock.now.advanced(by: .seconds(30)))
@@ -101,8 +113,7 @@ struct Node: Sendable {
 
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await catalog.run() }
-            group.addTask { try await catalog.retention.run() }
-            group.addTask { try await cluster.run() }
+            group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
             group.addTask { await stop.wait() }

@@ -46,12 +46,12 @@ final class NodeStore: Sendable {
     }
 
     /// Collects what nothing names any more. One round; the caller holds the duty.
-    func collect(retention: Duration, deadline: Instant) async throws {
+    func collect(retention: Duration, leader: Epoch, deadline: Instant) async throws {
         guard let store = current.withLock({ $0 }) else { return }
         var options = ObjectCollector.Options(retention: retention)
         options.intentAge = configuration.retention.objectIntents
         _ = try await ObjectCollector(store: store, intents: catalog.objects, options: options)
-            .collect(watermark: .max, leader: nil, deadline: deadline)
+            .collect(watermark: .max, leader: leader, deadline: deadline)
     }
 
     private func opened(deadline: Instant) async throws -> any ObjectStore {

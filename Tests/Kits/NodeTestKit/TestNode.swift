@@ -8,6 +8,7 @@ public import ApusVectors
 internal import ConsoleFace
 public import DatabaseTestKit
 public import HTTPTestKit
+internal import Synchronization
 public import VectorizerFace
 
 /// A whole node in this process: SQLite catalog in a temporary directory, services, both faces on a real server on loopback.
@@ -29,6 +30,14 @@ public struct TestNode: Sendable {
     public let health: Health
     public let directory: TemporaryDirectory
     public let clock: BootClock
+    /// The epochs under which the leader's duty was done.
+    public let duties: Duties
+
+    public final class Duties: Sendable {
+        private let epochs = Mutex<[Epoch?]>([])
+        func add(_ epoch: Epoch) { epochs.withLock { $0.append(epoch) } }
+        public func contains(_ epoch: Epoch?) -> Bool { epochs.withLock { $0.contains(epoch) } }
+    }
 
     public var deadline: Instant { clock.now.advanced(by: .seconds(20)) }
 
@@ -66,14 +75,17 @@ public struct TestNode: Sendable {
             limits: options.http)
 
         return try await withThrowingTaskGroup(of: Void.self) { group in
-            for run in [catalog.run, vectors.run, cluster.run] as [@Sendable () async throws -> Void] { group.addTask { try await run() } }
+            let duties = Duties()
+            let duty = Duty("test", every: .milliseconds(50)) { epoch, _ in duties.add(epoch) }
+            for run in [catalog.run, vectors.run] as [@Sendable () async throws -> Void] { group.addTask { try await run() } }
+            group.addTask { try await cluster.run(duties: [duty]) }
             try await cluster.join(deadline: clock.now.advanced(by: .seconds(10)))
-            try await eventually("the node is ready") { health.readiness().isReady }
+            try await eventually("the node is ready") { (try? vectors.collections()) != nil && health.readiness().isReady }
             let bound = try await server.start()
             let node = TestNode(
                 port: bound[0].port, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health,
                 directory: directory,
-                clock: clock)
+                clock: clock, duties: duties)
             let outcome: Result<Value, any Error>
             do { outcome = .success(try await body(node)) } catch { outcome = .failure(error) }
             await server.drain(deadline: clock.now)

@@ -43,11 +43,11 @@ extension VectorizerFace {
                     "leader": leader.map { .string($0.name.rawValue) } ?? .null,
                     "leader_id": leader.map { .string($0.name.rawValue) } ?? .null,
                     "leader_url": leader.map { .string($0.url) } ?? .null, "has_leader": .bool(leader != nil),
-                    "is_leader": .bool(leader?.name == cluster.identity.name),
+                    "is_leader": .bool(cluster.leadership.epoch != nil),
                 ]).serialized())
         }
-        route(&router, .get, "/api/v1/cluster/role", needs: .reader) { request in
-            let leads = try await cluster.leader(deadline: request.deadline)?.name == cluster.identity.name
+        route(&router, .get, "/api/v1/cluster/role", needs: .reader) { _ in
+            let leads = cluster.leadership.epoch != nil
             return .json(
                 JSONValue.object([
                     "role": .string(leads ? "leader" : "follower"), "node_id": .string(cluster.identity.name.rawValue),

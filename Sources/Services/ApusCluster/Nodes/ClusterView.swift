@@ -2,6 +2,7 @@ public import ApusCatalog
 internal import ApusDatabase
 internal import ApusRuntime
 public import ApusTypes
+internal import Synchronization
 
 /// The nodes and shards of the cluster as the catalog has them now.
 public struct ClusterView: Sendable {
@@ -28,9 +29,11 @@ extension ShardRow {
 }
 
 extension Cluster {
+    /// The catalog's rows, with the status of nodes that have fallen silent as this node sees it.
     public func view(deadline: Instant) async throws -> ClusterView {
         // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
-        let nodes = try await catalog.nodes.list(deadline: deadline)
+        var nodes = try await catalog.nodes.list(deadline: deadline)
+        watch.withLock { watch in for index in nodes.indices { nodes[index].status = watch.status(of: nodes[index]) } }
         return ClusterView(nodes: nodes, shards: try await catalog.shards.list(deadline: deadline))
     }
 
@@ -59,10 +62,10 @@ extension Cluster {
         return (moved, try await view(deadline: deadline))
     }
 
-    /// The node that leads, nil when nobody does. The one process that owns a SQLite catalog leads by that.
+    /// The node that holds the leader's lease, nil when nobody does.
     public func leader(deadline: Instant) async throws -> NodeRow? {
-        guard catalog.database.dialect == .sqlite else { return nil }
-        return try await catalog.nodes.find(identity.name, deadline: deadline)
+        guard let holder = try await catalog.leases.holder(deadline: deadline) else { return nil }
+        return try await catalog.nodes.find(holder.node, deadline: deadline)
     }
 
     /// Which single losses the cluster survives: how many of its nodes can be lost at once without losing an acknowledged write.
