@@ -132,6 +132,7 @@ let package = Package(
         tests(
             "CommandLineTests",
             ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit"]),
+        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
