@@ -5,10 +5,12 @@ import Testing
 /// Expected values were made with Python's `xxhash` 3 (`xxh3_64_intdigest`) and `bisect_left` over the sorted entries, apart from this code.
 @Suite("shard ring")
 struct ShardRingTests {
-    @Test("entries hash shard and virtual node as little-endian numbers", arguments: [
-        (0, 0, 0xc499_8f91_69c2_a4f0), (0, 1, 0x0f0a_46aa_3b38_8642), (5, 99, 0x4421_53cc_ab26_2983),
-        (UInt32.max, UInt64.max, 0x18d0_81e8_e460_2ab0),
-    ] as [(UInt32, UInt64, UInt64)])
+    @Test(
+        "entries hash shard and virtual node as little-endian numbers",
+        arguments: [
+            (0, 0, 0xc499_8f91_69c2_a4f0), (0, 1, 0x0f0a_46aa_3b38_8642), (5, 99, 0x4421_53cc_ab26_2983),
+            (UInt32.max, UInt64.max, 0x18d0_81e8_e460_2ab0),
+        ] as [(UInt32, UInt64, UInt64)])
     func entries(shard: UInt32, node: UInt64, expected: UInt64) {
         #expect(ShardRing.entry(shard: shard, virtualNode: node) == expected)
     }
@@ -22,10 +24,12 @@ struct ShardRingTests {
         #expect(ids.map { ring.shard(of: $0.utf8) } == [0, 2, 4, 5, 3, 3, 4, 2, 3])
     }
 
-    @Test("200,000 ids spread as they do with the reference", arguments: [
-        (6, 100, [34571, 31991, 29314, 31610, 38257, 34257]), (6, 10, [32247, 33426, 26213, 30077, 39690, 38347]),
-        (6, 1000, [34131, 33914, 32786, 34050, 32113, 33006]),
-    ])
+    @Test(
+        "200,000 ids spread as they do with the reference",
+        arguments: [
+            (6, 100, [34571, 31991, 29314, 31610, 38257, 34257]), (6, 10, [32247, 33426, 26213, 30077, 39690, 38347]),
+            (6, 1000, [34131, 33914, 32786, 34050, 32113, 33006]),
+        ])
     func spread(shards: Int, virtualNodes: Int, expected: [Int]) {
         let ring = ShardRing(shards: shards, virtualNodes: virtualNodes)
         var counts = [Int](repeating: 0, count: shards)

@@ -11,17 +11,22 @@ struct FilterTests {
 
     static func path(_ text: String) -> PayloadPath { PayloadPath(text) }
 
-    @Test("equality compares the value, not its spelling", arguments: [
-        (#"{"k":1}"#, Scalar.integer(1), true), (#"{"k":1.0}"#, .integer(1), true), (#"{"k":1e0}"#, .integer(1), true),
-        (#"{"k":"1"}"#, .integer(1), false), (#"{"k":true}"#, .integer(1), false), (#"{"k":9007199254740993}"#, .integer(9_007_199_254_740_993), true),
-        (#"{"k":9007199254740993}"#, .integer(9_007_199_254_740_992), false), (#"{"k":18446744073709551615}"#, .unsigned(.max), true),
-        (#"{"k":-0}"#, .integer(0), true), (#"{"k":0.1}"#, .double(0.1), true), (#"{"k":2}"#, .double(2), true),
-        (#"{"k":"a\"b"}"#, .string("a\"b"), true), (#"{"k":"\u00e9"}"#, .string("é"), true), (#"{"k":"é"}"#, .string("é"), true),
-        (#"{"k":"\ud83d\ude00"}"#, .string("😀"), true), (#"{"k":"e\u0301"}"#, .string("é"), false), (#"{"k":null}"#, .bool(false), false),
-        (#"{"k":false}"#, .bool(false), true), (#"{"k":true}"#, .bool(false), false), (#"{"\u006b":5}"#, .integer(5), true),
-        (#"{"k":1,"k":2}"#, .integer(2), true), (#"{"k":1,"k":2}"#, .integer(1), false), (#"{"K":1}"#, .integer(1), false), ("", .integer(1), false),
-        (#"{"x":{"k":1}}"#, .integer(1), false), (#"{"a":"k\",\"k\":1","k":3}"#, .integer(3), true),
-    ])
+    @Test(
+        "equality compares the value, not its spelling",
+        arguments: [
+            (#"{"k":1}"#, Scalar.integer(1), true), (#"{"k":1.0}"#, .integer(1), true), (#"{"k":1e0}"#, .integer(1), true),
+            (#"{"k":"1"}"#, .integer(1), false), (#"{"k":true}"#, .integer(1), false),
+            (#"{"k":9007199254740993}"#, .integer(9_007_199_254_740_993), true),
+            (#"{"k":9007199254740993}"#, .integer(9_007_199_254_740_992), false), (#"{"k":18446744073709551615}"#, .unsigned(.max), true),
+            (#"{"k":-0}"#, .integer(0), true), (#"{"k":0.1}"#, .double(0.1), true), (#"{"k":2}"#, .double(2), true),
+            (#"{"k":"a\"b"}"#, .string("a\"b"), true), (#"{"k":"\u00e9"}"#, .string("é"), true), (#"{"k":"é"}"#, .string("é"), true),
+            (#"{"k":"\ud83d\ude00"}"#, .string("😀"), true), (#"{"k":"e\u0301"}"#, .string("é"), false),
+            (#"{"k":null}"#, .bool(false), false),
+            (#"{"k":false}"#, .bool(false), true), (#"{"k":true}"#, .bool(false), false), (#"{"\u006b":5}"#, .integer(5), true),
+            (#"{"k":1,"k":2}"#, .integer(2), true), (#"{"k":1,"k":2}"#, .integer(1), false), (#"{"K":1}"#, .integer(1), false),
+            ("", .integer(1), false),
+            (#"{"x":{"k":1}}"#, .integer(1), false), (#"{"a":"k\",\"k\":1","k":3}"#, .integer(3), true),
+        ])
     func equality(payload: String, scalar: Scalar, expected: Bool) {
         #expect(Self.matches(.equals(Self.path("k"), scalar), payload) == expected)
         #expect(Self.matches(.oneOf(Self.path("k"), [.string("other"), scalar]), payload) == expected)
@@ -44,7 +49,8 @@ struct FilterTests {
         let payload = #"{"n":5,"t":"2026-11-21T10:00:00Z","list":[1,9]}"#
         func number(_ path: String, _ range: NumberRange) -> Bool { Self.matches(.range(Self.path(path), range), payload) }
         #expect(number("n", .init(atLeast: 5, atMost: 5)) && !number("n", .init(greaterThan: 5)) && !number("n", .init(lessThan: 5)))
-        #expect(number("list", .init(greaterThan: 8)) && !number("list", .init(greaterThan: 1, lessThan: 9)) && !number("t", .init(atLeast: 0)))
+        #expect(
+            number("list", .init(greaterThan: 8)) && !number("list", .init(greaterThan: 1, lessThan: 9)) && !number("t", .init(atLeast: 0)))
         func text(_ range: TextRange) -> Bool { Self.matches(.textRange(Self.path("t"), range), payload) }
         #expect(text(.init(greaterThan: "2026-11-20", lessThan: "2026-11-22")) && !text(.init(atLeast: "2027")))
         #expect(!Self.matches(.textRange(Self.path("n"), .init(atLeast: "")), payload))
@@ -105,7 +111,11 @@ struct FilterTests {
     }
 
     static func object(_ random: inout SeededGenerator, depth: Int) -> JSONValue {
-        .object(JSONObject((0..<Int.random(in: 0...4, using: &random)).map { _ in (keys.randomElement(using: &random) ?? "a", value(&random, depth: depth)) }))
+        .object(
+            JSONObject(
+                (0..<Int.random(in: 0...4, using: &random)).map { _ in
+                    (keys.randomElement(using: &random) ?? "a", value(&random, depth: depth))
+                }))
     }
 
     static func scalar(_ random: inout SeededGenerator) -> Scalar {
@@ -118,7 +128,8 @@ struct FilterTests {
     }
 
     static func filter(_ random: inout SeededGenerator, depth: Int) -> Filter {
-        let path = PayloadPath((0..<Int.random(in: 1...3, using: &random)).map { _ in keys.randomElement(using: &random) ?? "a" }.joined(separator: "."))
+        let path = PayloadPath(
+            (0..<Int.random(in: 1...3, using: &random)).map { _ in keys.randomElement(using: &random) ?? "a" }.joined(separator: "."))
         let number = Double(Int.random(in: -3...3, using: &random))
         func list() -> [Filter] { (0..<Int.random(in: 0...3, using: &random)).map { _ in filter(&random, depth: depth - 1) } }
         switch Int.random(in: depth > 0 ? 0..<12 : 4..<12, using: &random) {

@@ -53,10 +53,12 @@ struct FlatIndexTests {
     func threshold() {
         let table = PointTable(dimension: 1, metric: .euclidean)
         Self.write(table, at: 1, (0..<10).map { (.integer($0), [Float($0)]) })
-        #expect(Self.search(table, NeighbourQuery(vector: [0], limit: 10, scoreThreshold: 3)).map(\.id) == [0, 1, 2, 3].map { .integer($0) })
+        #expect(
+            Self.search(table, NeighbourQuery(vector: [0], limit: 10, scoreThreshold: 3)).map(\.id) == [0, 1, 2, 3].map { .integer($0) })
         let products = PointTable(dimension: 1, metric: .dot)
         Self.write(products, at: 1, (0..<10).map { (.integer($0), [Float($0)]) })
-        #expect(Self.search(products, NeighbourQuery(vector: [1], limit: 10, scoreThreshold: 7)).map(\.id) == [9, 8, 7].map { .integer($0) })
+        #expect(
+            Self.search(products, NeighbourQuery(vector: [1], limit: 10, scoreThreshold: 7)).map(\.id) == [9, 8, 7].map { .integer($0) })
     }
 
     @Test("under the cosine a zero vector is there with score 0, as a point and as a query")

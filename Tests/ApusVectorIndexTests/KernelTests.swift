@@ -6,7 +6,8 @@ import Testing
 struct KernelTests {
     static let levels = DistanceKernel.Level.allCases.filter { $0.rawValue <= DistanceKernel.bestLevel.rawValue }
     /// Every tail of every width, and the sizes that people use.
-    static let dimensions = Array(1...70) + [96, 100, 127, 128, 129, 255, 256, 257, 384, 511, 768, 1023, 1024, 1536, 3072, 4097, 65_535, 65_536]
+    static let dimensions =
+        Array(1...70) + [96, 100, 127, 128, 129, 255, 256, 257, 384, 511, 768, 1023, 1024, 1536, 3072, 4097, 65_535, 65_536]
 
     /// In double precision, number by number.
     static func reference(_ metric: Metric, _ a: [Float], _ b: ArraySlice<Float>) -> (score: Double, magnitude: Double) {

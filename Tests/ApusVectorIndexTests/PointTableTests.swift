@@ -38,7 +38,11 @@ struct PointTableTests {
                     case 0, 1:
                         let payload: [UInt8]? = Bool.random(using: &random) ? Array(#"{"m":\#(moment)}"#.utf8) : nil
                         vector.withUnsafeBytes { vector in
-                            if let payload { payload.withUnsafeBytes { writer.upsert(id, vector: vector, payload: $0) } } else { writer.upsert(id, vector: vector, payload: nil) }
+                            if let payload {
+                                payload.withUnsafeBytes { writer.upsert(id, vector: vector, payload: $0) }
+                            } else {
+                                writer.upsert(id, vector: vector, payload: nil)
+                            }
                         }
                         model[id] = Model(vector: vector, payload: payload, version: moment)
                     case 2:
@@ -71,7 +75,8 @@ struct PointTableTests {
         held = []
         let used = table.snapshot().used
         for moment in Int64(301)...600 {
-            FlatIndexTests.write(table, at: moment, (0..<3).map { _ in (.integer(UInt64.random(in: 0..<60, using: &random)), random.vector(dimension)) })
+            FlatIndexTests.write(
+                table, at: moment, (0..<3).map { _ in (.integer(UInt64.random(in: 0..<60, using: &random)), random.vector(dimension)) })
         }
         #expect(table.snapshot().used == used, "rows that nobody reads are used again")
     }
@@ -123,7 +128,8 @@ struct PointTableTests {
             }
             while !isDone.load(ordering: .acquiring) {
                 let snapshot = table.snapshot()
-                let hits = FlatIndex(snapshot).neighbours(of: NeighbourQuery(vector: [Float](repeating: 1, count: 16), limit: 1000), part: 0, of: 1)
+                let hits = FlatIndex(snapshot).neighbours(
+                    of: NeighbourQuery(vector: [Float](repeating: 1, count: 16), limit: 1000), part: 0, of: 1)
                 let expected = points + (snapshot.moment % 2 == 0 ? 1 : 0)
                 guard hits.count == expected, Set(hits.map(\.id)).count == expected else {
                     Issue.record("\(hits.count) of \(expected) points at moment \(snapshot.moment)")
@@ -165,11 +171,14 @@ struct PointTableTests {
 
 @Suite("point ids")
 struct PointIDTests {
-    @Test("a text is an integer, a UUID or a string, and is written in one way", arguments: [
-        ("0", "0"), ("17", "17"), ("18446744073709551615", "18446744073709551615"), ("18446744073709551616", "18446744073709551616"), ("017", "017"),
-        ("-1", "-1"), ("550E8400-E29B-41D4-A716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
-        ("550e8400e29b41d4a716446655440000", "550e8400e29b41d4a716446655440000"), ("a b", "a b"), ("日本", "日本"),
-    ])
+    @Test(
+        "a text is an integer, a UUID or a string, and is written in one way",
+        arguments: [
+            ("0", "0"), ("17", "17"), ("18446744073709551615", "18446744073709551615"), ("18446744073709551616", "18446744073709551616"),
+            ("017", "017"),
+            ("-1", "-1"), ("550E8400-E29B-41D4-A716-446655440000", "550e8400-e29b-41d4-a716-446655440000"),
+            ("550e8400e29b41d4a716446655440000", "550e8400e29b41d4a716446655440000"), ("a b", "a b"), ("日本", "日本"),
+        ])
     func texts(text: String, expected: String) throws {
         let id = try PointID(text)
         #expect(id.description == expected)

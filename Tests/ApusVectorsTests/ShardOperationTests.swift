@@ -38,7 +38,9 @@ struct ShardOperationTests {
     static func decoded(_ encoded: EncodedOperation) -> ShardOperation {
         func vector(_ part: EncodedOperation.Part, _ index: Int) -> [Float] {
             encoded.bytes.withUnsafeBytes { bytes in
-                (0..<part.dimension).map { bytes.loadUnaligned(fromByteOffset: part.vectors + (index * part.dimension + $0) * 4, as: Float.self) }
+                (0..<part.dimension).map {
+                    bytes.loadUnaligned(fromByteOffset: part.vectors + (index * part.dimension + $0) * 4, as: Float.self)
+                }
             }
         }
         return ShardOperation(
@@ -67,7 +69,9 @@ struct ShardOperationTests {
     @Test("the bytes are those of the document")
     func golden() throws {
         let operation = ShardOperation(changes: [
-            .upsert([Point(id: .integer(258), vector: [1, -2], payload: Array("{}".utf8)), Point(id: .uuid(high: 1, low: 2), vector: [0, 0.5])]),
+            .upsert([
+                Point(id: .integer(258), vector: [1, -2], payload: Array("{}".utf8)), Point(id: .uuid(high: 1, low: 2), vector: [0, 0.5]),
+            ]),
             .delete([try PointID("é")]),
         ])
         let expected: [UInt8] =

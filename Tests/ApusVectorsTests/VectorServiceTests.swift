@@ -60,7 +60,8 @@ struct VectorServiceTests {
             var random = SeededGenerator(5)
             let queries = (0..<10).map { _ in random.vector(8) }
             let before = try await TestNode.onSQLite(path) { node in
-                _ = try await node.service.createCollection("c", .init(dimension: 8, metric: metric, sharding: .init(shards: 4)), deadline: node.deadline)
+                _ = try await node.service.createCollection(
+                    "c", .init(dimension: 8, metric: metric, sharding: .init(shards: 4)), deadline: node.deadline)
                 for batch in 0..<10 {
                     let points = try (0..<50).map { number in
                         try Point("p\((batch * 40 + number))", random.vector(8), #"{"batch":\#(batch),"number":\#(number)}"#)
@@ -87,7 +88,10 @@ struct VectorServiceTests {
         } while next != nil
         var hits: [[SearchHit]] = []
         for query in queries {
-            hits.append(try await node.service.search(SearchRequest(vector: query, limit: 20, projection: .payload), in: "c", deadline: node.deadline).hits)
+            hits.append(
+                try await node.service.search(
+                    SearchRequest(vector: query, limit: 20, projection: .payload), in: "c", deadline: node.deadline
+                ).hits)
         }
         return (points, hits)
     }
@@ -99,7 +103,8 @@ struct VectorServiceTests {
                 let service = node.service
                 _ = try await service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
                 func id(_ name: String) -> OperationID { OperationID(scope: "test", id: name, bodyDigest: Digest(of: name)) }
-                _ = try await service.upsert((0..<30).map { try Point("\($0)", [Float($0)], #"{"n":\#($0)}"#) }, into: "c", deadline: node.deadline)
+                _ = try await service.upsert(
+                    (0..<30).map { try Point("\($0)", [Float($0)], #"{"n":\#($0)}"#) }, into: "c", deadline: node.deadline)
                 let ids = try [PointID("1"), PointID("none"), PointID("2")]
                 let first = try await service.delete(ids, from: "c", operation: id("x"), deadline: node.deadline)
                 _ = try await service.upsert([Point("1", [1])], into: "c", deadline: node.deadline)
@@ -131,8 +136,10 @@ struct VectorServiceTests {
             var options = VectorService.Options()
             options.deletionSize = 7
             try await TestNode.onSQLite("\(directory)/catalog.db", options: options) { node in
-                _ = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 3)), deadline: node.deadline)
-                _ = try await node.service.upsert((0..<50).map { try Point("\($0)", [Float($0)], #"{"n":\#($0)}"#) }, into: "c", deadline: node.deadline)
+                _ = try await node.service.createCollection(
+                    "c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 3)), deadline: node.deadline)
+                _ = try await node.service.upsert(
+                    (0..<50).map { try Point("\($0)", [Float($0)], #"{"n":\#($0)}"#) }, into: "c", deadline: node.deadline)
                 let id = OperationID(scope: "test", id: "k", bodyDigest: Digest(of: "k"))
                 let outcome = try await node.service.delete(
                     matching: .range(PayloadPath("n"), .init(lessThan: 40)), from: "c", operation: id, deadline: node.deadline)
@@ -152,11 +159,13 @@ struct VectorServiceTests {
                 let service = node.service
                 _ = try await service.createCollection("c", .init(dimension: 2), deadline: node.deadline)
                 let points = try [
-                    Point("ok", [1, 2]), Point("short", [1]), Point("nan", [1, .nan]), Point("inf", [.infinity, 1]), Point("array", [1, 2], "[1]"),
+                    Point("ok", [1, 2]), Point("short", [1]), Point("nan", [1, .nan]), Point("inf", [.infinity, 1]),
+                    Point("array", [1, 2], "[1]"),
                     Point("broken", [1, 2], "{\"a\":"), Point("zero", [0, 0], "{}"),
                 ]
                 let error = await #expect(throws: ApusError.self) { try await service.upsert(points, into: "c", deadline: node.deadline) }
-                #expect(error?.code == .vectorWrongDimension && error?.context["index"] == "1" && error?.context["field"] == "points[1].vector")
+                #expect(
+                    error?.code == .vectorWrongDimension && error?.context["index"] == "1" && error?.context["field"] == "points[1].vector")
                 #expect(try await service.count("c", deadline: node.deadline) == 0)
 
                 let outcome = try await service.upsert(points, into: "c", mode: .eachItem, deadline: node.deadline)
@@ -170,13 +179,16 @@ struct VectorServiceTests {
 
                 let empty = try await service.upsert([], into: "c", deadline: node.deadline)
                 #expect(empty.affected == 0 && empty.errors.isEmpty)
-                for request in [SearchRequest(vector: [1], limit: 1), SearchRequest(vector: [1, .nan], limit: 1), SearchRequest(vector: [1, 1], limit: -1),
-                    SearchRequest(vector: [1, 1], limit: 1, scoreThreshold: .nan)]
-                {
+                for request in [
+                    SearchRequest(vector: [1], limit: 1), SearchRequest(vector: [1, .nan], limit: 1),
+                    SearchRequest(vector: [1, 1], limit: -1),
+                    SearchRequest(vector: [1, 1], limit: 1, scoreThreshold: .nan),
+                ] {
                     await #expect(throws: ApusError.self) { try await service.search(request, in: "c", deadline: node.deadline) }
                 }
                 #expect(try await service.search(SearchRequest(vector: [1, 1], limit: 0), in: "c", deadline: node.deadline).hits.isEmpty)
-                #expect(try await service.search(SearchRequest(vector: [1, 1], limit: 100), in: "c", deadline: node.deadline).hits.count == 2)
+                #expect(
+                    try await service.search(SearchRequest(vector: [1, 1], limit: 100), in: "c", deadline: node.deadline).hits.count == 2)
                 let update = PointUpdate(id: try PointID("none"), payload: .clear)
                 let unknown = await #expect(throws: ApusError.self) { try await service.update([update], in: "c", deadline: node.deadline) }
                 #expect(unknown?.code == .pointUnknown)
@@ -189,7 +201,10 @@ struct VectorServiceTests {
         try await withTemporaryDirectory { directory in
             try await TestNode.onSQLite("\(directory)/catalog.db") { node in
                 let service = node.service
-                for name in ["", ".", "..", "a/b", "a\\b", "a:b", "a*", "a?", "<", ">", "|", "\"", "a\u{0}", "a\u{1f}", "a\u{7f}", String(repeating: "é", count: 128)] {
+                for name in [
+                    "", ".", "..", "a/b", "a\\b", "a:b", "a*", "a?", "<", ">", "|", "\"", "a\u{0}", "a\u{1f}", "a\u{7f}",
+                    String(repeating: "é", count: 128),
+                ] {
                     let error = await #expect(throws: ApusError.self, "\(name.debugDescription)") {
                         try await service.createCollection(CollectionName(name), .init(dimension: 1), deadline: node.deadline)
                     }
@@ -201,11 +216,17 @@ struct VectorServiceTests {
                     .init(dimension: 1, sharding: .init(shards: 2, virtualNodes: 1001)),
                 ]
                 for configuration in configurations {
-                    await #expect(throws: ApusError.self) { try await service.createCollection("c", configuration, deadline: node.deadline) }
+                    await #expect(throws: ApusError.self) {
+                        try await service.createCollection("c", configuration, deadline: node.deadline)
+                    }
                 }
-                _ = try await service.createCollection("c", .init(dimension: 65_536, sharding: .init(shards: 256, virtualNodes: 1000)), deadline: node.deadline)
-                _ = try await service.createCollection(CollectionName(String(repeating: "a", count: 255)), .init(dimension: 1), deadline: node.deadline)
-                let error = await #expect(throws: ApusError.self) { try await service.createCollection("c", .init(dimension: 1), deadline: node.deadline) }
+                _ = try await service.createCollection(
+                    "c", .init(dimension: 65_536, sharding: .init(shards: 256, virtualNodes: 1000)), deadline: node.deadline)
+                _ = try await service.createCollection(
+                    CollectionName(String(repeating: "a", count: 255)), .init(dimension: 1), deadline: node.deadline)
+                let error = await #expect(throws: ApusError.self) {
+                    try await service.createCollection("c", .init(dimension: 1), deadline: node.deadline)
+                }
                 #expect(error?.code == .collectionExists)
                 let unknown = await #expect(throws: ApusError.self) { try await service.deleteCollection("none", deadline: node.deadline) }
                 #expect(unknown?.code == .collectionUnknown)

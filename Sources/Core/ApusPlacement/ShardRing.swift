@@ -30,7 +30,8 @@ public struct ShardRing: Sendable, Hashable {
     /// Number (0..<shards) of the shard that the id with these bytes belongs to.
     public func shard(of id: some Sequence<UInt8>) -> Int {
         guard shards > 1 else { return 0 }
-        return shard(ofHash: id.withContiguousStorageIfAvailable { Self.hash(UnsafeRawBufferPointer($0)) } ?? Array(id).withUnsafeBytes(Self.hash))
+        return shard(
+            ofHash: id.withContiguousStorageIfAvailable { Self.hash(UnsafeRawBufferPointer($0)) } ?? Array(id).withUnsafeBytes(Self.hash))
     }
 
     func shard(ofHash hash: UInt64) -> Int {

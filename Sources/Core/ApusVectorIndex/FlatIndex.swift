@@ -32,7 +32,8 @@ public struct FlatIndex: NeighbourIndex {
         withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { scores in
             vector.withUnsafeBufferPointer { vector in
                 guard let vector = vector.baseAddress, let out = scores.baseAddress else { return }  // neither is empty
-                snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) { chunk, first, offsets in
+                snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) {
+                    chunk, first, offsets in
                     kernel.scores(
                         of: vector, rows: chunk.vectors + offsets.lowerBound * chunk.stride, stride: chunk.stride, count: offsets.count,
                         dimension: dimension, scales: chunk.scales + offsets.lowerBound, into: out)

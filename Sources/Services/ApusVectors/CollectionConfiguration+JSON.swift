@@ -11,13 +11,15 @@ extension CollectionConfiguration {
         func check(_ value: Int, _ range: ClosedRange<Int>, _ field: String) throws(ApusError) {
             guard !range.contains(value) else { return }
             throw ApusError(
-                .requestInvalid, "'\(field)' is \(value); it must be from \(range.lowerBound) to \(range.upperBound)", context: ["field": field])
+                .requestInvalid, "'\(field)' is \(value); it must be from \(range.lowerBound) to \(range.upperBound)",
+                context: ["field": field])
         }
         try check(dimension, Self.dimensions, "dimension")
         try check(sharding.shards, Self.shardCounts, "sharding.shard_count")
         try check(sharding.virtualNodes, Self.virtualNodeCounts, "sharding.virtual_nodes_per_shard")
         guard (0...1).contains(sharding.rebalanceThreshold) else {
-            throw ApusError(.requestInvalid, "'sharding.rebalance_threshold' must be from 0 to 1", context: ["field": "sharding.rebalance_threshold"])
+            throw ApusError(
+                .requestInvalid, "'sharding.rebalance_threshold' must be from 0 to 1", context: ["field": "sharding.rebalance_threshold"])
         }
     }
 
@@ -43,7 +45,8 @@ extension CollectionConfiguration {
             let virtualNodes = value["virtual_nodes"]?.asInteger, Self.virtualNodeCounts.contains(Int(virtualNodes)),
             let shards = value["shards"]?.asInteger, let threshold = value["rebalance_threshold"]?.asDouble
         else {
-            throw ApusError(.catalogIncompatible, "the catalog holds a collection with a configuration that this program does not know: \(json)")
+            throw ApusError(
+                .catalogIncompatible, "the catalog holds a collection with a configuration that this program does not know: \(json)")
         }
         self.init(
             dimension: Int(dimension), metric: metric,

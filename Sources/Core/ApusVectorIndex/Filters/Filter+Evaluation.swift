@@ -1,5 +1,5 @@
-internal import Glibc
 public import ApusTypes
+internal import Glibc
 
 extension Filter {
     /// Whether a point matches. `payload` is a JSON object without white space, or empty where the point has none.
@@ -41,11 +41,13 @@ extension Filter {
         var conditions = 0
         let depth = measure(&conditions)
         guard depth <= Self.deepest else {
-            throw ApusError(.requestInvalid, "the filter is nested \(depth) deep; at most \(Self.deepest) are allowed", context: ["field": "filter"])
+            throw ApusError(
+                .requestInvalid, "the filter is nested \(depth) deep; at most \(Self.deepest) are allowed", context: ["field": "filter"])
         }
         guard conditions <= Self.mostConditions else {
             throw ApusError(
-                .requestInvalid, "the filter has \(conditions) conditions; at most \(Self.mostConditions) are allowed", context: ["field": "filter"])
+                .requestInvalid, "the filter has \(conditions) conditions; at most \(Self.mostConditions) are allowed",
+                context: ["field": "filter"])
         }
     }
 

@@ -43,7 +43,9 @@ public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
     /// Splits at dots; `tags[]` is the same as `tags`, since arrays are always searched.
     public init(_ text: String) {
         description = text
-        names = text.split(separator: ".", omittingEmptySubsequences: false).map { $0.hasSuffix("[]") ? String($0.dropLast(2)) : String($0) }
+        names = text.split(separator: ".", omittingEmptySubsequences: false).map {
+            $0.hasSuffix("[]") ? String($0.dropLast(2)) : String($0)
+        }
         encodedNames = names.map { Array($0.utf8) }
     }
 }

@@ -24,7 +24,9 @@ public enum PointID: Hashable, Sendable {
             self = .uuid(high: high, low: low)
         } else {
             if let problem = Self.problem(text) {
-                throw ApusError(.requestInvalid, "the point id \(problem)", hint: "an id is an unsigned integer, a UUID, or a string of 1 to 256 characters without '#'")
+                throw ApusError(
+                    .requestInvalid, "the point id \(problem)",
+                    hint: "an id is an unsigned integer, a UUID, or a string of 1 to 256 characters without '#'")
             }
             self = .string(text)
         }
@@ -62,7 +64,9 @@ public enum PointID: Hashable, Sendable {
 
     private static func problem(_ text: String) -> String? {
         guard let first = text.unicodeScalars.first, let last = text.unicodeScalars.last else { return "is empty" }
-        if text.utf8.count > longestString, text.unicodeScalars.count > longestString { return "is longer than \(longestString) characters" }
+        if text.utf8.count > longestString, text.unicodeScalars.count > longestString {
+            return "is longer than \(longestString) characters"
+        }
         if first.properties.isWhitespace || last.properties.isWhitespace { return "begins or ends with a space" }
         if text.utf8.contains(35) { return "contains '#'" }
         return nil
@@ -76,7 +80,8 @@ extension PointID: CustomStringConvertible {
         case .integer(let number): return String(number)
         case .string(let text): return text
         case .uuid(let high, let low):
-            let digits = Array(hexadecimal([high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }).utf8)
+            let digits = Array(
+                hexadecimal([high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }).utf8)
             let groups = [digits[0..<8], digits[8..<12], digits[12..<16], digits[16..<20], digits[20..<32]]
             return String(decoding: Array(groups.joined(separator: [45])), as: UTF8.self)
         }

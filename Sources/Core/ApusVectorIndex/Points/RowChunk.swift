@@ -68,7 +68,9 @@ final class RowChunk: @unchecked Sendable {
     var bytes: Int { capacity * (stride * 4 + 4 + 16 + MemoryLayout<PointID>.stride + MemoryLayout<UnsafeMutableRawBufferPointer?>.stride) }
 
     func vector(_ row: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: vectors + row * stride, count: dimension) }
-    func payload(_ row: Int) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(payloads[row] ?? UnsafeMutableRawBufferPointer(start: nil, count: 0)) }
+    func payload(_ row: Int) -> UnsafeRawBufferPointer {
+        UnsafeRawBufferPointer(payloads[row] ?? UnsafeMutableRawBufferPointer(start: nil, count: 0))
+    }
 
     func isVisible(_ row: Int, at moment: UInt64) -> Bool {
         let died = apus_load_moment(died + row)

@@ -68,6 +68,9 @@ final class Shard: Sendable {
     var position: LogPosition { progress.withLock { $0.position } }
     var lastChange: WallTime? { state.withLock { $0.lastChange } }
 
+    /// Points that are there, loaded or not.
+    var points: Int { state.withLock { $0.table }.count }
+
     /// The points, to look up single ids and counts. Throws `node.unready`, or the problem of the shard.
     func table() throws(ApusError) -> PointTable {
         let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.problem) }
@@ -151,7 +154,8 @@ final class Shard: Sendable {
                 guard record.sequence == progress.position.sequence + 1, follows(position, on: progress.position, by: operation) else {
                     return .failure(
                         ApusError(
-                            .logCorrupt, "operation \(record.sequence) of shard \(id) does not follow on operation \(progress.position.sequence)",
+                            .logCorrupt,
+                            "operation \(record.sequence) of shard \(id) does not follow on operation \(progress.position.sequence)",
                             hint: "apus doctor catalog", context: ["shard": id.description]))
                 }
                 let touched = apply(operation, at: position, &progress)

@@ -24,7 +24,9 @@ struct EncodedOperation: Sendable {
     init(_ bytes: [UInt8], dimension: Int) throws(ApusError) {
         self.bytes = bytes
         var reader = OperationReader(bytes: bytes)
-        guard bytes.starts(with: ShardOperation.magic), bytes.count > 3 else { throw OperationReader.corrupt("it does not begin with 'APV'") }
+        guard bytes.starts(with: ShardOperation.magic), bytes.count > 3 else {
+            throw OperationReader.corrupt("it does not begin with 'APV'")
+        }
         guard bytes[3] == ShardOperation.version else {
             throw ApusError(
                 .catalogIncompatible, "an operation is written in format \(bytes[3]); this program reads format \(ShardOperation.version)",

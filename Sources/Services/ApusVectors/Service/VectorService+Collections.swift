@@ -11,7 +11,7 @@ extension VectorService {
         _ = try loaded()
         let row = try await catalog.collections.create(
             name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
-        return try adopt(row, isNew: true).description
+        return adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock)).description
     }
 
     /// Throws `collection.unknown`.

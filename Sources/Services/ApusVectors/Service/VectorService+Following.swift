@@ -45,7 +45,11 @@ extension VectorService {
             for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
                 guard let number = Int64(key) else { continue }
                 let id = CollectionID(number)
-                if let row = try await catalog.collections.find(id, deadline: deadline) { adoptReporting(row) } else { forget { $0.id == id } }
+                if let row = try await catalog.collections.find(id, deadline: deadline) {
+                    adoptReporting(row)
+                } else {
+                    forget { $0.id == id }
+                }
             }
         }
         wake.rise(by: 1)
@@ -107,7 +111,8 @@ extension VectorService {
             } while shard.position.sequence < head.sequence && !Task.isCancelled
             shard.isCurrent(asOf: instant)
         } catch let error as ApusError where error.code == .catalogRewound {
-            log.warning("the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": error.summary])
+            log.warning(
+                "the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": error.summary])
             shard.startAnew(at: .beginning(of: catalog.incarnation))
             wake.rise(by: 1)
         } catch let error as ApusError where [.logCorrupt, .catalogIncompatible, .objectCorrupt, .objectUnknown].contains(error.code) {
@@ -123,29 +128,37 @@ extension VectorService {
     // MARK: What is said about it
 
     private struct LoadingProgress {
-        var saidAt: Instant?
         var isBlocked = false
+        var wasComplete = false
+        var waitingSince: Instant?
+        var saidAt: Instant?
     }
 
-    /// Says how far loading is, in health at once and in the log every two seconds, until all is loaded.
+    /// Says how far loading is, in health at once and in the log every two seconds, until all is loaded. Later a node is not ready only
+    /// when shards are missing for two seconds: a collection that another node has just made is there sooner.
     private func report(_ progress: inout LoadingProgress, _ shards: [Shard]) {
-        let waiting = shards.filter { $0.lookedAt.value == 0 }
-        let hasRead = (try? loaded()) != nil  // an error here only says "not yet"
-        guard waiting.isEmpty, hasRead else {
-            let points = shards.reduce(0) { $0 + $1.description.points }
-            let summary = hasRead ? "\(shards.count - waiting.count) of \(shards.count) shards are loaded, \(points) points so far" : "the catalog is not read yet"
-            health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write])
-            progress.isBlocked = true
-            if progress.saidAt.map({ $0.duration(to: clock.now) > .seconds(2) }) ?? true {
-                log.info("loading shards", ["loaded": "\(shards.count - waiting.count)", "shards": "\(shards.count)", "points": "\(points)"])
-                progress.saidAt = clock.now
+        let now = clock.now
+        let waiting = shards.count { $0.lookedAt.value == 0 }
+        guard waiting > 0 || !hasReadCatalog else {
+            if progress.isBlocked {
+                health?.recover("vectors")
+                log.info("all shards are loaded", ["shards": "\(shards.count)"])
             }
+            progress = LoadingProgress(wasComplete: true)
             return
         }
-        if progress.isBlocked {
-            progress = LoadingProgress()
-            health?.recover("vectors")
-            log.info("all shards are loaded", ["shards": "\(shards.count)"])
+        let since = progress.waitingSince ?? now
+        progress.waitingSince = since
+        if progress.wasComplete, since.duration(to: now) < .seconds(2) { return }
+        progress.isBlocked = true
+        let points = shards.reduce(0) { $0 + $1.points }
+        let summary =
+            hasReadCatalog
+            ? "\(shards.count - waiting) of \(shards.count) shards are loaded, \(points) points so far" : "the catalog is not read yet"
+        health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write])
+        if progress.saidAt.map({ $0.duration(to: now) >= .seconds(2) }) ?? true {
+            log.info("loading shards", ["loaded": "\(shards.count - waiting)", "shards": "\(shards.count)", "points": "\(points)"])
+            progress.saidAt = now
         }
     }
 }

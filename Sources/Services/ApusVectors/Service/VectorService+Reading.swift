@@ -38,7 +38,9 @@ extension VectorService {
         _ name: CollectionName, from start: PointID? = nil, offset: Int = 0, limit: Int, filter: Filter = .everything,
         with projection: Projection = [.payload], deadline: Instant
     ) async throws -> ScrollPage {
-        guard limit >= 0, offset >= 0 else { throw ApusError(.requestInvalid, "'limit' and 'offset' cannot be negative", context: ["field": "limit"]) }
+        guard limit >= 0, offset >= 0 else {
+            throw ApusError(.requestInvalid, "'limit' and 'offset' cannot be negative", context: ["field": "limit"])
+        }
         try filter.validate()
         let collection = try await find(name, deadline: deadline)
         try await freshen(collection.shards, deadline: deadline)

@@ -36,7 +36,8 @@ extension VectorService {
             hits: merged.map { answer, neighbour in
                 let snapshot = answers[answer].view.snapshot
                 return SearchHit(
-                    score: neighbour.score, point: snapshot.point(neighbour.row, request.projection), version: snapshot.version(neighbour.row))
+                    score: neighbour.score, point: snapshot.point(neighbour.row, request.projection),
+                    version: snapshot.version(neighbour.row))
             },
             missing: missing,
             asOf: Instant(nanosecondsSinceBoot: collection.shards.map(\.lookedAt.value).min() ?? 0))
@@ -65,7 +66,10 @@ extension VectorService {
                 for part in 0..<parts {
                     group.addTask { [pool] in
                         do {
-                            return (number, .success(try await pool.run(deadline: deadline) { index.neighbours(of: query, part: part, of: parts) }))
+                            return (
+                                number,
+                                .success(try await pool.run(deadline: deadline) { index.neighbours(of: query, part: part, of: parts) })
+                            )
                         } catch {
                             return (number, .failure(error))
                         }

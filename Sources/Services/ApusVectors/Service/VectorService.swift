@@ -69,13 +69,15 @@ public final class VectorService: Sendable {
         return collections
     }
 
+    var hasReadCatalog: Bool { state.withLock { $0.collections != nil } }
+
     func allShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] } }
 
     /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`.
     func find(_ name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
         if let known = try loaded()[name] { return known }
         guard let row = try await catalog.collections.find(name, deadline: deadline) else { throw Self.unknown(name) }
-        let collection = try adopt(row, isNew: false)
+        let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
         wake.rise(by: 1)
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
         let patience = min(deadline, clock.now.advanced(by: options.acknowledgeWithin))
@@ -83,13 +85,12 @@ public final class VectorService: Sendable {
         return collection
     }
 
-    /// Makes a row's collection known, unless it is.
+    /// Makes a collection known, unless it is, or a newer one of its name is.
     @discardableResult
-    func adopt(_ row: CollectionRow, isNew: Bool) throws(ApusError) -> LoadedCollection {
-        let collection = try LoadedCollection(row, incarnation: catalog.incarnation, isNew: isNew, clock: clock)
-        return state.withLock { state in
-            if let known = state.collections?[row.name], known.id >= row.id { return known }
-            state.collections?[row.name] = collection
+    func adopt(_ collection: LoadedCollection) -> LoadedCollection {
+        state.withLock { state in
+            if let known = state.collections?[collection.name], known.id >= collection.id { return known }
+            state.collections?[collection.name] = collection
             return collection
         }
     }
@@ -99,24 +100,35 @@ public final class VectorService: Sendable {
         state.withLock { state in state.collections = state.collections?.filter { !isGone($0.value) } }
     }
 
-    /// Takes the catalog's list as the truth: what is new is to be loaded, what is gone is forgotten, the rest stays.
+    /// Takes the catalog's list as the truth, all at once: what is new is to be loaded, what is gone is forgotten, the rest stays. So does
+    /// what was made after the list was read: ids rise.
     func reconcile(_ rows: [CollectionRow]) {
-        state.withLock { $0.collections = $0.collections ?? [:] }
-        let ids = Set(rows.map(\.id))
-        forget { !ids.contains($0.id) }
-        for row in rows { adoptReporting(row) }
-    }
-
-    /// A collection that cannot be understood is left out, and said to be.
-    func adoptReporting(_ row: CollectionRow) {
-        do throws(ApusError) {
-            try adopt(row, isNew: false)
-        } catch {
-            log.error("a collection cannot be served", ["collection": row.name.rawValue, "error": error.description])
+        let read = rows.compactMap(understood)
+        let newest = rows.map(\.id).max() ?? CollectionID(0)
+        state.withLock { state in
+            let known = state.collections ?? [:]
+            var collections = known.filter { $0.value.id > newest }
+            for collection in read where collections[collection.name] == nil {
+                collections[collection.name] = known[collection.name].flatMap { $0.id == collection.id ? $0 : nil } ?? collection
+            }
+            state.collections = collections
         }
     }
 
+    /// A collection that this program does not understand is left out, and said to be.
+    private func understood(_ row: CollectionRow) -> LoadedCollection? {
+        do throws(ApusError) {
+            return try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock)
+        } catch {
+            log.error("a collection cannot be served", ["collection": row.name.rawValue, "error": error.description])
+            return nil
+        }
+    }
+
+    func adoptReporting(_ row: CollectionRow) { if let collection = understood(row) { adopt(collection) } }
+
     static func unknown(_ name: CollectionName) -> ApusError {
-        ApusError(.collectionUnknown, "there is no collection '\(name)'", hint: "apus collection list", context: ["collection": name.rawValue])
+        ApusError(
+            .collectionUnknown, "there is no collection '\(name)'", hint: "apus collection list", context: ["collection": name.rawValue])
     }
 }
