@@ -2,8 +2,8 @@ import ApusRuntime
 import ApusStore
 import ApusTypes
 import Glibc
-import Synchronization
 import PowerLossKit
+import Synchronization
 import Testing
 
 @Suite("local copies")

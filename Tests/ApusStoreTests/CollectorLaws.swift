@@ -16,18 +16,19 @@ struct CollectorLaws {
         let placement: ObjectLogPlacement
         let shard: ShardID
 
-        init() async throws {
-            let database = try await SQLiteDatabase.open(path: scratch.path + "/catalog.db")
+        init(_ kind: StoreKind) async throws {
+            let database = try await kind.newDatabase(in: scratch)
             let cluster = ClusterID("c")
             _ = try await DirectoryStore.initialise(scratch.path + "/store", cluster: cluster, store: "s", deadline: soon)
-            store = try await DirectoryStore.open(scratch.path + "/store", cluster: cluster, options: .init(reserve: ByteCount(0)), deadline: soon)
+            store = try await DirectoryStore.open(
+                scratch.path + "/store", cluster: cluster, options: .init(reserve: ByteCount(0)), deadline: soon)
             placement = ObjectLogPlacement(store: store, intents: ObjectIntents(database: database), node: "n1")
             catalog = try await Catalog.open(database, clock: BootClock())
             catalog.log.attach(placement)
             shard = try await catalog.collections.create("c", configuration: "{}", shardCount: 1, nodes: ["n1"], deadline: soon).shards[0]
         }
 
-        /// As if everything written so far had been written two hours ago, for the catalog's clock and the store's.
+        /// By default nothing is too young for it.
         func collector(intentAge: Duration = .zero, retention: Duration = .zero) -> ObjectCollector {
             var options = ObjectCollector.Options(retention: retention)
             options.intentAge = intentAge
@@ -43,13 +44,14 @@ struct CollectorLaws {
 
         func advanceCatalogClock(_ milliseconds: Int64) async throws {
             _ = try await catalog.database.run(
-                [Statement("UPDATE apus.clock_offset SET milliseconds = milliseconds + $1", [.integer(milliseconds)])], on: .write, deadline: soon)
+                [Statement("UPDATE apus.clock_offset SET milliseconds = milliseconds + $1", [.integer(milliseconds)])], on: .write,
+                deadline: soon)
         }
     }
 
-    @Test("a large operation goes through an object and comes back; its intent is gone")
-    func placed() async throws {
-        let lab = try await Lab()
+    @Test("a large operation goes through an object and comes back; its intent is gone", arguments: StoreKind.databases)
+    func placed(kind: StoreKind) async throws {
+        let lab = try await Lab(kind)
         var random = SeededRandom(seed: 1)
         let operation = random.bytes(500_000)
         _ = try await lab.catalog.log.append(AppendRequest(appends: [.init(shard: lab.shard, operation: operation)]), deadline: soon)
@@ -68,9 +70,11 @@ struct CollectorLaws {
     /// Where a writer may be when the collector overtakes it.
     enum Pause: CaseIterable, Sendable { case afterIntent, afterPut }
 
-    @Test("a writer that was paused for longer than the intents' age aborts, and nothing of it is left", arguments: Pause.allCases)
-    func overtaken(pause: Pause) async throws {
-        let lab = try await Lab()
+    @Test(
+        "a writer that was paused for longer than the intents' age aborts, and nothing of it is left", arguments: Pause.allCases,
+        StoreKind.databases)
+    func overtaken(pause: Pause, kind: StoreKind) async throws {
+        let lab = try await Lab(kind)
         var random = SeededRandom(seed: 2)
         let key = ObjectKey.random(using: &random)
         let bytes = random.bytes(200_000)
@@ -98,9 +102,9 @@ struct CollectorLaws {
         #expect(try await listed(lab.store).isEmpty)
     }
 
-    @Test("an intent that is young keeps its object from collector and sweep")
-    func young() async throws {
-        let lab = try await Lab()
+    @Test("an intent that is young keeps its object from collector and sweep", arguments: StoreKind.databases)
+    func young(kind: StoreKind) async throws {
+        let lab = try await Lab(kind)
         var random = SeededRandom(seed: 3)
         let key = ObjectKey.random(using: &random)
         try await lab.catalog.objects.record(key, by: "n1", session: Epoch(1), deadline: soon)
@@ -111,9 +115,9 @@ struct CollectorLaws {
         #expect(try await listed(lab.store).map(\.key) == [key])
     }
 
-    @Test("a dropped object stays until every node has passed its version and the retention is over")
-    func dropped() async throws {
-        let lab = try await Lab()
+    @Test("a dropped object stays until every node has passed its version and the retention is over", arguments: StoreKind.databases)
+    func dropped(kind: StoreKind) async throws {
+        let lab = try await Lab(kind)
         var random = SeededRandom(seed: 4)
         let key = try await put([1, 2, 3], in: lab.store, &random)
         try await lab.catalog.transaction(deadline: soon) { transaction in
@@ -134,12 +138,15 @@ struct CollectorLaws {
         #expect(try await listed(lab.store).isEmpty)
     }
 
-    @Test("a former leader collects nothing")
-    func fenced() async throws {
-        let lab = try await Lab()
+    @Test("a former leader collects nothing", arguments: StoreKind.databases)
+    func fenced(kind: StoreKind) async throws {
+        let lab = try await Lab(kind)
         _ = try await lab.catalog.database.run(
-            [Statement("INSERT INTO apus.lease (name, holder, epoch, expires_at, renewals) VALUES ('leader', 'n2', 7, 0, 0)"
-                + " ON CONFLICT (name) DO UPDATE SET epoch = 7")], on: .write, deadline: soon)
+            [
+                Statement(
+                    "INSERT INTO apus.lease (name, holder, epoch, expires_at, renewals) VALUES ('leader', 'n2', 7, 0, 0)"
+                        + " ON CONFLICT (name) DO UPDATE SET epoch = 7")
+            ], on: .write, deadline: soon)
         var random = SeededRandom(seed: 5)
         _ = try await put([1], in: lab.store, &random)
         let collector = lab.collector()
@@ -149,9 +156,9 @@ struct CollectorLaws {
         #expect(try await collector.sweep(leader: Epoch(7), deadline: soon).deleted == 1)
     }
 
-    @Test("writers and a hasty collector side by side: every named object is there")
-    func hasty() async throws {
-        let lab = try await Lab()
+    @Test("writers and a hasty collector side by side: every named object is there", arguments: StoreKind.databases)
+    func hasty(kind: StoreKind) async throws {
+        let lab = try await Lab(kind)
         let counts = try await withThrowingTaskGroup(of: (done: Int, aborted: Int).self) { group in
             for writer in 0..<4 {
                 group.addTask {
@@ -171,7 +178,9 @@ struct CollectorLaws {
             }
             group.addTask {
                 // An intent is too old as soon as it is there: writers are overtaken at every point of their way.
-                for _ in 0..<60 { _ = try await lab.collector(intentAge: .milliseconds(1)).collect(watermark: .max, leader: nil, deadline: soon) }
+                for _ in 0..<60 {
+                    _ = try await lab.collector(intentAge: .milliseconds(1)).collect(watermark: .max, leader: nil, deadline: soon)
+                }
                 return (0, 0)
             }
             return try await group.reduce(into: (0, 0)) { $0 = ($0.0 + $1.done, $0.1 + $1.aborted) }

@@ -1,8 +1,8 @@
 import ApusRuntime
 import ApusStore
 import ApusTypes
-import Synchronization
 import PowerLossKit
+import Synchronization
 import Testing
 
 /// What every store keeps to, whatever it is made of.
@@ -82,14 +82,16 @@ struct StoreLaws {
         let key = ObjectKey.random(using: &random)
         let given = Mutex(0)
         await #expect(throws: SourceFailed.self) {
-            _ = try await lab.store.put(key, deadline: soon, .chunks {
-                let count = given.withLock { count in
-                    count += 1
-                    return count
-                }
-                if count > 5 { throw SourceFailed() }
-                return piece
-            })
+            _ = try await lab.store.put(
+                key, deadline: soon,
+                .chunks {
+                    let count = given.withLock { count in
+                        count += 1
+                        return count
+                    }
+                    if count > 5 { throw SourceFailed() }
+                    return piece
+                })
         }
         #expect(await code { _ = try await lab.store.read(key, range: nil, deadline: soon) } == .objectUnknown)
         #expect(try await listed(lab.store).isEmpty)
@@ -104,13 +106,15 @@ struct StoreLaws {
         let key = ObjectKey.random(using: &random)
         let piece = random.bytes(Self.block)
         let given = Mutex(0)
-        _ = try await lab.store.put(key, deadline: soon, .chunks {
-            #expect(await code { _ = try await lab.store.read(key, range: nil, deadline: soon) } == .objectUnknown)
-            return given.withLock { count in
-                count += 1
-                return count <= 3 ? piece : nil
-            }
-        })
+        _ = try await lab.store.put(
+            key, deadline: soon,
+            .chunks {
+                #expect(await code { _ = try await lab.store.read(key, range: nil, deadline: soon) } == .objectUnknown)
+                return given.withLock { count in
+                    count += 1
+                    return count <= 3 ? piece : nil
+                }
+            })
         #expect(try await lab.store.read(key, range: nil, deadline: soon).count == 3 * Self.block)
         await lab.end()
     }

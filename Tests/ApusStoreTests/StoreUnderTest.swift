@@ -3,12 +3,21 @@ import ApusDatabase
 import ApusRuntime
 import ApusStore
 import ApusTypes
+import DatabaseTestKit
 import Glibc
 import PowerLossKit
 
 /// The implementations that obey one law.
 enum StoreKind: String, CaseIterable, Sendable {
-    case directory, sqlite
+    case directory, sqlite, postgreSQL
+
+    static let databases: [StoreKind] = [.sqlite, .postgreSQL]
+
+    /// A new, empty database of this kind.
+    func newDatabase(in scratch: Scratch) async throws -> any Database {
+        if self == .sqlite { return try await SQLiteDatabase.open(path: scratch.path + "/catalog.db") }
+        return try await PostgreSQLDatabase.open(url: PostgreSQLServer.shared().newDatabase(), loops: TestLoops.shared, deadline: soon)
+    }
 }
 
 /// A new, empty store, and the way to damage what it has stored.
@@ -34,11 +43,13 @@ struct StoreUnderTest: Sendable {
             _ = try await DirectoryStore.initialise(path, cluster: cluster, store: "s", deadline: soon)
             let store = try await DirectoryStore.open(path, cluster: cluster, options: .init(reserve: ByteCount(0)), deadline: soon)
             return StoreUnderTest(scratch: scratch, store: store, database: nil) { key, damage in
-                guard let file = files(under: path).first(where: { $0.hasSuffix(key.description) }) else { throw ApusError(.objectUnknown, "no file") }
+                guard let file = files(under: path).first(where: { $0.hasSuffix(key.description) }) else {
+                    throw ApusError(.objectUnknown, "no file")
+                }
                 try Self.damage(file: file, damage)
             }
-        case .sqlite:
-            let database = try await SQLiteDatabase.open(path: scratch.path + "/catalog.db")
+        case .sqlite, .postgreSQL:
+            let database = try await kind.newDatabase(in: scratch)
             _ = try await Catalog.open(database, clock: BootClock())
             return StoreUnderTest(scratch: scratch, store: CatalogStore(database: database), database: database) { key, damage in
                 try await Self.damage(rowsOf: key, in: database, damage)

@@ -62,7 +62,8 @@ public struct PowerLossJournal: Sendable {
         for record in records {
             switch record {
             case .makeDirectory(let path): paths.insert(path)
-            case .open(let descriptor, let path, _): if paths.contains(path) { directories.insert(descriptor) } else { directories.remove(descriptor) }
+            case .open(let descriptor, let path, _):
+                if paths.contains(path) { directories.insert(descriptor) } else { directories.remove(descriptor) }
             case .sync(let descriptor): if directories.contains(descriptor) { counts.directories += 1 } else { counts.files += 1 }
             default: break
             }

@@ -69,7 +69,8 @@ struct MountScenarios {
         print("read:", await outcome { _ = try await store.read(key, range: nil, deadline: Self.soon) })
         print("probe:", await outcome { try await store.probe(deadline: Self.soon) })
         print("list:", await outcome { _ = try await listed(store) })
-        print("open:", await outcome { _ = try await DirectoryStore.open(path, cluster: Self.cluster, expecting: "s", deadline: Self.soon) })
+        print(
+            "open:", await outcome { _ = try await DirectoryStore.open(path, cluster: Self.cluster, expecting: "s", deadline: Self.soon) })
         print("bare mount point:", try entries(path))
 
         try mountMemory(size: "4m")
@@ -105,7 +106,11 @@ struct MountScenarios {
         print("threads taken are bounded:", try entries("/proc/self/task").count < 30)
         let other = path + "-other"
         _ = try await DirectoryStore.initialise(other, cluster: Self.cluster, store: "o", deadline: Self.soon)
-        print("another store works:", await outcome { _ = try await DirectoryStore.open(other, cluster: Self.cluster, deadline: Self.soon).probe(deadline: Self.soon) })
+        print(
+            "another store works:",
+            await outcome {
+                _ = try await DirectoryStore.open(other, cluster: Self.cluster, deadline: Self.soon).probe(deadline: Self.soon)
+            })
 
         try check(umount2(path, Int32(MNT_DETACH)))
         close(server)

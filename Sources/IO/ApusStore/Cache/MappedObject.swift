@@ -53,7 +53,12 @@ public final class MappedObject: Sendable {
         guard let base = bytes.baseAddress else { return }
         let range = (range ?? 0..<bytes.count).clamped(to: 0..<bytes.count)
         let start = range.lowerBound & ~(Int(getpagesize()) - 1)
-        let advice = switch access { case .sequential: MADV_SEQUENTIAL; case .random: MADV_RANDOM; case .soon: MADV_WILLNEED }
+        let advice =
+            switch access {
+            case .sequential: MADV_SEQUENTIAL
+            case .random: MADV_RANDOM
+            case .soon: MADV_WILLNEED
+            }
         _ = madvise(UnsafeMutableRawPointer(mutating: base + start), range.upperBound - start, Int32(advice))
     }
 }

@@ -42,7 +42,7 @@ public final class CatalogStore: ObjectStore {
         let footer = sums.finish()
         let object = Statement(
             "INSERT INTO apus.stored_object (key, size, digest, checksums, stored_at) SELECT $1, $2, $3, $4, " + clock,
-            [.text(key.description), .integer(Int64(footer.size)), .blob(footer.description.digest.bytes), .blob(footer.checksumBytes)])
+            Self.row(key, footer))
         return (footer.description, [object] + (bytes.isEmpty ? [] : [Self.block(bytes, 0, of: key)]))
     }
 
@@ -101,7 +101,7 @@ public final class CatalogStore: ObjectStore {
             [
                 Statement(
                     "UPDATE apus.stored_object SET size = $2, digest = $3, checksums = $4 WHERE key = $1 AND size IS NULL",
-                    [.text(key.description), .integer(Int64(footer.size)), .blob(footer.description.digest.bytes), .blob(footer.checksumBytes)])
+                    Self.row(key, footer))
             ], on: .write, deadline: deadline)[0].changed
         guard changed == 1 else { throw Self.collected(key, nil) }
         return footer.description
@@ -116,11 +116,16 @@ public final class CatalogStore: ObjectStore {
     /// Removes what a failed put has written; the collector does what this cannot.
     private func discard(_ key: ObjectKey) async {
         do {
-            let removal = Task { try await delete(key, deadline: BootClock.now.advanced(by: .seconds(2))) }  // the put's task may be cancelled
+            // A task of its own: the put's may be cancelled, and its rows go all the same.
+            let removal = Task { try await delete(key, deadline: BootClock.now.advanced(by: .seconds(2))) }
             try await removal.value
         } catch {
             Self.log.warning("a failed put left rows to the collector", ["key": key.description, "reason": "\(error)"])
         }
+    }
+
+    private static func row(_ key: ObjectKey, _ footer: ObjectFooter) -> [SQLValue] {
+        [.text(key.description), .integer(Int64(footer.size)), .blob(footer.description.digest.bytes), .blob(footer.checksumBytes)]
     }
 
     private static func block(_ bytes: [UInt8], _ number: Int, of key: ObjectKey) -> Statement {
@@ -130,7 +135,8 @@ public final class CatalogStore: ObjectStore {
     }
 
     private static func collected(_ key: ObjectKey, _ cause: (any Error)?) -> ApusError {
-        ApusError(.intentLost, "object \(key) was collected while it was written: the write took too long", hint: "begin again", cause: cause)
+        ApusError(
+            .intentLost, "object \(key) was collected while it was written: the write took too long", hint: "begin again", cause: cause)
     }
 
     private func refusingRepeats(of key: ObjectKey, _ body: () async throws -> Void) async throws {
@@ -225,7 +231,8 @@ public final class CatalogStore: ObjectStore {
             let rows = try await database.run(
                 [
                     Statement(
-                        "SELECT key, " + clock + " - stored_at FROM apus.stored_object WHERE key > $1 ORDER BY key LIMIT 1000", [.text(after)])
+                        "SELECT key, " + clock + " - stored_at FROM apus.stored_object WHERE key > $1 ORDER BY key LIMIT 1000",
+                        [.text(after)])
                 ], on: .read, deadline: deadline)[0]
             let objects = try rows.compactMap { row in
                 try ObjectKey(row.text(0)).map { ListedObject(key: $0, age: max(.zero, .milliseconds(try row.integer(1)))) }
@@ -258,8 +265,11 @@ public final class CatalogStore: ObjectStore {
 
     private func block(_ number: Int, of key: ObjectKey, _ footer: ObjectFooter, deadline: Instant) async throws -> [UInt8] {
         let rows = try await database.run(
-            [Statement("SELECT bytes FROM apus.stored_block WHERE key = $1 AND number = $2", [.text(key.description), .integer(Int64(number))])],
-            on: .read, deadline: deadline)[0]
+            [
+                Statement(
+                    "SELECT bytes FROM apus.stored_block WHERE key = $1 AND number = $2",
+                    [.text(key.description), .integer(Int64(number))])
+            ], on: .read, deadline: deadline)[0]
         guard let row = rows.first else { throw ApusError.corrupt(key, "block \(number) is missing", in: place) }
         let block = try row.blob(0)
         try block.withUnsafeBytes { try footer.verify($0, number: number, key: key, place: place) }

@@ -196,7 +196,7 @@ public final class DirectoryStore: ObjectStore {
         }
     }
 
-    private func temporaryName() -> String { temporaryPrefix + hexadecimal(withUnsafeBytes(of: UInt64.random(in: .min ... .max)) { Array($0) }) }
+    private func temporaryName() -> String { temporaryPrefix + String(UInt64.random(in: .min ... .max), radix: 16) }
 
     public func delete(_ key: ObjectKey, deadline: Instant) async throws {
         // Not synced: a delete that a power loss undoes leaves an object that no row names, which the sweep finds.

@@ -50,9 +50,8 @@ final class FileDescriptor: Sendable {
     func read(_ range: Range<Int>) throws -> [UInt8] {
         try [UInt8](unsafeUninitializedCapacity: range.count) { buffer, filled in
             while filled < range.count {
-                let count = try retry("read") {
-                    pread(raw, buffer.baseAddress! + filled, range.count - filled, off_t(range.lowerBound + filled))  // count > 0, so there is a base
-                }
+                let rest = UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(buffer)[filled..<range.count])
+                let count = try retry("read") { pread(raw, rest.baseAddress, rest.count, off_t(range.lowerBound + filled)) }
                 if count == 0 { break }
                 filled += count
             }
