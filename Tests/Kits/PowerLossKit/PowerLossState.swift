@@ -149,9 +149,10 @@ extension PowerLossState.File {
                     let end = min(new.count, start + sector - (offset + start) % sector)
                     if keeps(start) {
                         if bytes.count < offset + end { bytes += [UInt8](repeating: 0, count: offset + end - bytes.count) }
+                        // Neither is empty, so both have a base.
                         bytes.withUnsafeMutableBytes { target in
                             new.withUnsafeBytes { source in
-                                _ = memcpy(target.baseAddress! + offset + start, source.baseAddress! + start, end - start)  // neither is empty
+                                _ = memcpy(target.baseAddress! + offset + start, source.baseAddress! + start, end - start)
                             }
                         }
                     }
