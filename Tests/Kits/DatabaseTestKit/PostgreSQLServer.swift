@@ -128,8 +128,11 @@ public final class PostgreSQLServer: Sendable {
     public func kill() async {
         guard let child = process.withLock({ $0 }) else { return }
         child.send(signal: SIGSTOP)  // so that it starts no process between the look and the kill
-        for pid in everyProcess { Glibc.kill(pid, SIGKILL) }
+        let pids = everyProcess
+        for pid in pids { Glibc.kill(pid, SIGKILL) }
         _ = await child.wait()
+        // A server cannot start while a process of the old one still holds its shared memory.
+        while pids.contains(where: Self.isAlive) { await Task.yield() }
         guardian.withLock { $0.take() }?.send(signal: SIGKILL)
     }
 
@@ -157,6 +160,11 @@ public final class PostgreSQLServer: Sendable {
         guard let guardian = guardian.withLock({ $0.take() }) else { return }
         guardian.send(signal: SIGKILL)
         for pid in everyProcess { Glibc.kill(pid, SIGCONT) }
+    }
+
+    private static func isAlive(_ pid: Int32) -> Bool {
+        let state = read("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ").first
+        return state != nil && state != "Z" && state != "X"
     }
 
     /// The postmaster and its children.
