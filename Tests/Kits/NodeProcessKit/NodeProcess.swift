@@ -85,7 +85,7 @@ public final class NodeProcess: Sendable {
     private static func firstURL(in path: String, of process: Int32) -> String? {
         guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
             value["pid"] == .integer(Int64(process)), case .object(let listeners)? = value["listeners"],
-            case .string(let url)? = listeners.first?.value
+            case .string(let url)? = listeners.first(where: { _ in true })?.value
         else { return nil }
         return url
     }
