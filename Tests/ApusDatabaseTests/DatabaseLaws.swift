@@ -105,7 +105,9 @@ struct DatabaseLaws {
         try await implementation.with { (database: any Database) async throws in
             try await database.write(.once("CREATE TABLE apus.t (n bigint PRIMARY KEY)"))
             let insert = { (n: Int64) in Statement("INSERT INTO apus.t VALUES ($1)", [.integer(n)]) }
-            #expect(await code { _ = try await database.run([insert(1), insert(1), insert(2)], on: .write, deadline: soon()) } == .databaseConstraint)
+            #expect(
+                await code { _ = try await database.run([insert(1), insert(1), insert(2)], on: .write, deadline: soon()) }
+                    == .databaseConstraint)
             #expect(try await database.read("SELECT n FROM apus.t ORDER BY n").map { try $0.integer(0) } == [1, 2])
         }
     }

@@ -153,7 +153,8 @@ struct PostgreSQLFaults {
             for index in 0...1 {
                 group.addTask {
                     do {
-                        try await databases[index].transaction(.write.lockTimeout(.seconds(20)), on: .write, deadline: soon()) { transaction in
+                        try await databases[index].transaction(.write.lockTimeout(.seconds(20)), on: .write, deadline: soon()) {
+                            transaction in
                             let update = { (n: Int) in Statement("UPDATE t SET m = m + 1 WHERE n = $1", [.integer(Int64(n))]) }
                             _ = try await transaction.run([update(index)])
                             await both.arrive()
@@ -176,7 +177,8 @@ struct PostgreSQLFaults {
         let primary = try await PostgreSQLServer.start()
         let standby = try await primary.standby(name: "s1")
         let url = "postgresql://apus@127.0.0.1:\(standby.port),127.0.0.1:\(primary.port)/postgres?sslmode=disable"
-        try await use(try await PostgreSQLDatabase.open(url: Redacted(url), loops: TestLoops.shared, deadline: soon())) { (database: any Database) async throws in
+        try await use(try await PostgreSQLDatabase.open(url: Redacted(url), loops: TestLoops.shared, deadline: soon())) {
+            (database: any Database) async throws in
             try await database.write(.once("CREATE TABLE t (n bigint)"))
             try await eventually("the standby has the table") {
                 try await standby.query("SELECT count(*) FROM pg_class WHERE relname = 't'") == "1"
@@ -217,7 +219,10 @@ struct PostgreSQLFaults {
     @Test("no error shows the password")
     func hidesPassword() async throws {
         let port = try freePort()
-        for url in ["postgresql://apus:Gehe1m@127.0.0.1:\(port)/x", "postgresql://apus:Gehe1m@[/x", "host=127.0.0.1 port=\(port) password=Gehe1m sslmode=wrong"] {
+        for url in [
+            "postgresql://apus:Gehe1m@127.0.0.1:\(port)/x", "postgresql://apus:Gehe1m@[/x",
+            "host=127.0.0.1 port=\(port) password=Gehe1m sslmode=wrong",
+        ] {
             do {
                 _ = try await PostgreSQLDatabase.open(url: Redacted(url), loops: TestLoops.shared, deadline: soon(0.2))
                 Issue.record("opened")
@@ -238,10 +243,14 @@ struct PostgreSQLFaults {
         let chunks = stride(from: 0, to: bytes.count, by: 10_007).map { Array(bytes[$0..<min($0 + 10_007, bytes.count)]) }
         #expect(try await database.copy("COPY t FROM STDIN", from: chunks, deadline: soon()) == 20_000)
         let rows = Mutex<[[UInt8]]>([])
-        let count = try await database.copy("COPY (SELECT * FROM t ORDER BY n) TO STDOUT", deadline: soon()) { row in rows.withLock { $0.append(row) } }
+        let count = try await database.copy("COPY (SELECT * FROM t ORDER BY n) TO STDOUT", deadline: soon()) { row in
+            rows.withLock { $0.append(row) }
+        }
         #expect(count == 20_000)
         #expect(rows.withLock { $0 } == lines)
-        let bad = await code { _ = try await database.copy("COPY t FROM STDIN", from: [Array("20000\tx\n0\ttwice\n".utf8)], deadline: soon()) }
+        let bad = await code {
+            _ = try await database.copy("COPY t FROM STDIN", from: [Array("20000\tx\n0\ttwice\n".utf8)], deadline: soon())
+        }
         #expect(bad == .databaseConstraint)
         #expect(try await database.read("SELECT count(*) FROM t")[0].integer(0) == 20_000)
         await database.close()
@@ -251,7 +260,8 @@ struct PostgreSQLFaults {
     func looksUpNames() async throws {
         let server = try await PostgreSQLServer.shared()
         let url = "postgresql://apus@localhost:\(server.port)/postgres?sslmode=disable"
-        try await use(try await PostgreSQLDatabase.open(url: Redacted(url), loops: TestLoops.shared, deadline: soon())) { (database: any Database) async throws in
+        try await use(try await PostgreSQLDatabase.open(url: Redacted(url), loops: TestLoops.shared, deadline: soon())) {
+            (database: any Database) async throws in
             _ = try await database.read("SELECT 1")
         }
         do {

@@ -40,7 +40,9 @@ struct SQLiteTests {
         try await use(try await SQLiteDatabase.open(path: path, mode: .readOnly)) { (database: any Database) async throws in
             #expect(try await database.read("SELECT n FROM apus.t")[0].integer(0) == 7)
             #expect(await code { try await database.write(Statement("INSERT INTO apus.t VALUES (8)")) } == .catalogReadOnly)
-            #expect(await code { _ = try await database.run([Statement("DELETE FROM apus.t")], on: .duty, deadline: soon()) } == .catalogReadOnly)
+            #expect(
+                await code { _ = try await database.run([Statement("DELETE FROM apus.t")], on: .duty, deadline: soon()) }
+                    == .catalogReadOnly)
             #expect(try listing() == before)
         }
         #expect(try listing() == before)
@@ -62,7 +64,8 @@ struct SQLiteTests {
         let foreign = await error { _ = try await SQLiteDatabase.open(path: path) }
         #expect(foreign?.code == .catalogUnavailable)
         #expect(foreign?.summary.contains("no SQLite database") == true)
-        #expect(await error { _ = try await SQLiteDatabase.open(path: directory.path + "/none", mode: .readOnly) }?.code == .catalogUnavailable)
+        #expect(
+            await error { _ = try await SQLiteDatabase.open(path: directory.path + "/none", mode: .readOnly) }?.code == .catalogUnavailable)
         #expect(await error { _ = try await SQLiteDatabase.open(path: directory.path + "/none/none") }?.code == .catalogUnavailable)
     }
 
@@ -150,6 +153,8 @@ struct SQLiteTests {
     private func write(_ bytes: [UInt8], to path: String) throws {
         let descriptor = Glibc.open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
         defer { close(descriptor) }
-        guard descriptor >= 0, Glibc.write(descriptor, bytes, bytes.count) == bytes.count else { throw TestKitError("cannot write \(path)") }
+        guard descriptor >= 0, Glibc.write(descriptor, bytes, bytes.count) == bytes.count else {
+            throw TestKitError("cannot write \(path)")
+        }
     }
 }

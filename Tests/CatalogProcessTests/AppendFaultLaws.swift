@@ -106,7 +106,9 @@ struct AppendFaultLaws {
         await server.stop(.immediate)
     }
 
-    @Test("kill -9 at a random moment under 16 writers: what was acknowledged is there, nothing twice, nothing half", arguments: SharedCatalog.Kind.allCases)
+    @Test(
+        "kill -9 at a random moment under 16 writers: what was acknowledged is there, nothing twice, nothing half",
+        arguments: SharedCatalog.Kind.allCases)
     func killedUnderLoad(_ kind: SharedCatalog.Kind) async throws {
         let shared = try await SharedCatalog(kind)
         let shards = try await shared.makeShards(4)

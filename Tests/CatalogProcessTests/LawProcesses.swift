@@ -23,7 +23,8 @@ struct LawProcessRun {
         var all = ["PATH": "/usr/bin:/bin", "APUS_LAW_DATABASE": url]
         for key in ["LD_LIBRARY_PATH", "HOME"] { if let value = getenv(key) { all[key] = String(cString: value) } }
         let command = ChildProcess.Command(
-            try program(), [command] + options.map { "\($0.key)=\($0.value)" }, environment: all.merging(environment) { $1 }, output: .file(directory.path + "/out"))
+            try program(), [command] + options.map { "\($0.key)=\($0.value)" }, environment: all.merging(environment) { $1 },
+            output: .file(directory.path + "/out"))
         return LawProcessRun(child: try await ChildProcess.start(command, on: TestLoops.shared.first), directory: directory)
     }
 

@@ -76,7 +76,9 @@ struct LeaseLaws {
         let catalog = try await shared.open()
         try await LeaseEffects.prepare(catalog, deadline: soon())
         var runs: [String: LawProcessRun] = [:]
-        for name in ["a", "b", "c"] { runs["\(name)/1"] = try await LawProcessRun.start("lease", ["node": name, "process": "1", "seconds": "30"], on: shared.url) }
+        for name in ["a", "b", "c"] {
+            runs["\(name)/1"] = try await LawProcessRun.start("lease", ["node": name, "process": "1", "seconds": "30"], on: shared.url)
+        }
         var last = try await actor(of: catalog, not: [], within: 30)
 
         let stopped = last
@@ -101,7 +103,9 @@ struct LeaseLaws {
         await catalog.database.close()
     }
 
-    @Test("a holder that resigns is followed at once; a session is kept from a second process of its name", arguments: SharedCatalog.Kind.allCases)
+    @Test(
+        "a holder that resigns is followed at once; a session is kept from a second process of its name",
+        arguments: SharedCatalog.Kind.allCases)
     func sessions(_ kind: SharedCatalog.Kind) async throws {
         let shared = try await SharedCatalog(kind)
         try await shared.use { catalog in
@@ -161,7 +165,9 @@ struct LeaseLaws {
     }
 
     /// The candidate whose effects come now, and not `last`.
-    private func holder(of catalog: Catalog, among candidates: [Candidate], not last: Candidate?, within seconds: Double) async throws -> Candidate {
+    private func holder(
+        of catalog: Catalog, among candidates: [Candidate], not last: Candidate?, within seconds: Double
+    ) async throws -> Candidate {
         let name = try await actor(of: catalog, not: last.map { [$0.holder] } ?? [], within: seconds)
         return try #require(candidates.first { $0.holder == name })
     }

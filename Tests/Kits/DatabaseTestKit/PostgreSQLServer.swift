@@ -1,5 +1,5 @@
-public import ApusTypes
 import ApusRuntime
+public import ApusTypes
 import Glibc
 import Synchronization
 
@@ -242,7 +242,9 @@ public final class PostgreSQLServer: Sendable {
         let base = "/usr/lib/postgresql"
         let versions = TemporaryDirectory.entries(base).sorted { (Int($0) ?? 0) > (Int($1) ?? 0) }
         let places = versions.map { "\(base)/\($0)/bin/\(name)" } + ["/usr/bin/\(name)", "/usr/local/bin/\(name)"]
-        guard let found = places.first(where: { access($0, X_OK) == 0 }) else { throw TestKitError("PostgreSQL's \(name) is not installed") }
+        guard let found = places.first(where: { access($0, X_OK) == 0 }) else {
+            throw TestKitError("PostgreSQL's \(name) is not installed")
+        }
         return found
     }
 

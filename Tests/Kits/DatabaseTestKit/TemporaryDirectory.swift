@@ -8,7 +8,12 @@ public final class TemporaryDirectory: Sendable {
 
     /// Everybody may enter and list it, so that a server under another user can live inside.
     public init() throws {
-        path = Self.base + "/" + String(Self.count.withLock { $0 += 1; return $0 })
+        path =
+            Self.base + "/"
+            + String(
+                Self.count.withLock {
+                    $0 += 1; return $0
+                })
         guard mkdir(path, 0o755) == 0 else { throw TestKitError("cannot make \(path): \(String(cString: strerror(errno)))") }
     }
 

@@ -61,7 +61,8 @@ struct LeaseRows: Sendable {
         let lock: StaticSQL = "SELECT 1 FROM " + rows + " WHERE " + key + " = $1" + (access.dialect == .postgreSQL ? " FOR UPDATE" : "")
         let update: StaticSQL =
             "UPDATE " + rows + " SET " + owner + " = $2, epoch = epoch + 1, renewals = renewals + 1, expires_at = " + clock + " + $3 WHERE "
-        let taken = try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .duty, deadline: deadline) { [name, holder, length] transaction in
+        let taken = try await access.database.transaction(.write.lockTimeout(OperationSQL.lockTimeout), on: .duty, deadline: deadline) {
+            [name, holder, length] transaction in
             try await transaction.commit(after: [
                 Statement(lock, [name]),
                 Statement(
@@ -97,7 +98,8 @@ struct LeaseRows: Sendable {
     static func holding(_ table: Table, name: String, epoch: Epoch, dialect: SQLDialect) -> Statement {
         let selection: StaticSQL =
             table == .lease
-            ? "SELECT epoch FROM apus.lease WHERE name = $1 AND epoch = $2" : "SELECT epoch FROM apus.session WHERE node = $1 AND epoch = $2"
+            ? "SELECT epoch FROM apus.lease WHERE name = $1 AND epoch = $2"
+            : "SELECT epoch FROM apus.session WHERE node = $1 AND epoch = $2"
         return Statement(selection + (dialect == .postgreSQL ? " FOR KEY SHARE" : ""), [.text(name), .integer(epoch.value)])
     }
 }

@@ -91,7 +91,11 @@ public final class PostgreSQLDatabase: Database {
         // A body or a server that hangs must not hold the lane: at the deadline the connection goes, and the transaction with it.
         let holds = Mutex(true)
         let leave: @Sendable () -> Void = {
-            if holds.withLock({ holds in defer { holds = false }; return holds }) { lane.gate.leave() }
+            if holds.withLock({ holds in
+                defer { holds = false }; return holds
+            }) {
+                lane.gate.leave()
+            }
         }
         let cancelTimer = Deadlines.shared.schedule(at: deadline) {
             session.close(.deadlinePassed("the transaction was open"), done: leave)

@@ -116,10 +116,12 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
             withCStrings(settings) { values in PQconnectStartParams(keywords, values, 0) }
         }
         guard handle != nil, PQstatus(handle) != CONNECTION_BAD else { return failByLibrary() }
-        PQsetNoticeReceiver(handle, { context, result in
-            Unmanaged<PostgreSQLSession>.fromOpaque(context!).takeUnretainedValue()  // set below; the handle never outlives the session
-                .notice(ServerReport(result))
-        }, Unmanaged.passUnretained(self).toOpaque())
+        PQsetNoticeReceiver(
+            handle,
+            { context, result in
+                Unmanaged<PostgreSQLSession>.fromOpaque(context!).takeUnretainedValue()  // set below; the handle never outlives the session
+                    .notice(ServerReport(result))
+            }, Unmanaged.passUnretained(self).toOpaque())
         watch(UV_WRITABLE.rawValue)
     }
 

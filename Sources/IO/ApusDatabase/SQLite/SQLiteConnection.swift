@@ -23,10 +23,12 @@ final class SQLiteConnection {
         handle = opened
         let context = Unmanaged.passUnretained(self).toOpaque()
         // Called every 4,000 virtual-machine steps (some 50 µs): cheap enough to read the clock each time.
-        sqlite3_progress_handler(handle, 4000, { context in
-            let connection = Unmanaged<SQLiteConnection>.fromOpaque(context!).takeUnretainedValue()  // set two lines below; the handle dies with it
-            return BootClock.now >= connection.deadline ? 1 : 0
-        }, context)
+        sqlite3_progress_handler(
+            handle, 4000,
+            { context in
+                let connection = Unmanaged<SQLiteConnection>.fromOpaque(context!).takeUnretainedValue()  // set below; dies with the handle
+                return BootClock.now >= connection.deadline ? 1 : 0
+            }, context)
         // PostgreSQL's schema of ours: the same names in both dialects.
         if case let status = apus_sqlite_name_main(handle), status != SQLITE_OK { throw error(status, "naming the database") }
         for function in functions { try function.register(on: handle) }
@@ -78,11 +80,13 @@ final class SQLiteConnection {
     /// Calls `body` with the length of the log, in pages, after each commit of this connection.
     func onCommit(_ body: @escaping (Int) -> Void) {
         commitHook = body
-        sqlite3_wal_hook(handle, { context, _, _, pages in
-            let connection = Unmanaged<SQLiteConnection>.fromOpaque(context!).takeUnretainedValue()  // set below; the handle dies with it
-            connection.commitHook?(Int(pages))
-            return SQLITE_OK
-        }, Unmanaged.passUnretained(self).toOpaque())
+        sqlite3_wal_hook(
+            handle,
+            { context, _, _, pages in
+                let connection = Unmanaged<SQLiteConnection>.fromOpaque(context!).takeUnretainedValue()  // set below
+                connection.commitHook?(Int(pages))
+                return SQLITE_OK
+            }, Unmanaged.passUnretained(self).toOpaque())
     }
 
     private var commitHook: ((Int) -> Void)?
@@ -137,7 +141,8 @@ final class SQLiteConnection {
                     sqlite3_bind_text64(compiled, index, $0, UInt64(value.utf8.count), transient, UInt8(SQLITE_UTF8))
                 }
             case .blob(let value):
-                status = value.isEmpty
+                status =
+                    value.isEmpty
                     ? sqlite3_bind_zeroblob(compiled, index, 0)
                     : value.withUnsafeBytes { sqlite3_bind_blob64(compiled, index, $0.baseAddress, UInt64($0.count), transient) }
             }

@@ -162,7 +162,11 @@ public final class SQLiteDatabase: Database {
     ) async throws -> Value {
         let isRunning = Mutex(true)
         let end: @Sendable () -> Void = {
-            if isRunning.withLock({ isRunning in defer { isRunning = false }; return isRunning }) { transaction.end(done) }
+            if isRunning.withLock({ isRunning in
+                defer { isRunning = false }; return isRunning
+            }) {
+                transaction.end(done)
+            }
         }
         let cancelTimer = Deadlines.shared.schedule(at: transaction.deadline, end)
         defer {

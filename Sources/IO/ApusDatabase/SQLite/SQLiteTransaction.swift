@@ -58,7 +58,7 @@ final class SQLiteTransaction: Transaction, Sendable {
             if case .unbegun = state { return true }
             return false
         }
-        
+
         do {
             let rows: [Rows] = try await thread.perform(deadline: deadline) { [begin, failures] connection, job in
                 try failures.check()
