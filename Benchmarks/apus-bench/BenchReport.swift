@@ -50,11 +50,13 @@ struct BenchReport {
             print("\(key): \(Self.short(spread.median)) (\(Self.short(spread.min)) to \(Self.short(spread.max)))")
         }
         let result: [(String, JSONValue)] = [
-            ("bench", .string(name)), ("ratios", .object(JSONObject(ratios.map { ($0.0, $0.1.json) }))), ("figures", .object(JSONObject(figures))),
+            ("bench", .string(name)), ("ratios", .object(JSONObject(ratios.map { ($0.0, $0.1.json) }))),
+            ("figures", .object(JSONObject(figures))),
         ]
         let date = Date().formatted(.iso8601)
         let context: [(String, JSONValue)] = [
-            ("date", .string(date)), ("processor", .string(Self.processor)), ("cores", .integer(Int64(ProcessInfo.processInfo.processorCount))),
+            ("date", .string(date)), ("processor", .string(Self.processor)),
+            ("cores", .integer(Int64(ProcessInfo.processInfo.processorCount))),
             ("commit", .string(Self.commit)),
         ]
         let directory = URL(fileURLWithPath: "Benchmarks/results")

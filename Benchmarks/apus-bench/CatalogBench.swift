@@ -122,7 +122,8 @@ enum CatalogBench {
                         let id = OperationID(
                             scope: "bench", id: "\(test.key)/\(round)/\(writer)/\(count)", bodyDigest: digest, origin: .proxy)
                         _ = try await catalog.log.append(
-                            AppendRequest(operationID: id, appends: [LogAppend(shard: shards[(writer + count) % shards.count], operation: operation)]),
+                            AppendRequest(
+                                operationID: id, appends: [LogAppend(shard: shards[(writer + count) % shards.count], operation: operation)]),
                             deadline: BootClock.now.advanced(by: .seconds(30)))
                         count += 1
                     }

@@ -91,7 +91,7 @@ final class CatalogAccess: Sendable {
 
 /// A transaction that may have to be asked after.
 final class MarkedAttempt<Value> {
-    let mark = OperationMark.random()
+    let mark = OperationMark.unique()
     /// Gives the transaction's value when it turns out to have been committed; set before COMMIT is sent.
     var whenDone: (() async throws -> Value)?
 }

@@ -50,8 +50,8 @@ func textArray(_ values: some Sequence<String>) -> SQLValue {
     return .text(text + "}")
 }
 
-/// A JSON array of texts as one parameter, for SQLite's `json_each`.
-func jsonArray(_ values: some Sequence<String>) -> SQLValue {
+/// A JSON array of texts, for SQLite's `json_each`.
+func jsonArray(_ values: some Sequence<String>) -> String {
     var text = "["
     for value in values {
         if text.utf8.count > 1 { text += "," }
@@ -65,5 +65,5 @@ func jsonArray(_ values: some Sequence<String>) -> SQLValue {
         }
         text += "\""
     }
-    return .text(text + "]")
+    return text + "]"
 }

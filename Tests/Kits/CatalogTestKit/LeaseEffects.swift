@@ -64,7 +64,9 @@ public enum LeaseEffects {
         var holders: [Epoch: String] = [:]
         var last = Epoch(0)
         for effect in effects {
-            guard effect.epoch >= last else { throw BrokenLaw("effect \(effect.number) of epoch \(effect.epoch) comes after epoch \(last)") }
+            guard effect.epoch >= last else {
+                throw BrokenLaw("effect \(effect.number) of epoch \(effect.epoch) comes after epoch \(last)")
+            }
             last = effect.epoch
             guard holders[effect.epoch] == nil || holders[effect.epoch] == effect.holder else {
                 throw BrokenLaw("epoch \(effect.epoch) has effects of \(effect.holder) and of \(holders[effect.epoch] ?? "")")

@@ -1,5 +1,6 @@
 public import ApusCatalog
 internal import ApusDatabase
+internal import ApusRuntime
 public import ApusTypes
 
 /// Concurrent writers with a seed, for the laws: the same code runs inside a test and inside the processes that a test starts.
@@ -13,6 +14,8 @@ public struct Workload: Sendable {
     /// Of 1,000 requests of `append`, how many are rolled back after they wrote.
     public var abortsPerThousand = 10
     public var deadline: Instant
+    /// Writers of `append` end here, even if they have requests left.
+    public var stop = Instant.distantFuture
 
     public init(process: String, writers: Int, requests: Int, seed: UInt64, deadline: Instant) {
         self.process = process
@@ -47,6 +50,7 @@ public struct Workload: Sendable {
                     var random = SeededGenerator(seed: seed &+ UInt64(writer) &* 0x9E37_79B9)
                     var acknowledged: [Acknowledged] = []
                     for number in 0..<requests {
+                        guard BootClock.now < stop else { break }
                         let name = "\(process)/\(writer)/\(number)"
                         let chosen = shards.shuffled(using: &random).prefix(Int.random(in: 1...3, using: &random))
                         if Int.random(in: 0..<1000, using: &random) < abortsPerThousand {
@@ -56,7 +60,7 @@ public struct Workload: Sendable {
                         var appends: [LogAppend] = []
                         for shard in chosen {
                             for part in 0..<Int.random(in: 1...3, using: &random) {
-                                let padding = [UInt8](repeating: 0x20, count: Int.random(in: 0...200, using: &random))
+                                let padding = [UInt8](repeating: 0x20, count: Int.random(in: 0...60, using: &random))
                                 appends.append(LogAppend(shard: shard, operation: Array("\(name)/\(shard)/\(part)".utf8) + padding))
                             }
                         }

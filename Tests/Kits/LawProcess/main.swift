@@ -67,9 +67,11 @@ do {
     say("open")
     let shards = (options["shards"] ?? "").split(separator: ",").compactMap { Int64($0) }.map { ShardID($0) }
     var workload: Workload {
-        Workload(
+        var workload = Workload(
             process: text("process"), writers: number("writers"), requests: number("requests"), seed: UInt64(number("seed")),
             deadline: deadline)
+        if let stop = options["stop"].flatMap(Int.init) { workload.stop = clock.now.advanced(by: .seconds(stop)) }
+        return workload
     }
     switch command {
     case "publish": try await workload.publish(to: catalog)

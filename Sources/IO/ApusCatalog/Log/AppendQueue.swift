@@ -1,3 +1,4 @@
+internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
 
@@ -40,7 +41,9 @@ typealias AppendResult = Result<AppendOutcome, any Error>
 /// No task of its own: the first request that finds nobody committing leads the next group, and then hands over to one that waits.
 final class AppendQueue: Sendable {
     private struct Waiting {
+        var id: UInt64
         var append: PreparedAppend
+        /// Nil for the one that leads.
         var continuation: CheckedContinuation<Turn, Never>?
     }
 
@@ -52,6 +55,8 @@ final class AppendQueue: Sendable {
 
     private struct State {
         var waiting: [Waiting] = []
+        var bytes = 0
+        var nextID: UInt64 = 0
         var isLed = false
         /// Requests of the group before: how many are likely to come at once again.
         var lastGroup = 0
@@ -59,38 +64,55 @@ final class AppendQueue: Sendable {
 
     private let committer: GroupCommit
     private let options: ShardLog.Options
-    private let clock: any MonotonicClock
     private let state = Mutex(State())
 
-    init(committer: GroupCommit, options: ShardLog.Options, clock: any MonotonicClock) {
+    init(committer: GroupCommit, options: ShardLog.Options) {
         self.committer = committer
         self.options = options
-        self.clock = clock
     }
 
     func append(_ append: PreparedAppend) async throws -> AppendOutcome {
+        var cancelTimer: (@Sendable () -> Void)?
         let turn = await withCheckedContinuation { (continuation: CheckedContinuation<Turn, Never>) in
-            let immediate: Turn? = state.withLock { state in
-                if state.waiting.count >= options.queueLimit {
-                    return .finished(
-                        .failure(
-                            ApusError(
-                                .shardBusy, "\(state.waiting.count) writes wait for the catalog already", retry: .after(.seconds(1)))))
+            let (immediate, id): (Turn?, UInt64) = state.withLock { state in
+                if state.waiting.count >= options.queueRequests || state.bytes > options.queueBytes.bytes {
+                    return (.finished(.failure(Self.full(state.waiting.count))), 0)
                 }
-                guard state.isLed else {
-                    state.isLed = true
-                    state.waiting.insert(Waiting(append: append), at: 0)
-                    return .lead
-                }
-                state.waiting.append(Waiting(append: append, continuation: continuation))
-                return nil
+                state.nextID += 1
+                state.bytes += append.bytes
+                let leads = !state.isLed
+                state.isLed = true
+                state.waiting.append(Waiting(id: state.nextID, append: append, continuation: leads ? nil : continuation))
+                return (leads ? .lead : nil, state.nextID)
             }
-            if let immediate { continuation.resume(returning: immediate) }
+            if let immediate {
+                continuation.resume(returning: immediate)
+            } else {
+                cancelTimer = Deadlines.shared.schedule(at: append.deadline) { [self] in expire(id) }
+            }
         }
+        cancelTimer?()
         switch turn {
         case .finished(let result): return try result.get()
         case .lead: return try await lead().get()
         }
+    }
+
+    /// The group before takes longer than this request has time.
+    private func expire(_ id: UInt64) {
+        let late = state.withLock { state in
+            guard let index = state.waiting.firstIndex(where: { $0.id == id && $0.continuation != nil }) else {
+                return nil as CheckedContinuation<Turn, Never>?  // taken, or leads
+            }
+            let waiting = state.waiting.remove(at: index)
+            state.bytes -= waiting.append.bytes
+            return waiting.continuation
+        }
+        late?.resume(returning: .finished(.failure(GroupCommit.late)))
+    }
+
+    private static func full(_ count: Int) -> ApusError {
+        ApusError(.shardBusy, "\(count) writes wait for the catalog already", retry: .after(.seconds(1)))
     }
 
     /// Commits the group at the front of the queue and gives the result of its first request.
@@ -125,8 +147,10 @@ final class AppendQueue: Sendable {
                 count += 1
                 if waiting.append.hasObjects { break }
             }
-            defer { state.waiting.removeFirst(count) }
-            return Array(state.waiting.prefix(count))
+            let group = Array(state.waiting.prefix(count))
+            state.waiting.removeFirst(count)
+            state.bytes -= group.reduce(0) { $0 + $1.append.bytes }
+            return group
         }
     }
 

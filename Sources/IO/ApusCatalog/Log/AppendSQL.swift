@@ -102,7 +102,8 @@ enum AppendSQL {
             Statement("DELETE FROM apus.object_intent WHERE key = ANY ($1::text[])", [textArray(keys.map(\.description))])
         case .sqlite:
             Statement(
-                "DELETE FROM apus.object_intent WHERE key IN (SELECT value FROM json_each($1))", [jsonArray(keys.map(\.description))])
+                "DELETE FROM apus.object_intent WHERE key IN (SELECT value FROM json_each($1))", [.text(jsonArray(keys.map(\.description)))]
+            )
         }
     }
 }

@@ -46,7 +46,7 @@ struct GroupCommit: Sendable {
         return results.map { $0 ?? .failure(Self.late) }
     }
 
-    private static let late = ApusError(.deadlineExceeded, "the write waited for its turn until its deadline; nothing was written")
+    static let late = ApusError(.deadlineExceeded, "the write waited for its turn until its deadline; nothing was written")
 
     // MARK: The transaction
 

@@ -14,8 +14,9 @@ public final class ShardLog: Sendable {
         public var groupBytes: ByteCount = .mebibytes(1)
         /// Beyond this many unsealed bytes a shard answers `shard.busy`. Nothing seals segments yet: the default bounds the disk, not memory.
         public var unsealedBytes: ByteCount = .gibibytes(64)
-        /// Requests that may wait for the group before them.
-        public var queueLimit = 4096
+        /// Requests that may wait for the group before them, and their bytes; more are `shard.busy` at once.
+        public var queueRequests = 4096
+        public var queueBytes: ByteCount = .mebibytes(256)
 
         public init() {}
     }
@@ -28,7 +29,7 @@ public final class ShardLog: Sendable {
     init(access: CatalogAccess, options: Options) {
         self.access = access
         self.options = options
-        queue = AppendQueue(committer: GroupCommit(access: access, options: options), options: options, clock: access.clock)
+        queue = AppendQueue(committer: GroupCommit(access: access, options: options), options: options)
     }
 
     /// Gives large operations a place: from now on they go into objects. Until then all of them ride in rows, and operations that are in

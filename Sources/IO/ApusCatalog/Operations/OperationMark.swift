@@ -1,4 +1,5 @@
 internal import ApusDatabase
+internal import ApusRuntime
 internal import ApusTypes
 
 /// A transaction's own id among the operation ids: whoever finds its lock free and its row missing knows that the transaction is not
@@ -8,9 +9,9 @@ struct OperationMark: Hashable, Sendable {
 
     let id: String
 
-    static func random() -> OperationMark {
-        var generator = SystemRandomNumberGenerator()
-        return OperationMark(id: ObjectKey.random(using: &generator).description)
+    /// Begins with the time, so that marks made one after another are neighbours in the index.
+    static func unique() -> OperationMark {
+        OperationMark(id: ObjectKey(high: UInt64(BootClock.now.nanosecondsSinceBoot), low: .random(in: 0 ... .max)).description)
     }
 
     var key: OperationKey { OperationKey(scope: Self.scope, id: id) }

@@ -35,12 +35,13 @@ enum OperationSQL {
                 WHERE (scope, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))
                 """, [textArray(keys.map(\.scope)), textArray(keys.map(\.id))])
         case .sqlite:
+            // CROSS JOIN keeps SQLite from scanning the table to look each row up in the list.
             Statement(
                 """
                 SELECT o.scope, o.id, o.body_digest, o.refused, o.reply
-                FROM json_each($1) AS s JOIN json_each($2) AS i ON i.key = s.key
-                JOIN apus.operation AS o ON o.scope = s.value AND o.id = i.value
-                """, [jsonArray(keys.map(\.scope)), jsonArray(keys.map(\.id))])
+                FROM json_each($1) AS k CROSS JOIN apus.operation AS o
+                WHERE o.slot IN (0, 1, 2, 3, 4, 5, 6, 7) AND o.scope = k.value ->> 0 AND o.id = k.value ->> 1
+                """, [.text("[" + keys.map { jsonArray([$0.scope, $0.id]) }.joined(separator: ",") + "]")])
         }
     }
 
@@ -82,7 +83,7 @@ enum OperationSQL {
         case .postgreSQL: Statement(truncations[slot])
         case .sqlite:
             Statement(
-                "DELETE FROM apus.operation WHERE rowid IN (SELECT rowid FROM apus.operation WHERE slot = $1 LIMIT $2)",
+                "DELETE FROM apus.operation WHERE slot = $1 AND (scope, id) IN (SELECT scope, id FROM apus.operation WHERE slot = $1 LIMIT $2)",
                 [.integer(Int64(slot)), .integer(Int64(limit))])
         }
     }

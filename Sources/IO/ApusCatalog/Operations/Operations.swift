@@ -40,7 +40,7 @@ public final class Operations: Sendable {
                 let outcome = try existing?.outcome(for: row.bodyDigest) ?? .refused
                 // Writes in any case: the COMMIT waits until a standby has what came before it, also the commit that was found, whose own
                 // wait may have been cut.
-                let written = existing == nil ? row : OperationRow(mark: .random())
+                let written = existing == nil ? row : OperationRow(mark: .unique())
                 _ = try await transaction.commit(after: OperationSQL.insert([written], dialect))
                 return outcome
             }

@@ -86,9 +86,8 @@ extension Migration {
             """
             CREATE TABLE apus.operation (
                 slot bigint NOT NULL, scope text NOT NULL, id text NOT NULL, body_digest bytea NOT NULL, refused bigint NOT NULL,
-                reply bytea NOT NULL, PRIMARY KEY (scope, id))
+                reply bytea NOT NULL, PRIMARY KEY (slot, scope, id)) WITHOUT ROWID
             """),
-        .sqlite("CREATE INDEX apus.operation_slot ON operation (slot)"),
     ]
 
     private static let nodes: [Step] = [
