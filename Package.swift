@@ -160,6 +160,8 @@ if Context.environment["APUS_FUZZ"] != nil {
     package.targets += [
         .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
         .executableTarget(
-            name: "apus-fuzz", dependencies: ["CFuzzer", "ApusTypes", "ApusConfig"], path: "Fuzz/Targets", swiftSettings: swiftSettings),
+            name: "apus-fuzz",
+            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
+            path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]
 }

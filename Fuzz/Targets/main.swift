@@ -5,7 +5,12 @@ internal import Glibc
 typealias FuzzTarget = @Sendable (UnsafeRawBufferPointer) -> Void
 
 let targets: [String: FuzzTarget] = [
+    "filter": fuzzFilter,
+    "http": fuzzHTTP,
     "json": fuzzJSON,
+    "multipart": fuzzMultipart,
+    "response": fuzzResponse,
+    "websocket": fuzzWebSocket,
     "yaml": fuzzYAML,
 ]
 
