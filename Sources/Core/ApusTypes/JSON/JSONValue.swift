@@ -87,8 +87,6 @@ public struct JSONObject: Sendable {
         }
     }
 
-    public var count: Int { keys.count }
-    public var isEmpty: Bool { keys.isEmpty }
 }
 
 extension JSONObject: Hashable {
@@ -96,11 +94,11 @@ extension JSONObject: Hashable {
     public func hash(into hasher: inout Hasher) { hasher.combine(values) }
 }
 
-extension JSONObject: Sequence {
-    public func makeIterator() -> some IteratorProtocol<(key: String, value: JSONValue)> {
-        // Each key has a value by construction; compactMap only spares an unwrapping.
-        keys.lazy.compactMap { key in values[key].map { (key: key, value: $0) } }.makeIterator()
-    }
+extension JSONObject: RandomAccessCollection {
+    public var startIndex: Int { 0 }
+    public var endIndex: Int { keys.count }
+    // Each key has a value by construction.
+    public subscript(position: Int) -> (key: String, value: JSONValue) { (keys[position], values[keys[position]] ?? .null) }
 }
 
 extension JSONObject: ExpressibleByDictionaryLiteral {
