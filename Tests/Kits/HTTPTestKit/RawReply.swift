@@ -13,8 +13,10 @@ public struct RawReply: Sendable {
 
 /// Reads replies from a client's stream, one after the other.
 public final class ReplyReader {
-    private let client: RawClient
+    public let client: RawClient
     private var buffer: [UInt8] = []
+    /// Where what was not read yet begins.
+    private var start = 0
 
     public init(_ client: RawClient) { self.client = client }
 
@@ -44,39 +46,42 @@ public final class ReplyReader {
             reply.body = try await take(count)
         } else {
             while try await fill() {}
-            swap(&reply.body, &buffer)
+            reply.body = Array(buffer[start...])
+            start = buffer.count
         }
         return reply
     }
 
     /// Whether the stream ends here.
     public func isAtEnd() async throws -> Bool {
-        guard buffer.isEmpty else { return false }
+        guard start == buffer.count else { return false }
         return try await client.isClosed()
     }
 
     private func line(endingWith end: String) async throws -> String {
         let end = Array(end.utf8)
         while true {
-            if buffer.count >= end.count,
-                let found = (0...(buffer.count - end.count)).first(where: { Array(buffer[$0..<($0 + end.count)]) == end })
+            if buffer.count >= start + end.count,
+                let found = (start...(buffer.count - end.count)).first(where: { buffer[$0...].starts(with: end) })
             {
-                defer { buffer.removeFirst(found + end.count) }
-                return String(decoding: buffer[..<found], as: UTF8.self)
+                defer { start = found + end.count }
+                return String(decoding: buffer[start..<found], as: UTF8.self)
             }
-            guard try await fill() else { throw RawClientError.malformed("the stream ended in '\(String(decoding: buffer, as: UTF8.self))'") }
+            guard try await fill() else { throw RawClientError.malformed("the stream ended in '\(String(decoding: buffer[start...], as: UTF8.self))'") }
         }
     }
 
     private func take(_ count: Int) async throws -> [UInt8] {
-        while buffer.count < count {
-            guard try await fill() else { throw RawClientError.malformed("the stream ended \(count - buffer.count) bytes too early") }
+        while buffer.count < start + count {
+            guard try await fill() else { throw RawClientError.malformed("the stream ended before its body's \(count) bytes") }
         }
-        defer { buffer.removeFirst(count) }
-        return Array(buffer[..<count])
+        defer { start += count }
+        return Array(buffer[start..<(start + count)])
     }
 
     private func fill() async throws -> Bool {
+        buffer.removeFirst(start)
+        start = 0
         let bytes = try await client.receive()
         buffer += bytes
         return !bytes.isEmpty

@@ -10,7 +10,8 @@ public struct TestServer: Sendable {
     public var port: Int { listeners[0].port }
 
     public static func with<Value>(
-        limits: HTTPLimits = .standard, tls: TLSFiles? = nil, loopCount: Int = 2, routes: (inout Router) -> Void,
+        limits: HTTPLimits = .standard, tls: TLSFiles? = nil, metrics: MetricsRegistry = MetricsRegistry(), loopCount: Int = 2,
+        routes: (inout Router) -> Void,
         _ body: (TestServer) async throws -> Value
     ) async throws -> Value {
         var router = Router()
@@ -18,7 +19,7 @@ public struct TestServer: Sendable {
         let loops = EventLoops(count: loopCount)
         defer { loops.stop() }
         let listener = ListenerConfiguration(name: "test", host: "127.0.0.1", port: 0, tls: tls, router: router)
-        let server = HTTPServer(loops: loops, listeners: [listener], limits: limits)
+        let server = HTTPServer(loops: loops, listeners: [listener], limits: limits, metrics: metrics)
         let test = TestServer(server: server, loops: loops, listeners: try await server.start())
         do {
             let value = try await body(test)

@@ -6,8 +6,14 @@ extension Connection {
     func serve() async {
         while let exchange = await nextExchange() {
             let response = await answer(exchange)
+            isHeadSent = false
             do {
                 guard try await send(response, for: exchange) else { break }
+            } catch let error as ApusError where !isHeadSent && error.code == .internalError {
+                // The handler's reply cannot be written as HTTP, and none of it has left.
+                mustClose = true
+                guard await sendInstead(listener.router.response(to: error, exchange.request), for: exchange) else { return close() }
+                break
             } catch {
                 // The client is gone or stalled, or a stream broke off: nothing more can be told on this connection.
                 server.noteBrokenReply(error, self)
@@ -33,6 +39,10 @@ extension Connection {
                 return router.response(to: ApusError(.internalError, "the reply could not be made", cause: error), exchange.request)
             }
         }
+    }
+
+    private func sendInstead(_ response: Response, for exchange: Exchange) async -> Bool {
+        do { return try await !send(response, for: exchange) } catch { return false }
     }
 
     /// Sends the reply. Returns whether the connection goes on.
@@ -82,6 +92,7 @@ extension Connection {
         let buffer = server.scratch
         buffer.clear()
         try head.write(response.headers, to: buffer, date: server.date)
+        isHeadSent = true
         if body.count <= Self.copiedBody {
             buffer.append(body)
             // Replies to a pipeline leave together.
@@ -100,6 +111,7 @@ extension Connection {
         let buffer = server.scratch
         buffer.clear()
         try head.write(response.headers, to: buffer, date: server.date)
+        isHeadSent = true
         if let rest = try put(buffer.bytes) { try await finish(rest) }
     }
 

@@ -42,6 +42,8 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
     var inputEnded = false
     /// After the current reply the connection ends, whatever else was agreed.
     var mustClose = false
+    /// Whether anything of the current reply has been written.
+    var isHeadSent = false
     var writes = WriteState()
     var tls: TLSSession?
 

@@ -1,12 +1,13 @@
 internal import ApusRuntime
 internal import ApusTypes
 
-/// One request on its way to a reply, with what the server remembers of it for the reply's framing.
-struct Exchange {
-    var request: Request
+/// One request on its way to a reply, with what the server remembers of it for the reply's framing. Belongs to one connection; an
+/// object, because a request is large and passing it on as a value would retain each of its parts each time.
+final class Exchange {
+    let request: Request
     /// Set when the request could not be read: this is its answer, and no handler sees it.
     var refusal: ApusError?
-    var minorVersion: Int
+    let minorVersion: Int
     var keepsAlive: Bool
     let startedAt: Instant
 
@@ -20,7 +21,7 @@ struct Exchange {
             deadline: startedAt.advanced(by: connection.limits.requestTime))
     }
 
-    init(refused error: ApusError, _ connection: Connection) {
+    convenience init(refused error: ApusError, _ connection: Connection) {
         self.init(RequestHead(), EmptyBody(), connection)
         refusal = error
         keepsAlive = false

@@ -1,0 +1,167 @@
+import ApusHTTP
+import ApusRuntime
+import ApusTypes
+import Glibc
+import HTTPTestKit
+import Testing
+
+@Suite("server: start, drain, TLS")
+struct LifecycleTests {
+    @Test("a port that is taken is named, with how to find its holder; also when the holder shares it by SO_REUSEPORT")
+    func portTaken() async throws {
+        try await TestServer.with(routes: { _ in }) { server in
+            let listener = ListenerConfiguration(name: "second", host: "127.0.0.1", port: server.port, router: Router())
+            let second = HTTPServer(loops: server.loops, listeners: [listener])
+            let error = await #expect(throws: ApusError.self) { try await second.start() }
+            #expect(error?.code == .listenerUnavailable)
+            #expect(error?.summary.contains("127.0.0.1:\(server.port)") == true)
+            #expect(error?.hint?.contains("ss -ltnp") == true)
+        }
+    }
+
+    @Test("an address that is none is refused by name")
+    func wrongAddress() async throws {
+        let loops = EventLoops(count: 1)
+        defer { loops.stop() }
+        for (host, port) in [("no such host", 0), ("127.0.0.1", 70_000), ("192.0.2.1", 0)] {
+            let server = HTTPServer(loops: loops, listeners: [ListenerConfiguration(name: "web", host: host, port: port, router: Router())])
+            let error = await #expect(throws: ApusError.self) { try await server.start() }
+            #expect(error?.code == .listenerUnavailable)
+        }
+    }
+
+    @Test("listeners have routes of their own")
+    func severalListeners() async throws {
+        let loops = EventLoops(count: 2)
+        defer { loops.stop() }
+        let listeners = ["a", "b"].map { name in
+            var router = Router()
+            router.on(.get, "/") { .text("\(name) \($0.connection.listener)") }
+            return ListenerConfiguration(name: name, host: "localhost", port: 0, router: router)
+        }
+        let server = HTTPServer(loops: loops, listeners: listeners)
+        for bound in try await server.start() {
+            let client = try RawClient(port: bound.port)
+            try await client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            #expect(try await ReplyReader(client).next().text == "\(bound.name) \(bound.name)")
+        }
+        await server.drain(deadline: BootClock.now)
+    }
+
+    @Test("drain: idle connections end, a running request is finished and told to close, new ones are refused")
+    func drain() async throws {
+        let started = Outcome()
+        let release = Outcome()
+        try await TestServer.with(routes: {
+            $0.on(.get, "/") { _ in .text("x") }
+            $0.on(.get, "/slow") { _ in
+                started.set("")
+                return .text(await release.value())
+            }
+        }) { server in
+            let idle = try RawClient(port: server.port)
+            try await idle.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            let idleReplies = ReplyReader(idle)
+            #expect(try await idleReplies.next().status == 200)
+            let busy = try RawClient(port: server.port)
+            try await busy.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = await started.value()
+            async let aborted = server.server.drain(deadline: BootClock.now.advanced(by: .seconds(60)))
+            #expect(try await idleReplies.isAtEnd())
+            // The idle connection's end does not say that every loop has begun to drain; a refused connection does.
+            while (try? RawClient(port: server.port)) != nil { await Task.yield() }
+            release.set("done")
+            let replies = ReplyReader(busy)
+            let reply = try await replies.next()
+            #expect(reply.text == "done")
+            #expect(reply.closes)
+            #expect(try await replies.isAtEnd())
+            #expect(await aborted == 0)
+        }
+    }
+
+    @Test("drain: what does not end by its deadline is cancelled and aborted, and counted")
+    func drainDeadline() async throws {
+        let started = Outcome()
+        let ended = Outcome()
+        try await TestServer.with(routes: {
+            $0.on(.get, "/stuck") { _ in
+                started.set("")
+                do { try await BootClock().sleep(until: .distantFuture) } catch { ended.set("\(error)") }
+                // It ignores its cancellation: nothing but the end of the connection ends this request.
+                await Task { try? await BootClock().sleep(until: BootClock.now.advanced(by: .milliseconds(1500))) }.value
+                return .text("late")
+            }
+        }) { server in
+            let client = try RawClient(port: server.port)
+            try await client.send("GET /stuck HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = await started.value()
+            let aborted = await server.server.drain(deadline: BootClock.now.advanced(by: .milliseconds(200)))
+            #expect(aborted == 1)
+            #expect(await ended.value().contains("Cancel"))
+            #expect(try await client.isClosed())
+        }
+    }
+
+    @Test("five thousand used connections cost less than 12 KiB each, the client's half included")
+    func idleMemory() async throws {
+        var limit = rlimit()
+        getrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
+        let count = min(5000, (Int(limit.rlim_cur) - 500) / 2)
+        #expect(count >= 1000, "raise the limit of open files")
+        try await TestServer.with(routes: { $0.on(.get, "/") { _ in .text("x") } }) { server in
+            let before = Self.residentMemory()
+            var clients: [RawClient] = []
+            for _ in 0..<count { clients.append(try RawClient(port: server.port)) }
+            for client in clients {
+                try await client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                #expect(try await !client.receive(atMost: 1024).isEmpty)
+            }
+            let each = (Self.residentMemory() - before) / count
+            #expect(each < 12 << 10)
+            withExtendedLifetime(clients) {}
+        }
+    }
+
+    private static func residentMemory() -> Int {
+        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+        defer { fclose(file) }
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard fgets(&buffer, 256, file) != nil else { return 0 }
+        let text = String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return (text.split(separator: " ").dropFirst().first.flatMap { Int($0) } ?? 0) * 4096
+    }
+
+    @Test("TLS: serves curl, keeps to HTTP/1.1 and TLS 1.2 and later, and takes a new certificate without a restart")
+    func tls() async throws {
+        let files = try await Certificate.make()
+        defer { files.remove() }
+        try await TestServer.with(tls: files.tls, routes: {
+            $0.on(.get, "/") { .text($0.connection.isTLS ? "sealed" : "plain") }
+            $0.on(.post, "/echo") { .json(try await $0.body.collect(limit: .mebibytes(8))) }
+        }) { server in
+            let url = "https://127.0.0.1:\(server.port)/"
+            #expect(try await files.curl([url], on: server.loops) == "sealed")
+            #expect(try await files.curl(["-w", "%{http_version}", "-o", "/dev/null", "--http2", url], on: server.loops) == "1.1")
+            #expect(try await files.curl(["--tls-max", "1.2", url], on: server.loops) == "sealed")
+            #expect(try await files.curl(["-w", "%{size_download}", "-o", "/dev/null", "--data-binary", "@\(files.big)", url + "echo"], on: server.loops) == "5000000")
+            #expect(try await files.curl(["--tls-max", "1.1", "-o", "/dev/null", url], on: server.loops) == nil)
+            let plain = try RawClient(port: server.port)
+            try await plain.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            #expect(try await !plain.receiveAll().contains("HTTP/1.1 200"))
+
+            // Until the new certificate is served, the client that trusts only it is refused.
+            try await files.renew()
+            while try await files.curl([url], on: server.loops) != "sealed" {}
+        }
+    }
+
+    @Test("TLS files that are not right are refused at start")
+    func wrongCertificate() async throws {
+        await #expect(throws: ApusError.self) {
+            try await TestServer.with(tls: TLSFiles(certificateChain: "/nowhere", privateKey: "/nowhere"), routes: { _ in }) { _ in }
+        }
+    }
+}
