@@ -1,5 +1,9 @@
 import ApusDatabase
+import ApusRuntime
 import ApusTypes
+import CatalogTestKit
+import DatabaseTestKit
+import Foundation
 import Synchronization
 import Testing
 
@@ -105,6 +109,38 @@ struct MigrationTests {
             #expect(appended.code == .catalogReadOnly)
             #expect(try await reader.retention.sweep(deadline: lab.deadline).isEmpty)
         }
+    }
+
+    @Test("a prepared file serves read-only, and is not written to")
+    func preparedFile() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path + "/catalog.db"
+        let deadline = BootClock.now.advanced(by: .seconds(60))
+        var shard = ShardID(0)
+        let writer = try await SQLiteDatabase.open(path: path)
+        try await CatalogLab.closing(writer) {
+            let catalog = try await Catalog.open(writer, clock: BootClock())
+            shard = try await catalog.collections.create("c", configuration: "{}", shardCount: 1, deadline: deadline).shards[0]
+            _ = try await catalog.log.append(AppendRequest(appends: [LogAppend(shard: shard, operation: [7])]), deadline: deadline)
+        }
+        let before = Digest(of: Array(try Data(contentsOf: URL(fileURLWithPath: path))))
+        let files = TemporaryDirectory.entries(directory.path).sorted()
+        let reader = try await SQLiteDatabase.open(path: path, mode: .readOnly)
+        try await CatalogLab.closing(reader) {
+            var options = Catalog.Options()
+            options.isReadOnly = true
+            let catalog = try await Catalog.open(reader, clock: BootClock(), options: options)
+            var follower = LogFollower(shard: shard, incarnation: catalog.incarnation)
+            try await follower.catchUp(with: catalog.log, deadline: deadline)
+            #expect(follower.operations == [[7]])
+            var events = catalog.feed.follow(from: nil).makeAsyncIterator()
+            guard case .rebuild(let head, _)? = try await events.next() else { throw BrokenLaw("no rebuild") }
+            #expect(head.version == 1)
+            let refused = try await apusError { try await catalog.collections.delete("c", deadline: deadline) }
+            #expect(refused.code == .catalogReadOnly)
+        }
+        #expect(Digest(of: Array(try Data(contentsOf: URL(fileURLWithPath: path)))) == before)
+        #expect(TemporaryDirectory.entries(directory.path).sorted() == files)
     }
 
     @Test("migrating waits for nobody's heartbeat, and no heartbeat waits for it")
