@@ -6,7 +6,9 @@ import VectorizerFace
 func fuzzFilter(_ input: UnsafeRawBufferPointer) {
     let bytes = Array(input)
     let end = bytes.firstIndex(of: 10) ?? bytes.endIndex
-    guard let document = try? JSONDocument(parsing: Array(bytes[..<end])), let filter = try? VectorizerFace.filter(document.root) else { return }
+    guard let document = try? JSONDocument(parsing: Array(bytes[..<end])), let filter = try? VectorizerFace.filter(document.root) else {
+        return
+    }
     guard let payload = try? JSONDocument(parsing: Array(bytes[end...].dropFirst())), payload.root.members != nil else { return }
     let matches = payload.root.minified.withUnsafeBytes { filter.matches(id: .integer(7), payload: $0) }
     guard payload.root.minified.withUnsafeBytes({ Filter.not(filter).matches(id: .integer(7), payload: $0) }) != matches else {

@@ -1,5 +1,6 @@
-@testable import ApusHTTP
 import ApusTypes
+
+@testable import ApusHTTP
 
 /// A connection's bytes are the same requests however they are cut into reads: what the server's parser keeps between two reads
 /// decides nothing. The first byte says how to cut.
@@ -26,12 +27,15 @@ private func requests(_ bytes: [UInt8], piece: Int) -> [String] {
             rest = rest.dropFirst(piece)
             while !buffer.isEmpty {
                 if body == nil {
-                    guard let end = try buffer.withUnsafeBytes({ try head.find(in: $0, limits: limits) }), let line = head.requestLine else { break }
+                    guard let end = try buffer.withUnsafeBytes({ try head.find(in: $0, limits: limits) }), let line = head.requestLine
+                    else { break }
                     head = HeadEnd()
                     let hasBody = try buffer.withUnsafeBytes { raw in
                         let bytes = UnsafeRawBufferPointer(rebasing: raw[..<end])
                         let request = try RequestHead(reading: bytes, requestLine: line, limits: limits)
-                        seen.append("\(request.method) \(request.target.path) \(request.target.query.items) \(request.framing) \(request.headers.fields)")
+                        seen.append(
+                            "\(request.method) \(request.target.path) \(request.target.query.items) \(request.framing) \(request.headers.fields)"
+                        )
                         return try framing.begin(bytes, head: request)
                     }
                     buffer.removeFirst(end)

@@ -1,5 +1,6 @@
-@testable import ApusHTTP
 import ApusTypes
+
+@testable import ApusHTTP
 
 /// A WebSocket's bytes are the same messages however they are cut, and a message that was read is written and read again as the same.
 /// The first byte says how to cut, and which side reads.

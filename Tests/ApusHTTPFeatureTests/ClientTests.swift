@@ -1,4 +1,3 @@
-@testable import ApusHTTP
 import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
@@ -6,6 +5,8 @@ import Glibc
 import HTTPTestKit
 import Synchronization
 import Testing
+
+@testable import ApusHTTP
 
 private func soon(_ seconds: Int = 10) -> Instant { BootClock.now.advanced(by: .seconds(seconds)) }
 
@@ -15,7 +16,9 @@ struct ClientTests {
     func keepsAlive() async throws {
         try await TestServer.with(routes: {
             $0.on(.get, "/port") { request in
-                .text("\(request.connection.peerPort) \(request.query["a"] ?? "-") \(request.headers["X-A"] ?? "-") \(request.headers["Host"] ?? "-")")
+                .text(
+                    "\(request.connection.peerPort) \(request.query["a"] ?? "-") \(request.headers["X-A"] ?? "-") \(request.headers["Host"] ?? "-")"
+                )
             }
         }) { server in
             let client = HTTPClient(loops: server.loops)
@@ -38,22 +41,27 @@ struct ClientTests {
     func bodies() async throws {
         try await TestServer.with(routes: {
             $0.on(.post, "/echo") { request in
-                Response(headers: ["X-Size": "\(request.body.announcedSize?.bytes ?? -1)"], body: .stream { writer in
-                    while let bytes = try await request.body.next() { try await writer.write(bytes) }
-                })
+                Response(
+                    headers: ["X-Size": "\(request.body.announcedSize?.bytes ?? -1)"],
+                    body: .stream { writer in
+                        while let bytes = try await request.body.next() { try await writer.write(bytes) }
+                    })
             }
         }) { server in
             let client = HTTPClient(loops: server.loops)
             let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
             let pieces: @Sendable (any BodyWriter) async throws -> Void = { writer in
-                for start in stride(from: 0, to: bytes.count, by: 100_000) { try await writer.write(Array(bytes[start..<(start + 100_000)])) }
+                for start in stride(from: 0, to: bytes.count, by: 100_000) {
+                    try await writer.write(Array(bytes[start..<(start + 100_000)]))
+                }
             }
             let bodies: [(ClientRequest.Body, String, [UInt8])] = [
                 (.none, "0", []), (.bytes([]), "0", []), (.bytes([1, 2, 3]), "3", [1, 2, 3]), (.bytes(bytes), "1000000", bytes),
                 (.stream(size: ByteCount(bytes.count), pieces), "1000000", bytes), (.stream(size: nil, pieces), "-1", bytes),
             ]
             for (body, size, expected) in bodies {
-                let reply = try await client.send(ClientRequest(.post, "http://localhost:\(server.port)/echo", body: body, deadline: soon(30)))
+                let reply = try await client.send(
+                    ClientRequest(.post, "http://localhost:\(server.port)/echo", body: body, deadline: soon(30)))
                 #expect(reply.headers["X-Size"] == size)
                 let received = try await reply.collect(limit: .mebibytes(4))
                 #expect(received == expected, "\(size): \(received.count) of \(expected.count) bytes")
@@ -68,9 +76,11 @@ struct ClientTests {
             let client = HTTPClient(loops: server.loops)
             for written in [4, 6] {
                 await #expect(throws: ApusError.self) {
-                    try await client.send(ClientRequest(
-                        .post, "http://127.0.0.1:\(server.port)/", body: .stream(size: ByteCount(5)) { try await $0.write([UInt8](repeating: 0, count: written)) },
-                        deadline: soon()))
+                    try await client.send(
+                        ClientRequest(
+                            .post, "http://127.0.0.1:\(server.port)/",
+                            body: .stream(size: ByteCount(5)) { try await $0.write([UInt8](repeating: 0, count: written)) },
+                            deadline: soon()))
                 }
             }
             #expect(client.openConnections == 0)
@@ -83,10 +93,12 @@ struct ClientTests {
             $0.on(.post, "/") { _ in throw ApusError(.requestTooLarge, "too much") }
         }) { server in
             let client = HTTPClient(loops: server.loops)
-            let reply = try await client.send(ClientRequest(
-                .post, "http://127.0.0.1:\(server.port)/", body: .stream(size: nil) { writer in
-                    while true { try await writer.write([UInt8](repeating: 0, count: 65_536)) }
-                }, deadline: soon()))
+            let reply = try await client.send(
+                ClientRequest(
+                    .post, "http://127.0.0.1:\(server.port)/",
+                    body: .stream(size: nil) { writer in
+                        while true { try await writer.write([UInt8](repeating: 0, count: 65_536)) }
+                    }, deadline: soon()))
             #expect(reply.status == 413)
             _ = try await reply.collect(limit: .kibibytes(64))
             #expect(client.openConnections == 0)
@@ -101,10 +113,11 @@ struct ClientTests {
                 return .text("")
             }
             $0.on(.get, "/half") { _ in
-                Response(body: .stream { writer in
-                    try await writer.write([1])
-                    try await BootClock().sleep(until: soon(60))
-                })
+                Response(
+                    body: .stream { writer in
+                        try await writer.write([1])
+                        try await BootClock().sleep(until: soon(60))
+                    })
             }
         }) { server in
             let client = HTTPClient(loops: server.loops)
@@ -151,7 +164,9 @@ struct ClientTests {
         }) { server in
             let client = HTTPClient(loops: server.loops)
             func get(_ size: Int) async throws -> Int {
-                try await client.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/\(size)", deadline: soon())).collect(limit: ByteCount(1000)).count
+                try await client.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/\(size)", deadline: soon())).collect(
+                    limit: ByteCount(1000)
+                ).count
             }
             let whole = try await get(1000)
             #expect(whole == 1000)
@@ -199,7 +214,9 @@ struct ClientTests {
             let client = HTTPClient(loops: server.loops, limits: limits)
             try await withThrowingTaskGroup(of: Int.self) { group in
                 for _ in 0..<40 {
-                    group.addTask { try await client.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/", deadline: soon(30))).status }
+                    group.addTask {
+                        try await client.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/", deadline: soon(30))).status
+                    }
                 }
                 for try await status in group { #expect(status == 200) }
             }
@@ -210,8 +227,11 @@ struct ClientTests {
 
     @Test("a pooled connection that the server has ended is not used, and the next request does not fail")
     func staleConnection() async throws {
-        try await TestServer.with(routes: { $0.on(.get, "/") { _ in Response(headers: ["Connection": "keep-alive"], body: .bytes([1])) } }) { server in
-            let upstream = try CannedServer(["HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"])
+        try await TestServer.with(routes: { $0.on(.get, "/") { _ in Response(headers: ["Connection": "keep-alive"], body: .bytes([1])) } })
+        { server in
+            let upstream = try CannedServer([
+                "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb",
+            ])
             let client = HTTPClient(loops: server.loops)
             for expected in ["a", "b"] {
                 let reply = try await client.send(ClientRequest(.get, "http://127.0.0.1:\(upstream.port)/", deadline: soon()))
@@ -222,17 +242,19 @@ struct ClientTests {
 
     private static let long = String(repeating: "b", count: 70_000)
 
-    @Test("what is no HTTP reply is refused", arguments: [
-        ("", ErrorCode.peerUnavailable),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", .peerUnavailable),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", .peerUnavailable),
-        ("SSH-2.0-OpenSSH_9.2\r\n", .peerInvalid),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", .peerInvalid),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", .peerInvalid),
-        ("HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 0\r\n\r\n", .peerInvalid),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", .peerInvalid),
-        ("HTTP/1.1 200 OK\r\nA: LONG\r\n\r\n", .peerInvalid),
-    ] as [(String, ErrorCode)])
+    @Test(
+        "what is no HTTP reply is refused",
+        arguments: [
+            ("", ErrorCode.peerUnavailable),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nabc", .peerUnavailable),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", .peerUnavailable),
+            ("SSH-2.0-OpenSSH_9.2\r\n", .peerInvalid),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef", .peerInvalid),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", .peerInvalid),
+            ("HTTP/1.1 200 OK\r\nA : b\r\nContent-Length: 0\r\n\r\n", .peerInvalid),
+            ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", .peerInvalid),
+            ("HTTP/1.1 200 OK\r\nA: LONG\r\n\r\n", .peerInvalid),
+        ] as [(String, ErrorCode)])
     func malformed(reply: String, code: ErrorCode) async throws {
         let loops = EventLoops(count: 1)
         defer { loops.stop() }
@@ -275,10 +297,13 @@ struct ClientTests {
         #expect(error?.summary.contains("refused") == true, "\(error?.summary ?? "")")
     }
 
-    @Test("URLs and fields that cannot be sent", arguments: [
-        "ftp://a/", "http://", "http:///x", "http://u@h/", "http://h:0/", "http://h:65536/", "http://h:x/", "http://h/a b", "http://h/a\r\nX: y", "http://h/é",
-        "//h/", "http://[::1/", "http://h:+1/",
-    ])
+    @Test(
+        "URLs and fields that cannot be sent",
+        arguments: [
+            "ftp://a/", "http://", "http:///x", "http://u@h/", "http://h:0/", "http://h:65536/", "http://h:x/", "http://h/a b",
+            "http://h/a\r\nX: y", "http://h/é",
+            "//h/", "http://[::1/", "http://h:+1/",
+        ])
     func urls(url: String) async throws {
         #expect(throws: ApusError.self) { try ClientURL(url) }
     }
@@ -294,8 +319,12 @@ struct ClientTests {
         #expect(six.target == "/?x=1")
         #expect(six.authority == "[::1]:8443")
         let url = try ClientURL("http://h/")
-        for headers: Headers in [["A": "b\r\nC: d"], ["A b": "c"], ["": "c"], ["Host": "x"], ["content-length": "1"], ["Transfer-Encoding": "chunked"]] {
-            #expect(throws: ApusError.self) { try RequestWriter.head(of: ClientRequest(.get, "http://h/", headers: headers, deadline: soon()), url) }
+        for headers: Headers in [
+            ["A": "b\r\nC: d"], ["A b": "c"], ["": "c"], ["Host": "x"], ["content-length": "1"], ["Transfer-Encoding": "chunked"],
+        ] {
+            #expect(throws: ApusError.self) {
+                try RequestWriter.head(of: ClientRequest(.get, "http://h/", headers: headers, deadline: soon()), url)
+            }
         }
     }
 }
@@ -346,7 +375,8 @@ struct ClientTLSTests {
             .init(
                 "/usr/bin/openssl",
                 [
-                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    "/CN=localhost",
                     "-addext", "subjectAltName=\(names)", "-keyout", files.privateKey, "-out", files.certificateChain,
                 ], output: .discarded), on: loop)
         guard await openssl.wait() == .status(0) else { throw TestKitError("openssl cannot make a certificate") }
@@ -359,9 +389,12 @@ struct ClientTLSTests {
         let maker = EventLoops(count: 1)
         defer { maker.stop() }
         let files = try await certificate("DNS:localhost,IP:127.0.0.1", directory, maker.first)
-        try await TestServer.with(tls: files, routes: {
-            $0.on(.post, "/echo") { .json(try await $0.body.collect(limit: .mebibytes(4))) }
-        }) { server in
+        try await TestServer.with(
+            tls: files,
+            routes: {
+                $0.on(.post, "/echo") { .json(try await $0.body.collect(limit: .mebibytes(4))) }
+            }
+        ) { server in
             let trusting = HTTPClient(loops: server.loops, authorities: files.certificateChain)
             let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 3) }
             for host in ["localhost", "127.0.0.1", "localhost"] {
@@ -378,9 +411,13 @@ struct ClientTLSTests {
             #expect(error?.code == .peerUnavailable)
             #expect(error?.summary.contains("self-signed certificate") == true, "\(error?.summary ?? "")")
             // Plain HTTP to a TLS port, and TLS to what is no TLS port.
-            await #expect(throws: ApusError.self) { try await trusting.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/", deadline: soon(30))) }
+            await #expect(throws: ApusError.self) {
+                try await trusting.send(ClientRequest(.get, "http://127.0.0.1:\(server.port)/", deadline: soon(30)))
+            }
             let plain = try CannedServer(["HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"])
-            await #expect(throws: ApusError.self) { try await trusting.send(ClientRequest(.get, "https://127.0.0.1:\(plain.port)/", deadline: soon(30))) }
+            await #expect(throws: ApusError.self) {
+                try await trusting.send(ClientRequest(.get, "https://127.0.0.1:\(plain.port)/", deadline: soon(30)))
+            }
             trusting.close()
         }
     }
@@ -407,7 +444,8 @@ struct ClientTLSTests {
         let loops = EventLoops(count: 1)
         defer { loops.stop() }
         let error = await #expect(throws: ApusError.self) {
-            try await HTTPClient(loops: loops, authorities: "/nowhere.pem").send(ClientRequest(.get, "https://127.0.0.1:1/", deadline: soon()))
+            try await HTTPClient(loops: loops, authorities: "/nowhere.pem").send(
+                ClientRequest(.get, "https://127.0.0.1:1/", deadline: soon()))
         }
         #expect(error?.code == .tlsInvalid)
     }

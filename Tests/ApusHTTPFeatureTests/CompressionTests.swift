@@ -1,8 +1,9 @@
-@testable import ApusHTTP
 import ApusTypes
 import CZlib
 import HTTPTestKit
 import Testing
+
+@testable import ApusHTTP
 
 /// What gzip `bytes` stand for; nil when they are no complete member. With `partial`, as much as can be read.
 private func gunzip(_ bytes: [UInt8], partial: Bool = false) -> [UInt8]? {
@@ -26,11 +27,16 @@ private func gunzip(_ bytes: [UInt8], partial: Bool = false) -> [UInt8]? {
 
 @Suite("compression")
 struct CompressionTests {
-    @Test("what Accept-Encoding says", arguments: [
-        ("gzip", true), ("GZIP", true), ("deflate, gzip;q=1.0, *;q=0.5", true), ("gzip;q=0", false), ("gzip;q=0.000", false), ("identity", false),
-        ("", false), ("*", true), ("*;q=0", false), ("gzip;q=0.001", true), ("identity;q=1, gzip;q=0.5", false), ("identity;q=0.5, gzip", true),
-        ("x-gzip", true), ("gzip;q=2", false), ("gzip;q=abc", false), ("br", false), ("gzip;q=0, *", false), ("gzip ; q=0.3", true), ("gzip;q=0.1234", false),
-    ])
+    @Test(
+        "what Accept-Encoding says",
+        arguments: [
+            ("gzip", true), ("GZIP", true), ("deflate, gzip;q=1.0, *;q=0.5", true), ("gzip;q=0", false), ("gzip;q=0.000", false),
+            ("identity", false),
+            ("", false), ("*", true), ("*;q=0", false), ("gzip;q=0.001", true), ("identity;q=1, gzip;q=0.5", false),
+            ("identity;q=0.5, gzip", true),
+            ("x-gzip", true), ("gzip;q=2", false), ("gzip;q=abc", false), ("br", false), ("gzip;q=0, *", false), ("gzip ; q=0.3", true),
+            ("gzip;q=0.1234", false),
+        ])
     func acceptEncoding(value: String, isWelcome: Bool) {
         #expect(AcceptEncoding([value]).prefersGzip == isWelcome)
     }
@@ -44,9 +50,12 @@ struct CompressionTests {
             $0.on(.get, "/json") { _ in .json(Array(text.prefix(5000))) }
             $0.on(.get, "/small") { _ in .json(Array(text.prefix(1399))) }
             $0.on(.get, "/picture") { _ in Response(type: "image/png", bytes: text) }
-            $0.on(.get, "/private") { _ in Response(headers: ["Content-Type": "text/plain", "Cache-Control": "private, no-transform"], body: .bytes(text)) }
+            $0.on(.get, "/private") { _ in
+                Response(headers: ["Content-Type": "text/plain", "Cache-Control": "private, no-transform"], body: .bytes(text))
+            }
             $0.on(.get, "/sized") { _ in
-                Response(headers: ["Content-Type": "text/plain", "Content-Length": "\(text.count)"], body: .stream { try await $0.write(text) })
+                Response(
+                    headers: ["Content-Type": "text/plain", "Content-Length": "\(text.count)"], body: .stream { try await $0.write(text) })
             }
             $0.on(.get, "/none") { _ in throw ApusError(.objectUnknown, String(repeating: "no ", count: 1000)) }
         }) { server in
@@ -84,7 +93,8 @@ struct CompressionTests {
                 guard let end = all.indices.first(where: { all[$0...].starts(with: [13, 10, 13, 10]) }) else { return nil }
                 var rest = all[(end + 4)...]
                 var body: [UInt8] = []
-                while let line = rest.firstIndex(of: 13), let size = Int(String(decoding: rest[rest.startIndex..<line], as: UTF8.self), radix: 16),
+                while let line = rest.firstIndex(of: 13),
+                    let size = Int(String(decoding: rest[rest.startIndex..<line], as: UTF8.self), radix: 16),
                     rest.endIndex >= line + 4 + size
                 {
                     body += rest[(line + 2)..<(line + 2 + size)]
@@ -134,7 +144,8 @@ struct CORSTests {
 
     @Test("a preflight is answered before anything else sees it")
     func preflight() async throws {
-        let cors = CORS(origins: ["https://a.example"], methods: [.get, .put], headers: ["X-A"], allowsCredentials: true, maxAge: .seconds(60))
+        let cors = CORS(
+            origins: ["https://a.example"], methods: [.get, .put], headers: ["X-A"], allowsCredentials: true, maxAge: .seconds(60))
         let ask = "Access-Control-Request-Method: PUT\r\n"
         let allowed = try await get(cors, "Origin: https://a.example\r\n" + ask, method: "OPTIONS")
         #expect(allowed.status == 204)

@@ -6,12 +6,17 @@ import Testing
 
 @Suite("server-sent events")
 struct EventTests {
-    @Test("an event as bytes", arguments: [
-        (ServerSentEvent("a"), "data: a\n\n"),
-        (ServerSentEvent(""), "data: \n\n"),
-        (ServerSentEvent("a\nb\r\nc\rd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"),
-        (ServerSentEvent("x", event: "up\ndate", id: "7\r\n8", retry: .milliseconds(1500)), "event: up date\nid: 7  8\nretry: 1500\ndata: x\n\n"),
-    ])
+    @Test(
+        "an event as bytes",
+        arguments: [
+            (ServerSentEvent("a"), "data: a\n\n"),
+            (ServerSentEvent(""), "data: \n\n"),
+            (ServerSentEvent("a\nb\r\nc\rd\n"), "data: a\ndata: b\ndata: c\ndata: d\ndata: \n\n"),
+            (
+                ServerSentEvent("x", event: "up\ndate", id: "7\r\n8", retry: .milliseconds(1500)),
+                "event: up date\nid: 7  8\nretry: 1500\ndata: x\n\n"
+            ),
+        ])
     func serialized(event: ServerSentEvent, text: String) {
         #expect(String(decoding: event.serialized, as: UTF8.self) == text)
     }

@@ -1,10 +1,11 @@
-@testable import ApusHTTP
 import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import Glibc
 import HTTPTestKit
 import Testing
+
+@testable import ApusHTTP
 
 private func write(_ path: String, _ bytes: [UInt8]) throws {
     let file = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
@@ -55,9 +56,11 @@ struct FileTests {
                 ("Range: bytes=299999-\r\n", 206, bytes[299_999...]), ("Range: bytes=-5\r\n", 206, bytes.suffix(5)),
                 ("Range: bytes=-999999\r\n", 206, bytes[...]), ("Range: bytes=10-999999999999999999999\r\n", 206, bytes[10...]),
                 ("Range: bytes=300000-\r\n", 416, []), ("Range: bytes=-0\r\n", 416, []),
-                ("Range: bytes=5-4\r\n", 200, bytes[...]), ("Range: lines=1-2\r\n", 200, bytes[...]), ("Range: bytes=0-1,5-6\r\n", 200, bytes[...]),
+                ("Range: bytes=5-4\r\n", 200, bytes[...]), ("Range: lines=1-2\r\n", 200, bytes[...]),
+                ("Range: bytes=0-1,5-6\r\n", 200, bytes[...]),
                 ("Range: bytes=a-\r\n", 200, bytes[...]), ("Range: bytes=1\r\n", 200, bytes[...]),
-                ("Range: bytes=0-1\r\nIf-Range: \(tag)\r\n", 206, bytes[0...1]), ("Range: bytes=0-1\r\nIf-Range: \"x\"\r\n", 200, bytes[...]),
+                ("Range: bytes=0-1\r\nIf-Range: \(tag)\r\n", 206, bytes[0...1]),
+                ("Range: bytes=0-1\r\nIf-Range: \"x\"\r\n", 200, bytes[...]),
                 ("Range: bytes=0-1\r\nIf-Range: W/\(tag)\r\n", 200, bytes[...]),
                 ("Range: bytes=0-1\r\nIf-Range: Sun, 09 Sep 2001 01:46:40 GMT\r\n", 206, bytes[0...1]),
                 ("Range: bytes=0-1\r\nIf-Range: Sun, 09 Sep 2001 01:46:41 GMT\r\n", 200, bytes[...]),
@@ -118,7 +121,8 @@ struct FileTests {
         let found: [[String]] = [[], [""], ["index.html"], ["sub"], ["sub", ""], ["sub", "a b.js"]]
         for segments in found { #expect(try await status(segments) == 200, "\(segments)") }
         let missing: [[String]] = [
-            [".."], ["..", "secret"], ["sub", "..", "index.html"], ["link"], ["etc", "passwd"], ["inside", "index.html"], [".hidden"], ["bare"],
+            [".."], ["..", "secret"], ["sub", "..", "index.html"], ["link"], ["etc", "passwd"], ["inside", "index.html"], [".hidden"],
+            ["bare"],
             ["../secret"], ["sub/index.html"], ["index.html\0.png"], ["index.html", "x"], ["sub", "", "index.html"], ["none"],
             [String(repeating: "a", count: 300)], ["/etc/passwd"],
         ]
@@ -131,7 +135,10 @@ struct FileTests {
             #expect(HTTPDate.seconds(HTTPDate.text(secondsSinceEpoch: seconds)) == seconds)
         }
         #expect(HTTPDate.text(secondsSinceEpoch: 784_111_777) == "Sun, 06 Nov 1994 08:49:37 GMT")
-        for wrong in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET", ""] {
+        for wrong in [
+            "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994", "Sun, 06 Nov 1994 24:49:37 GMT", "Sun, 06 Nov 1994 08:49:37 CET",
+            "",
+        ] {
             #expect(HTTPDate.seconds(wrong) == nil)
         }
     }

@@ -24,8 +24,9 @@ final class GivenBody: RequestBody {
 
 /// A request as a listener would give it to a handler.
 func request(_ method: String = "GET", _ path: String = "/", headers: Headers = [:], body: [UInt8] = []) -> Request {
+    // Tests name methods that exist.
     Request(
-        method: Method(rawValue: method)!, path: path.split(separator: "/").map(String.init), rawPath: path, query: Query(),  // tests name methods that exist
+        method: Method(rawValue: method)!, path: path.split(separator: "/").map(String.init), rawPath: path, query: Query(),
         headers: headers, body: GivenBody(body), id: "test",
         connection: ConnectionFacts(
             peerAddress: "127.0.0.1", peerPort: 1, isLoopback: true, listener: "test", isTLS: false, peerUser: { nil }),

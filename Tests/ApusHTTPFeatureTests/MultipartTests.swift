@@ -1,6 +1,7 @@
-@testable import ApusHTTP
 import ApusTypes
 import Testing
+
+@testable import ApusHTTP
 
 /// Reads a whole form through the parser, `piece` bytes at a time.
 private func parts(_ body: String, boundary: String = "X", piece: Int = 7, limits: MultipartLimits = MultipartLimits()) throws -> [String] {
@@ -42,24 +43,26 @@ struct MultipartTests {
         #expect(try parts(body, piece: piece) == expected)
     }
 
-    @Test("a form that breaks the rules is refused", arguments: [
-        ("", "no boundary"),
-        ("--X", "boundary"),
-        ("--X\r\n", "header fields"),
-        ("--X\r\nContent-Disposition: form-data; name=a\r\n\r\nabc", "ends within part 1 ('a')"),
-        (field("a", "1") + "--X", "boundary"),
-        (field("a", "1") + "--Xtra--\r\n", "text behind a boundary"),
-        (field("a", "1") + "--X--tra", "text behind a boundary"),
-        ("--X\nContent-Disposition: form-data; name=a\n\nabc\n--X--", "text behind a boundary"),
-        ("--X\r\n\r\nabc\r\n--X--", "Content-Disposition"),
-        ("--X\r\nContent-Disposition: attachment; name=a\r\n\r\nabc\r\n--X--", "Content-Disposition"),
-        ("--X\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--X--", "no name"),
-        ("--X\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\nabc\r\n--X--", "twice"),
-        ("--X\r\nContent-Disposition: form-data;\r\n name=a\r\n\r\nabc\r\n--X--", "header field"),
-        ("--X\r\nContent-Disposition : form-data; name=a\r\n\r\nabc\r\n--X--", "header field"),
-        ("--X\r\nContent-Disposition: form-data; name=\"a\0\"\r\n\r\nabc\r\n--X--", "header field"),
-        ("--X\r\nContent-Disposition: form-data; name=a\nX: y\r\n\r\nabc\r\n--X--", "header field"),
-    ])
+    @Test(
+        "a form that breaks the rules is refused",
+        arguments: [
+            ("", "no boundary"),
+            ("--X", "boundary"),
+            ("--X\r\n", "header fields"),
+            ("--X\r\nContent-Disposition: form-data; name=a\r\n\r\nabc", "ends within part 1 ('a')"),
+            (field("a", "1") + "--X", "boundary"),
+            (field("a", "1") + "--Xtra--\r\n", "text behind a boundary"),
+            (field("a", "1") + "--X--tra", "text behind a boundary"),
+            ("--X\nContent-Disposition: form-data; name=a\n\nabc\n--X--", "text behind a boundary"),
+            ("--X\r\n\r\nabc\r\n--X--", "Content-Disposition"),
+            ("--X\r\nContent-Disposition: attachment; name=a\r\n\r\nabc\r\n--X--", "Content-Disposition"),
+            ("--X\r\nContent-Disposition: form-data\r\n\r\nabc\r\n--X--", "no name"),
+            ("--X\r\nContent-Disposition: form-data; name=a; name=b\r\n\r\nabc\r\n--X--", "twice"),
+            ("--X\r\nContent-Disposition: form-data;\r\n name=a\r\n\r\nabc\r\n--X--", "header field"),
+            ("--X\r\nContent-Disposition : form-data; name=a\r\n\r\nabc\r\n--X--", "header field"),
+            ("--X\r\nContent-Disposition: form-data; name=\"a\0\"\r\n\r\nabc\r\n--X--", "header field"),
+            ("--X\r\nContent-Disposition: form-data; name=a\nX: y\r\n\r\nabc\r\n--X--", "header field"),
+        ])
     func refused(body: String, reason: String) {
         let error = #expect(throws: ApusError.self) { try parts(body) }
         #expect(error?.code == .requestUnparsable)

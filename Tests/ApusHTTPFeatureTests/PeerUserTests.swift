@@ -23,7 +23,8 @@ struct PeerUserTests {
         let port = try await server.start()[0].port
         let curl = try await ChildProcess.start(
             .init(
-                "/usr/bin/curl", ["--silent", "--show-error", "--max-time", "10", "--output", output, "http://\(connect):\(port)/"], user: user, group: user),
+                "/usr/bin/curl", ["--silent", "--show-error", "--max-time", "10", "--output", output, "http://\(connect):\(port)/"],
+                user: user, group: user),
             on: loops.first)
         #expect(await curl.wait() == .status(0))
         await server.drain(deadline: BootClock.now)

@@ -1,8 +1,9 @@
-@testable import ApusHTTP
 import ApusRuntime
 import ApusTypes
 import HTTPTestKit
 import Testing
+
+@testable import ApusHTTP
 
 /// One side of a WebSocket, with frames made by hand.
 private final class FrameClient {
@@ -64,14 +65,16 @@ struct WebSocketSessionTests {
         }
     }
 
-    @Test("a handler that returns closes with 1000, one that throws with 1011", arguments: [(false, 1000), (true, 1011)] as [(Bool, UInt16)])
+    @Test(
+        "a handler that returns closes with 1000, one that throws with 1011", arguments: [(false, 1000), (true, 1011)] as [(Bool, UInt16)])
     func ends(throwing: Bool, code: UInt16) async throws {
         try await TestServer.with(routes: {
             $0.on(.get, "/") { _ in
-                Response(body: .webSocket { socket in
-                    try await socket.send(.text("bye"))
-                    if throwing { throw ApusError(.internalError, "on purpose") }
-                })
+                Response(
+                    body: .webSocket { socket in
+                        try await socket.send(.text("bye"))
+                        if throwing { throw ApusError(.internalError, "on purpose") }
+                    })
             }
         }) { server in
             let client = try await FrameClient(server)
@@ -140,12 +143,13 @@ struct WebSocketSessionTests {
         let (gate, open) = AsyncStream.makeStream(of: Void.self)
         try await TestServer.with(routes: {
             $0.on(.get, "/") { _ in
-                Response(body: .webSocket { socket in
-                    for await _ in gate { break }
-                    var count = 0
-                    while let message = try await socket.receive(), message != .text("end") { count += 1 }
-                    try await socket.send(.text("\(count)"))
-                })
+                Response(
+                    body: .webSocket { socket in
+                        for await _ in gate { break }
+                        var count = 0
+                        while let message = try await socket.receive(), message != .text("end") { count += 1 }
+                        try await socket.send(.text("\(count)"))
+                    })
             }
         }) { server in
             let client = try await FrameClient(server)

@@ -59,7 +59,8 @@ extension Attack {
         post("a length with zeros in front", "Content-Length: 0004\r\n", "abcd", .served(["POST /@/first abcd"])),
         post("a space before the length's colon", "Content-Length : 4\r\n", "abcd" + hidden),
         post("a tab before the length's colon", "Content-Length\t: 4\r\n", "abcd" + hidden),
-        post("a length named as hop-by-hop", "Connection: Content-Length\r\nContent-Length: 4\r\n", "abcd", .served(["POST /@/first abcd"])),
+        post(
+            "a length named as hop-by-hop", "Connection: Content-Length\r\nContent-Length: 4\r\n", "abcd", .served(["POST /@/first abcd"])),
         post("a length with a vertical tab", "Content-Length: \u{0B}4\r\n", "abcd" + hidden),
         // The number has three digits, so the hidden request has 45 bytes.
         post("a request as a body", "Content-Length: 45\r\n", hidden, .served(["POST /@/first " + hidden])),
@@ -85,7 +86,8 @@ extension Attack {
         post("an encoding with a name cut by NUL", "Transfer-Encoding\0: chunked\r\n", empty + hidden),
         post("chunked in capitals", "Transfer-Encoding: CHUNKED\r\n", "4\r\nabcd\r\n" + empty, .served(["POST /@/first abcd"])),
         Attack(
-            name: "chunked in HTTP/1.0", bytes: "POST /@/first HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + empty + hidden,
+            name: "chunked in HTTP/1.0",
+            bytes: "POST /@/first HTTP/1.0\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n" + empty + hidden,
             outcome: .refused),
     ]
 
@@ -128,7 +130,9 @@ extension Attack {
         get("a space in the path", "GET /@/first x HTTP/1.1\r\nHost: localhost\r\n"),
         get("two spaces before the path", "GET  /@/first HTTP/1.1\r\nHost: localhost\r\n"),
         get("a tab before the path", "GET\t/@/first HTTP/1.1\r\nHost: localhost\r\n"),
-        get("an encoded line end in the path", "GET /@/first%0d%0aX:%20y HTTP/1.1\r\nHost: localhost\r\n", .served(["GET /@/first%0d%0aX:%20y "])),
+        get(
+            "an encoded line end in the path", "GET /@/first%0d%0aX:%20y HTTP/1.1\r\nHost: localhost\r\n",
+            .served(["GET /@/first%0d%0aX:%20y "])),
     ]
 
     private static let heads: [Attack] = [
@@ -147,15 +151,20 @@ extension Attack {
         get("HTTP/0.9", "GET /@/first\r\nHost: localhost\r\n"),
         get("CONNECT", "CONNECT localhost:80 HTTP/1.1\r\nHost: localhost\r\n"),
         get("the preface of HTTP/2", "PRI * HTTP/2.0\r\n"),
-        get("an upgrade to h2c", "GET /@/first HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n", .served(["GET /@/first "])),
+        get(
+            "an upgrade to h2c", "GET /@/first HTTP/1.1\r\nHost: localhost\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n",
+            .served(["GET /@/first "])),
         get("a path with dot segments", "GET /@/x/../first HTTP/1.1\r\nHost: localhost\r\n"),
         get("an unknown expectation", "GET /@/first HTTP/1.1\r\nHost: localhost\r\nExpect: more\r\n"),
-        Attack(name: "an empty line before the request", bytes: "\r\nGET /@/first HTTP/1.1\r\nHost: localhost\r\n\r\n" + hidden, outcome: .refused),
+        Attack(
+            name: "an empty line before the request", bytes: "\r\nGET /@/first HTTP/1.1\r\nHost: localhost\r\n\r\n" + hidden,
+            outcome: .refused),
         Attack(
             name: "GET with a body", bytes: "GET /@/first HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n\r\nabcd",
             outcome: .served(["GET /@/first abcd"])),
         Attack(
-            name: "two requests in a row", bytes: "GET /@/first HTTP/1.1\r\nHost: localhost\r\n\r\nGET /@/second HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            name: "two requests in a row",
+            bytes: "GET /@/first HTTP/1.1\r\nHost: localhost\r\n\r\nGET /@/second HTTP/1.1\r\nHost: localhost\r\n\r\n",
             outcome: .served(["GET /@/first ", "GET /@/second "])),
     ]
 }

@@ -29,7 +29,8 @@ struct Proxy: Sendable {
         switch kind {
         case .nginx:
             try write(nginx(port: port, backend: backend, directory: directory.path), to: configuration)
-            command = .init("/usr/sbin/nginx", ["-c", configuration, "-p", directory.path, "-e", directory.path + "/error.log"], output: .discarded)
+            command = .init(
+                "/usr/sbin/nginx", ["-c", configuration, "-p", directory.path, "-e", directory.path + "/error.log"], output: .discarded)
         case .haproxy:
             try write(haproxy(port: port, backend: backend), to: configuration)
             command = .init("/usr/sbin/haproxy", ["-db", "-f", configuration], output: .file(log))
@@ -50,7 +51,9 @@ struct Proxy: Sendable {
     func lines(_ number: Int, until last: String) async throws -> [Line] {
         let deadline = BootClock.now.advanced(by: .seconds(10))
         while true {
-            let lines = try read(log).split(separator: "\n").compactMap { Self.line(String($0)) }.filter { $0.request.contains("/\(number)/") }
+            let lines = try read(log).split(separator: "\n").compactMap { Self.line(String($0)) }.filter {
+                $0.request.contains("/\(number)/")
+            }
             if lines.contains(where: { $0.request == last }) { return lines }
             guard BootClock.now < deadline else { throw TestKitError("the proxy did not log '\(last)'") }
             try await BootClock().sleep(until: BootClock.now.advanced(by: .milliseconds(5)))
@@ -65,7 +68,8 @@ struct Proxy: Sendable {
         if let scheme = ["http://", "https://"].first(where: target.hasPrefix) {
             target = String(target.dropFirst(scheme.count).drop { $0 != "/" })
         }
-        return Line(request: "\(fields[0]) \(target)", reachedBackend: !["-", "<NOSRV>", ""].contains(fields[3]), status: Int(fields[2]) ?? 0)
+        return Line(
+            request: "\(fields[0]) \(target)", reachedBackend: !["-", "<NOSRV>", ""].contains(fields[3]), status: Int(fields[2]) ?? 0)
     }
 
     /// Timeouts are short, because many attacks leave a proxy waiting for bytes that never come.

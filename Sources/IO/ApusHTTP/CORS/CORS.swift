@@ -50,7 +50,8 @@ public struct CORS: Middleware, Hashable {
         let isAllowed = origins.contains("*") || origins.contains(origin)
         if request.method == .options, let wanted = request.headers["Access-Control-Request-Method"] {
             guard isAllowed else {
-                throw ApusError(.forbidden, "pages of this origin may not use this server", hint: "add the origin to the listener's cors.origins")
+                throw ApusError(
+                    .forbidden, "pages of this origin may not use this server", hint: "add the origin to the listener's cors.origins")
             }
             return varied(preflight(origin, wanted))
         }

@@ -102,8 +102,11 @@ final class ClientSocket: ByteStream, @unchecked Sendable {  // every mutable pr
                 let base = buffer!.pointee.base
                 defer { base?.deallocate() }
                 guard count != 0 else { return }  // nothing to read now
-                ClientSocket.of(stream!.pointee.data).take(count < 0 ? .failure(.unreachable(Int32(count))) : .success(
-                    Array(UnsafeRawBufferPointer(start: base, count: count))), isEnd: count == Int(UV_EOF.rawValue))
+                ClientSocket.of(stream!.pointee.data).take(
+                    count < 0
+                        ? .failure(.unreachable(Int32(count)))
+                        : .success(
+                            Array(UnsafeRawBufferPointer(start: base, count: count))), isEnd: count == Int(UV_EOF.rawValue))
             })
         if status != 0 { take(.failure(.unreachable(status)), isEnd: false) }
     }

@@ -33,7 +33,9 @@ final class ClientTLS: Sendable {
             ERR_clear_error()
             SSL_set1_host(ssl, host)
             // SSL_set_tlsext_host_name, a macro that Swift does not see.
-            _ = host.withCString { SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name), UnsafeMutableRawPointer(mutating: $0)) }
+            _ = host.withCString { name in
+                SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, Int(TLSEXT_NAMETYPE_host_name), UnsafeMutableRawPointer(mutating: name))
+            }
         }
         let protocols: [UInt8] = [8] + Array("http/1.1".utf8)
         SSL_set_alpn_protos(ssl, protocols, UInt32(protocols.count))

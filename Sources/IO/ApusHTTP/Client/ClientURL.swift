@@ -18,7 +18,9 @@ struct ClientURL: Hashable {
 
     init(_ text: String) throws(ApusError) {
         func wrong(_ problem: String) -> ApusError {
-            ApusError(.requestInvalid, "this is not a URL that can be asked: \(problem)", hint: "write http://host:port/path", context: ["url": text])
+            ApusError(
+                .requestInvalid, "this is not a URL that can be asked: \(problem)", hint: "write http://host:port/path",
+                context: ["url": text])
         }
         guard text.utf8.allSatisfy({ $0 > 32 && $0 < 127 }) else { throw wrong("it holds a character that must be percent-encoded") }
         let isTLS: Bool
@@ -37,8 +39,10 @@ struct ClientURL: Hashable {
         var port = isTLS ? 443 : 80
         // The colons of an IPv6 address are inside its brackets.
         if let colon = name.lastIndex(of: ":"), !name[colon...].contains("]") {
-            guard let number = Int(name[name.index(after: colon)...]), (1...65_535).contains(number), name[name.index(after: colon)...].utf8.allSatisfy(ASCII.isDigit)
-            else { throw wrong("its port is not a number from 1 to 65535") }
+            let digits = name[name.index(after: colon)...]
+            guard digits.utf8.allSatisfy(ASCII.isDigit), let number = Int(digits), (1...65_535).contains(number) else {
+                throw wrong("its port is not a number from 1 to 65535")
+            }
             port = number
             host = name[..<colon]
         }
@@ -46,7 +50,9 @@ struct ClientURL: Hashable {
             guard host.hasSuffix("]") else { throw wrong("its host is not complete") }
             host = host.dropFirst().dropLast()
         }
-        guard !host.isEmpty, host.utf8.count <= 253, !host.contains(where: { "/[]\\<>\"^`{|}%".contains($0) }) else { throw wrong("it names no host") }
+        guard !host.isEmpty, host.utf8.count <= 253, !host.contains(where: { "/[]\\<>\"^`{|}%".contains($0) }) else {
+            throw wrong("it names no host")
+        }
         origin = Origin(isTLS: isTLS, host: host.lowercased(), port: port)
         authority = String(name)
         let path = rest[end...].prefix { $0 != "#" }

@@ -31,12 +31,14 @@ struct NetworkAddress: Sendable, Hashable {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG
-        let status = uv_getaddrinfo(loop.uv, request, { request, status, list in
-            let answer = Unmanaged<OneShot<[NetworkAddress]>>.fromOpaque(request!.pointee.data).takeRetainedValue()  // retained above
-            request!.deallocate()
-            defer { uv_freeaddrinfo(list) }
-            answer.resolve(status == 0 ? .success(NetworkAddress.all(list)) : .failure(NetworkAddress.unknown(status)))
-        }, host, String(port), &hints)
+        let status = uv_getaddrinfo(
+            loop.uv, request,
+            { request, status, list in
+                let answer = Unmanaged<OneShot<[NetworkAddress]>>.fromOpaque(request!.pointee.data).takeRetainedValue()  // retained above
+                request!.deallocate()
+                defer { uv_freeaddrinfo(list) }
+                answer.resolve(status == 0 ? .success(NetworkAddress.all(list)) : .failure(NetworkAddress.unknown(status)))
+            }, host, String(port), &hints)
         if status != 0 {
             Unmanaged<OneShot<[NetworkAddress]>>.fromOpaque(request.pointee.data).release()
             request.deallocate()

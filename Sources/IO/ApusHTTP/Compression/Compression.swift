@@ -59,7 +59,8 @@ public struct Compression: Middleware {
     static func isCompressible(_ contentType: String) -> Bool {
         let type = contentType.prefix { $0 != ";" && $0 != " " }.lowercased()
         if type.hasPrefix("text/") || type.hasSuffix("+json") || type.hasSuffix("+xml") { return true }
-        return ["application/json", "application/x-ndjson", "application/javascript", "application/xml", "application/graphql"].contains(type)
+        return ["application/json", "application/x-ndjson", "application/javascript", "application/xml", "application/graphql"].contains(
+            type)
     }
 }
 

@@ -1,5 +1,5 @@
-internal import CZlib
 internal import ApusTypes
+internal import CZlib
 
 /// Compresses one body into one gzip member (RFC 1952). One task at a time.
 final class Gzip {

@@ -62,20 +62,22 @@ extension Response {
             "Content-Type": "text/event-stream", "Cache-Control": "no-cache",
             "X-Accel-Buffering": "no",  // nginx would hold the events back
         ]
-        return Response(headers: headers, body: .stream { writer in
-            let events = KeptAliveEvents(writer: writer)
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                group.addTask { try await body(events) }
-                group.addTask {
-                    while true {
-                        try await clock.sleep(until: clock.now.advanced(by: keepAlive), tolerance: nil)
-                        try await events.keepAlive()
+        return Response(
+            headers: headers,
+            body: .stream { writer in
+                let events = KeptAliveEvents(writer: writer)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { try await body(events) }
+                    group.addTask {
+                        while true {
+                            try await clock.sleep(until: clock.now.advanced(by: keepAlive), tolerance: nil)
+                            try await events.keepAlive()
+                        }
                     }
+                    defer { group.cancelAll() }
+                    try await group.next()  // the second never returns
                 }
-                defer { group.cancelAll() }
-                try await group.next()  // the second never returns
-            }
-        })
+            })
     }
 }
 

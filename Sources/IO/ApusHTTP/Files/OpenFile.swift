@@ -27,8 +27,8 @@ final class OpenFile: Sendable {
         self.descriptor = descriptor
         size = status.st_size
         secondsModified = status.st_mtim.tv_sec
-        func digits(_ value: Int) -> String { String(UInt(bitPattern: value), radix: 16) }
-        tag = "\"\(digits(Int(bitPattern: status.st_ino)))-\(digits(size))-\(digits(status.st_mtim.tv_sec))-\(digits(status.st_mtim.tv_nsec))\""
+        let facts = [Int(bitPattern: status.st_ino), size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec]
+        tag = "\"" + facts.map { String(UInt(bitPattern: $0), radix: 16) }.joined(separator: "-") + "\""
     }
 
     deinit { close(descriptor) }

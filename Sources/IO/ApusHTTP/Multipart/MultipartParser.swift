@@ -1,5 +1,5 @@
-internal import CLinux
 public import ApusTypes
+internal import CLinux
 
 /// Bounds of one form. The size of the whole is the server's limit for bodies.
 public struct MultipartLimits: Sendable, Hashable {
@@ -215,7 +215,8 @@ public struct MultipartParser: Sendable {
                 throw ApusError(.requestTooLarge, "\(part) has more than \(limits.partHeaderCount) header fields")
             }
             guard let colon = line.firstIndex(of: UInt8(ascii: ":")), colon > line.startIndex, line[..<colon].allSatisfy(ASCII.isToken),
-                !line.contains(where: ASCII.isControl), let value = String(validating: HeaderList.trimmed(line[(colon + 1)...]), as: UTF8.self)
+                !line.contains(where: ASCII.isControl),
+                let value = String(validating: HeaderList.trimmed(line[(colon + 1)...]), as: UTF8.self)
             else { throw wrong("a header field of \(part) is not valid") }
             headers.add(String(decoding: line[..<colon], as: UTF8.self), value)
         }
@@ -229,7 +230,8 @@ public struct MultipartParser: Sendable {
         }
         guard let name = try parameter("name") else { throw wrong("\(part) has no name") }
         partName = name
-        let fileName = try parameter("filename").map { String($0.split(omittingEmptySubsequences: false) { "/\\".contains($0) }.last ?? "") }
+        let path = try parameter("filename")
+        let fileName = path.map { String($0.split(omittingEmptySubsequences: false) { "/\\".contains($0) }.last ?? "") }
         return MultipartHead(name: name, fileName: fileName, contentType: headers["Content-Type"] ?? "text/plain", headers: headers)
     }
 

@@ -111,7 +111,9 @@ struct WebSocketReader {
         guard let opcode = WebSocketOpcode(rawValue: first & 15) else { throw Self.wrong("an opcode is not known") }
         let isFinal = first & 0x80 != 0
         let isMasked = second & 0x80 != 0
-        guard isMasked == (side == .server) else { throw Self.wrong(isMasked ? "a server's frame is masked" : "a client's frame is not masked") }
+        guard isMasked == (side == .server) else {
+            throw Self.wrong(isMasked ? "a server's frame is masked" : "a client's frame is not masked")
+        }
         try check(opcode, isFinal: isFinal, shortLength: second & 0x7F)
 
         let lengthBytes = second & 0x7F < 126 ? 0 : second & 0x7F == 126 ? 2 : 8

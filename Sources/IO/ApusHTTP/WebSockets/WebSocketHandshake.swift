@@ -1,5 +1,5 @@
-internal import COpenSSL
 public import ApusTypes
+internal import COpenSSL
 
 /// The opening handshake of RFC 6455, both sides' arithmetic.
 public enum WebSocketHandshake {
