@@ -29,8 +29,9 @@ struct KillLawTests {
         for round in 0..<Self.rounds {
             let victim = node
             let known = model
+            let pause = Duration.milliseconds(Int64.random(in: 5...200, using: &random))
             let killer = Task {
-                try await BootClock().sleep(for: .milliseconds(Int64.random(in: 5...200, using: &random)))
+                try await BootClock().sleep(for: pause)
                 await victim.kill()
             }
             let results = await withTaskGroup(of: [Attempt].self) { group in
