@@ -73,7 +73,7 @@ let package = Package(
             linker: [.unsafeFlags(["-L\(deps)/lib"])]),
 
         // Services: what users came for
-        service("ApusCluster", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
+        service("ApusCluster", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
         service(
             "ApusVectors",
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
@@ -90,13 +90,13 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusCluster", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
+                "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
-        tests("ApusConfigTests", ["ApusConfig", "ApusTypes"]),
+        tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "DatabaseTestKit"]),
         kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime"]),
         tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),

@@ -13,7 +13,8 @@ struct ArgumentParserTests {
         name: "tool", summary: "A tool.",
         subcommands: [
             Command(
-                name: "make", summary: "Make.", arguments: [Argument(name: "THING", help: "What."), Argument(name: "OTHER", help: "More.", isRequired: false)],
+                name: "make", summary: "Make.",
+                arguments: [Argument(name: "THING", help: "What."), Argument(name: "OTHER", help: "More.", isRequired: false)],
                 options: [count, name, kind, loud], run: { _ in .success }),
             Command(name: "group", summary: "A group.", subcommands: [Command(name: "inner", summary: "Inner.", run: { _ in .success })]),
         ])
@@ -48,10 +49,14 @@ struct ArgumentParserTests {
     @Test(
         "what is wrong is said with what was probably meant",
         arguments: [
-            (["mke"], "'mke' is no command of 'tool'; did you mean 'make'?"), (["make", "a", "--lod"], "'--lod' is no option of 'tool make'; did you mean '--loud'?"),
-            (["make", "a", "-z"], "'-z' is no option of 'tool make'"), (["make"], "THING is missing: What."), (["make", "a", "b", "c"], "'c' is one argument too many"),
-            (["make", "a", "--count", "0"], "--count must be a whole number from 1 to 9, not '0'"), (["make", "a", "--count"], "--count needs a value: --count N"),
-            (["make", "a", "--kind", "bg"], "--kind must be one of big, small, not 'bg'"), (["make", "a", "--loud=1"], "--loud takes no value"),
+            (["mke"], "'mke' is no command of 'tool'; did you mean 'make'?"),
+            (["make", "a", "--lod"], "'--lod' is no option of 'tool make'; did you mean '--loud'?"),
+            (["make", "a", "-z"], "'-z' is no option of 'tool make'"), (["make"], "THING is missing: What."),
+            (["make", "a", "b", "c"], "'c' is one argument too many"),
+            (["make", "a", "--count", "0"], "--count must be a whole number from 1 to 9, not '0'"),
+            (["make", "a", "--count"], "--count needs a value: --count N"),
+            (["make", "a", "--kind", "bg"], "--kind must be one of big, small, not 'bg'"),
+            (["make", "a", "--loud=1"], "--loud takes no value"),
             (["make", "a", "-n", "1", "-n", "2"], "--count is given twice"), (["group"], "'tool group' needs a command: inner"),
             (["group", "outer"], "'outer' is no command of 'tool group'"),
         ])

@@ -19,8 +19,12 @@ struct CompletionTests {
         Case(line: "apus ", offered: ["node", "import", "collection", "completion"], withheld: ["create", "--help"]),
         Case(line: "apus co", offered: ["collection", "config", "completion"], withheld: ["node"]),
         Case(line: "apus collection ", offered: ["list", "create", "show", "delete"], withheld: ["node"]),
-        Case(line: "apus collection create words --", offered: ["--dimension", "--metric", "--dry-run", "--help"], withheld: ["--payload", "list"]),
-        Case(line: "apus collection create words --metric ", offered: ["cosine", "dot", "euclidean", "manhattan"], withheld: ["--help", "files.npy"]),
+        Case(
+            line: "apus collection create words --", offered: ["--dimension", "--metric", "--dry-run", "--help"],
+            withheld: ["--payload", "list"]),
+        Case(
+            line: "apus collection create words --metric ", offered: ["cosine", "dot", "euclidean", "manhattan"],
+            withheld: ["--help", "files.npy"]),
         Case(line: "apus --", offered: ["--help", "--version"], withheld: ["--data"]),
         Case(line: "apus import words fil", offered: ["files.npy"], withheld: ["folder"]),
         Case(line: "apus node --data fol", offered: ["folder"], withheld: ["files.npy"]),
@@ -104,7 +108,8 @@ struct CompletionTests {
     @Test("the scripts are what their shells accept")
     func syntax() async throws {
         let folder = try folder()
-        for (shell, arguments) in [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])] where access("/usr/bin/\(shell)", X_OK) == 0 {
+        for (shell, arguments) in [("bash", ["-n"]), ("zsh", ["-n"]), ("fish", ["--no-execute"])]
+        where access("/usr/bin/\(shell)", X_OK) == 0 {
             let finished = try await Program.run("/usr/bin/\(shell)", arguments + ["\(folder.path)/\(shell)"])
             #expect(finished.status == 0 && finished.errors.isEmpty, "\(shell): \(finished.errors)")
         }

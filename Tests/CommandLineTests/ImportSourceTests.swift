@@ -13,7 +13,9 @@ struct ImportSourceTests {
         return [0x93] + Array("NUMPY".utf8) + [version, 0] + length + header + values
     }
 
-    private func floats(_ values: [Float]) -> [UInt8] { values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } } }
+    private func floats(_ values: [Float]) -> [UInt8] {
+        values.flatMap { value in withUnsafeBytes(of: value.bitPattern.littleEndian) { Array($0) } }
+    }
 
     private func rows(_ source: inout some PointSource) throws -> [String] {
         var rows: [String] = []
@@ -36,7 +38,9 @@ struct ImportSourceTests {
 
         let halves: [Float16] = [0.1, 65504, -0.5, 6e-8]
         try Program.write(
-            npy("<f2", "(2, 2)", halves.flatMap { [UInt8(truncatingIfNeeded: $0.bitPattern), UInt8($0.bitPattern >> 8)] }, version: version), to: path)
+            npy(
+                "<f2", "(2, 2)", halves.flatMap { [UInt8(truncatingIfNeeded: $0.bitPattern), UInt8($0.bitPattern >> 8)] }, version: version),
+            to: path)
         let array = try NumPyArray(path: path)
         #expect(try array.floats(rows: 0..<2) == halves.map { Float($0) })
         #expect(try array.floats(rows: 1..<2) == [-0.5, Float(Float16(6e-8))])
@@ -45,8 +49,10 @@ struct ImportSourceTests {
     @Test(
         "a file that is something else is refused by what it is",
         arguments: [
-            ("<f8", "(1, 1)", "False", 8, "holds '<f8'"), ("<f4", "(1,)", "False", 4, "two dimensions"), ("<f4", "(1, 1, 1)", "False", 4, "two dimensions"),
-            ("<f4", "(1, 1)", "True", 4, "Fortran order"), ("<f4", "(2, 1)", "False", 4, "copied whole"), ("<f4", "(1, 0)", "False", 0, "two dimensions"),
+            ("<f8", "(1, 1)", "False", 8, "holds '<f8'"), ("<f4", "(1,)", "False", 4, "two dimensions"),
+            ("<f4", "(1, 1, 1)", "False", 4, "two dimensions"),
+            ("<f4", "(1, 1)", "True", 4, "Fortran order"), ("<f4", "(2, 1)", "False", 4, "copied whole"),
+            ("<f4", "(1, 0)", "False", 0, "two dimensions"),
             (">f4", "(1, 1)", "False", 4, "holds '>f4'"), ("<f4", "(9999999999, 9999999999)", "False", 4, "has the shape"),
         ])
     func wrongArrays(descr: String, shape: String, order: String, bytes: Int, reason: String) throws {
@@ -74,7 +80,8 @@ struct ImportSourceTests {
         #expect(
             try rows(&source) == [
                 #"{"id":7,"embedding":[0.0],"payload":{"id": 7, "a": "b"}}"#, #"{"id":"x","embedding":[1.0],"payload":{"id": "x"}}"#,
-                #"{"id":2,"embedding":[2.0]}"#, "a.jsonl:4: the payload is not a JSON object", "a.jsonl:5: element 0 of its vector is not a finite number",
+                #"{"id":2,"embedding":[2.0]}"#, "a.jsonl:4: the payload is not a JSON object",
+                "a.jsonl:5: element 0 of its vector is not a finite number",
                 "a.jsonl:6: 'id' is neither text nor a whole number from 0",
             ])
     }
@@ -111,7 +118,9 @@ struct ImportSourceTests {
         #expect(found[1] == #"{"id":1,"embedding":[1.0,2.5],"payload":{"a":1}}"#)
         #expect(found[2] == #"{"id":2,"embedding":[1.0,2.0],"payload":{"key":"k","b":[1],"c":null}}"#)
         #expect(found[8] == #"{"id":18446744073709551615,"embedding":[0.0,0.0]}"#)
-        for (index, reason) in [(0, "not JSON"), (3, "1 numbers where 2"), (4, "no 'vector'"), (5, "not a number"), (6, "too large"), (7, "not an object")] {
+        for (index, reason) in [
+            (0, "not JSON"), (3, "1 numbers where 2"), (4, "no 'vector'"), (5, "not a number"), (6, "too large"), (7, "not an object"),
+        ] {
             #expect(found[index].hasPrefix("a.jsonl:\(index + 1): ") && found[index].contains(reason), "\(found[index])")
         }
     }

@@ -14,14 +14,17 @@ struct Finished {
 /// Runs programs with streams of their own, and a clean environment.
 enum Program {
     static func run(
-        _ executable: String, _ arguments: [String] = [], _ environment: [String: String] = [:], input: String = "", directory: String? = nil
+        _ executable: String, _ arguments: [String] = [], _ environment: [String: String] = [:], input: String = "",
+        directory: String? = nil
     ) async throws -> Finished {
         let folder = try TemporaryDirectory()
         try write(input, to: "\(folder.path)/input")
         let streams = "<\(folder.path)/input >\(folder.path)/output 2>\(folder.path)/errors"
         let clean = ["PATH": "/usr/bin:/bin", "HOME": folder.path, "LC_ALL": "C.UTF-8"].merging(environment) { $1 }
         let process = try await ChildProcess.start(
-            .init("/bin/sh", ["-c", "exec \"$0\" \"$@\" \(streams)", executable] + arguments, environment: clean, directory: directory, output: .discarded),
+            .init(
+                "/bin/sh", ["-c", "exec \"$0\" \"$@\" \(streams)", executable] + arguments, environment: clean, directory: directory,
+                output: .discarded),
             on: TestLoops.shared.any)
         let status: Int32 =
             switch await process.wait() {
@@ -31,7 +34,9 @@ enum Program {
         return Finished(status: status, output: try read("\(folder.path)/output"), errors: try read("\(folder.path)/errors"))
     }
 
-    static func apus(_ arguments: [String], _ environment: [String: String] = [:], input: String = "", directory: String? = nil) async throws -> Finished {
+    static func apus(
+        _ arguments: [String], _ environment: [String: String] = [:], input: String = "", directory: String? = nil
+    ) async throws -> Finished {
         try await run(try NodeProcess.program(), arguments, environment, input: input, directory: directory)
     }
 

@@ -17,7 +17,8 @@ struct ProgramTests {
     func usage() async throws {
         let finished = try await Program.apus(["colection", "list"])
         #expect(finished.status == 64 && finished.output.isEmpty)
-        #expect(finished.errors == "error: 'colection' is no command of 'apus'; did you mean 'collection'? (cli.usage)\n  try: apus --help\n")
+        #expect(
+            finished.errors == "error: 'colection' is no command of 'apus'; did you mean 'collection'? (cli.usage)\n  try: apus --help\n")
         let json = try await Program.apus(["collection", "lst", "--json"])
         let document = try JSONValue(parsing: Array(json.errors.utf8.dropLast()))
         #expect(document["error"]?["code"] == "cli.usage")
