@@ -50,6 +50,7 @@ format: ## format every Swift file in place
 
 docs: build ## write the generated reference under docs/reference/
 	@.build/debug/apus config reference > docs/reference/configuration.md
+	@.build/debug/apus config reference --format yaml > Examples/apus.yml
 
 dist: release ## a relocatable tarball under dist/, Swift's runtime and libraries included
 	@scripts/dist

@@ -15,11 +15,9 @@ struct ConfigurationRulesTests {
             ("leases: {poll_seconds: 2.5}", "leases.poll_seconds"),
             ("membership: {suspect_seconds: 1.9}", "membership.suspect_seconds"),
             ("membership: {down_seconds: 3}", "membership.down_seconds"),
-            ("membership: {heartbeat_seconds: 1.4}", "membership.heartbeat_seconds"),
             ("catalog: {url: 'postgresql://h/d', url_file: f}", "catalog.url"),
             ("catalog: {url_file: f, sqlite_path: p}", "catalog.sqlite_path"),
             ("store: {kind: catalog, directory: d}", "store.directory"),
-            ("faces: {vectorizer: {max_body_bytes: 1024}}", "vectors.max_payload_bytes"),
             ("listeners: [{name: a, address: 'h:1'}, {name: a, address: 'h:2'}]", "listeners"),
             ("listeners: [{name: a, address: 'h:1'}, {name: b, address: 'h:1'}]", "listeners"),
         ])

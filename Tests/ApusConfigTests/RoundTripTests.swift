@@ -39,11 +39,14 @@ extension Configuration {
         if chance(&random) { made.node.name = NodeName("n-\(Int.random(in: 0...999, using: &random))") }
         made.node.data = text(&random)
         if chance(&random) { made.node.url = "http://" + text(&random) }
-        if chance(&random) { made.node.rpcAddress = SocketAddress(host: ["h", "::1", "10.0.0.1"].randomElement(using: &random) ?? "h", port: 7) }
+        if chance(&random) {
+            made.node.rpcAddress = SocketAddress(host: ["h", "::1", "10.0.0.1"].randomElement(using: &random) ?? "h", port: 7)
+        }
         made.listeners = (0...Int.random(in: 0...3, using: &random)).map { index in
             let tls = chance(&random)
             return Listener(
-                name: text(&random) + "\(index)", address: SocketAddress(host: "127.0.0.1", port: Int.random(in: 0...65_535, using: &random)),
+                name: text(&random) + "\(index)",
+                address: SocketAddress(host: "127.0.0.1", port: Int.random(in: 0...65_535, using: &random)),
                 faces: chance(&random) ? [.console] : [.vectorizer, .console], tlsCertificate: tls ? text(&random) : nil,
                 tlsKey: tls ? text(&random) : nil)
         }
@@ -56,7 +59,7 @@ extension Configuration {
         if chance(&random) { made.catalog.url = Redacted(text(&random)) }
         if chance(&random) { made.catalog.urlFile = text(&random) }
         if chance(&random) { made.catalog.sqlitePath = text(&random) }
-        made.catalog.statementTimeout = seconds(0.1, 600, &random)
+        made.catalog.connectTimeout = seconds(0.1, 60, &random)
         made.store.kind = chance(&random) ? .catalog : .directory
         if chance(&random) { made.store.directory = text(&random) }
         made.store.reserve = ByteCount(Int.random(in: 0...(1 << 50), using: &random))
@@ -65,16 +68,16 @@ extension Configuration {
         made.log.format = Log.Format.allCases.randomElement(using: &random) ?? .text
         made.log.level = Log.Level.allCases.randomElement(using: &random) ?? .info
         made.runtime.loops = Int.random(in: 0...1024, using: &random)
-        made.vectors.maxDimension = Int.random(in: 1...65_536, using: &random)
+        made.vectors.defaultShards = Int.random(in: 1...256, using: &random)
         made.vectors.rowAppend = ByteCount(Int.random(in: 0...(16 << 20), using: &random))
-        made.retention.feedRows = Int.random(in: 100...10_000_000, using: &random)
-        made.membership.heartbeat = seconds(0.05, 60, &random)
+        made.retention.droppedObjects = seconds(0, 86_400, &random)
+        made.membership.downAfter = seconds(0.2, 3600, &random)
         made.leases.length = seconds(0.4, 600, &random)
         return made
     }
 }
 
-private func text(of path: String) throws -> String {
+func text(of path: String) throws -> String {
     let file = try #require(fopen(path, "r"), "\(path) is missing: run 'make docs'")
     defer { fclose(file) }
     var bytes: [UInt8] = []

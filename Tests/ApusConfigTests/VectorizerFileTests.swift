@@ -47,7 +47,8 @@ struct VectorizerFileTests {
     @Test("what has no effect is named with the reason")
     func warnings() {
         let warnings = load(guide(1)).warnings
-        #expect(warnings.map(\.key) == ["cluster.enabled", "cluster.discovery", "cluster.timeout_ms", "cluster.retry_count", "cluster.servers"])
+        #expect(
+            warnings.map(\.key) == ["cluster.enabled", "cluster.discovery", "cluster.timeout_ms", "cluster.retry_count", "cluster.servers"])
         #expect(warnings.map(\.place).first == "apus.yml:6:3")
         #expect(warnings.allSatisfy { $0.what.contains(":") })
     }
@@ -107,7 +108,10 @@ struct VectorizerFileTests {
             ("cluster: {discovery: gossip}", "apus.yml:1:22: cluster.discovery: must be one of"),
             ("cluster: {servers: [{id: a}]}", "apus.yml:1:21: cluster.servers: must have id, address and grpc_port"),
             ("cluster: {servers: [{id: a, address: b, grpc_prt: 1}]}", "apus.yml:1:41: cluster.servers: has no key 'grpc_prt'"),
-            ("cluster: {servers: [{id: a, address: b, grpc_port: 1}, {id: a, address: c, grpc_port: 1}]}", "apus.yml:1:56: cluster.servers: has the id 'a' twice"),
+            (
+                "cluster: {servers: [{id: a, address: b, grpc_port: 1}, {id: a, address: c, grpc_port: 1}]}",
+                "apus.yml:1:56: cluster.servers: has the id 'a' twice"
+            ),
             ("cluster: {node_id: 'a b'}", "apus.yml:1:20: cluster.node_id: must be a name"),
             ("security: {tls: {mtls_enabled: true}}", "apus.yml:1:32: security.tls.mtls_enabled: must be false"),
             ("server: {port: 1}\nsecurity: {tls: {enabled: true}}", "apus.yml:1:1: security.tls: must have cert_path"),

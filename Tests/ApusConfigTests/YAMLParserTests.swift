@@ -33,7 +33,8 @@ struct YAMLParserTests {
             ("0x1F", .integer(31)), ("0o17", .integer(15)), ("0x", .string("0x")), ("0x-1", .string("0x-1")), ("1e3", .double(1000)),
             ("1.5", .double(1.5)), (".5", .double(0.5)), ("5.", .double(5)), (".", .string(".")), ("-", .string("-")),
             ("1_000", .string("1_000")), ("1:30", .string("1:30")), ("nan", .string("nan")), ("inf", .string("inf")),
-            (".inf", .double(.infinity)), ("99999999999999999999", .double(1e20)), ("1e", .string("1e")), ("127.0.0.1", .string("127.0.0.1")),
+            (".inf", .double(.infinity)), ("99999999999999999999", .double(1e20)), ("1e", .string("1e")),
+            ("127.0.0.1", .string("127.0.0.1")),
         ] as [(String, YAMLScalar.Core)])
     func coreSchema(text: String, expected: YAMLScalar.Core) {
         #expect(YAMLScalar(text: text, isPlain: true).core == expected)
@@ -73,7 +74,8 @@ struct YAMLParserTests {
         limits = .init()
         limits.depth = 5
         #expect(failure(String(repeating: "[", count: 5) + "1" + String(repeating: "]", count: 5), limits) == nil)
-        #expect(failure(String(repeating: "[", count: 6) + "1" + String(repeating: "]", count: 6), limits)?.reason.contains("nested") == true)
+        #expect(
+            failure(String(repeating: "[", count: 6) + "1" + String(repeating: "]", count: 6), limits)?.reason.contains("nested") == true)
         limits = .init()
         limits.nodes = 4
         #expect(failure("[1, 2, 3]", limits) == nil)
@@ -100,7 +102,9 @@ struct YAMLParserTests {
             let count = Int.random(in: 0...3, using: &random)
             return YAMLNode(
                 .mapping((0..<count).map { YAMLEntry("\($0)" + random.text(), randomNode(depth: depth + 1, using: &random)) }))
-        case 5: return YAMLNode(.scalar(YAMLScalar(text: ["1", "true", "null", "0.5", "-3"].randomElement(using: &random) ?? "1", isPlain: true)))
+        case 5:
+            return YAMLNode(
+                .scalar(YAMLScalar(text: ["1", "true", "null", "0.5", "-3"].randomElement(using: &random) ?? "1", isPlain: true)))
         default: return YAMLNode(.scalar(YAMLScalar(text: random.text(), isPlain: false)))
         }
     }
@@ -133,7 +137,8 @@ struct SplitMix64: RandomNumberGenerator {
     /// Text that is hard on a writer: quotes, colons, spaces at the ends, control characters, what looks like other types.
     mutating func text() -> String {
         let pieces = [
-            "a", "Z", "9", " ", ":", ": ", " #", "\"", "'", "\\", "\n", "\t", "-", "- ", "[", "]", "{", "}", ",", "&", "*", "!", "|", ">", "%",
+            "a", "Z", "9", " ", ":", ": ", " #", "\"", "'", "\\", "\n", "\t", "-", "- ", "[", "]", "{", "}", ",", "&", "*", "!", "|", ">",
+            "%",
             "@", "`", "é", "日", "😀", "\u{0}", "\u{7F}", "\u{85}", "\u{2028}", "\u{FEFF}", "true", "null", "1", ".", "~", "=",
         ]
         return (0..<Int.random(in: 0...8, using: &self)).map { _ in pieces.randomElement(using: &self) ?? "" }.joined()

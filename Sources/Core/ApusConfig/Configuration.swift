@@ -82,7 +82,6 @@ public struct Configuration: Sendable, Equatable {
         /// Nil: `catalog.sqlite` in the data directory.
         public var sqlitePath: String?
         public var connectTimeout: Duration = .seconds(5)
-        public var statementTimeout: Duration = .seconds(10)
     }
 
     public struct Store: Sendable, Equatable {
@@ -92,7 +91,6 @@ public struct Configuration: Sendable, Equatable {
         /// Nil: `store` in the data directory.
         public var directory: String?
         public var maxCatalogBytes = ByteCount(50_000_000_000)
-        public var cache = ByteCount.gibibytes(10)
         public var reserve = ByteCount.gibibytes(1)
     }
 
@@ -118,24 +116,17 @@ public struct Configuration: Sendable, Equatable {
     public struct Vectors: Sendable, Equatable {
         public var defaultShards = 1
         public var defaultVirtualNodes = 100
-        public var maxDimension = 65_536
         public var maxPointsPerRequest = 10_000
-        public var maxPayload = ByteCount.mebibytes(1)
         public var rowAppend = ByteCount.kibibytes(64)
         public var maxUnsealed = ByteCount.gibibytes(4)
     }
 
     public struct Retention: Sendable, Equatable {
-        public var feedRows = 10_000
-        public var idempotencyKeys: Duration = .seconds(24 * 3600)
-        public var requestIDs: Duration = .seconds(120)
         public var objectIntents: Duration = .seconds(3600)
         public var droppedObjects: Duration = .seconds(7 * 24 * 3600)
-        public var departedNodes: Duration = .seconds(7 * 24 * 3600)
     }
 
     public struct Membership: Sendable, Equatable {
-        public var heartbeat: Duration = .seconds(1)
         public var suspectAfter: Duration = .seconds(3)
         public var downAfter: Duration = .seconds(5)
     }
@@ -156,6 +147,4 @@ extension Configuration {
     public var sqlitePath: String { catalog.sqlitePath ?? inData("catalog.sqlite") }
     /// The directory store's directory; unused when the store is the catalog.
     public var storeDirectory: String { store.directory ?? inData("store") }
-    /// Local copies of objects.
-    public var cacheDirectory: String { inData("cache") }
 }

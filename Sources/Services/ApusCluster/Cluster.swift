@@ -1,4 +1,5 @@
 public import ApusCatalog
+public import ApusMembership
 public import ApusRuntime
 public import ApusTypes
 internal import ApusDatabase
@@ -17,6 +18,11 @@ public final class Cluster: Sendable {
         public var version: String
         /// What the store's operator calls it: a path, or "catalog".
         public var storePlace: String
+        /// How long sessions and the leader's lease last.
+        public var terms = LeaseTerms()
+        /// Silence of a node's heartbeats after which it is said to be suspect, and down.
+        public var suspectAfter: Duration = .seconds(3)
+        public var downAfter: Duration = .seconds(5)
 
         public init(url: String, version: String, storePlace: String) {
             self.url = url
@@ -35,7 +41,7 @@ public final class Cluster: Sendable {
     public let leadership: LeaseKeeper
     let health: Health
     let clock: any MonotonicClock
-    let watch = Mutex(HeartbeatWatch())
+    let watch: Mutex<HeartbeatWatch>
     let log = Logger("cluster")
 
     public init(identity: NodeIdentity, catalog: Catalog, health: Health, clock: any MonotonicClock, options: Options) {
@@ -45,10 +51,11 @@ public final class Cluster: Sendable {
         self.clock = clock
         self.options = options
         startedAt = clock.now
+        watch = Mutex(HeartbeatWatch(limits: .init(suspect: options.suspectAfter, down: options.downAfter)))
         var generator = SystemRandomNumberGenerator()
         let process = ObjectKey.random(using: &generator).description
-        session = catalog.sessions.keeper(node: identity.name, process: process)
-        leadership = catalog.leases.keeper(node: identity.name, process: process)
+        session = catalog.sessions.keeper(node: identity.name, process: process, terms: options.terms)
+        leadership = catalog.leases.keeper(node: identity.name, process: process, terms: options.terms)
     }
 
     /// Writes this node's row and takes the shards that nobody serves. Before it serves anything; again is harmless.

@@ -13,7 +13,8 @@ enum ClientOptions {
     static func baseURL(_ invocation: Invocation) throws(ApusError) -> String {
         let text = invocation.text(url) ?? invocation.environment["APUS_URL"].flatMap { $0.isEmpty ? nil : $0 } ?? "http://127.0.0.1:15002"
         guard text.hasPrefix("http://") || text.hasPrefix("https://") else {
-            throw ApusError(.usage, "the node's URL must begin with http:// or https://, not '\(text)'", hint: "--url http://127.0.0.1:15002")
+            throw ApusError(
+                .usage, "the node's URL must begin with http:// or https://, not '\(text)'", hint: "--url http://127.0.0.1:15002")
         }
         return text.hasSuffix("/") ? String(text.dropLast()) : text
     }

@@ -47,7 +47,9 @@ struct NodeClient: Sendable {
             let retryAfter = response.headers["Retry-After"].flatMap { Int($0) }.map { Duration.seconds(min(max($0, 0), 60)) }
             let isJSON = response.headers["Content-Type"]?.contains("json") == true
             return Reply(
-                status: response.status, body: isJSON && !bytes.isEmpty ? try JSONValue(parsing: bytes) : .string(String(decoding: bytes.prefix(500), as: UTF8.self)),
+                status: response.status,
+                body: isJSON && !bytes.isEmpty
+                    ? try JSONValue(parsing: bytes) : .string(String(decoding: bytes.prefix(500), as: UTF8.self)),
                 retryAfter: retryAfter)
         } catch {
             let cause = error as? ApusError
@@ -96,7 +98,8 @@ struct NodeClient: Sendable {
     static func segment(_ text: String) -> String {
         var result = ""
         for byte in text.utf8 {
-            let isUnreserved = (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || [45, 46, 95, 126].contains(byte)
+            let isUnreserved =
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || [45, 46, 95, 126].contains(byte)
             result += isUnreserved ? String(UnicodeScalar(byte)) : "%" + hexadecimal([byte]).uppercased()
         }
         return result

@@ -85,7 +85,9 @@ struct ArgumentParser {
         return .run(invocation)
     }
 
-    private func take(_ word: String, from rest: inout ArraySlice<String>, _ options: [Option], into invocation: inout Invocation) throws(ApusError) {
+    private func take(
+        _ word: String, from rest: inout ArraySlice<String>, _ options: [Option], into invocation: inout Invocation
+    ) throws(ApusError) {
         if !word.hasPrefix("--") { return try takeShort(word, from: &rest, options, into: &invocation) }
         let parts = word.dropFirst(2).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         guard let option = options.first(where: { $0.name == parts[0] }) else {

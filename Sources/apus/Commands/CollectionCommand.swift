@@ -45,7 +45,8 @@ enum CollectionCommand {
         run: { invocation in
             let name = try invocation.required(0)
             guard let dimension = invocation.integer(dimension) else {
-                throw ApusError(.usage, "--dimension is missing: a collection's vectors all have one length", hint: "apus collection create --help")
+                throw ApusError(
+                    .usage, "--dimension is missing: a collection's vectors all have one length", hint: "apus collection create --help")
             }
             let body = Self.body(name, dimension: dimension, invocation)
             if invocation.isSet(ClientOptions.dryRun) {

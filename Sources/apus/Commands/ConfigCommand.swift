@@ -10,7 +10,8 @@ enum ConfigCommand {
 
     private static let show: Command = Command(
         name: "show", summary: "Print every effective value and where it came from.",
-        discussion: "Takes the same options as 'apus node', so that it shows what a node started with them would use. Secrets are not shown.",
+        discussion:
+            "Takes the same options as 'apus node', so that it shows what a node started with them would use. Secrets are not shown.",
         arguments: [Argument(name: "KEY", help: "Only this key, or the keys of this section.", isRequired: false)],
         options: NodeOptions.all + [changed],
         examples: [
@@ -73,7 +74,8 @@ enum ConfigCommand {
             } else {
                 for problem in loaded.problems {
                     let isError = problem.severity == .error
-                    invocation.terminal.print("\(invocation.terminal.styled(problem.severity.rawValue, isError ? .red : .yellow)): \(problem)")
+                    invocation.terminal.print(
+                        "\(invocation.terminal.styled(problem.severity.rawValue, isError ? .red : .yellow)): \(problem)")
                 }
                 let errors = loaded.errors.count, warnings = loaded.warnings.count
                 invocation.terminal.print(errors == 0 ? "ok (\(warnings) warnings)" : "\(errors) errors, \(warnings) warnings")
@@ -87,7 +89,7 @@ enum ConfigCommand {
         name: "reference", summary: "Print the reference of every setting.",
         options: [format],
         examples: [
-            .init("apus config reference --format yaml > apus.yml", "a file with every setting, its default and its reason"),
+            .init("apus config reference --format yaml > apus.yml", "a file with every setting, its default and its reason")
         ],
         run: { invocation in
             let text = invocation.text(format) == "yaml" ? ConfigurationReference.annotatedFile : ConfigurationReference.markdown
@@ -96,7 +98,8 @@ enum ConfigCommand {
                     "settings": .array(
                         ConfigurationKeys.all.map { key in
                             .object([
-                                "path": .string(key.path), "type": .string(key.type), "constraint": key.constraint.map(JSONValue.string) ?? .null,
+                                "path": .string(key.path), "type": .string(key.type),
+                                "constraint": key.constraint.map(JSONValue.string) ?? .null,
                                 "default": .string(key.value(in: Configuration())), "variable": .string(key.variable),
                                 "flag": key.flag.map { .string("--" + $0.name) } ?? .null, "summary": .string(key.summary),
                                 "reason": .string(key.reason),

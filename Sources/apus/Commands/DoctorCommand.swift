@@ -33,7 +33,8 @@ enum DoctorCommand {
                     report[area.rawValue] = .array(
                         findings.map {
                             .object([
-                                "verdict": .string($0.verdict.rawValue), "text": .string($0.text), "remedy": $0.remedy.map(JSONValue.string) ?? .null,
+                                "verdict": .string($0.verdict.rawValue), "text": .string($0.text),
+                                "remedy": $0.remedy.map(JSONValue.string) ?? .null,
                             ])
                         })
                 } else {

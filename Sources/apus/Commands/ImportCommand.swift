@@ -3,9 +3,11 @@ internal import ApusTypes
 
 enum ImportCommand {
     private static let payload = Option.value("payload", "FILE.jsonl", .file(["jsonl"]), "A JSON object for each row of the .npy file.")
-    private static let idField = Option.value("id-field", "NAME", "The member with the point's id; default id. Without it, the row's number from 0.")
+    private static let idField = Option.value(
+        "id-field", "NAME", "The member with the point's id; default id. Without it, the row's number from 0.")
     private static let create = Option.flag("create", "Create the collection if it is not there.")
-    private static let onError = Option.value("on-error", "WHAT", .choice(["stop", "skip"]), "At a row that cannot be imported; default stop.")
+    private static let onError = Option.value(
+        "on-error", "WHAT", .choice(["stop", "skip"]), "At a row that cannot be imported; default stop.")
     private static let batch = Option.value("batch", "ROWS", .integer(1...100_000), "Rows in one request; default 1000.")
     private static let inFlight = Option.value("in-flight", "N", .integer(1...64), "Requests at a time; default 4.")
     private static let stateDirectory = Option.value(
@@ -27,11 +29,13 @@ enum ImportCommand {
             CollectionCommand.nameArgument, Argument(name: "FILE", help: "A .npy or .jsonl file.", values: .file(["npy", "jsonl"])),
         ],
         options: [
-            payload, idField, create, CollectionCommand.dimension, CollectionCommand.metric, CollectionCommand.shards, CollectionCommand.virtualNodes,
+            payload, idField, create, CollectionCommand.dimension, CollectionCommand.metric, CollectionCommand.shards,
+            CollectionCommand.virtualNodes,
             onError, batch, inFlight, patience, stateDirectory, restart, ClientOptions.dryRun,
         ] + ClientOptions.all,
         examples: [
-            .init("apus import words words.f16.npy --payload words.jsonl --create --metric cosine", "vectors and payloads beside each other"),
+            .init(
+                "apus import words words.f16.npy --payload words.jsonl --create --metric cosine", "vectors and payloads beside each other"),
             .init("apus import words points.jsonl --on-error skip", "everything in one file; leave bad lines out"),
             .init("apus import words words.npy --dry-run", "check the file without sending anything"),
         ],
@@ -45,7 +49,9 @@ enum ImportCommand {
             guard file.hasSuffix(".jsonl") || file.hasSuffix(".ndjson") else {
                 throw ApusError(.usage, "'\(file)' is neither a .npy nor a .jsonl file", hint: "apus import --help")
             }
-            guard !invocation.isSet(payload) else { throw ApusError(.usage, "--payload goes with a .npy file; a .jsonl file holds payloads itself") }
+            guard !invocation.isSet(payload) else {
+                throw ApusError(.usage, "--payload goes with a .npy file; a .jsonl file holds payloads itself")
+            }
             var source = try JSONLinesSource(path: file, idField: field)
             return try await run(&source, invocation)
         })
@@ -71,7 +77,9 @@ enum ImportCommand {
             if !invocation.isSet(restart), let earlier = try ImportState.read(path) {
                 if earlier.collection == collection, earlier.createdAt == state.createdAt, earlier.source == state.source {
                     state = earlier
-                    if earlier.rows > 0 { invocation.terminal.note("going on after row \(grouped(earlier.rows)), where the last run stopped") }
+                    if earlier.rows > 0 {
+                        invocation.terminal.note("going on after row \(grouped(earlier.rows)), where the last run stopped")
+                    }
                 } else {
                     invocation.terminal.note("the input or the collection is not what the last run had; beginning with the first row")
                 }
@@ -87,7 +95,8 @@ enum ImportCommand {
         let started = ContinuousClock.now
         let before = state.rows
         var importer = Importer(
-            sender: sender, settings: settings, state: state, statePath: statePath, terminal: invocation.terminal, isQuiet: invocation.wantsJSON)
+            sender: sender, settings: settings, state: state, statePath: statePath, terminal: invocation.terminal,
+            isQuiet: invocation.wantsJSON)
         let summary = try await importer.run(&source)
         if let statePath { FileContents.remove(statePath) }
         report(summary, since: before, took: ContinuousClock.now - started, collection, invocation)
@@ -108,7 +117,8 @@ enum ImportCommand {
             let created = try await client.send(.post, "/collections", JSONValue.object(body).serialized())
             // Another import may have made it in between.
             guard created.status < 400 || created.status == 409 else { throw NodeClient.error(created, path) }
-            invocation.terminal.note("created collection '\(collection)' (\(dimension) dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))")
+            invocation.terminal.note(
+                "created collection '\(collection)' (\(dimension) dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))")
             reply = try await client.send(.get, path)
         }
         guard reply.status < 400 else {

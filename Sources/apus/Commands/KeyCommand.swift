@@ -15,7 +15,8 @@ enum KeyCommand {
         subcommands: [create, list, revoke])
 
     private static let role = Option.value(
-        "role", "ROLE", .choice(APIKeyRole.allCases.map(\.rawValue)), "What it may do; default writer (an administrator also manages keys).")
+        "role", "ROLE", .choice(APIKeyRole.allCases.map(\.rawValue)), "What it may do; default writer (an administrator also manages keys)."
+    )
 
     /// Where the keys are reached: options of a client, and those that name a catalog.
     private static let options = ClientOptions.all + NodeOptions.all
@@ -33,10 +34,12 @@ enum KeyCommand {
             let wanted = APIKeyRole(rawValue: invocation.text(role) ?? "") ?? .writer
             if invocation.isSet(ClientOptions.dryRun) {
                 return invocation.answer(
-                    ["would_create": ["name": .string(name), "role": .string(wanted.rawValue)]], "would create a \(wanted.rawValue)'s key '\(name)'")
+                    ["would_create": ["name": .string(name), "role": .string(wanted.rawValue)]],
+                    "would create a \(wanted.rawValue)'s key '\(name)'")
             }
             let reply: JSONValue = try await withKeys(invocation) { client in
-                try await client.call(.post, "/api/keys", JSONValue.object(["name": .string(name), "role": .string(wanted.rawValue)]).serialized())
+                try await client.call(
+                    .post, "/api/keys", JSONValue.object(["name": .string(name), "role": .string(wanted.rawValue)]).serialized())
             } directly: { keys, deadline in
                 let (key, secret) = try await keys.create(name: name, role: wanted, deadline: deadline)
                 var object = json(key)
@@ -69,7 +72,9 @@ enum KeyCommand {
                 ["id", "name", "role", "created_at", "revoked_at"].map { Outline.plain(key[$0] ?? .null) }
             }
             if rows.isEmpty { return invocation.answer([:], "no keys yet; 'apus key create NAME' makes one") }
-            Table(header: ["ID", "NAME", "ROLE", "CREATED", "REVOKED"], rows: rows).lines(invocation.terminal).forEach { invocation.terminal.print($0) }
+            Table(header: ["ID", "NAME", "ROLE", "CREATED", "REVOKED"], rows: rows).lines(invocation.terminal).forEach {
+                invocation.terminal.print($0)
+            }
             return .success
         })
 

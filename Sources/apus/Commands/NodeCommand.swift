@@ -13,7 +13,8 @@ enum NodeCommand {
             .init("apus node --data /var/lib/apus", "one machine, everything in one directory, served on 127.0.0.1:15002"),
             .init("apus node --data ./data --listen 0.0.0.0:15002", "serve other machines too; they need a key from 'apus key create'"),
             .init("apus node --config /etc/apus/apus.yml", "settings from a file"),
-            .init("apus node --data ./data --catalog /etc/apus/catalog.url --store /mnt/shared/apus", "PostgreSQL as catalog, a shared store"),
+            .init(
+                "apus node --data ./data --catalog /etc/apus/catalog.url --store /mnt/shared/apus", "PostgreSQL as catalog, a shared store"),
         ],
         run: { invocation in
             let configuration = try NodeOptions.validated(invocation) { invocation.terminal.note("warning: \($0)") }

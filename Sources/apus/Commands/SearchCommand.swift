@@ -6,7 +6,8 @@ enum SearchCommand {
     private static let npy = Option.value("npy", "FILE", .file(["npy"]), "Take the vector from this .npy file; see --row.")
     private static let row = Option.value("row", "N", .integer(0...Int.max), "Which row of the .npy file; default 0.")
     private static let id = Option.value("id", "ID", "Find what is near to this point of the collection.")
-    private static let limit = Option.value("limit", short: "n", "N", .integer(1...10_000), "How many neighbours, default 10; the node gives 100 at most.")
+    private static let limit = Option.value(
+        "limit", short: "n", "N", .integer(1...10_000), "How many neighbours, default 10; the node gives 100 at most.")
     private static let filter = Option.value("filter", short: "f", "JSON", "Only points whose payload matches.")
 
     static let command: Command = Command(

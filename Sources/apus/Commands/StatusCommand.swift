@@ -38,7 +38,9 @@ enum StatusCommand {
             let isReady = readiness?["is_ready"]?.asBool == true
             add(title, isReady ? terminal.styled("ready", .green) : terminal.styled("not ready: ", .red) + reasons.joined(separator: "; "))
         }
-        if status["readiness"]?["is_draining"]?.asBool == true { add("draining", "it takes no new work and ends when the running work is done") }
+        if status["readiness"]?["is_draining"]?.asBool == true {
+            add("draining", "it takes no new work and ends when the running work is done")
+        }
 
         let catalog = status["catalog"]
         let latency = catalog?["latency_seconds"]?.asDouble.map { ", answers in \(Double(Int($0 * 100_000)) / 100) ms" } ?? ""
@@ -57,7 +59,8 @@ enum StatusCommand {
             var table = Table(header: ["COLLECTION", "POINTS", "DIMENSION", "METRIC", "MEMORY", ""], rightAligned: [1, 2, 4])
             table.rows = collections.map { collection in
                 [
-                    text(collection["name"]), collection["points"]?.asInteger.map { grouped(Int($0)) } ?? "?", text(collection["dimension"]),
+                    text(collection["name"]), collection["points"]?.asInteger.map { grouped(Int($0)) } ?? "?",
+                    text(collection["dimension"]),
                     text(collection["metric"]), collection["memory_bytes"]?.asInteger.map { ByteCount(Int($0)).description } ?? "?",
                     collection["is_complete"]?.asBool == false ? "still loading" : "",
                 ]
@@ -67,7 +70,10 @@ enum StatusCommand {
             add("collections", status["collections"]?.asArray == nil ? text(status["collections_problem"]) : "none yet")
         }
         for problem in status["problems"]?.asArray ?? [] {
-            lines += ["", "\(terminal.styled("problem", .yellow)): \(text(problem["component"])): \(text(problem["problem"])) (\(text(problem["code"])))"]
+            lines += [
+                "",
+                "\(terminal.styled("problem", .yellow)): \(text(problem["component"])): \(text(problem["problem"])) (\(text(problem["code"])))",
+            ]
             if let hint = problem["hint"]?.asString { lines.append("  try: \(hint)") }
         }
         return lines

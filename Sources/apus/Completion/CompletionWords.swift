@@ -43,4 +43,6 @@ enum Shell: String, CaseIterable {
 }
 
 /// Text inside single quotes of a POSIX shell.
-func shellQuoted(_ text: String) -> String { "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'" }
+func shellQuoted(_ text: String) -> String {
+    "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+}

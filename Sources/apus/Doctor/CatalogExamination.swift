@@ -52,7 +52,8 @@ struct CatalogExamination {
     private func facts(_ database: PostgreSQLDatabase) async throws -> [Finding] {
         var found: [Finding] = []
         let question: Statement = .once(
-            "SELECT current_setting('server_version'), CAST(current_setting('server_version_num') AS bigint), pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names')")
+            "SELECT current_setting('server_version'), CAST(current_setting('server_version_num') AS bigint), pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names')"
+        )
         var row: Row?
         var times: [Duration] = []
         for _ in 0..<20 {
@@ -68,12 +69,16 @@ struct CatalogExamination {
                 ? .good("PostgreSQL \(version), answers in \(DirectoryExamination.milliseconds(times[10])) (median of 20)")
                 : .bad("PostgreSQL \(version) is too old", try: "PostgreSQL 12 or later"))
         if try row.bool(2) { found.append(.bad("it is a standby: nothing can be written", try: "name the primary in the catalog's URL")) }
-        if try row.text(3) != "on" { found.append(.bad("fsync is off: a power failure destroys the catalog", try: "fsync = on in postgresql.conf")) }
+        if try row.text(3) != "on" {
+            found.append(.bad("fsync is off: a power failure destroys the catalog", try: "fsync = on in postgresql.conf"))
+        }
         if try row.text(4) == "off" {
-            found.append(.advice("synchronous_commit is off by default here", try: "synchronous_commit = on; a node sets what it needs itself"))
+            found.append(
+                .advice("synchronous_commit is off by default here", try: "synchronous_commit = on; a node sets what it needs itself"))
         }
         let standbys = try row.text(5)
-        found.append(.good(standbys.isEmpty ? "no synchronous standby: a loss of its disk loses data" : "synchronous standbys: \(standbys)"))
+        found.append(
+            .good(standbys.isEmpty ? "no synchronous standby: a loss of its disk loses data" : "synchronous standbys: \(standbys)"))
         return found
     }
 
@@ -91,7 +96,8 @@ struct CatalogExamination {
                 // LISTEN takes a moment, so it is said several times.
                 for _ in 0..<20 where !Task.isCancelled {
                     do {
-                        try await database.notify(Notification(channel: channel, payload: word), deadline: clock.now.advanced(by: .seconds(1)))
+                        try await database.notify(
+                            Notification(channel: channel, payload: word), deadline: clock.now.advanced(by: .seconds(1)))
                         try await Task.sleep(for: .milliseconds(100))
                     } catch { return false }
                 }
@@ -102,7 +108,9 @@ struct CatalogExamination {
             return first
         }
         guard arrived else {
-            return .advice("notifications do not arrive", try: "connect to PostgreSQL itself, not to a pooler in transaction mode; until then changes take up to 0.5 s to be seen")
+            return .advice(
+                "notifications do not arrive",
+                try: "connect to PostgreSQL itself, not to a pooler in transaction mode; until then changes take up to 0.5 s to be seen")
         }
         return .good("a notification arrives after \(DirectoryExamination.milliseconds(ContinuousClock.now - began))")
     }

@@ -12,10 +12,15 @@ struct DirectoryExamination: Sendable {
 
     /// Blocks as long as the file system does: a dead network mount for ever. Callers bound it.
     func findings() -> [Finding] {
-        guard let existing = nearestExisting() else { return [.bad("\(path) is below something that is no directory", try: "name another directory")] }
+        guard let existing = nearestExisting() else {
+            return [.bad("\(path) is below something that is no directory", try: "name another directory")]
+        }
         if access(existing, W_OK | X_OK) != 0 {
             let user = getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) } ?? "this user"
-            return [.bad("\(existing) cannot be written by \(user)", try: "mkdir -p \(path) && chown \(user) \(path), or name another directory")]
+            return [
+                .bad(
+                    "\(existing) cannot be written by \(user)", try: "mkdir -p \(path) && chown \(user) \(path), or name another directory")
+            ]
         }
         var found: [Finding] = []
         found.append(existing == path ? .good("\(path) can be written") : .good("\(path) is not there yet and will be made"))
@@ -46,7 +51,11 @@ struct DirectoryExamination: Sendable {
             return [.advice("\(path) is in memory: it is empty after a restart of the machine", try: "a directory on a disk")]
         case 0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x00C3_6400, 0x6573_5546:  // NFS, CIFS, SMB2, Ceph, FUSE
             guard mustBeLocal else { return [.good("\(path) is on a network or user-space file system")] }
-            return [.bad("\(path) is on a network or user-space file system, which SQLite's locks do not survive", try: "a directory on a local disk")]
+            return [
+                .bad(
+                    "\(path) is on a network or user-space file system, which SQLite's locks do not survive",
+                    try: "a directory on a local disk")
+            ]
         default: return []
         }
     }
@@ -56,7 +65,11 @@ struct DirectoryExamination: Sendable {
         guard statvfs(directory, &facts) == 0 else { return [] }
         let free = ByteCount(Int(facts.f_bavail) * Int(facts.f_frsize)), total = ByteCount(Int(facts.f_blocks) * Int(facts.f_frsize))
         if free <= reserve {
-            return [.bad("\(free) of \(total) are free, not more than the reserve of \(reserve)", try: "free some space, or lower store.reserve_bytes")]
+            return [
+                .bad(
+                    "\(free) of \(total) are free, not more than the reserve of \(reserve)",
+                    try: "free some space, or lower store.reserve_bytes")
+            ]
         }
         let text = "\(free) of \(total) are free"
         return [facts.f_favail == 0 && facts.f_files > 0 ? .bad("\(text), but no inodes", try: "delete small files") : .good(text)]

@@ -11,11 +11,15 @@ struct MachineExamination {
 
     private func processor() -> Finding {
         let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))
-        let flags = Set((Self.field("flags", in: "/proc/cpuinfo") ?? Self.field("Features", in: "/proc/cpuinfo") ?? "").split(separator: " "))
+        let flags = Set(
+            (Self.field("flags", in: "/proc/cpuinfo") ?? Self.field("Features", in: "/proc/cpuinfo") ?? "").split(separator: " "))
         let vectors: String? =
-            flags.contains("avx512f") ? "AVX-512" : flags.contains("avx2") && flags.contains("fma") ? "AVX2" : flags.contains("asimd") ? "NEON" : nil
+            flags.contains("avx512f")
+            ? "AVX-512" : flags.contains("avx2") && flags.contains("fma") ? "AVX2" : flags.contains("asimd") ? "NEON" : nil
         guard let vectors else {
-            return .advice("\(cores) cores without AVX2 or NEON: searches use portable kernels", try: "a processor with AVX2 searches several times faster")
+            return .advice(
+                "\(cores) cores without AVX2 or NEON: searches use portable kernels",
+                try: "a processor with AVX2 searches several times faster")
         }
         return .good("\(cores) cores with \(vectors)")
     }
@@ -27,7 +31,8 @@ struct MachineExamination {
         guard let total = bytes("MemTotal"), let available = bytes("MemAvailable") else { return .good("memory: not known here") }
         // In a container the limit of its control group is what counts.
         let limit = Self.line("/sys/fs/cgroup/memory.max").flatMap { Int($0) }.map { ByteCount($0) }
-        let text = "\(total) of memory, \(available) free" + (limit.map { $0 < total ? ", limited to \($0) by its control group" : "" } ?? "")
+        let text =
+            "\(total) of memory, \(available) free" + (limit.map { $0 < total ? ", limited to \($0) by its control group" : "" } ?? "")
         guard available >= .mebibytes(512), limit ?? total >= .mebibytes(512) else {
             return .advice(text, try: "vectors are served from memory: a million of 384 numbers need about 1.6 GB")
         }
@@ -36,7 +41,9 @@ struct MachineExamination {
 
     private func openFiles() -> Finding {
         var limits = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 else { return .good("limit of open files: not known here") }
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 else {
+            return .good("limit of open files: not known here")
+        }
         let wanted = configuration.http.maxConnections * configuration.listeners.count + 256
         let text = "\(grouped(Int(clamping: limits.rlim_cur))) open files are allowed"
         guard limits.rlim_cur >= rlim_t(wanted) else {
@@ -48,7 +55,9 @@ struct MachineExamination {
     }
 
     private func hugePages() -> Finding {
-        guard let modes = Self.line("/sys/kernel/mm/transparent_hugepage/enabled") else { return .good("transparent huge pages: not known here") }
+        guard let modes = Self.line("/sys/kernel/mm/transparent_hugepage/enabled") else {
+            return .good("transparent huge pages: not known here")
+        }
         let mode = modes.split(separator: "[").last?.prefix { $0 != "]" } ?? ""
         guard mode == "never" else { return .good("transparent huge pages: \(mode)") }
         return .advice("transparent huge pages are off", try: "echo madvise > /sys/kernel/mm/transparent_hugepage/enabled")
@@ -58,7 +67,9 @@ struct MachineExamination {
         switch apus_clock_is_synchronised() {
         case 1: .good("the clock is synchronised")
         // Nothing is decided by wall-clock time; it only makes logs of several machines comparable.
-        case 0: .advice("the clock is not synchronised", try: "run chrony or systemd-timesyncd, so that logs of several machines can be compared")
+        case 0:
+            .advice(
+                "the clock is not synchronised", try: "run chrony or systemd-timesyncd, so that logs of several machines can be compared")
         default: .good("clock: its synchronisation is not known here")
         }
     }
@@ -68,7 +79,9 @@ struct MachineExamination {
         guard let bytes = try? FileContents.read(path, limit: .mebibytes(16)) else { return nil }  // absent outside Linux
         for line in String(decoding: bytes, as: UTF8.self).split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 1)
-            if parts.count == 2, parts[0].filter({ $0 != "\t" && $0 != " " }) == name { return String(parts[1].drop { $0 == " " || $0 == "\t" }) }
+            if parts.count == 2, parts[0].filter({ $0 != "\t" && $0 != " " }) == name {
+                return String(parts[1].drop { $0 == " " || $0 == "\t" })
+            }
         }
         return nil
     }

@@ -14,7 +14,9 @@ struct PortExamination: Sendable {
         var results: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(address.host, String(address.port), &hints, &results)
         guard status == 0, let first = results else {
-            return .bad("'\(address.host)' is no address of this machine: \(String(cString: gai_strerror(status)))", try: "correct listeners in the configuration")
+            return .bad(
+                "'\(address.host)' is no address of this machine: \(String(cString: gai_strerror(status)))",
+                try: "correct listeners in the configuration")
         }
         defer { freeaddrinfo(results) }
         let descriptor = socket(first.pointee.ai_family, Int32(SOCK_STREAM.rawValue), 0)
@@ -35,7 +37,8 @@ struct PortExamination: Sendable {
             }
             guard holder.name != "apus" else { return .good("\(address) is served by apus (process \(holder.pid))") }
             return .bad("\(address) is held by \(holder.name) (process \(holder.pid))", try: "stop it, or listen elsewhere with --listen")
-        case EACCES: return .bad("\(address) may not be used by this user", try: "a port from 1024 on, or the capability CAP_NET_BIND_SERVICE")
+        case EACCES:
+            return .bad("\(address) may not be used by this user", try: "a port from 1024 on, or the capability CAP_NET_BIND_SERVICE")
         case EADDRNOTAVAIL: return .bad("\(address.host) is no address of this machine", try: "ip address lists them")
         default: return .bad("cannot listen on \(address): \(String(cString: strerror(errno)))", try: nil)
         }
@@ -48,7 +51,8 @@ struct PortExamination: Sendable {
             guard let bytes = try? FileContents.read(table, limit: .mebibytes(64)) else { return [] }  // no IPv6, or not Linux
             return String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropFirst().compactMap { line in
                 let fields = line.split(separator: " ")
-                guard fields.count > 9, fields[3] == "0A", let hex = fields[1].split(separator: ":").last, Int(hex, radix: 16) == port else { return nil }
+                guard fields.count > 9, fields[3] == "0A", let hex = fields[1].split(separator: ":").last, Int(hex, radix: 16) == port
+                else { return nil }
                 return String(fields[9])
             }
         }
@@ -58,7 +62,9 @@ struct PortExamination: Sendable {
             for descriptor in entries("/proc/\(pid)/fd") {
                 var target = [CChar](repeating: 0, count: 64)
                 let length = readlink("/proc/\(pid)/fd/\(descriptor)", &target, target.count - 1)
-                guard length > 0, wanted.contains(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)) else { continue }
+                guard length > 0, wanted.contains(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)) else {
+                    continue
+                }
                 let name = (try? FileContents.read("/proc/\(pid)/comm", limit: .kibibytes(4))) ?? []  // it may have ended just now
                 return (pid, String(decoding: name, as: UTF8.self).filter { !$0.isNewline })
             }
@@ -71,7 +77,9 @@ struct PortExamination: Sendable {
         defer { closedir(handle) }
         var names: [String] = []
         while let entry = readdir(handle) {
-            names.append(withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } })
+            names.append(
+                withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } }
+            )
         }
         return names
     }

@@ -41,7 +41,8 @@ struct ImportProgress {
         let room = min(40, terminal.width - figures.count - 5)
         guard terminal.errorIsTerminal, room >= 8 else { return figures }
         let filled = Int(Double(room) * min(1, share))
-        return "[" + String(repeating: "=", count: filled) + (filled < room ? ">" : "") + String(repeating: " ", count: max(0, room - filled - 1)) + "] " + figures
+        return "[" + String(repeating: "=", count: filled) + (filled < room ? ">" : "")
+            + String(repeating: " ", count: max(0, room - filled - 1)) + "] " + figures
     }
 
     static func time(_ seconds: Double) -> String {

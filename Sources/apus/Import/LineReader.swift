@@ -62,7 +62,9 @@ struct LineReader {
     private static func newline(in buffer: [UInt8], from start: Int) -> Int? {
         guard start < buffer.count else { return nil }
         return buffer.withUnsafeBytes { raw in
-            guard let base = raw.baseAddress, let found = memchr(base + start, Int32(UInt8(ascii: "\n")), raw.count - start) else { return nil }
+            guard let base = raw.baseAddress, let found = memchr(base + start, Int32(UInt8(ascii: "\n")), raw.count - start) else {
+                return nil
+            }
             return UnsafeRawPointer(found) - base
         }
     }

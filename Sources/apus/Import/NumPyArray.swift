@@ -46,7 +46,8 @@ final class NumPyArray {
             throw ApusError(.inputInvalid, "\(path) has the shape (\(shape)); it must have two dimensions, a row for each point")
         }
         guard order == "False" else {
-            throw ApusError(.inputInvalid, "\(path) is in Fortran order", hint: "numpy.save('points.npy', numpy.ascontiguousarray(vectors))")
+            throw ApusError(
+                .inputInvalid, "\(path) is in Fortran order", hint: "numpy.save('points.npy', numpy.ascontiguousarray(vectors))")
         }
         let (values, overflow) = rows.multipliedReportingOverflow(by: columns)
         let width = element == .float16 ? 2 : 4
@@ -68,7 +69,9 @@ final class NumPyArray {
         return bytes.withUnsafeBytes { raw in
             switch element {
             case .float16:
-                (0..<count).map { Float(Float16(bitPattern: UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self)))) }
+                (0..<count).map {
+                    Float(Float16(bitPattern: UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self))))
+                }
             case .float32:
                 (0..<count).map { Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self))) }
             }

@@ -65,7 +65,8 @@ struct NumPySource: PointSource {
         guard row < array.rows else {
             if let extra = try payloads?.next() {
                 throw ApusError(
-                    .inputInvalid, "\(payloads?.file.path ?? ""):\(extra.number): there are more payload lines than vectors (\(array.rows))")
+                    .inputInvalid, "\(payloads?.file.path ?? ""):\(extra.number): there are more payload lines than vectors (\(array.rows))"
+                )
             }
             return nil
         }
@@ -84,7 +85,8 @@ struct NumPySource: PointSource {
         } else {
             guard let line = try payloads?.next() else {
                 throw ApusError(
-                    .inputInvalid, "\(payloads?.file.path ?? "") ends after \(row) lines; there are \(array.rows) vectors, each needs a line")
+                    .inputInvalid,
+                    "\(payloads?.file.path ?? "") ends after \(row) lines; there are \(array.rows) vectors, each needs a line")
             }
             place = "\(payloads?.file.path ?? ""):\(line.number)"
             if !line.bytes.allSatisfy({ $0 == UInt8(ascii: " ") }) {
@@ -152,7 +154,9 @@ struct JSONLinesSource: PointSource {
                 }
                 id = identity
             }
-            if let given = root["payload"], given.kind != .object, !given.isNull { return .bad(place: place, reason: "'payload' is not an object") }
+            if let given = root["payload"], given.kind != .object, !given.isNull {
+                return .bad(place: place, reason: "'payload' is not an object")
+            }
             return .point(place: place, EncodedPoint(id: id, vector: floats, payload: payload(root)?[...]))
         } catch { return .bad(place: place, reason: error.summary) }
     }

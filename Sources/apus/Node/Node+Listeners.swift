@@ -2,8 +2,10 @@ internal import ApusCatalog
 internal import ApusCluster
 internal import ApusConfig
 internal import ApusHTTP
+internal import ApusMembership
 internal import ApusRuntime
 internal import ApusTypes
+internal import ApusVectors
 internal import ConsoleFace
 internal import Glibc
 internal import VectorizerFace
@@ -29,7 +31,9 @@ extension Node {
 
     private func router(for listener: Configuration.Listener) -> Router {
         var router = Router()
-        let origins = listener.faces.flatMap { $0 == .vectorizer ? configuration.faces.vectorizer.corsOrigins : configuration.faces.console.corsOrigins }
+        let origins = listener.faces.flatMap {
+            $0 == .vectorizer ? configuration.faces.vectorizer.corsOrigins : configuration.faces.console.corsOrigins
+        }
         if !origins.isEmpty { router.use(CORS(origins: origins)) }
         let trust = LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid())
         router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
@@ -43,6 +47,8 @@ extension Node {
             var options = VectorizerFace.Options()
             options.maxBody = configuration.faces.vectorizer.maxBody
             options.maxItems = configuration.vectors.maxPointsPerRequest
+            options.sharding = Sharding(
+                shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
             options.version = Version.current
             VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options)
                 .mount(on: &router)
@@ -67,6 +73,18 @@ extension Configuration {
         if let url = node.url { return url }
         guard let first = listeners.first else { return "" }
         return "http\(first.tlsCertificate == nil ? "" : "s")://\(first.address)"
+    }
+
+    func clusterOptions(storePlace: String) -> Cluster.Options {
+        var options = Cluster.Options(url: announcedURL, version: Version.current, storePlace: storePlace)
+        options.rpcAddress = node.rpcAddress?.description ?? ""
+        options.terms.length = leases.length
+        options.terms.renewal = leases.renewal
+        options.terms.poll = leases.poll
+        options.terms.margin = leases.holderMargin
+        options.suspectAfter = membership.suspectAfter
+        options.downAfter = membership.downAfter
+        return options
     }
 
     var httpLimits: HTTPLimits {

@@ -64,7 +64,7 @@ struct Node: Sendable {
 
         let cluster = Cluster(
             identity: identity, catalog: catalog, health: health, clock: clock,
-            options: .init(url: configuration.announcedURL, version: Version.current, storePlace: store.place))
+            options: configuration.clusterOptions(storePlace: store.place))
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),

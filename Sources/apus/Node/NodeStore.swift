@@ -14,6 +14,8 @@ final class NodeStore: Sendable {
     private let health: Health
     private let node: NodeName
     private let clock = BootClock()
+    /// The threads that a hung file system may hold.
+    private let pool: BlockingPool
     private let current = Mutex<(any ObjectStore)?>(nil)
     private static let storeSetting = "store.id"
 
@@ -22,6 +24,7 @@ final class NodeStore: Sendable {
         self.catalog = catalog
         self.health = health
         self.node = node
+        pool = BlockingPool(name: "store", threads: configuration.runtime.blockingThreads, queueLimit: 1024)
     }
 
     /// What an operator recognises it by.
@@ -76,7 +79,7 @@ final class NodeStore: Sendable {
         let remembered = try await catalog.settings.all(deadline: deadline)[Self.storeSetting].map { StoreID($0) }
         let options = DirectoryStore.Options(writer: node.rawValue, reserve: configuration.store.reserve)
         func open() async throws -> DirectoryStore {
-            try await DirectoryStore.open(place, cluster: cluster, expecting: remembered, options: options, deadline: deadline)
+            try await DirectoryStore.open(place, cluster: cluster, expecting: remembered, options: options, pool: pool, deadline: deadline)
         }
         if remembered != nil { return try await open() }
         let store: DirectoryStore

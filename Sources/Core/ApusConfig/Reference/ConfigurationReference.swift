@@ -30,10 +30,9 @@ public enum ConfigurationReference {
         lines += ["", "## Rules about several keys", ""]
         lines += [
             "- A lease is at least three renewals long, its holder's margin leaves room for two, and candidates poll at least twice in its length.",
-            "- A heartbeat is at most a third of a lease's length; a node is suspect after at least two of them, and down later than suspect.",
+            "- A node is suspect after at least two heartbeats (renewals of its session), and down later than suspect.",
             "- The catalog is named in one way only: `catalog.url`, `catalog.url_file` or `catalog.sqlite_path`.",
             "- `store.directory` is not set when `store.kind` is `catalog`.",
-            "- A payload of the largest size fits into a request body.",
             "- Listeners have different names and addresses, and a certificate together with its key.",
         ]
         return lines.joined(separator: "\n") + "\n"

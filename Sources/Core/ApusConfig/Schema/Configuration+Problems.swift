@@ -28,14 +28,11 @@ extension Configuration {
             leases.poll <= leases.length / 2, "leases.poll_seconds", ["leases.length_seconds"],
             "must be at most half of a lease's length (\(seconds(leases.length / 2)))")
         require(
-            membership.suspectAfter >= membership.heartbeat * 2, "membership.suspect_seconds", ["membership.heartbeat_seconds"],
-            "must be at least two heartbeats (\(seconds(membership.heartbeat * 2)))")
+            membership.suspectAfter >= leases.renewal * 2, "membership.suspect_seconds", ["leases.renewal_seconds"],
+            "must be at least two heartbeats (\(seconds(leases.renewal * 2)))")
         require(
             membership.downAfter > membership.suspectAfter, "membership.down_seconds", ["membership.suspect_seconds"],
             "must be longer than membership.suspect_seconds (\(seconds(membership.suspectAfter)))")
-        require(
-            membership.heartbeat * 3 <= leases.length, "membership.heartbeat_seconds", ["leases.length_seconds"],
-            "must be at most a third of a lease's length (\(seconds(leases.length / 3))): the heartbeat renews the node's session")
         require(
             catalog.url == nil || catalog.urlFile == nil, "catalog.url", ["catalog.url_file"],
             "must not be set together with catalog.url_file: which of the two holds would be a guess")
@@ -45,11 +42,6 @@ extension Configuration {
         require(
             store.kind == .directory || store.directory == nil, "store.directory", ["store.kind"],
             "must not be set when store.kind is 'catalog': objects would not go there")
-        let smallestBody = faces.vectorizer.maxBody
-        require(
-            vectors.maxPayload <= smallestBody, "vectors.max_payload_bytes", ["faces.vectorizer.max_body_bytes"],
-            "must be at most faces.vectorizer.max_body_bytes (\(smallestBody)), or no such payload could be sent")
-
         var addresses: [SocketAddress: String] = [:]
         var names: Set<String> = []
         for listener in listeners {

@@ -83,7 +83,8 @@ public enum ConfigurationKeys {
             reason: "Keep it below the time your supervisor waits before it kills (systemd 90 s, Kubernetes 30 s)."),
         ConfigurationKey(
             "faces.vectorizer.max_body_bytes", \.faces.vectorizer.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
-            "Largest request body of the Vectorizer face; beyond it 413.", reason: "A batch of 10,000 points of 384 numbers is about 40 MB of JSON."),
+            "Largest request body of the Vectorizer face; beyond it 413.",
+            reason: "A batch of 10,000 points of 384 numbers is about 40 MB of JSON."),
         ConfigurationKey(
             "faces.vectorizer.cors_origins", \.faces.vectorizer.corsOrigins,
             "Origins whose web pages may call the Vectorizer face (`https://app.example.com`).",
@@ -100,7 +101,9 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "catalog.url", \.catalog.url, whenNull: "the catalog is SQLite", isSecret: true,
             "`postgresql://user:password@host:port/database` of the catalog; several hosts may be listed as libpq does.",
-            reason: "A cluster of several nodes needs PostgreSQL. Prefer `catalog.url_file`: a URL with a password does not belong in a shared file."),
+            reason:
+                "A cluster of several nodes needs PostgreSQL. Prefer `catalog.url_file`: a URL with a password does not belong in a shared file."
+        ),
         ConfigurationKey(
             "catalog.url_file", \.catalog.urlFile, limit: .notEmpty, flag: .init(name: "catalog", placeholder: "URL-FILE"),
             whenNull: "`catalog.url` is used, if set", "A file that holds the catalog's URL in its first line.",
@@ -111,9 +114,6 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "catalog.connect_timeout_seconds", \.catalog.connectTimeout, limit: .between(.milliseconds(100), .seconds(60)),
             "Longest wait for a connection to PostgreSQL.", reason: "With several hosts each gets this long."),
-        ConfigurationKey(
-            "catalog.statement_timeout_seconds", \.catalog.statementTimeout, limit: .between(.milliseconds(100), .seconds(600)),
-            "Longest time for one statement of the catalog.", reason: "A hung database is worse than a dead one: it must be given up on."),
         ConfigurationKey(
             "store.kind", \.store.kind, "Where objects are kept: in a directory, or as rows of the catalog.",
             reason: "`catalog` needs no shared directory, and is meant for modest sizes."),
@@ -126,9 +126,6 @@ public enum ConfigurationKeys {
             "Most bytes that objects may take in the catalog (`store.kind: catalog`); beyond it writes answer 507.",
             reason: "A database's backup and vacuum suffer from large tables. Status warns at half."),
         ConfigurationKey(
-            "store.cache_bytes", \.store.cache, limit: .atLeast(.mebibytes(16)),
-            "Most bytes of local copies of objects on this node.", reason: "What is in use is kept even beyond it."),
-        ConfigurationKey(
             "store.reserve_bytes", \.store.reserve, limit: .atLeast(ByteCount(0)),
             "Free space that is left on the store's disk; below it writes answer 507.",
             reason: "A completely full disk stops the catalog beside it."),
@@ -137,7 +134,8 @@ public enum ConfigurationKeys {
     private static let behaviour: [ConfigurationKey] = [
         ConfigurationKey(
             "auth.loopback", \.auth.loopback, "Whether this machine's own user and root may do everything without a key over loopback.",
-            reason: "Turn it off when other programs of the same user are not trusted, or where sockets' owners cannot be told (not Linux)."),
+            reason: "Turn it off when other programs of the same user are not trusted, or where sockets' owners cannot be told (not Linux)."
+        ),
         ConfigurationKey(
             "auth.max_stale_seconds", \.auth.maxStale, limit: .between(.zero, .seconds(86_400)),
             "How long keys that were valid stay in force while the catalog is away; then protected routes answer 503.",
@@ -164,14 +162,8 @@ public enum ConfigurationKeys {
             "vectors.default_virtual_nodes", \.vectors.defaultVirtualNodes, limit: .between(1, 1000),
             "Virtual nodes per shard of a collection that does not say.", reason: "More spread ids more evenly."),
         ConfigurationKey(
-            "vectors.max_dimension", \.vectors.maxDimension, limit: .between(1, 65_536), "Largest dimension of a collection.",
-            reason: "A vector takes four bytes a dimension in memory."),
-        ConfigurationKey(
             "vectors.max_points_per_request", \.vectors.maxPointsPerRequest, limit: .between(1, 1_000_000),
             "Most points in one request.", reason: "Larger batches hold other requests up longer."),
-        ConfigurationKey(
-            "vectors.max_payload_bytes", \.vectors.maxPayload, limit: .between(ByteCount(256), .mebibytes(64)), "Largest payload of one point.",
-            reason: "Payloads are held in memory."),
         ConfigurationKey(
             "vectors.row_append_bytes", \.vectors.rowAppend, limit: .between(ByteCount(0), .mebibytes(16)),
             "A batch up to this size is stored in its log row; a larger one as an object that the row names.",
@@ -184,15 +176,6 @@ public enum ConfigurationKeys {
 
     private static let coordination: [ConfigurationKey] = [
         ConfigurationKey(
-            "retention.feed_rows", \.retention.feedRows, limit: .between(100, 10_000_000), "Rows of the change feed that are kept.",
-            reason: "A node that was away for longer loads everything again."),
-        ConfigurationKey(
-            "retention.idempotency_key_seconds", \.retention.idempotencyKeys, limit: .between(.seconds(60), .seconds(30 * 86_400)),
-            "How long a client's `Idempotency-Key` is remembered.", reason: "A repeat within it gets the first reply."),
-        ConfigurationKey(
-            "retention.request_id_seconds", \.retention.requestIDs, limit: .between(.seconds(10), .seconds(86_400)),
-            "How long a request id that a proxy adds is remembered as one.", reason: "It must outlast the proxy's own retries."),
-        ConfigurationKey(
             "retention.object_intent_seconds", \.retention.objectIntents, limit: .between(.seconds(60), .seconds(30 * 86_400)),
             "Age at which an unfinished write's object is collected.", reason: "Longer than any upload may take."),
         ConfigurationKey(
@@ -200,25 +183,22 @@ public enum ConfigurationKeys {
             "How long an object that nothing names any more is kept.",
             reason: "At least as long as the catalog's backups, or a restored catalog may name objects that are gone."),
         ConfigurationKey(
-            "retention.departed_node_seconds", \.retention.departedNodes, limit: .between(.seconds(60), .seconds(365 * 86_400)),
-            "How long the row of a node that left is kept.", reason: "Listings show it until then."),
-        ConfigurationKey(
-            "membership.heartbeat_seconds", \.membership.heartbeat, limit: .between(.milliseconds(50), .seconds(60)),
-            "How often a node renews its session and counts its heartbeat.", reason: "All nodes of a cluster use the same."),
-        ConfigurationKey(
             "membership.suspect_seconds", \.membership.suspectAfter, limit: .between(.milliseconds(100), .seconds(600)),
             "Without a heartbeat for this long a node is suspect.", reason: "A suspect node gets less traffic."),
         ConfigurationKey(
             "membership.down_seconds", \.membership.downAfter, limit: .between(.milliseconds(200), .seconds(3600)),
             "Without any sign for this long a node is down.", reason: "Sooner moves data for short absences."),
         ConfigurationKey(
-            "leases.length_seconds", \.leases.length, limit: .between(.milliseconds(400), .seconds(600)), "How long a lease is granted for.",
+            "leases.length_seconds", \.leases.length, limit: .between(.milliseconds(400), .seconds(600)),
+            "How long a lease is granted for.",
             reason: "A dead holder is replaced within about this time."),
         ConfigurationKey(
-            "leases.renewal_seconds", \.leases.renewal, limit: .between(.milliseconds(50), .seconds(120)), "How often a holder renews it.",
+            "leases.renewal_seconds", \.leases.renewal, limit: .between(.milliseconds(50), .seconds(120)),
+            "How often a holder renews it; a node's renewals of its session are its heartbeats.",
             reason: "At least three renewals must fit into a length."),
         ConfigurationKey(
-            "leases.poll_seconds", \.leases.poll, limit: .between(.milliseconds(20), .seconds(60)), "How often candidates look for a free lease.",
+            "leases.poll_seconds", \.leases.poll, limit: .between(.milliseconds(20), .seconds(60)),
+            "How often candidates look for a free lease.",
             reason: "Sooner notices sooner, and reads more."),
         ConfigurationKey(
             "leases.holder_margin_seconds", \.leases.holderMargin, limit: .between(.milliseconds(50), .seconds(300)),

@@ -184,7 +184,8 @@ extension RawRepresentable where Self: CaseIterable & ConfigurationValue, RawVal
     public init(_ node: YAMLNode) throws(ConfigurationMistake) {
         let names = Self.allCases.map(\.rawValue)
         guard let text = node.scalar?.text, let value = Self(rawValue: text) else {
-            var mistake = ConfigurationMistake("must be \(Self.typeName), not \(node.scalar.map { "'\($0.text)'" } ?? node.kind)", mark: node.mark)
+            var mistake = ConfigurationMistake(
+                "must be \(Self.typeName), not \(node.scalar.map { "'\($0.text)'" } ?? node.kind)", mark: node.mark)
             if let text = node.scalar?.text, let near = nearest(to: text, among: names) { mistake.what += "; did you mean '\(near)'?" }
             throw mistake
         }

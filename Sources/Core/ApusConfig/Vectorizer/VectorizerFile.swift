@@ -75,7 +75,9 @@ struct VectorizerFile {
         case .tlsKey: tlsKey = try String?(value) ?? ""
         case .mutualTLS:
             // Silently not asking for client certificates would open what its operator believes closed.
-            guard try !Bool(value) else { throw ConfigurationMistake("must be false: client certificates are not supported", mark: value.mark) }
+            guard try !Bool(value) else {
+                throw ConfigurationMistake("must be false: client certificates are not supported", mark: value.mark)
+            }
         }
     }
 

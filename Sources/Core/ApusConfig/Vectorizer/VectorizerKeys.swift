@@ -57,7 +57,7 @@ enum VectorizerKeys {
         "cluster.dns_grpc_port": .ignored(catalogFinds),
         "cluster.raft_node_id": .ignored("there is no consensus protocol of our own; the catalog decides"),
         "cluster.current_epoch": .ignored("epochs are counted in the catalog"),
-        "cluster.memory": .ignored("store.cache_bytes bounds local copies; vectors.max_unsealed_bytes bounds a shard's log"),
+        "cluster.memory": .ignored("vectors.max_unsealed_bytes bounds a shard's log"),
 
         "api.rest.max_request_size_mb": .translated("faces.vectorizer.max_body_bytes") { node throws(ConfigurationMistake) in
             let megabytes = try Int(node)
@@ -94,7 +94,8 @@ enum VectorizerKeys {
         "logging.level": .translated("log.level") { node throws(ConfigurationMistake) in
             let levels = ["trace": "debug", "debug": "debug", "info": "info", "warn": "warning", "warning": "warning", "error": "error"]
             guard let level = levels[node.scalar?.text ?? ""] else {
-                throw ConfigurationMistake("must be one of error, warn, info, debug, trace, not '\(node.scalar?.text ?? node.kind)'", mark: node.mark)
+                throw ConfigurationMistake(
+                    "must be one of error, warn, info, debug, trace, not '\(node.scalar?.text ?? node.kind)'", mark: node.mark)
             }
             return YAMLNode(level.node.content, mark: node.mark)
         },
