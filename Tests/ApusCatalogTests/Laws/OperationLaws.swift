@@ -93,7 +93,7 @@ struct OperationLaws {
             try await lab.withAnother { other in
                 // Nobody may say "not done", and nobody may say "done".
                 #expect(try await other.operations.settle(id, deadline: lab.deadline(in: .seconds(2))) == .unknown)
-                let again = try await apusError { _ = try await other.log.append(request, deadline: lab.deadline(in: .seconds(2))) }
+                let again = try await apusError { _ = try await other.log.append(request, deadline: lab.deadline(in: .seconds(5))) }
                 #expect(again.code == .outcomeUnknown)
                 try await server.reload(["synchronous_standby_names": ""])
                 let outcome = try await other.log.append(request, deadline: lab.deadline)
@@ -123,7 +123,7 @@ struct OperationLaws {
                 try await server.execute("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'")
                 try await group.waitForAll()
             }
-            let again = try await apusError { _ = try await catalog.log.append(request, deadline: lab.deadline(in: .seconds(2))) }
+            let again = try await apusError { _ = try await catalog.log.append(request, deadline: lab.deadline(in: .seconds(5))) }
             #expect(again.code == .outcomeUnknown)
             try await server.reload(["synchronous_standby_names": ""])
             #expect(try await catalog.log.append(request, deadline: lab.deadline).reply == Array("first".utf8))
