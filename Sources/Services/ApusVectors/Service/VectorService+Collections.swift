@@ -11,7 +11,10 @@ extension VectorService {
         _ = try loaded()
         let row = try await catalog.collections.create(
             name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
-        return adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock)).description
+        let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))
+        // The follower may have been faster and has nothing to load, but has to look.
+        await ready(collection, deadline: deadline)
+        return collection.description
     }
 
     /// Throws `collection.unknown`.

@@ -78,11 +78,17 @@ public final class VectorService: Sendable {
         if let known = try loaded()[name] { return known }
         guard let row = try await catalog.collections.find(name, deadline: deadline) else { throw Self.unknown(name) }
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
-        wake.rise(by: 1)
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
+        await ready(collection, deadline: deadline)
+        return collection
+    }
+
+    /// Has the follower look at a collection that it has not seen yet, and waits for that as long as a write would.
+    func ready(_ collection: LoadedCollection, deadline: Instant) async {
+        guard collection.shards.contains(where: { $0.lookedAt.value == 0 }) else { return }
+        wake.rise(by: 1)
         let patience = min(deadline, clock.now.advanced(by: options.acknowledgeWithin))
         for shard in collection.shards { _ = await shard.lookedAt.wait(for: 1, until: patience) }
-        return collection
     }
 
     /// Makes a collection known, unless it is, or a newer one of its name is.
