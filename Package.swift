@@ -146,6 +146,15 @@ let package = Package(
                 "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusVectors", "VectorizerFace", "NodeTestKit",
                 "DatabaseTestKit", "HTTPTestKit",
             ]),
+        tests(
+            "ApusClusterTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusCluster", "NodeTestKit", "DatabaseTestKit"]),
+        tests(
+            "TrustTests",
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "DatabaseTestKit",
+                "HTTPTestKit",
+            ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
         tests(

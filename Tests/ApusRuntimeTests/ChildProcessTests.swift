@@ -11,8 +11,15 @@ struct ChildProcessTests {
     func exits() async throws {
         let shell = try await ChildProcess.start(.init("/bin/sh", ["-c", "exit $CODE"], environment: ["CODE": "7"]), on: loops.first)
         #expect(await shell.wait() == .status(7))
+        // It ignores SIGTERM once it has said so.
+        let said = "/tmp/apus-test-\(getpid())-\(UInt32.random(in: 0 ... .max))"
+        defer { unlink(said) }
         let stubborn = try await ChildProcess.start(
-            .init("/bin/sh", ["-c", "trap '' TERM; while :; do sleep 0.01; done"], environment: ["PATH": "/usr/bin:/bin"]), on: loops.first)
+            .init(
+                "/bin/sh", ["-c", "trap '' TERM; echo deaf; while :; do sleep 0.01; done"], environment: ["PATH": "/usr/bin:/bin"],
+                output: .file(said)), on: loops.first)
+        var facts = stat()
+        while stat(said, &facts) != 0 || facts.st_size == 0 { try await BootClock().sleep(for: .milliseconds(1)) }
         #expect(stubborn.ended == nil)
         #expect(await stubborn.terminate(grace: .milliseconds(50)) == .signal(SIGKILL))
         #expect(stubborn.ended == .signal(SIGKILL))

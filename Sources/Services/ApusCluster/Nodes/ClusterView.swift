@@ -33,7 +33,10 @@ extension Cluster {
     public func view(deadline: Instant) async throws -> ClusterView {
         // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
         var nodes = try await catalog.nodes.list(deadline: deadline)
-        watch.withLock { watch in for index in nodes.indices { nodes[index].status = watch.status(of: nodes[index]) } }
+        watch.withLock { watch in
+            // This node answers, so it is not silent, however slow its heartbeats are.
+            for index in nodes.indices where nodes[index].name != identity.name { nodes[index].status = watch.status(of: nodes[index]) }
+        }
         return ClusterView(nodes: nodes, shards: try await catalog.shards.list(deadline: deadline))
     }
 

@@ -1,0 +1,127 @@
+@testable import ApusCluster
+@testable import ApusCatalog
+import ApusDatabase
+import ApusRuntime
+import ApusTypes
+import DatabaseTestKit
+import NodeTestKit
+import Testing
+
+@Suite("node identity")
+struct IdentityTests {
+    func load(_ directory: TemporaryDirectory, _ name: NodeName? = nil) throws -> NodeIdentity {
+        var random = SystemRandomNumberGenerator()
+        return try NodeIdentity.load(directory: directory.path, configuredName: name, using: &random)
+    }
+
+    @Test("a name that was made up stays over restarts, a configured one wins and stays too")
+    func name() throws {
+        let directory = try TemporaryDirectory()
+        let first = try load(directory)
+        #expect(first.isGenerated && first.name.rawValue.hasPrefix("node-") && first.name.rawValue.utf8.count == 13)
+        #expect(try load(directory) == first)
+        let named = try load(directory, "n1")
+        #expect(named.name == "n1" && named.id == first.id && !named.isGenerated)
+        #expect(try load(directory) == named)
+        let other = try TemporaryDirectory()
+        #expect(try load(other).id != first.id)
+    }
+
+    @Test("a file that is not ours is refused, not replaced")
+    func foreign() async throws {
+        let directory = try TemporaryDirectory()
+        _ = try await shell("echo hello > \(directory.path)/node", in: directory)
+        let error = #expect(throws: ApusError.self) { try load(directory) }
+        #expect(error?.code == .inputInvalid)
+        #expect(try await shell("cat \(directory.path)/node", in: directory).output == "hello\n")
+    }
+}
+
+@Suite("heartbeats")
+struct HeartbeatTests {
+    func node(_ beats: Int64?, epoch: Int64 = 1, status: NodeStatus = .active) -> NodeRow {
+        NodeRow(
+            name: "a", url: "", rpcAddress: "", roles: [.worker], status: status, incarnation: 1, version: "", hasGeneratedName: false, metadata: "{}",
+            registeredAt: WallTime(millisecondsSinceEpoch: 0), sessionEpoch: beats == nil ? nil : Epoch(epoch), heartbeats: beats)
+    }
+
+    func at(_ seconds: Double) -> Instant { Instant(nanosecondsSinceBoot: Int64(seconds * 1e9)) }
+
+    @Test("a counter that stands still makes a node suspect after 3 s and down after 5 s; one beat takes it back")
+    func silence() {
+        var watch = HeartbeatWatch()
+        var statuses: [NodeStatus] = []
+        for second in 0...6 {
+            watch.observe([node(7)], at: at(Double(second)))
+            statuses.append(watch.status(of: node(7)))
+        }
+        #expect(statuses == [.active, .active, .active, .suspect, .suspect, .down, .down])
+        watch.observe([node(8)], at: at(7))
+        #expect(watch.status(of: node(8)) == .active)
+        // A new session counts as a beat, even if its counter says the same.
+        for second in 8...14 { watch.observe([node(8)], at: at(Double(second))) }
+        watch.observe([node(8, epoch: 2)], at: at(15))
+        #expect(watch.status(of: node(8, epoch: 2)) == .active)
+    }
+
+    @Test("time without successful reads makes nobody silent")
+    func outage() {
+        var watch = HeartbeatWatch()
+        watch.observe([node(7)], at: at(0))
+        watch.observe([node(7)], at: at(100))
+        #expect(watch.status(of: node(7)) == .active)
+    }
+
+    @Test("a row without a session, and one that left, are what they say")
+    func others() {
+        var watch = HeartbeatWatch()
+        for second in 0...9 { watch.observe([node(nil)], at: at(Double(second))) }
+        #expect(watch.status(of: node(nil)) == .active)
+        #expect(watch.status(of: node(7, status: .left)) == .left)
+    }
+}
+
+@Suite("cluster")
+struct ClusterTests {
+    @Test("a node beats, leads and does the leader's duties")
+    func duties() async throws {
+        try await TestNode.with { node in
+            try await eventually("it leads") { node.cluster.leadership.epoch != nil && node.cluster.session.epoch != nil }
+            let first = try await node.catalog.nodes.find("node-1", deadline: node.deadline)?.heartbeats
+            try await eventually("it beats") { try await node.catalog.nodes.find("node-1", deadline: node.deadline)?.heartbeats != first }
+            #expect(try await node.cluster.leader(deadline: node.deadline)?.name == "node-1")
+            try await eventually("its duty was done") { node.duties.contains(node.cluster.leadership.epoch) }
+        }
+    }
+
+    @Test("on PostgreSQL a second process under a living node's name is refused, and a dead node's name is taken over")
+    func twins() async throws {
+        let server = try await PostgreSQLServer.start()
+        let directory = try TemporaryDirectory()
+        func cluster() async throws -> (Cluster, any Database) {
+            let database = try await PostgreSQLDatabase.open(url: server.url(), loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20)))
+            let catalog = try await Catalog.open(database, clock: BootClock())
+            var random = SystemRandomNumberGenerator()
+            let identity = try NodeIdentity.load(directory: directory.path, configuredName: "n1", using: &random)
+            let cluster = Cluster(
+                identity: identity, catalog: catalog, health: Health(), clock: BootClock(),
+                options: .init(url: "http://127.0.0.1:1", version: "0.1", storePlace: "catalog"))
+            return (cluster, database)
+        }
+        let (first, firstDatabase) = try await cluster()
+        let (second, secondDatabase) = try await cluster()
+        func deadline() -> Instant { BootClock.now.advanced(by: .seconds(20)) }
+        try await first.join(deadline: deadline())
+        let running = Task { try await first.run() }
+        try await eventually("the first beats") { first.session.epoch != nil }
+        let error = try await #require(throws: ApusError.self) { try await second.join(deadline: deadline()) }
+        #expect(error.code == .nodeAlive)
+        running.cancel()
+        _ = await running.result
+        try await second.join(deadline: deadline())
+        #expect(try await second.catalog.nodes.find("n1", deadline: deadline())?.incarnation == 2)
+        await firstDatabase.close()
+        await secondDatabase.close()
+        await server.stop()
+    }
+}
