@@ -1,4 +1,5 @@
 internal import ApusTypes
+internal import CUV
 internal import Glibc
 
 /// Sockets of one address, one for each loop: Linux spreads new connections over sockets that share a port (`SO_REUSEPORT`).
