@@ -94,7 +94,7 @@ struct OperationLaws {
                 // Nobody may say "not done", and nobody may say "done".
                 #expect(try await other.operations.settle(id, deadline: lab.deadline(in: .seconds(2))) == .unknown)
                 let again = try await apusError { _ = try await other.log.append(request, deadline: lab.deadline(in: .seconds(5))) }
-                #expect(again.code == .outcomeUnknown)
+                #expect(again.code == .outcomeUnknown, "\(again)")
                 try await server.reload(["synchronous_standby_names": ""])
                 let outcome = try await other.log.append(request, deadline: lab.deadline)
                 #expect(outcome.reply == Array("first".utf8))
@@ -124,7 +124,7 @@ struct OperationLaws {
                 try await group.waitForAll()
             }
             let again = try await apusError { _ = try await catalog.log.append(request, deadline: lab.deadline(in: .seconds(5))) }
-            #expect(again.code == .outcomeUnknown)
+            #expect(again.code == .outcomeUnknown, "\(again)")
             try await server.reload(["synchronous_standby_names": ""])
             #expect(try await catalog.log.append(request, deadline: lab.deadline).reply == Array("first".utf8))
             #expect(try await catalog.log.heads(of: [shard], deadline: lab.deadline)[shard]?.sequence == 1)

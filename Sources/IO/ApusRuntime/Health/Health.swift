@@ -47,13 +47,22 @@ public final class Health: Sendable {
                 since: old?.code == error.code ? old?.since ?? now : now)
             return old?.code != error.code
         }
-        if isNew { log.warning("a component has a problem", ["component": component, "code": error.code.rawValue, "problem": error.summary]) }
+        guard isNew else { return }
+        let metadata = ["component": component, "code": error.code.rawValue, "problem": error.summary]
+        // Every start passes through this one: nobody needs to look.
+        if error.code == .nodeUnready {
+            log.info("a component is not ready yet", metadata)
+        } else {
+            log.warning("a component has a problem", metadata)
+        }
     }
 
     /// The component is well.
     public func recover(_ component: String) {
         let old = state.withLock { $0.problems.removeValue(forKey: component) }
-        if let old { log.notice("a component is well again", ["component": component, "code": old.code.rawValue]) }
+        if let old, old.code != .nodeUnready {
+            log.notice("a component is well again", ["component": component, "code": old.code.rawValue])
+        }
     }
 
     /// From now on the node is unready for everything, and stays live: it finishes what it has.

@@ -128,7 +128,7 @@ extension VectorService {
     // MARK: What is said about it
 
     private struct LoadingProgress {
-        var isBlocked = false
+        var isBlocked = true
         var wasComplete = false
         var waitingSince: Instant?
         var saidAt: Instant?
@@ -144,7 +144,7 @@ extension VectorService {
                 health?.recover("vectors")
                 log.info("all shards are loaded", ["shards": "\(shards.count)"])
             }
-            progress = LoadingProgress(wasComplete: true)
+            progress = LoadingProgress(isBlocked: false, wasComplete: true)
             return
         }
         let since = progress.waitingSince ?? now
@@ -155,7 +155,7 @@ extension VectorService {
         let summary =
             hasReadCatalog
             ? "\(shards.count - waiting) of \(shards.count) shards are loaded, \(points) points so far" : "the catalog is not read yet"
-        health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write])
+        reportUnready(summary)
         if progress.saidAt.map({ $0.duration(to: now) >= .seconds(2) }) ?? true {
             log.info("loading shards", ["loaded": "\(shards.count - waiting)", "shards": "\(shards.count)", "points": "\(points)"])
             progress.saidAt = now

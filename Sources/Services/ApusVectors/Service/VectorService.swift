@@ -52,7 +52,10 @@ public final class VectorService: Sendable {
         self.options = options
         clock = catalog.clock
         wake = Watermark(clock: catalog.clock)
+        reportUnready("the catalog is not read yet")
     }
+
+    func reportUnready(_ summary: String) { health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write]) }
 
     // MARK: The collections of this node
 
