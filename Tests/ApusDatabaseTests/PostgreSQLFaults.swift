@@ -54,6 +54,23 @@ struct PostgreSQLFaults {
         await server.stop(.immediate)
     }
 
+    @Test("after a transaction that its deadline ended, the next one gets another connection")
+    func deadlineIsNobodyElses() async throws {
+        let server = try await PostgreSQLServer.start()
+        let database = try await open(server)
+        for _ in 0..<30 {
+            let late = await code {
+                try await database.transaction(.write, on: .write, deadline: soon(0.05)) {
+                    _ = try await $0.run([Statement("SELECT count(pg_sleep(10))")])
+                }
+            }
+            #expect([.deadlineExceeded, .catalogUnavailable].contains(late))  // a connection may not have been had in time
+            try await database.transaction(.write, on: .write, deadline: soon()) { _ = try await $0.run([Statement("SELECT 1")]) }
+        }
+        await database.close()
+        await server.stop()
+    }
+
     @Test("a connection that breaks during COMMIT leaves the outcome unknown; before COMMIT nothing was done")
     func breaksAroundCommit() async throws {
         let server = try await PostgreSQLServer.start()

@@ -96,7 +96,10 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
     /// Runs a COPY. The caller has the session for itself.
     func perform(_ copy: PostgreSQLCopy) {
         loop.soon { [self] in
-            guard case .open = state else { return copy.finish(.failure(ended)) }
+            guard case .open = state else {
+                events.closed(ended)
+                return copy.finish(.failure(ended))
+            }
             self.copy = copy
             guard PQexitPipelineMode(handle) == 1, PQsendQuery(handle, copy.sql.text) == 1 else { return failByLibrary() }
             flush()
@@ -160,13 +163,17 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
 
     // MARK: Sending
 
+    /// Why nothing can be sent. A deadline that closed the connection was somebody else's.
     private var ended: ApusError {
-        if case .closed(let error) = state { return error }
-        return .connectionLost("not connected")
+        guard case .closed(let error) = state else { return .connectionLost("not connected") }
+        return error.code == .deadlineExceeded ? .connectionLost(error.summary) : error
     }
 
     private func submit(_ batch: PostgreSQLBatch) {
-        guard case .open = state else { return batch.lose(ended) }
+        guard case .open = state else {
+            events.closed(ended)  // its owner may have taken it for open after its end
+            return batch.lose(ended)
+        }
         let parameters: [EncodedParameters]
         do throws(ApusError) {
             var encoded: [EncodedParameters] = []
@@ -358,10 +365,11 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         unwatch()
         PQfinish(handle)
         handle = nil
+        // First of all: who is told that its statement is lost may come back at once, and must not be given this session again.
+        events.closed(error)
         for case let batch? in lost.map(\.batch) { batch.lose(error) }
         copy.take()?.finish(.failure(error))
         connected.take()?.resume(throwing: error)
-        events.closed(error)
     }
 
     // MARK: Polling
