@@ -103,7 +103,9 @@ let package = Package(
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
         .executableTarget(
             name: "apus-bench",
-            dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "DatabaseTestKit"],
+            dependencies: [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit",
+            ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
         .executableTarget(
             name: "LawProcess", dependencies: ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit"],
@@ -120,7 +122,8 @@ let package = Package(
         .target(  // optimised: it replays megabytes a thousand times
             name: "PowerLossKit", path: "Tests/Kits/PowerLossKit", swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
         .executableTarget(
-            name: "store-lab", dependencies: ["PowerLossRecorder", "PowerLossKit", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
+            name: "store-lab",
+            dependencies: ["PowerLossRecorder", "PowerLossKit", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
             path: "Tests/Kits/StoreLab", swiftSettings: swiftSettings, linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic"])]),
         tests(
             "ApusStoreTests",

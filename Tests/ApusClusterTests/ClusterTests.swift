@@ -1,11 +1,12 @@
-@testable import ApusCluster
-@testable import ApusCatalog
 import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import NodeTestKit
 import Testing
+
+@testable import ApusCatalog
+@testable import ApusCluster
 
 @Suite("node identity")
 struct IdentityTests {
@@ -41,7 +42,8 @@ struct IdentityTests {
 struct HeartbeatTests {
     func node(_ beats: Int64?, epoch: Int64 = 1, status: NodeStatus = .active) -> NodeRow {
         NodeRow(
-            name: "a", url: "", rpcAddress: "", roles: [.worker], status: status, incarnation: 1, version: "", hasGeneratedName: false, metadata: "{}",
+            name: "a", url: "", rpcAddress: "", roles: [.worker], status: status, incarnation: 1, version: "", hasGeneratedName: false,
+            metadata: "{}",
             registeredAt: WallTime(millisecondsSinceEpoch: 0), sessionEpoch: beats == nil ? nil : Epoch(epoch), heartbeats: beats)
     }
 
@@ -99,7 +101,8 @@ struct ClusterTests {
         let server = try await PostgreSQLServer.start()
         let directory = try TemporaryDirectory()
         func cluster() async throws -> (Cluster, any Database) {
-            let database = try await PostgreSQLDatabase.open(url: server.url(), loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20)))
+            let database = try await PostgreSQLDatabase.open(
+                url: server.url(), loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20)))
             let catalog = try await Catalog.open(database, clock: BootClock())
             var random = SystemRandomNumberGenerator()
             let identity = try NodeIdentity.load(directory: directory.path, configuredName: "n1", using: &random)

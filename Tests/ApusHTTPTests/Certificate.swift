@@ -31,7 +31,8 @@ struct Certificate: Sendable {
         let made = try await run(
             "/usr/bin/openssl",
             [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1",
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1", "-subj",
+                "/CN=127.0.0.1",
                 "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", folder + "/key.pem", "-out", folder + "/cert.pem",
             ], on: loops)
         guard made != nil else { throw ApusError(.processFailed, "openssl made no certificate") }
@@ -45,7 +46,8 @@ struct Certificate: Sendable {
     private func run(_ executable: String, _ arguments: [String], on loops: EventLoops) async throws -> String? {
         let log = folder + "/output"
         unlink(log)
-        let process = try await ChildProcess.start(.init(executable, arguments, environment: ["HOME": folder], output: .file(log)), on: loops.first)
+        let process = try await ChildProcess.start(
+            .init(executable, arguments, environment: ["HOME": folder], output: .file(log)), on: loops.first)
         guard case .status(0) = await process.wait() else { return nil }
         guard let file = fopen(log, "r") else { return "" }
         defer { fclose(file) }

@@ -18,7 +18,8 @@ struct ExchangeTests {
             let client = try RawClient(port: server.port)
             var requests = "GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
             for n in 0..<200 { requests += "GET /fast/\(n) HTTP/1.1\r\nHost: localhost\r\n\r\n" }
-            requests += "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabcGET /fast/last HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            requests +=
+                "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\nabcGET /fast/last HTTP/1.1\r\nHost: localhost\r\n\r\n"
             try await client.send(requests)
             release.set("slow")
             let replies = ReplyReader(client)
@@ -167,9 +168,10 @@ struct ExchangeTests {
     func streams() async throws {
         try await TestServer.with(routes: {
             $0.on(.get, "/chunked") { _ in
-                Response(body: .stream { writer in
-                    for text in ["a", "", "bc", String(repeating: "d", count: 100_000)] { try await writer.write(Array(text.utf8)) }
-                })
+                Response(
+                    body: .stream { writer in
+                        for text in ["a", "", "bc", String(repeating: "d", count: 100_000)] { try await writer.write(Array(text.utf8)) }
+                    })
             }
             $0.on(.get, "/sized") { _ in
                 Response(headers: ["Content-Length": "3"], body: .stream { try await $0.write(Array("abc".utf8)) })
@@ -226,11 +228,13 @@ struct ExchangeTests {
         }
     }
 
-    @Test("a client that goes away cancels the handler: while it thinks, within the body, within the reply", arguments: [
-        "GET /think HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc",
-        "GET /reply HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    ])
+    @Test(
+        "a client that goes away cancels the handler: while it thinks, within the body, within the reply",
+        arguments: [
+            "GET /think HTTP/1.1\r\nHost: localhost\r\n\r\n",
+            "POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc",
+            "GET /reply HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        ])
     func abort(request: String) async throws {
         let started = Outcome()
         let ended = Outcome()
@@ -248,9 +252,10 @@ struct ExchangeTests {
             }
             $0.on(.post, "/body") { request in try await noting { .json(try await request.body.collect(limit: .mebibytes(1))) } }
             $0.on(.get, "/reply") { _ in
-                Response(body: .stream { writer in
-                    try await noting { while true { try await writer.write([UInt8](repeating: 0, count: 64 << 10)) } }
-                })
+                Response(
+                    body: .stream { writer in
+                        try await noting { while true { try await writer.write([UInt8](repeating: 0, count: 64 << 10)) } }
+                    })
             }
         }) { server in
             let client = try RawClient(port: server.port, receiveBuffer: 4096)

@@ -112,7 +112,8 @@ struct FramingTests {
         try await TestServer.with(routes: Self.routes) { server in
             let client = try RawClient(port: server.port)
             // What a smuggler hopes to have answered by somebody else's connection.
-            try await client.send(Array(attack.bytes.unicodeScalars.map { UInt8($0.value) }) + Array("GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
+            try await client.send(
+                Array(attack.bytes.unicodeScalars.map { UInt8($0.value) }) + Array("GET /hidden HTTP/1.1\r\nHost: localhost\r\n\r\n".utf8))
             let replies = ReplyReader(client)
             let reply = try await replies.next()
             #expect(reply.status == attack.status)
@@ -121,15 +122,23 @@ struct FramingTests {
         }
     }
 
-    @Test("what is unusual but clear is served", arguments: [
-        ("GET http://LOCALHOST/where?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n", "/where"),
-        ("GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n", "/"),
-        ("GET /a%2Fb//%C3%A4?x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "/a%2Fb//%C3%A4"),
-        ("GET /where HTTP/1.1\r\nhOsT:   localhost \t \r\nX-Empty:\r\nX-Latin: \u{e4}\r\n\r\n", "/where"),
-        ("GET /where HTTP/1.0\r\n\r\n", "/where"),
-        ("POST /where HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: CHUNKED\r\n\r\n02;a=b;c=\"d\"\r\nab\r\n0\r\nContent-Length: 9\r\n\r\n", "/where"),
-        ("GET /where HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n", "/where"),
-    ])
+    @Test(
+        "what is unusual but clear is served",
+        arguments: [
+            ("GET http://LOCALHOST/where?a=b HTTP/1.1\r\nHost: localhost\r\n\r\n", "/where"),
+            ("GET http://localhost HTTP/1.1\r\nHost: localhost\r\n\r\n", "/"),
+            ("GET /a%2Fb//%C3%A4?x HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "/a%2Fb//%C3%A4"),
+            ("GET /where HTTP/1.1\r\nhOsT:   localhost \t \r\nX-Empty:\r\nX-Latin: \u{e4}\r\n\r\n", "/where"),
+            ("GET /where HTTP/1.0\r\n\r\n", "/where"),
+            (
+                "POST /where HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: CHUNKED\r\n\r\n02;a=b;c=\"d\"\r\nab\r\n0\r\nContent-Length: 9\r\n\r\n",
+                "/where"
+            ),
+            (
+                "GET /where HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AA\r\n\r\n",
+                "/where"
+            ),
+        ])
     func serves(request: String, path: String) async throws {
         try await TestServer.with(routes: Self.routes) { server in
             let client = try RawClient(port: server.port)
@@ -144,7 +153,8 @@ struct FramingTests {
     func bytewise() async throws {
         try await TestServer.with(routes: Self.routes) { server in
             let client = try RawClient(port: server.port)
-            let request = "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nA: b\r\n\r\n"
+            let request =
+                "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nA: b\r\n\r\n"
             for byte in request.utf8 { try await client.send([byte]) }
             #expect(try await ReplyReader(client).next().text == "hello")
         }

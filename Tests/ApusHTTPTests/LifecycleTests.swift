@@ -126,15 +126,21 @@ struct LifecycleTests {
     func tls() async throws {
         let files = try await Certificate.make()
         defer { files.remove() }
-        try await TestServer.with(tls: files.tls, routes: {
-            $0.on(.get, "/") { .text($0.connection.isTLS ? "sealed" : "plain") }
-            $0.on(.post, "/echo") { .json(try await $0.body.collect(limit: .mebibytes(8))) }
-        }) { server in
+        try await TestServer.with(
+            tls: files.tls,
+            routes: {
+                $0.on(.get, "/") { .text($0.connection.isTLS ? "sealed" : "plain") }
+                $0.on(.post, "/echo") { .json(try await $0.body.collect(limit: .mebibytes(8))) }
+            }
+        ) { server in
             let url = "https://127.0.0.1:\(server.port)/"
             #expect(try await files.curl([url], on: server.loops) == "sealed")
             #expect(try await files.curl(["-w", "%{http_version}", "-o", "/dev/null", "--http2", url], on: server.loops) == "1.1")
             #expect(try await files.curl(["--tls-max", "1.2", url], on: server.loops) == "sealed")
-            #expect(try await files.curl(["-w", "%{size_download}", "-o", "/dev/null", "--data-binary", "@\(files.big)", url + "echo"], on: server.loops) == "5000000")
+            #expect(
+                try await files.curl(
+                    ["-w", "%{size_download}", "-o", "/dev/null", "--data-binary", "@\(files.big)", url + "echo"], on: server.loops)
+                    == "5000000")
             #expect(try await files.curl(["--tls-max", "1.1", "-o", "/dev/null", url], on: server.loops) == nil)
             let plain = try RawClient(port: server.port)
             try await plain.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")

@@ -59,7 +59,8 @@ struct LimitTests {
         var limits = HTTPLimits()
         limits.body = ByteCount(100)
         try await expect(
-            status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(length)\r\n\r\n" + String(repeating: "a", count: length),
+            status,
+            of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(length)\r\n\r\n" + String(repeating: "a", count: length),
             limits)
     }
 
@@ -74,7 +75,8 @@ struct LimitTests {
     func chunkedBody(length: Int, status: Int) async throws {
         var limits = HTTPLimits()
         limits.body = ByteCount(100)
-        let chunks = "32\r\n" + String(repeating: "a", count: 50) + "\r\n" + String(length - 50, radix: 16) + "\r\n"
+        let chunks =
+            "32\r\n" + String(repeating: "a", count: 50) + "\r\n" + String(length - 50, radix: 16) + "\r\n"
             + String(repeating: "b", count: length - 50) + "\r\n0\r\n\r\n"
         try await expect(status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n\(chunks)", limits)
     }
@@ -95,7 +97,8 @@ struct LimitTests {
         limits.chunkExtensions = ByteCount(64)
         let extensions = String(repeating: "x", count: length)
         try await expect(
-            status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;\(extensions)\r\nab\r\n0\r\n\r\n", limits)
+            status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2;\(extensions)\r\nab\r\n0\r\n\r\n",
+            limits)
     }
 
     @Test("trailers", arguments: [(64, 200), (65, 431)])
@@ -104,7 +107,8 @@ struct LimitTests {
         limits.trailers = ByteCount(64)
         let trailer = "T:" + String(repeating: "x", count: length - 1)
         try await expect(
-            status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\(trailer)\r\n\r\n", limits)
+            status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\(trailer)\r\n\r\n",
+            limits)
     }
 
     @Test("connections of a listener: one beyond is told so, and one that leaves makes room")
@@ -185,18 +189,22 @@ struct LimitTests {
         var limits = HTTPLimits()
         limits.writeStallTime = .milliseconds(100)
         let outcome = Outcome()
-        try await TestServer.with(limits: limits, routes: {
-            $0.on(.get, "/endless") { _ in
-                Response(body: .stream { writer in
-                    do {
-                        while true { try await writer.write([UInt8](repeating: 0, count: 64 << 10)) }
-                    } catch {
-                        outcome.set("\(error)")
-                        throw error
-                    }
-                })
+        try await TestServer.with(
+            limits: limits,
+            routes: {
+                $0.on(.get, "/endless") { _ in
+                    Response(
+                        body: .stream { writer in
+                            do {
+                                while true { try await writer.write([UInt8](repeating: 0, count: 64 << 10)) }
+                            } catch {
+                                outcome.set("\(error)")
+                                throw error
+                            }
+                        })
+                }
             }
-        }) { server in
+        ) { server in
             let client = try RawClient(port: server.port, receiveBuffer: 4096)
             try await client.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
             #expect(await outcome.value().contains("client.gone"))

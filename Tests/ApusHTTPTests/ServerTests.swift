@@ -33,7 +33,9 @@ struct ServerTests {
             let length = try await server.reply(to: "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhello")
             #expect(length.text == "hello")
             let chunked = try await server.reply(
-                to: "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nA: b\r\n\r\n")
+                to:
+                    "POST /echo HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;x=y\r\nlo\r\n0\r\nA: b\r\n\r\n"
+            )
             #expect(chunked.text == "hello")
         }
     }

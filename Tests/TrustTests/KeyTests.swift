@@ -34,7 +34,9 @@ struct KeyTests {
                 }
                 #expect(try await status([(name, scheme + secret), ("X-API-Key", wrong)]) == 401)
             }
-            #expect(try await node.send("GET", "/collections", headers: [("Host", "localhost"), ("Authorization", "Basic \(secret)")]).status == 401)
+            #expect(
+                try await node.send("GET", "/collections", headers: [("Host", "localhost"), ("Authorization", "Basic \(secret)")]).status
+                    == 401)
             let list = try await node.get("/api/keys")
             #expect(list["keys"]?.asArray?.first?["name"] == "reporting" && !list.raw.text.contains(secret))
         }
@@ -49,11 +51,14 @@ struct KeyTests {
             }
             let requests: [(String, String, JSONValue?, allowed: Set<APIKeyRole>)] = [
                 ("GET", "/collections", nil, [.reader, .writer, .administrator]),
-                ("GET", "/api/status", nil, [.reader, .writer, .administrator]), ("GET", "/metrics", nil, [.reader, .writer, .administrator]),
-                ("POST", "/collections", ["name": "c"], [.writer, .administrator]), ("DELETE", "/collections/none", nil, [.writer, .administrator]),
+                ("GET", "/api/status", nil, [.reader, .writer, .administrator]),
+                ("GET", "/metrics", nil, [.reader, .writer, .administrator]),
+                ("POST", "/collections", ["name": "c"], [.writer, .administrator]),
+                ("DELETE", "/collections/none", nil, [.writer, .administrator]),
                 ("POST", "/insert_vectors", [:], [.writer, .administrator]), ("POST", "/batch_delete", [:], [.writer, .administrator]),
                 ("POST", "/collections/none/search", [:], [.reader, .writer, .administrator]),
-                ("DELETE", "/api/v1/cluster/nodes/none", nil, [.administrator]), ("POST", "/api/v1/cluster/rebalance", nil, [.administrator]),
+                ("DELETE", "/api/v1/cluster/nodes/none", nil, [.administrator]),
+                ("POST", "/api/v1/cluster/rebalance", nil, [.administrator]),
                 ("GET", "/api/keys", nil, [.administrator]), ("POST", "/api/keys", [:], [.administrator]),
                 ("DELETE", "/api/keys/none", nil, [.administrator]),
             ]
@@ -78,7 +83,9 @@ struct KeyTests {
             #expect(try await send("GET", "/collections", node, key: first.reveal()) == 401)
             #expect(try await node.delete("/api/keys/\(here.id)").status == 404)
             #expect(try await node.catalog.keys.revoke(id: elsewhere.id, deadline: node.deadline))
-            try await eventually("the other node's revocation is seen") { try await send("GET", "/collections", node, key: second.reveal()) == 401 }
+            try await eventually("the other node's revocation is seen") {
+                try await send("GET", "/collections", node, key: second.reveal()) == 401
+            }
         }
     }
 

@@ -38,10 +38,14 @@ struct TrustRuleTests {
         #expect(await refusal(headers: [("Host", host)]) == nil)
     }
 
-    @Test("other names are not, whatever they look like", arguments: [
-        "example.org", "localhost.example.org", "127.0.0.1.example.org", "127.0.0.1@example.org", "0.0.0.0", "[::]", "[::1].example.org", "127.0.0",
-        "127.0.0.256", "127.0.0.+1", "127.1", "2130706433", "0x7f.0.0.1", "localhost:x", "localhost:1:2", "", "localhost.", "[::ffff:127.0.0.1]",
-    ])
+    @Test(
+        "other names are not, whatever they look like",
+        arguments: [
+            "example.org", "localhost.example.org", "127.0.0.1.example.org", "127.0.0.1@example.org", "0.0.0.0", "[::]",
+            "[::1].example.org", "127.0.0",
+            "127.0.0.256", "127.0.0.+1", "127.1", "2130706433", "0x7f.0.0.1", "localhost:x", "localhost:1:2", "", "localhost.",
+            "[::ffff:127.0.0.1]",
+        ])
     func foreignHost(host: String) async {
         #expect(await refusal(headers: [("Host", host)]) == .foreignHost)
     }
@@ -59,7 +63,10 @@ struct TrustRuleTests {
         }
         #expect(await origin("http://localhost:15002") == nil)
         #expect(await origin("https://localhost:15002", isTLS: true) == nil)
-        let foreign = ["https://localhost:15002", "http://localhost:3000", "http://localhost", "http://127.0.0.1:15002", "http://example.org", "null", ""]
+        let foreign = [
+            "https://localhost:15002", "http://localhost:3000", "http://localhost", "http://127.0.0.1:15002", "http://example.org", "null",
+            "",
+        ]
         for text in foreign { #expect(await origin(text) == .foreignOrigin, "\(text)") }
         for (site, expected) in [("none", nil), ("same-origin", nil), ("same-site", .foreignOrigin), ("cross-site", .foreignOrigin)]
             as [(String, LocalTrust.Refusal?)]
@@ -68,10 +75,13 @@ struct TrustRuleTests {
         }
     }
 
-    @Test("what a proxy adds gives it away", arguments: [
-        "Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP", "Via", "X-Client-IP", "True-Client-IP",
-        "CF-Connecting-IP", "X-Cluster-Client-IP", "X-Original-URL",
-    ])
+    @Test(
+        "what a proxy adds gives it away",
+        arguments: [
+            "Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Forwarded-Host", "X-Forwarded", "X-Real-IP", "Via", "X-Client-IP",
+            "True-Client-IP",
+            "CF-Connecting-IP", "X-Cluster-Client-IP", "X-Original-URL",
+        ])
     func forwarded(header: String) async {
         #expect(await refusal(headers: [("Host", "localhost"), (header, "")]) == .forwarded(header: header))
     }

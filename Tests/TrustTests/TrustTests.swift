@@ -129,7 +129,8 @@ struct TrustTests {
             }
             """
         let (status, output) = try await shell(
-            "cat > \(directory.path)/nginx.conf <<'EOF'\n\(configuration)\nEOF\n/usr/sbin/nginx -t -q -c \(directory.path)/nginx.conf", in: directory)
+            "cat > \(directory.path)/nginx.conf <<'EOF'\n\(configuration)\nEOF\n/usr/sbin/nginx -t -q -c \(directory.path)/nginx.conf",
+            in: directory)
         try #require(status == 0, "\(output)")
         let nginx = try await ChildProcess.start(
             .init("/usr/sbin/nginx", ["-c", "\(directory.path)/nginx.conf"], output: .discarded), on: TestLoops.shared.any)

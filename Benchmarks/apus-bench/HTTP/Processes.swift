@@ -194,7 +194,8 @@ final class Client {
     private func write(_ bytes: [UInt8]) throws {
         var written = 0
         while written < bytes.count {
-            let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress! + written, $0.count - written, Int32(MSG_NOSIGNAL)) }  // not empty
+            // not empty
+            let count = bytes.withUnsafeBytes { send(descriptor, $0.baseAddress! + written, $0.count - written, Int32(MSG_NOSIGNAL)) }
             guard count > 0 else { throw ApusError(.processFailed, "the server closed the connection: error \(errno)") }
             written += count
         }

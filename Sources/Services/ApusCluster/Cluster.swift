@@ -1,8 +1,8 @@
 public import ApusCatalog
+internal import ApusDatabase
 public import ApusMembership
 public import ApusRuntime
 public import ApusTypes
-internal import ApusDatabase
 internal import Synchronization
 
 /// This node's membership: its row among the nodes, its session, what it sees of the others, and the leader's duties.
@@ -76,7 +76,8 @@ public final class Cluster: Sendable {
     /// Looks for heartbeats that are not ours. One process owns a SQLite catalog, and a node that left says so: nothing to wait for then.
     private func refuseTwin(deadline: Instant) async throws {
         guard catalog.database.dialect == .postgreSQL else { return }
-        guard let row = try await catalog.nodes.find(identity.name, deadline: deadline), row.status != .left, let before = row.heartbeats else { return }
+        guard let row = try await catalog.nodes.find(identity.name, deadline: deadline), row.status != .left, let before = row.heartbeats
+        else { return }
         for _ in 0..<5 {
             try await clock.sleep(until: clock.now.advanced(by: .milliseconds(500)), tolerance: nil)
             guard let now = try await catalog.nodes.find(identity.name, deadline: deadline)?.heartbeats, now > before else { continue }

@@ -41,7 +41,8 @@ public final class RawClient: Sendable {
         try await Self.threads.run {
             var sent = 0
             while sent < bytes.count {
-                let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }  // not empty
+                // not empty
+                let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress! + sent, $0.count - sent, Int32(MSG_NOSIGNAL)) }
                 guard count > 0 else { throw errno == EAGAIN ? RawClientError.timeout : RawClientError.system(errno) }
                 sent += count
             }

@@ -67,7 +67,9 @@ public final class ReplyReader {
                 defer { start = found + end.count }
                 return String(decoding: buffer[start..<found], as: UTF8.self)
             }
-            guard try await fill() else { throw RawClientError.malformed("the stream ended in '\(String(decoding: buffer[start...], as: UTF8.self))'") }
+            guard try await fill() else {
+                throw RawClientError.malformed("the stream ended in '\(String(decoding: buffer[start...], as: UTF8.self))'")
+            }
         }
     }
 

@@ -77,7 +77,9 @@ public final class NodeProcess: Sendable {
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         guard count > 0 else { throw NodeFailure("the test program does not know where it is") }
         let own = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let candidates = [own, CommandLine.arguments[0]].map { $0.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/apus" }
+        let candidates = [own, CommandLine.arguments[0]].map {
+            $0.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/apus"
+        }
         guard let program = candidates.first(where: { access($0, X_OK) == 0 }) else { throw NodeFailure("no program at \(candidates)") }
         return program
     }

@@ -163,10 +163,9 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
 
     // MARK: Sending
 
-    /// Why nothing can be sent. A deadline that closed the connection was somebody else's.
     private var ended: ApusError {
-        guard case .closed(let error) = state else { return .connectionLost("not connected") }
-        return error.code == .deadlineExceeded ? .connectionLost(error.summary) : error
+        if case .closed(let error) = state { return error }
+        return .connectionLost("not connected")
     }
 
     private func submit(_ batch: PostgreSQLBatch) {

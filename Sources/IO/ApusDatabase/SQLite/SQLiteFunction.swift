@@ -26,7 +26,8 @@ struct SQLiteFunction: Sendable {
         let start = sqlite3_value_blob(value)
         let digest = Digest(of: UnsafeRawBufferPointer(start: start, count: Int(sqlite3_value_bytes(value))))
         digest.bytes.withUnsafeBytes {
-            sqlite3_result_blob(context, $0.baseAddress, 32, unsafeBitCast(-1, to: sqlite3_destructor_type.self))  // SQLITE_TRANSIENT: copied
+            // SQLITE_TRANSIENT: copied
+            sqlite3_result_blob(context, $0.baseAddress, 32, unsafeBitCast(-1, to: sqlite3_destructor_type.self))
         }
     }
 

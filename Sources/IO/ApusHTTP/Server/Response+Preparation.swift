@@ -18,8 +18,10 @@ extension Response {
         _ handler: @escaping @Sendable (any WebSocket) async throws -> Void
     ) throws -> Response {
         let headers = try WebSocketHandshake.answer(method: request.method, headers: request.headers, subprotocol: subprotocol)
-        return Response(status: 101, headers: headers, body: .upgrade { stream in
-            try await WebSocketSession.serve(stream, limits: limits, handler)
-        })
+        return Response(
+            status: 101, headers: headers,
+            body: .upgrade { stream in
+                try await WebSocketSession.serve(stream, limits: limits, handler)
+            })
     }
 }

@@ -33,7 +33,8 @@ struct SocketAddress: Sendable, CustomStringConvertible {
 
     private init?(_ ask: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
-        let status = withUnsafeMutableBytes(of: &storage) { ask($0.assumingMemoryBound(to: sockaddr.self).baseAddress!, &length) }  // not empty
+        // not empty
+        let status = withUnsafeMutableBytes(of: &storage) { ask($0.assumingMemoryBound(to: sockaddr.self).baseAddress!, &length) }
         guard status == 0 else { return nil }
     }
 

@@ -21,12 +21,14 @@ package enum Thread {
         defer { pthread_attr_destroy(&attributes) }
         var thread = pthread_t()
         let box = Unmanaged.passRetained(Box(name: name, body: body))
-        let status = pthread_create(&thread, &attributes, { context in
-            let box = Unmanaged<Box>.fromOpaque(context!).takeRetainedValue()  // passed two lines below
-            apus_thread_set_name(box.name)
-            box.body()
-            return nil
-        }, box.toOpaque())
+        let status = pthread_create(
+            &thread, &attributes,
+            { context in
+                let box = Unmanaged<Box>.fromOpaque(context!).takeRetainedValue()  // passed two lines below
+                apus_thread_set_name(box.name)
+                box.body()
+                return nil
+            }, box.toOpaque())
         precondition(status == 0, "cannot start a thread: error \(status)")
     }
 }

@@ -66,19 +66,21 @@ public final class EventLoop: TaskExecutor, Sendable {
     public func start() {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self).toOpaque()
-        let status = pthread_create(&thread, nil, { context in
-            let loop = Unmanaged<EventLoop>.fromOpaque(context!).takeRetainedValue()
-            apus_thread_set_loop(context)
-            apus_thread_set_name("apus-loop-\(loop.index)")
-            // A write to a connection that is gone is an error to handle, not a signal that ends the process. (uv_spawn clears the mask.)
-            var pipe = sigset_t()
-            sigemptyset(&pipe)
-            sigaddset(&pipe, SIGPIPE)
-            pthread_sigmask(SIG_BLOCK, &pipe, nil)
-            uv_run(loop.uv, UV_RUN_DEFAULT)
-            loop.drain()
-            return nil
-        }, context)
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                let loop = Unmanaged<EventLoop>.fromOpaque(context!).takeRetainedValue()
+                apus_thread_set_loop(context)
+                apus_thread_set_name("apus-loop-\(loop.index)")
+                // A write to a connection that is gone is an error to handle, not a signal that ends the process. (uv_spawn clears the mask.)
+                var pipe = sigset_t()
+                sigemptyset(&pipe)
+                sigaddset(&pipe, SIGPIPE)
+                pthread_sigmask(SIG_BLOCK, &pipe, nil)
+                uv_run(loop.uv, UV_RUN_DEFAULT)
+                loop.drain()
+                return nil
+            }, context)
         precondition(status == 0, "cannot start a thread: error \(status)")
         remote.withLock { $0.thread = thread }
     }

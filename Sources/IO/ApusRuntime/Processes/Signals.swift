@@ -29,10 +29,13 @@ private final class SignalContext: @unchecked Sendable {  // both methods run on
             let handle = UnsafeMutablePointer<uv_signal_t>.allocate(capacity: 1)
             uv_signal_init(loop.uv, handle)
             handle.pointee.data = Unmanaged.passRetained(self).toOpaque()
-            uv_signal_start(handle, { handle, number in
-                guard let signal = Signals.Signal(rawValue: number) else { return }
-                Unmanaged<SignalContext>.fromOpaque(handle!.pointee.data).takeUnretainedValue().continuation.yield(signal)  // kept until stop
-            }, signal.rawValue)
+            uv_signal_start(
+                handle,
+                { handle, number in
+                    guard let signal = Signals.Signal(rawValue: number) else { return }
+                    // kept until stop
+                    Unmanaged<SignalContext>.fromOpaque(handle!.pointee.data).takeUnretainedValue().continuation.yield(signal)
+                }, signal.rawValue)
             handles.append(handle)
         }
     }

@@ -7,7 +7,9 @@ public struct Duty: Sendable {
     /// Does one round. What it changes in the catalog carries `epoch`, so that a former leader changes nothing.
     public var perform: @Sendable (_ epoch: Epoch, _ deadline: Instant) async throws -> Void
 
-    public init(_ name: String, every interval: Duration, perform: @escaping @Sendable (_ epoch: Epoch, _ deadline: Instant) async throws -> Void) {
+    public init(
+        _ name: String, every interval: Duration, perform: @escaping @Sendable (_ epoch: Epoch, _ deadline: Instant) async throws -> Void
+    ) {
         self.name = name
         self.interval = interval
         self.perform = perform
