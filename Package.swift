@@ -39,7 +39,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let package = Package(
     name: "apus",
-    products: [.executable(name: "apus", targets: ["apus"])],
+    products: [
+        .executable(name: "apus", targets: ["apus"]),
+        // Preloaded into one process of the power loss laws; linked into anything, it would take the place of the C library there.
+        .library(name: "PowerLossRecorder", type: .dynamic, targets: ["PowerLossRecorder"]),
+    ],
     targets: [
         // C: what is foreign
         system("CUV", pkgConfig: "libuv"),
@@ -122,9 +126,8 @@ let package = Package(
         .target(  // optimised: it replays megabytes a thousand times
             name: "PowerLossKit", path: "Tests/Kits/PowerLossKit", swiftSettings: swiftSettings + [.unsafeFlags(["-O"])]),
         .executableTarget(
-            name: "store-lab",
-            dependencies: ["PowerLossRecorder", "PowerLossKit", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
-            path: "Tests/Kits/StoreLab", swiftSettings: swiftSettings, linkerSettings: [.unsafeFlags(["-Xlinker", "--export-dynamic"])]),
+            name: "store-lab", dependencies: ["PowerLossKit", "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes"],
+            path: "Tests/Kits/StoreLab", swiftSettings: swiftSettings),
         tests(
             "ApusStoreTests",
             [

@@ -54,7 +54,7 @@ struct PowerLossLaws {
         let scratch = try TemporaryDirectory()
         let output = try await BlockingPool(name: "lab", threads: 1, queueLimit: 1).run {
             mkdirs(scratch.path + "/root")
-            return try Lab.run([victim, scratch.path + "/root", scratch.path + "/journal", "\(count)"])
+            return try Lab.run([victim, scratch.path + "/root", scratch.path + "/journal", "\(count)"], isRecorded: true)
         }
         #expect(output.lines == ["done"])
         return PowerLossJournal(contentsOf: scratch.path + "/journal")
