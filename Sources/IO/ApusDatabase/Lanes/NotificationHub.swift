@@ -24,11 +24,6 @@ final class NotificationHub: Sendable {
         return stream
     }
 
-    /// Every channel that somebody listens on.
-    var channels: Set<String> {
-        state.withLock { $0.subscribers.values.reduce(into: []) { $0.formUnion($1.channels) } }
-    }
-
     func publish(_ notification: Notification) {
         let listeners = state.withLock { $0.subscribers.values.filter { $0.channels.contains(notification.channel) } }
         for listener in listeners { listener.continuation.yield(notification) }

@@ -28,11 +28,6 @@ public final class PostgreSQLDatabase: Database {
         return database
     }
 
-    /// Connects when first used: for a node that starts while its catalog is away.
-    public static func connectingLater(url: Redacted<String>, loops: EventLoops) throws -> PostgreSQLDatabase {
-        PostgreSQLDatabase(address: try PostgreSQLAddress(url), loops: loops)
-    }
-
     private init(address: PostgreSQLAddress, loops: EventLoops) {
         let pool = BlockingPool(name: "dns", threads: 2, queueLimit: 64)
         let hub = NotificationHub()
@@ -102,8 +97,7 @@ public final class PostgreSQLDatabase: Database {
         }
         defer {
             cancelTimer?()
-            transaction.rollBack()
-            leave()
+            transaction.rollBack(then: leave)
         }
         let value = try await body(transaction)
         try await transaction.finish()

@@ -80,9 +80,12 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         }
     }
 
-    /// Sends the statements; nobody waits for what becomes of them.
-    func send(_ statements: [Statement]) {
-        loop.soon { [self] in submit(PostgreSQLBatch(statements, isSeparate: false, nil)) }
+    /// Sends the statements and calls `sent`; nobody waits for what becomes of them.
+    func send(_ statements: [Statement], then sent: @escaping @Sendable () -> Void) {
+        loop.soon { [self] in
+            submit(PostgreSQLBatch(statements, isSeparate: false, nil))
+            sent()
+        }
     }
 
     /// Closes the connection; `done` is called once nobody can be given it any more.

@@ -30,8 +30,8 @@ final class PostgreSQLTransaction: Transaction, Sendable {
         }
     }
 
-    /// Rolls back what was begun and not committed. The next user's statements queue behind.
-    func rollBack() {
+    /// Rolls back what was begun and not committed, then calls `done`: whoever uses the connection next comes behind the ROLLBACK.
+    func rollBack(then done: @escaping @Sendable () -> Void) {
         let isOpen = state.withLock { state in
             switch state {
             case .unbegun, .committed: return false
@@ -39,7 +39,7 @@ final class PostgreSQLTransaction: Transaction, Sendable {
             case .lost(let error): return (error as? ApusError)?.code != .outcomeUnknown  // else COMMIT was its end, one way or the other
             }
         }
-        if isOpen { session.send([Statement("ROLLBACK")]) }
+        if isOpen { session.send([Statement("ROLLBACK")], then: done) } else { done() }
     }
 
     private func perform(_ statements: [Statement], commits: Bool) async throws -> [Rows] {
