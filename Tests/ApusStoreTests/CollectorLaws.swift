@@ -79,7 +79,7 @@ struct CollectorLaws {
         var random = SeededRandom(seed: 2)
         let key = ObjectKey.random(using: &random)
         let bytes = random.bytes(200_000)
-        try await lab.catalog.objects.record(key, by: "n1", session: Epoch(1), deadline: soon)
+        try await lab.catalog.objects.record(key, by: "n1", deadline: soon)
         if pause == .afterPut { _ = try await lab.store.put(key, deadline: soon, .bytes(bytes)) }
 
         try await lab.advanceCatalogClock(7_200_000)
@@ -108,7 +108,7 @@ struct CollectorLaws {
         let lab = try await Lab(kind)
         var random = SeededRandom(seed: 3)
         let key = ObjectKey.random(using: &random)
-        try await lab.catalog.objects.record(key, by: "n1", session: Epoch(1), deadline: soon)
+        try await lab.catalog.objects.record(key, by: "n1", deadline: soon)
         _ = try await lab.store.put(key, deadline: soon, .bytes([1]))
         let collector = lab.collector(intentAge: .seconds(3600))
         #expect(try await collector.collect(watermark: .max, leader: nil, deadline: soon).deleted == 0)

@@ -81,11 +81,6 @@ public struct LeaseMachine: Sendable {
         if case .holding(let epoch, let until) = state, now < until { epoch } else { nil }
     }
 
-    /// Until when `held` stays as it is if nothing else happens.
-    public var heldUntil: Instant? {
-        if case .holding(_, let until) = state { until } else { nil }
-    }
-
     public func action(at now: Instant) -> Action {
         if case .following = state, isFree, now >= settled, let seen { return .take(seen) }
         guard now >= next else { return .sleep(until: next) }

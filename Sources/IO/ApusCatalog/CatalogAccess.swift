@@ -76,15 +76,18 @@ final class CatalogAccess: Sendable {
             return try await database.transaction(.write.lockTimeout(waiting ?? remaining), on: .write, deadline: commitBy) { transaction in
                 try await body(transaction, attempt)
             }
-        } catch let error as ApusError where error.code == .outcomeUnknown {
-            guard let whenDone = attempt.whenDone else { throw error }
-            switch try await Operations(access: self).settle(attempt.mark, deadline: deadline) {
-            case .done: return try await whenDone()
-            case .refused:
-                throw ApusError(
-                    .catalogUnavailable, "the connection to the catalog broke before the commit; nothing was written", cause: error)
-            case .unknown: throw error
+        } catch let unknown as ApusError where unknown.code == .outcomeUnknown {
+            guard let whenDone = attempt.whenDone else { throw unknown }
+            let outcome: Operations.Outcome
+            do {
+                outcome = try await Operations(access: self).settle(attempt.mark, deadline: deadline)
+                if case .done = outcome { return try await whenDone() }
+            } catch {
+                throw unknown  // whatever keeps us from finding out, and from reading what was done, does not undo it
             }
+            guard outcome == .refused else { throw unknown }
+            throw ApusError(
+                .catalogUnavailable, "the connection to the catalog broke before the commit; nothing was written", cause: unknown)
         }
     }
 }

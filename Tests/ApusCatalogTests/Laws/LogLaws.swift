@@ -237,7 +237,7 @@ final class IntentObjects: LogObjects {
         objects.withLock { $0[key] = bytes }
         if !losesIntents.withLock({ $0 }) {
             try await lab.run(
-                "INSERT INTO apus.object_intent (key, node, session_epoch, created_at) VALUES ($1, 'n', 1, 0)", [.text(key.description)])
+                "INSERT INTO apus.object_intent (key, node, created_at) VALUES ($1, 'n', 0)", [.text(key.description)])
         }
         return PlacedObject(key: key, description: ObjectDescription(size: ByteCount(bytes.count), digest: Digest(of: bytes)))
     }

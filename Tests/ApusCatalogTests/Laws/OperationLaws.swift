@@ -132,6 +132,32 @@ struct OperationLaws {
         await server.stop()
     }
 
+    @Test("a primary that dies during a COMMIT, with only a standby left, leaves the outcome unknown, not refused")
+    func failoverDuringCommit() async throws {
+        let primary = try await PostgreSQLServer.start()
+        let standby = try await primary.standby(name: "s1")
+        let url = Redacted("postgresql://apus@127.0.0.1:\(primary.port),127.0.0.1:\(standby.port)/postgres?sslmode=disable")
+        try await CatalogLab.on(url) { lab in
+            let catalog = try await lab.open()
+            let shard = try await lab.shards(1, of: catalog)[0]
+            try await primary.reload(["synchronous_standby_names": "nobody"])
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    let request = Self.request("a", shard: shard)
+                    let error = try await apusError { _ = try await catalog.log.append(request, deadline: lab.deadline(in: .seconds(15))) }
+                    #expect(error.code == .outcomeUnknown, "\(error)")
+                }
+                try await eventually("the commit waits for the standby") {
+                    try await primary.query("SELECT count(*) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") != "0"
+                }
+                await primary.kill()
+                try await group.waitForAll()
+            }
+        }
+        await standby.stop(.immediate)
+        await primary.stop(.immediate)
+    }
+
     @Test("an id or a shard that somebody holds locked does not hold up the rest of a group")
     func blocked() async throws {
         try await CatalogLab.with(.postgreSQL) { lab in
@@ -190,11 +216,16 @@ struct OperationLaws {
                 let proxy = "proxy \(round)"
                 #expect(try await append(client, .client) == false)
                 #expect(try await append(proxy, .proxy) == false)
+                // A clock that jumps back, or far ahead and back, makes nothing be forgotten early, nor kept for ever.
+                try await advance(by: -7_200_000)
+                #expect(try await append(proxy, .proxy))
+                #expect(try await append(client, .client))
                 try await advance(by: 60_000)
                 try await advance(by: 59_000)
                 #expect(try await append(proxy, .proxy))
                 for _ in 0..<3 { try await advance(by: 60_000) }
                 #expect(try await append(proxy, .proxy) == false)
+                for jump in [7_200_000, 31_536_000_000, -31_536_000_000] as [Int64] { try await advance(by: jump) }
                 for _ in 0..<23 { try await advance(by: 3_600_000) }
                 try await advance(by: 3_300_000)
                 #expect(try await append(client, .client))

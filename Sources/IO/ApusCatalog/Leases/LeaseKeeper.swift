@@ -9,14 +9,8 @@ public final class LeaseKeeper: Sendable {
     private let rows: LeaseRows
     private let clock: any MonotonicClock
     private let report: (@Sendable () -> String)?
-    private let state: Mutex<State>
+    private let machine: Mutex<LeaseMachine>
     private let log = Logger("leases")
-
-    private struct State {
-        var machine: LeaseMachine
-        var listeners: [AsyncStream<Epoch?>.Continuation] = []
-        var published: Epoch?
-    }
 
     /// How long the catalog may take to answer. Shorter than what is left of a lease when a renewal is due, so that there is a second try.
     private static let patience = Duration.seconds(1)
@@ -26,11 +20,11 @@ public final class LeaseKeeper: Sendable {
         self.rows = rows
         self.clock = clock
         self.report = report
-        state = Mutex(State(machine: machine))
+        self.machine = Mutex(machine)
     }
 
     /// The epoch under which this process may act now; nil: it may not. Ask before each effect, and let the effect carry it.
-    public var epoch: Epoch? { state.withLock { $0.machine.held(at: clock.now) } }
+    public var epoch: Epoch? { machine.withLock { $0.held(at: clock.now) } }
 
     /// Throws `lease.stale` unless the lease is held.
     public func requireEpoch() throws -> Epoch {
@@ -38,26 +32,12 @@ public final class LeaseKeeper: Sendable {
         return epoch
     }
 
-    /// Each change of `epoch`, the newest only for a slow reader, beginning with how it is. Known within a poll.
-    public func changes() -> AsyncStream<Epoch?> {
-        let (stream, continuation) = AsyncStream.makeStream(of: Epoch?.self, bufferingPolicy: .bufferingNewest(1))
-        state.withLock { state in
-            state.listeners.append(continuation)
-            continuation.yield(state.published)
-        }
-        return stream
-    }
-
     /// Seeks and keeps the lease until the task is cancelled; then gives it up.
     public func run() async {
         while !Task.isCancelled {
-            publish()
             let sent = clock.now
-            switch state.withLock({ $0.machine.action(at: sent) }) {
-            case .sleep(let until):
-                // Not past the end of the holder's time: that it ended must be published.
-                let end = state.withLock { $0.machine.heldUntil }.flatMap { $0 > sent ? $0 : nil } ?? until
-                do { try await clock.sleep(until: min(until, end), tolerance: nil) } catch { break }
+            switch machine.withLock({ $0.action(at: sent) }) {
+            case .sleep(let until): do { try await clock.sleep(until: until, tolerance: nil) } catch { break }
             case let action: await perform(action, sent: sent)
             }
         }
@@ -88,12 +68,10 @@ public final class LeaseKeeper: Sendable {
     }
 
     private func resign() async {
-        let epoch = state.withLock { state in
-            defer { state.machine.resign(at: clock.now) }
-            return state.machine.held(at: clock.now)
+        let epoch = machine.withLock { machine in
+            defer { machine.resign(at: clock.now) }
+            return machine.held(at: clock.now)
         }
-        publish()
-        state.withLock { $0.listeners.forEach { $0.finish() } }
         guard let epoch else { return }
         // Courtesy to the next holder; without it the lease ends by itself. The task is cancelled, so another one does it.
         await Task { [rows, clock, log, name] in
@@ -105,14 +83,5 @@ public final class LeaseKeeper: Sendable {
         }.value
     }
 
-    private func update(_ body: (inout LeaseMachine) -> Void) { state.withLock { body(&$0.machine) } }
-
-    private func publish() {
-        state.withLock { state in
-            let epoch = state.machine.held(at: clock.now)
-            guard epoch != state.published else { return }
-            state.published = epoch
-            for listener in state.listeners { listener.yield(epoch) }
-        }
-    }
+    private func update(_ body: (inout LeaseMachine) -> Void) { machine.withLock { body(&$0) } }
 }

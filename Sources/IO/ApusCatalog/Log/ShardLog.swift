@@ -21,6 +21,8 @@ public final class ShardLog: Sendable {
         public init() {}
     }
 
+    private static let leastTime = Duration.milliseconds(500)
+
     let access: CatalogAccess
     let options: Options
     private let store = Mutex<(any LogObjects)?>(nil)
@@ -40,11 +42,15 @@ public final class ShardLog: Sendable {
 
     /// Appends a request's operations in one transaction, together with requests that arrive at the same time.
     ///
-    /// Returns when it is committed. Throws `write.outcome_unknown` if nobody can tell (repeat it with the same id),
+    /// Returns when it is committed. A request with less than half a second left is refused: its deadline would cut the group that it
+    /// commits with. Throws `write.outcome_unknown` if nobody can tell (repeat it with the same id),
     /// `write.idempotency_conflict`, `shard.unknown`, `shard.moved_on`, `shard.busy`, `lease.stale`, `catalog.unavailable` or
     /// `deadline.exceeded`: then nothing was written.
     public func append(_ request: AppendRequest, deadline: Instant) async throws -> AppendOutcome {
         try access.requireWritable()
+        guard access.clock.now.duration(to: deadline) >= Self.leastTime else {
+            throw ApusError(.deadlineExceeded, "too little time is left to write; nothing was written")
+        }
         var rows: [PreparedAppend.Row] = []
         rows.reserveCapacity(request.appends.count)
         for append in request.appends {

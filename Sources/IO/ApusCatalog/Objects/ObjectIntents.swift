@@ -9,18 +9,18 @@ public import ApusTypes
 public final class ObjectIntents: Sendable {
     private let database: any Database
 
-    /// Works on the database alone, because a catalog is opened with what places its large operations.
+    /// Works on the database alone: an object is announced before anything of the catalog is written.
     public init(database: any Database) { self.database = database }
 
     // MARK: Writers
 
     /// Announces that `key` is about to be put. Durable when it returns.
-    public func record(_ key: ObjectKey, by node: NodeName, session: Epoch, deadline: Instant) async throws {
+    public func record(_ key: ObjectKey, by node: NodeName, deadline: Instant) async throws {
         _ = try await database.run(
             [
                 Statement(
-                    "INSERT INTO apus.object_intent (key, node, session_epoch, created_at) SELECT $1, $2, $3, " + database.dialect.clock,
-                    [.text(key.description), .text(node.rawValue), .integer(session.value)])
+                    "INSERT INTO apus.object_intent (key, node, created_at) SELECT $1, $2, " + database.dialect.clock,
+                    [.text(key.description), .text(node.rawValue)])
             ], on: .write, deadline: deadline)
     }
 

@@ -51,7 +51,7 @@ enum OperationSQL {
                 Statement(
                     """
                     INSERT INTO apus.operation (slot, scope, id, body_digest, refused, reply)
-                    SELECT $1 * 4 + at / (CASE $1 WHEN 0 THEN 43200000 ELSE 60000 END) % 4, $2, $3, $4, $5, $6 FROM apus.clock
+                    SELECT origin * 4 + period % 4, $2, $3, $4, $5, $6 FROM apus.operation_period WHERE origin = $1
                     """,
                     [
                         .integer(row.origin.rawValue), .text(row.key.scope), .text(row.key.id), .blob(row.bodyDigest.bytes),

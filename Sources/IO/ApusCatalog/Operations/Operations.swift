@@ -44,14 +44,9 @@ public final class Operations: Sendable {
                 _ = try await transaction.commit(after: OperationSQL.insert([written], dialect))
                 return outcome
             }
-        } catch let error as ApusError where error.isUndecided { return .unknown }
-    }
-}
-
-extension ApusError {
-    /// The catalog could not say now; it may later.
-    var isUndecided: Bool {
-        [.databaseConflict, .databaseLockTimeout, .catalogUnavailable, .outcomeUnknown, .deadlineExceeded].contains(code)
+        } catch let error as ApusError where error.code != .idempotencyConflict {
+            return .unknown  // the catalog cannot say now; it may later
+        }
     }
 }
 

@@ -2,7 +2,7 @@ internal import ApusDatabase
 internal import ApusRuntime
 public import ApusTypes
 
-/// Keeps everything in the catalog that grows within a bound. Harmless when several nodes do it; the leader does.
+/// Keeps everything in the catalog that grows within a bound. Every rule may be applied by several nodes at once; the leader does.
 public final class Retention: Sendable {
     /// One kind of row and what becomes of it.
     public struct Rule: Sendable {
@@ -13,8 +13,8 @@ public final class Retention: Sendable {
     }
 
     public static let rules: [Rule] = [
-        Rule(rows: "operation (clients')", keeps: "24 to 36 hours") { try await emptySlot(of: .client, $0, $1) },
-        Rule(rows: "operation (proxies' and our own)", keeps: "2 to 3 minutes") { try await emptySlot(of: .proxy, $0, $1) },
+        Rule(rows: "operation (clients')", keeps: "24 to 36 hours") { try await turnRing(of: .client, $0, $1) },
+        Rule(rows: "operation (proxies' and our own)", keeps: "2 to 3 minutes") { try await turnRing(of: .proxy, $0, $1) },
         Rule(rows: "change", keeps: "the last \(ChangeFeed.kept)") { access, deadline in
             try await write(
                 Statement(
@@ -31,12 +31,19 @@ public final class Retention: Sendable {
                     [.integer(recordsKept), .integer(30 * day), .integer(piece)]), access, deadline)
         },
         Rule(rows: "shard_log of deleted collections", keeps: "nothing", remove: removeDeletedLogs),
-        Rule(rows: "node with a generated name", keeps: "7 days after it left or went down") { access, deadline in
-            try await write(
-                Statement(
-                    "DELETE FROM apus.node WHERE has_generated_name = 1 AND status IN ('left', 'down') AND changed_at < "
-                        + access.dialect.clock
-                        + " - $1", [.integer(7 * day)]), access, deadline)
+        // One that was killed never says that it left: its session tells.
+        Rule(rows: "node with a generated name, and its replicas", keeps: "7 days after it left or was last heard of") { access, deadline in
+            let isGone: StaticSQL =
+                "SELECT n.name FROM apus.node AS n LEFT JOIN apus.session AS s ON s.node = n.name WHERE n.has_generated_name = 1 AND"
+                + " n.changed_at < " + access.dialect.clock + " - $1 AND (n.status = 'left' OR COALESCE(s.expires_at, 0) < "
+                + access.dialect.clock + " - $1)"
+            let age = [SQLValue.integer(7 * day)]
+            return try await access.database.transaction(.write, on: .write, deadline: deadline) { transaction in
+                try await transaction.run([
+                    Statement("DELETE FROM apus.replica WHERE node IN (" + isGone + ")", age),
+                    Statement("DELETE FROM apus.node WHERE name IN (" + isGone + ")", age),
+                ])[1].changed
+            }
         },
         Rule(rows: "session without a node", keeps: "1 day") { access, deadline in
             try await write(
@@ -55,24 +62,12 @@ public final class Retention: Sendable {
     private static let day: Int64 = 86_400_000
     public static let recordsKept: Int64 = 100_000
     private static let piece: Int64 = 5000
-    private static let interval: Duration = .seconds(10)
+    /// Of logs: other writers wait for a piece.
+    private static let pieceBytes: Int64 = 8 << 20
 
     private let access: CatalogAccess
-    private let log = Logger("catalog")
 
     init(access: CatalogAccess) { self.access = access }
-
-    /// Sweeps every ten seconds until the task is cancelled.
-    public func run() async throws {
-        while true {
-            try await access.clock.sleep(until: access.clock.now.advanced(by: Self.interval), tolerance: nil)
-            do {
-                _ = try await sweep(deadline: access.clock.now.advanced(by: .seconds(30)))
-            } catch let error as ApusError {
-                log.warning("rows past their retention could not be removed", ["error": error.description])
-            }
-        }
-    }
 
     /// Applies every rule until nothing is over its bound, in pieces of some thousand rows; the rows removed by each.
     @discardableResult
@@ -96,20 +91,37 @@ public final class Retention: Sendable {
         try await access.database.run([statement], on: .write, deadline: deadline)[0].changed
     }
 
-    /// Empties the slot that will be used next, if it holds anything.
-    private static func emptySlot(of origin: OperationID.Origin, _ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
+    /// Empties the slot that comes next, and makes it the one in use when the present one has been for its time: an id is kept for two
+    /// whole periods after its own. Under the period's lock, so that two nodes, or one that was stopped in between, empty nothing else.
+    private static func turnRing(of origin: OperationID.Origin, _ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
         let dialect = access.dialect
         let length: Int64 = origin == .client ? day / 2 : 60_000
-        let now = try await access.read(Statement("SELECT " + dialect.clock), deadline: deadline)[0].integer(0)
-        let slot = origin.rawValue * 4 + (now / length + 1) % 4
-        let isUsed = try await access.read(
-            Statement("SELECT 1 FROM apus.operation WHERE slot = $1 LIMIT 1", [.integer(slot)]), deadline: deadline)
-        guard !isUsed.isEmpty else { return 0 }
+        let look: StaticSQL =
+            "SELECT period, since, " + dialect.clock + ", EXISTS (SELECT 1 FROM apus.operation AS o WHERE o.slot ="
+            + " p.origin * 4 + (p.period + 1) % 4) FROM apus.operation_period AS p WHERE p.origin = $1"
+        func state(_ row: Row) throws -> (period: Int64, now: Int64, isNextUsed: Bool, isBefore: Bool, isOver: Bool) {
+            let (since, now) = (try row.integer(1), try row.integer(2))
+            return (try row.integer(0), now, try row.bool(3), now < since, now - since >= length)
+        }
+        let seen = try state(await access.read(Statement(look, [.integer(origin.rawValue)]), deadline: deadline)[0])
+        guard seen.isNextUsed || seen.isBefore || seen.isOver else { return 0 }
         do {
-            return try await access.database.transaction(.settling, on: .write, deadline: deadline) {
-                transaction in
-                // Truncating waits for whoever still reads the slot; everybody else must not wait behind it for long.
-                max(1, try await transaction.run([OperationSQL.empty(slot: Int(slot), limit: Int(piece), dialect)])[0].changed)
+            return try await access.database.transaction(.settling, on: .write, deadline: deadline) { transaction in
+                let locked = look + (dialect == .postgreSQL ? " FOR UPDATE" : "")
+                let seen = try state(await transaction.run([Statement(locked, [.integer(origin.rawValue)])])[0][0])
+                if seen.isNextUsed {
+                    // Truncating waits for whoever still reads the slot; everybody else must not wait behind it for long.
+                    let slot = Int(origin.rawValue * 4 + (seen.period + 1) % 4)
+                    return max(1, try await transaction.run([OperationSQL.empty(slot: slot, limit: Int(piece), dialect)])[0].changed)
+                }
+                guard seen.isBefore || seen.isOver else { return 0 }
+                // A clock that went back starts the period anew: it lasts longer, and never for ever.
+                _ = try await transaction.run([
+                    Statement(
+                        "UPDATE apus.operation_period SET period = $2, since = $3 WHERE origin = $1",
+                        [.integer(origin.rawValue), .integer(seen.isBefore ? seen.period : seen.period + 1), .integer(seen.now)])
+                ])
+                return 1
             }
         } catch let error as ApusError where error.isContention {
             return 0  // in use at this moment: the next sweep
@@ -122,13 +134,22 @@ public final class Retention: Sendable {
             return 0
         }
         let shard = SQLValue.integer(try row.integer(0))
-        let isInPiece: StaticSQL = " shard = $1 AND seq < (SELECT MIN(seq) FROM apus.shard_log WHERE shard = $1) + 500"
+        var last: Int64 = -1
+        var bytes: Int64 = 0
+        for row in try await access.read(
+            Statement("SELECT seq, bytes FROM apus.shard_log WHERE shard = $1 ORDER BY seq LIMIT 500", [shard]), deadline: deadline)
+        where last < 0 || bytes < pieceBytes {
+            last = try row.integer(0)
+            bytes += try row.integer(1)
+        }
+        let piece = [shard, .integer(last)]
+        let isInPiece: StaticSQL = " shard = $1 AND seq <= $2"
         let rows = try await access.database.transaction(.write, on: .write, deadline: deadline) { transaction in
             try await transaction.run([
                 Statement(
                     "INSERT INTO apus.dropped_object (key, version, dropped_at) SELECT object, (SELECT version FROM apus.feed_head), "
-                        + access.dialect.clock + " FROM apus.shard_log WHERE" + isInPiece + " AND object IS NOT NULL", [shard]),
-                Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, [shard]),
+                        + access.dialect.clock + " FROM apus.shard_log WHERE" + isInPiece + " AND object IS NOT NULL", piece),
+                Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, piece),
                 Statement(
                     "DELETE FROM apus.deleted_shard WHERE shard = $1 AND NOT EXISTS (SELECT 1 FROM apus.shard_log WHERE shard = $1)",
                     [shard]),

@@ -60,9 +60,14 @@ extension Migration {
             """),
     ]
 
-    /// A ring of eight slots: 0-3 of 12 hours for clients' ids, 4-7 of one minute for proxies' and our own. The slot that comes next is
-    /// emptied, so an id is kept for at least two slots after its own.
+    /// A ring of eight slots: 0-3 for clients' ids, 4-7 for proxies' and our own. Which of its four slots an origin fills is a row that only
+    /// rises (`Retention.turnRing`), so that no clock that jumps makes a slot come back early.
     private static let operations: [Step] = [
+        .both("CREATE TABLE apus.operation_period (origin bigint PRIMARY KEY, period bigint NOT NULL, since bigint NOT NULL)"),
+        .postgreSQL("INSERT INTO apus.operation_period (origin, period, since) VALUES (0, 0, apus.clock()), (1, 0, apus.clock())"),
+        .sqlite(
+            "INSERT INTO apus.operation_period (origin, period, since) SELECT 0, 0, at FROM apus.clock UNION ALL SELECT 1, 0, at FROM apus.clock"
+        ),
         .postgreSQL(
             """
             CREATE TABLE apus.operation (
@@ -80,7 +85,7 @@ extension Migration {
         .postgreSQL(
             """
             CREATE FUNCTION apus.operation_slot(origin bigint) RETURNS bigint LANGUAGE sql VOLATILE AS
-            'SELECT origin * 4 + apus.clock() / (CASE origin WHEN 0 THEN 43200000 ELSE 60000 END) % 4'
+            'SELECT origin * 4 + p.period % 4 FROM apus.operation_period AS p WHERE p.origin = operation_slot.origin'
             """),
         .sqlite(
             """
@@ -149,10 +154,7 @@ extension Migration {
 
     private static let objects: [Step] = [
         .both(
-            """
-            CREATE TABLE apus.object_intent (
-                key text PRIMARY KEY, node text NOT NULL, session_epoch bigint NOT NULL, created_at bigint NOT NULL)
-            """),
+            "CREATE TABLE apus.object_intent (key text PRIMARY KEY, node text NOT NULL, created_at bigint NOT NULL)"),
         .both("CREATE TABLE apus.dropped_object (key text PRIMARY KEY, version bigint NOT NULL, dropped_at bigint NOT NULL)"),
     ]
 

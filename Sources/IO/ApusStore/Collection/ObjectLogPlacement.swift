@@ -1,6 +1,5 @@
 public import ApusCatalog
 public import ApusTypes
-internal import Synchronization
 
 /// Puts large operations of shard logs into the store: an intent, then the object; the append that names it deletes the intent.
 ///
@@ -9,7 +8,6 @@ public final class ObjectLogPlacement: LogObjects {
     private let store: any ObjectStore
     private let intents: ObjectIntents
     private let node: NodeName
-    private let current = Mutex(Epoch(0))
 
     public init(store: any ObjectStore, intents: ObjectIntents, node: NodeName) {
         self.store = store
@@ -17,16 +15,10 @@ public final class ObjectLogPlacement: LogObjects {
         self.node = node
     }
 
-    /// The epoch of the node's session, noted in its intents.
-    public var session: Epoch {
-        get { current.withLock { $0 } }
-        set { current.withLock { $0 = newValue } }
-    }
-
     public func place(_ bytes: [UInt8], deadline: Instant) async throws -> PlacedObject {
         var generator = SystemRandomNumberGenerator()
         let key = ObjectKey.random(using: &generator)
-        try await intents.record(key, by: node, session: session, deadline: deadline)
+        try await intents.record(key, by: node, deadline: deadline)
         return PlacedObject(key: key, description: try await store.put(key, deadline: deadline, .bytes(bytes)))
     }
 
