@@ -74,11 +74,13 @@ struct HeartbeatTests {
         #expect(watch.status(of: node(7)) == .active)
     }
 
-    @Test("a row without a session, and one that left, are what they say")
+    @Test("a row that never gets a session falls silent too; one that left is what it says")
     func others() {
         var watch = HeartbeatWatch()
-        for second in 0...9 { watch.observe([node(nil)], at: at(Double(second))) }
+        for second in 0...2 { watch.observe([node(nil)], at: at(Double(second))) }
         #expect(watch.status(of: node(nil)) == .active)
+        for second in 3...9 { watch.observe([node(nil)], at: at(Double(second))) }
+        #expect(watch.status(of: node(nil)) == .down)
         #expect(watch.status(of: node(7, status: .left)) == .left)
     }
 }

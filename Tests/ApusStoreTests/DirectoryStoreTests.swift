@@ -97,7 +97,7 @@ struct DirectoryStoreTests {
             let then = timespec(tv_sec: time(nil) - seconds, tv_nsec: 0)
             #expect(utimensat(AT_FDCWD, file, [then, then], 0) == 0)
         }
-        _ = try await DirectoryStore.open(path, cluster: "c", options: .init(writer: "n1"), deadline: soon)
+        try await DirectoryStore.open(path, cluster: "c", options: .init(writer: "n1"), deadline: soon).removeLeftovers(deadline: soon)
         let left = files(under: path + "/objects").map { String($0.split(separator: "/").last ?? "") }
         #expect(Set(left) == Set(ages.filter(\.stays).map(\.name)))
     }

@@ -81,10 +81,14 @@ public final class Cluster: Sendable {
         for _ in 0..<5 {
             try await clock.sleep(until: clock.now.advanced(by: .milliseconds(500)), tolerance: nil)
             guard let now = try await catalog.nodes.find(identity.name, deadline: deadline)?.heartbeats, now > before else { continue }
-            throw ApusError(
-                .nodeAlive, "another process runs under the name \(identity.name)",
-                hint: "stop it, or give this node another name (node.name) and data directory")
+            throw twinError
         }
+    }
+
+    private var twinError: ApusError {
+        ApusError(
+            .nodeAlive, "another process runs under the name \(identity.name)",
+            hint: "stop it, or give this node another name (node.name) and data directory")
     }
 
     /// Says that this node has stopped on purpose; its row stays, so that a restart finds it.
@@ -109,11 +113,20 @@ public final class Cluster: Sendable {
     /// Reads the nodes each second, so that the node knows who lives, and its health says when the catalog is away. A node without its
     /// catalog serves reads from what it holds, and refuses writes.
     private func look() async {
+        var foreign: Int64?
         while await sleep(.seconds(1)) {
             do {
                 let nodes = try await catalog.nodes.list(deadline: clock.now.advanced(by: .seconds(2)))
                 watch.withLock { $0.observe(nodes, at: clock.now) }
                 health.recover("catalog")
+                // Heartbeats under this node's name that are not its own: two processes were started at once, or one was frozen meanwhile.
+                let heartbeats = session.epoch == nil ? nodes.first { $0.name == identity.name }?.heartbeats : nil
+                if let heartbeats, let foreign, heartbeats > foreign {
+                    health.report("session", twinError, blocks: [.read, .write])
+                } else if session.epoch != nil {
+                    health.recover("session")
+                }
+                foreign = heartbeats
             } catch let error as ApusError {
                 health.report("catalog", error, blocks: [.write])
             } catch { return }  // cancelled

@@ -97,14 +97,18 @@ struct Node: Sendable {
             Duty("object collection", every: .seconds(60)) { [store, configuration] epoch, deadline in
                 try await store.collect(retention: configuration.retention.droppedObjects, leader: epoch, deadline: deadline)
             },
+            Duty("sweep of stray objects", every: .seconds(6 * 3600)) { [store] epoch, deadline in
+                try await store.sweep(leader: epoch, deadline: deadline.advanced(by: .seconds(600)))
+            },
         ]
     }
 
     /// Serves until `stop`, then drains. A part that fails ends the node with its error.
     func serve(until stop: StopRequest) async throws {
-        try await cluster.join(deadline: clock.now.advanced(by: .seconds(30)))
+        // The listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: configuration.httpLimits)
         let bound = try await server.start()
+        try await cluster.join(deadline: clock.now.advanced(by: .seconds(30)))
         try RunFile.write(bound, into: configuration.node.data)
         defer { RunFile.remove(from: configuration.node.data) }
         for listener in bound {

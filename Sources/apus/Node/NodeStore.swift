@@ -31,7 +31,21 @@ final class NodeStore: Sendable {
     var place: String { configuration.store.kind == .catalog ? "catalog" : configuration.storeDirectory }
 
     func run() async throws {
-        for await _ in clock.ticks(every: .seconds(2)) { await look() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { for await _ in self.clock.ticks(every: .seconds(2)) { await self.look() } }
+            group.addTask { for await _ in self.clock.ticks(every: .seconds(3600)) { await self.removeLeftovers() } }
+            try await group.waitForAll()
+        }
+    }
+
+    /// What writes of this node that were abandoned have left: unfinished files, never objects.
+    private func removeLeftovers() async {
+        guard let store = current.withLock({ $0 }) as? DirectoryStore else { return }
+        do {
+            try await store.removeLeftovers(deadline: clock.now.advanced(by: .seconds(600)))
+        } catch {
+            Node.log.info("unfinished files of the store were not removed", ["error": "\(error)"])
+        }
     }
 
     /// Opens the store unless it is open, and reports whether writing to it would work.
@@ -50,11 +64,19 @@ final class NodeStore: Sendable {
 
     /// Collects what nothing names any more. One round; the caller holds the duty.
     func collect(retention: Duration, leader: Epoch, deadline: Instant) async throws {
-        guard let store = current.withLock({ $0 }) else { return }
         var options = ObjectCollector.Options(retention: retention)
         options.intentAge = configuration.retention.objectIntents
-        _ = try await ObjectCollector(store: store, intents: catalog.objects, options: options)
-            .collect(watermark: .max, leader: leader, deadline: deadline)
+        // A node tells nobody how far it has read: that all have passed is what the retention, of a minute at least, stands for.
+        _ = try await collector(options)?.collect(watermark: .max, leader: leader, deadline: deadline)
+    }
+
+    /// Deletes what no row names at all: what a lost intent, an undone delete or a collector that was killed left behind.
+    func sweep(leader: Epoch, deadline: Instant) async throws {
+        _ = try await collector(ObjectCollector.Options(retention: configuration.retention.droppedObjects))?.sweep(leader: leader, deadline: deadline)
+    }
+
+    private func collector(_ options: ObjectCollector.Options) -> ObjectCollector? {
+        current.withLock { $0 }.map { ObjectCollector(store: $0, intents: catalog.objects, options: options) }
     }
 
     private func opened(deadline: Instant) async throws -> any ObjectStore {

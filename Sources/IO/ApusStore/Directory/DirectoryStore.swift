@@ -73,9 +73,7 @@ public final class DirectoryStore: ObjectStore {
             guard found.cluster == cluster, expecting == nil || found.store == expecting else { throw StoreRoot.isForeign(path, found) }
             return (found, try root.isLocal())
         }
-        let store = DirectoryStore(path: path, identity: identity, isLocal: isLocal, options: options, pool: pool)
-        try await store.removeLeftovers(deadline: deadline)
-        return store
+        return DirectoryStore(path: path, identity: identity, isLocal: isLocal, options: options, pool: pool)
     }
 
     /// Makes the empty directory `path` (created if need be) a store of `cluster`, and gives its identity, for the catalog to remember.

@@ -17,9 +17,13 @@ public final class Access: Sendable {
         var id: String
         var principal: Principal
         var at: Instant
+        /// When the catalog was last asked in vain.
+        var triedAt: Instant?
     }
 
     private static let fresh: Duration = .seconds(1)
+    /// What the catalog gets to answer when an older answer is at hand.
+    private static let patience: Duration = .milliseconds(500)
     /// More keys than this are not remembered, only looked up.
     private static let mostRemembered = 10_000
 
@@ -35,9 +39,11 @@ public final class Access: Sendable {
         let known = confirmed.withLock { $0[digest] }
         // Counted from before the question was sent.
         let now = clock.now
-        if let known, known.at.duration(to: now) < Self.fresh { return known.principal }
+        let isUsable = known.map { $0.at.duration(to: now) < maxStale } ?? false
+        if let known, isUsable, max(known.at, known.triedAt ?? known.at).duration(to: now) < Self.fresh { return known.principal }
         do {
-            guard let key = try await keys.verify(secret, deadline: deadline) else {
+            let patience = isUsable ? min(deadline, now.advanced(by: Self.patience)) : deadline
+            guard let key = try await keys.verify(secret, deadline: patience) else {
                 confirmed.withLock { _ = $0.removeValue(forKey: digest) }
                 return nil
             }
@@ -48,7 +54,8 @@ public final class Access: Sendable {
             }
             return confirmation.principal
         } catch let error as ApusError where error.code.surface.http == 503 {
-            guard let known, known.at.duration(to: now) < maxStale else { throw error }
+            guard let known, isUsable else { throw error }
+            confirmed.withLock { $0[digest]?.triedAt = now }
             return known.principal
         }
     }

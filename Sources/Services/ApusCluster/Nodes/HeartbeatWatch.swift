@@ -31,7 +31,8 @@ struct HeartbeatWatch: Sendable {
         lastRead = now
         var next: [NodeName: Pulse] = [:]
         for node in nodes {
-            guard let count = node.heartbeats, let epoch = node.sessionEpoch?.value else { continue }
+            // One that never had a session did not get far: it falls silent like any other.
+            let (count, epoch) = (node.heartbeats ?? 0, node.sessionEpoch?.value ?? 0)
             var pulse = pulses[node.name] ?? Pulse(count: count, epoch: epoch, silence: .zero)
             pulse.silence = pulse.count == count && pulse.epoch == epoch && pulses[node.name] != nil ? pulse.silence + elapsed : .zero
             (pulse.count, pulse.epoch) = (count, epoch)
@@ -40,7 +41,7 @@ struct HeartbeatWatch: Sendable {
         pulses = next
     }
 
-    /// The row's status, unless its node has fallen silent. A node without a session is what its row says.
+    /// The row's status, unless its node has fallen silent.
     func status(of node: NodeRow) -> NodeStatus {
         guard [.active, .joining, .draining].contains(node.status), let silence = pulses[node.name]?.silence else { return node.status }
         return silence >= limits.down ? .down : silence >= limits.suspect ? .suspect : node.status
