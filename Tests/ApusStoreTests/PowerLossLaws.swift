@@ -23,14 +23,18 @@ struct PowerLossLaws {
         var first: [String] = []
     }
 
+    /// When the power is lost: while the victim makes what it works with, or while it works.
+    private enum Phase { case creation, work }
+
     /// Loses the power `seeds` times and collects what `verify` finds wrong.
     private func lose(
-        _ journal: PowerLossJournal, seeds: Int, _ mutation: PowerLossState.Mutation = .none, untilFirst: Bool = false,
-        verify: (_ root: String, _ marks: [String]) async -> String?
+        _ journal: PowerLossJournal, in phase: Phase = .work, seeds: Int, _ mutation: PowerLossState.Mutation = .none,
+        untilFirst: Bool = false, verify: (_ root: String, _ marks: [String]) async -> String?
     ) async throws -> Losses {
-        let begin = try #require(journal.index(ofMark: "ready"))
+        let ready = try #require(journal.index(ofMark: "ready"))
+        let range = phase == .work ? ready + 1...journal.records.count : 0...ready
         var random = SeededRandom(seed: 42)
-        let cuts = (0..<seeds).map { _ in Int.random(in: begin + 1...journal.records.count, using: &random) }.sorted()
+        let cuts = (0..<seeds).map { _ in Int.random(in: range, using: &random) }.sorted()
         var state = PowerLossState(journal, mutation: mutation)
         var losses = Losses()
         // In memory, because nothing that follows depends on a disk any more.
@@ -111,7 +115,81 @@ struct PowerLossLaws {
         #expect(journal.syncs.files >= 50, "the recorder saw SQLite's calls: \(journal.syncs)")
         let losses = try await lose(journal, seeds: Self.seeds, verify: Self.verifyCatalog)
         #expect(losses.seeds == 0, "\(losses.first)")
-        #expect(try await lose(journal, seeds: 50, .withoutFileSyncs, untilFirst: true, verify: Self.verifyCatalog).seeds > 0)
+        for mutation in [PowerLossState.Mutation.withoutFileSyncs, .withoutDirectorySyncs] {
+            #expect(try await lose(journal, seeds: 50, mutation, untilFirst: true, verify: Self.verifyCatalog).seeds > 0, "\(mutation)")
+        }
+    }
+
+    @Test("a SQLite catalog whose creation was cut is none, and is made anew, or a whole one; one that was opened stays")
+    func creation() async throws {
+        let journal = try await record("catalog", count: 1)
+        let scratch = try TemporaryDirectory()
+        let reference = try await SQLiteDatabase.open(path: scratch.path + "/catalog.db")
+        _ = try await Catalog.open(reference, clock: BootClock())
+        let whole = try await Self.schema(of: reference)
+        await reference.close()
+        #expect(whole.count > 15)
+        var found = (none: 0, whole: 0)
+        let losses = try await lose(journal, in: .creation, seeds: Self.seeds) { root, marks in
+            await Self.verifyCreation(root: root, marks: marks, whole: whole, found: &found)
+        }
+        #expect(losses.seeds == 0, "\(losses.first)")
+        #expect(found.none > 0 && found.whole > 0, "\(found)")
+        for mutation in [PowerLossState.Mutation.withoutFileSyncs, .withoutDirectorySyncs] {
+            let noticed = try await lose(journal, in: .creation, seeds: 300, mutation, untilFirst: true) { root, marks in
+                await Self.verifyCreation(root: root, marks: marks, whole: whole, found: &found)
+            }
+            #expect(noticed.seeds > 0, "\(mutation)")
+        }
+    }
+
+    /// What the file holds, without making anything.
+    private static func schema(of database: SQLiteDatabase) async throws -> Set<String> {
+        let rows = try await database.run([Statement("SELECT type || ' ' || name FROM apus.sqlite_schema")], on: .read, deadline: soon)[0]
+        return Set(try rows.map { try $0.text(0) })
+    }
+
+    private static func verifyCreation(
+        root: String, marks: [String], whole: Set<String>, found: inout (none: Int, whole: Int)
+    ) async -> String? {
+        do {
+            let database = try await SQLiteDatabase.open(path: root + "/catalog.db")
+            do {
+                let loss = try await creationLoss(of: database, marks: marks, whole: whole, found: &found)
+                await database.close()
+                return loss
+            } catch {
+                await database.close()
+                return "\(error)"
+            }
+        } catch { return "\(error)" }
+    }
+
+    private static func creationLoss(
+        of database: SQLiteDatabase, marks: [String], whole: Set<String>, found: inout (none: Int, whole: Int)
+    ) async throws -> String? {
+        let schema = try await schema(of: database)
+        guard schema.isEmpty || schema == whole else { return "half a catalog: \(schema.sorted())" }
+        if schema.isEmpty { found.none += 1 } else { found.whole += 1 }
+        let catalog = try await Catalog.open(database, clock: BootClock())
+        // The victim may have told others which cluster this is.
+        if let opened = marks.first(where: { $0.hasPrefix("opened ") }), opened != "opened \(catalog.identity.id)" {
+            return "another cluster: \(opened), now \(catalog.identity.id)"
+        }
+        let collections = try await catalog.collections.list(deadline: soon)
+        guard collections.count <= 1, collections.allSatisfy({ $0.shards.count == 2 }) else { return "half a collection" }
+        if marks.contains("created"), collections.isEmpty { return "the collection is gone" }
+        // What was found works.
+        let shards =
+            if let collection = collections.first {
+                collection.shards
+            } else {
+                try await catalog.collections.create("c", configuration: "{}", shardCount: 2, deadline: soon).shards
+            }
+        let appends = shards.map { LogAppend(shard: $0, operation: [1]) }
+        let outcome = try await catalog.log.append(AppendRequest(appends: appends), deadline: soon)
+        guard shards.allSatisfy({ outcome.positions[$0]?.sequence == 1 }) else { return "a new shard has a past" }
+        return nil
     }
 
     /// An operation begins with its number.

@@ -13,7 +13,9 @@ import Testing
 struct LeaseLaws {
     /// Three lengths of 4 s: when a dead holder must have been replaced.
     private static let replacement = 12.0
+    /// In milliseconds, as the catalog counts.
     private static let hours: Int64 = 2 * 3600 * 1000
+    private static let length: Int64 = 4000
 
     enum Trouble: String, CaseIterable, CustomTestStringConvertible {
         case none, clockForward, clockBack, repliesDelayed, holderPaused
@@ -30,12 +32,30 @@ struct LeaseLaws {
         let candidates = try await ["a", "b"].asyncMap { try await Candidate($0, on: base.database) }
         let running = candidates.map { candidate in Task { await candidate.run() } }
         let holder = try await holder(of: base, among: candidates, not: nil, within: 30)
-        let other = candidates.first { $0 !== holder }
 
         switch trouble {
         case .none: break
-        case .clockForward: try await offset(base, Self.hours)
-        case .clockBack: try await offset(base, -Self.hours)
+        case .clockForward, .clockBack:
+            // It has asked whether it may act, and nothing of it gets through; only then the clock jumps: a holder that lives would renew.
+            holder.pause()
+            await holder.database.hang()
+            let before = try await lease(base)
+            try await offset(base, trouble == .clockBack ? -Self.hours : Self.hours)
+            let after = try await lease(base)
+            #expect(after.holder == holder.holder)
+            #expect((after.epoch, after.renewals) == (before.epoch, before.renewals))
+            if trouble == .clockBack {
+                // By the clock it lasts two hours more: only that nobody renews it sets it free.
+                #expect(after.left > Self.hours - Self.length)
+            } else {
+                #expect(after.left < 0)
+            }
+            _ = try await self.holder(of: base, among: candidates, not: holder, within: Self.replacement)
+            #expect(try await lease(base).epoch == before.epoch + 1)
+            // The old one wakes with its effect in hand, and the clock jumps back under a holder that lives.
+            holder.database.release()
+            holder.resume()
+            try await offset(base, 0)
         case .repliesDelayed:
             // Longer than the lease: the holder hears that it was granted or renewed when that is long over.
             holder.database.delay(.seconds(6))
@@ -44,9 +64,9 @@ struct LeaseLaws {
         case .holderPaused:
             // It has asked whether it may act, and acts three lengths later.
             holder.pause()
-            holder.database.hang(true)
+            await holder.database.hang()
             try await BootClock().sleep(until: soon(Self.replacement))
-            holder.database.hang(false)
+            holder.database.release()
             holder.resume()
         }
         // Somebody acts, whatever happened.
@@ -56,15 +76,12 @@ struct LeaseLaws {
         }
         // Death: nothing of the holder reaches the catalog any more.
         let current = try await self.holder(of: base, among: candidates, not: nil, within: Self.replacement)
-        current.database.hang(true)
+        await current.database.hang()
         let died = BootClock.now
         _ = try await self.holder(of: base, among: candidates, not: current, within: Self.replacement)
         #expect(died.duration(to: BootClock.now) <= .seconds(Self.replacement))
-        if trouble == .clockForward { try await offset(base, 0) }
-        if trouble == .clockBack { try await offset(base, Self.hours) }
-        _ = other
         for task in running { task.cancel() }
-        for candidate in candidates { candidate.database.hang(false) }
+        for candidate in candidates { candidate.database.release() }
         for task in running { await task.value }
         try LeaseEffects.check(try await LeaseEffects.all(base.database, deadline: soon()))
         await base.database.close()
@@ -155,7 +172,9 @@ struct LeaseLaws {
         func run() async {
             async let kept: Void = keeper.run()
             await LeaseEffects.run(catalog, keeper: keeper, holder: holder) { [self] in
-                while gate.withLock({ $0 }), !Task.isCancelled { await Task.yield() }
+                while gate.withLock({ $0 }), !Task.isCancelled {
+                    try? await BootClock().sleep(until: soon(0.005))  // cancelled: the loop ends
+                }
             }
             await kept
         }
@@ -184,6 +203,18 @@ struct LeaseLaws {
         return try #require(found)
     }
 
+    /// The leader's lease as its row says it; `left` is milliseconds by the catalog's clock.
+    private func lease(_ catalog: Catalog) async throws -> (holder: String, epoch: Int64, renewals: Int64, left: Int64) {
+        let clock: StaticSQL = catalog.database.dialect == .postgreSQL ? "apus.clock()" : "(SELECT at FROM apus.clock)"
+        let rows = try await catalog.read(
+            [
+                Statement(
+                    "SELECT holder, epoch, renewals, expires_at - " + clock + " FROM apus.lease WHERE name = $1", [.text(Leases.leader)])
+            ], deadline: soon())
+        let row = try #require(rows[0].first)
+        return (try row.text(0), try row.integer(1), try row.integer(2), try row.integer(3))
+    }
+
     private func offset(_ catalog: Catalog, _ milliseconds: Int64) async throws {
         try await catalog.transaction(deadline: soon()) { transaction in
             _ = try await transaction.run([Statement("UPDATE apus.clock_offset SET milliseconds = $1", [.integer(milliseconds)])])
@@ -194,7 +225,7 @@ struct LeaseLaws {
 /// A real database whose answers come late, or whose calls do not get through: what one node sees of a bad network.
 private final class DisturbedDatabase: Database {
     private let base: any Database
-    private let state = Mutex((delay: Duration.zero, hangs: false))
+    private let state = Mutex((delay: Duration.zero, hangs: false, underWay: 0))
 
     init(_ base: any Database) { self.base = base }
 
@@ -202,15 +233,32 @@ private final class DisturbedDatabase: Database {
 
     /// Each answer is held back for so long.
     func delay(_ duration: Duration) { state.withLock { $0.delay = duration } }
-    /// Calls do not begin, and end at their deadlines.
-    func hang(_ hangs: Bool) { state.withLock { $0.hangs = hangs } }
+
+    /// From when this returns, nothing reaches the database: calls do not begin, and end at their deadlines.
+    func hang() async {
+        state.withLock { $0.hangs = true }
+        while state.withLock({ $0.underWay > 0 }) { await Task.yield() }
+    }
+
+    func release() { state.withLock { $0.hangs = false } }
+
+    private func begin() -> Bool {
+        state.withLock { state in
+            if !state.hangs { state.underWay += 1 }
+            return !state.hangs
+        }
+    }
 
     private func disturbed<Value>(_ deadline: Instant, _ body: () async throws -> Value) async throws -> Value {
-        while state.withLock({ $0.hangs }) {
+        while !begin() {
             guard BootClock.now < deadline else { throw ApusError(.deadlineExceeded, "nothing gets through") }
             try await BootClock().sleep(until: BootClock.now.advanced(by: .milliseconds(20)))
         }
-        let value = try await body()
+        let value: Value
+        do {
+            defer { state.withLock { $0.underWay -= 1 } }
+            value = try await body()
+        }
         let delay = state.withLock { $0.delay }
         if delay > .zero { try await BootClock().sleep(until: BootClock.now.advanced(by: delay)) }
         return value

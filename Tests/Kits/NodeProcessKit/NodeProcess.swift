@@ -31,7 +31,11 @@ public final class NodeProcess: Sendable {
             url = firstURL(in: runFile, of: process.identifier)
             if url == nil { try await BootClock().sleep(for: .milliseconds(5)) }
         }
-        let node = NodeProcess(url: url ?? "", directory: directory, process: process, client: HTTPClient(loops: loops))
+        // Tests wait for what a node does, not for when a machine that is busy with other tests comes to accept a connection.
+        var limits = HTTPClientLimits()
+        limits.connectTime = .seconds(30)
+        let node = NodeProcess(
+            url: url ?? "", directory: directory, process: process, client: HTTPClient(loops: loops, limits: limits))
         while try await node.send(.get, "/health/ready").status != 200 {
             try ended()
             try await BootClock().sleep(for: .milliseconds(5))

@@ -34,12 +34,15 @@ enum Victims {
         print("done")
     }
 
-    /// Appends to two shards from four tasks at a time. Marks: `append SHARD SEQUENCE DIGEST SEED` when acknowledged.
+    /// Makes a catalog with a collection, and appends to its two shards from four tasks at a time. Marks: `opened CLUSTER`, `created`, and
+    /// `append SHARD SEQUENCE DIGEST SEED` when acknowledged.
     static func catalog(root: String, journal: String, count: UInt64) async throws {
         try Recorder.record(root, to: journal)
         let database = try await SQLiteDatabase.open(path: root + "/catalog.db")
         let catalog = try await Catalog.open(database, clock: BootClock())
+        Recorder.mark("opened \(catalog.identity.id)")
         let shards = try await catalog.collections.create("c", configuration: "{}", shardCount: 2, nodes: ["n1"], deadline: soon).shards
+        Recorder.mark("created")
         Recorder.mark("ready")
         try await withThrowingTaskGroup(of: Void.self) { group in
             for writer in 0..<4 as Range<UInt64> {
