@@ -29,6 +29,6 @@ func request(_ method: String = "GET", _ path: String = "/", headers: Headers = 
         method: Method(rawValue: method)!, path: path.split(separator: "/").map(String.init), rawPath: path, query: Query(),
         headers: headers, body: GivenBody(body), id: "test",
         connection: ConnectionFacts(
-            peerAddress: "127.0.0.1", peerPort: 1, isLoopback: true, listener: "test", isTLS: false, peerUser: { nil }),
+            peerAddress: "127.0.0.1", peerPort: 1, isLoopback: true, listener: "test", isTLS: false, peerSocket: { nil }),
         deadline: .distantFuture)
 }

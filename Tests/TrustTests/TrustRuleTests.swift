@@ -7,15 +7,16 @@ import Testing
 struct TrustRuleTests {
     func refusal(
         user: UInt32? = 1000, node: UInt32 = 1000, isLoopback: Bool = true, isTLS: Bool = false, isEnabled: Bool = true,
+        url: String? = nil, process: PeerProcess = .client,
         headers: [(name: String, value: String)] = [("Host", "localhost:15002")]
     ) async -> LocalTrust.Refusal? {
         let facts = ConnectionFacts(
             peerAddress: isLoopback ? "127.0.0.1" : "10.0.0.7", peerPort: 40_000, isLoopback: isLoopback, listener: "main", isTLS: isTLS,
-            peerUser: { user })
+            peerSocket: { user.map { PeerSocket(user: $0) } })
         let request = Request(
             method: .get, path: ["x"], rawPath: "/x", query: Query(), headers: Headers(headers), body: NoBody(), id: "1", connection: facts,
             deadline: .distantFuture)
-        return await LocalTrust(isEnabled: isEnabled, nodeUser: node).refusal(for: request)
+        return await LocalTrust(isEnabled: isEnabled, nodeUser: node, nodeURL: url, examine: { _ in process }).refusal(for: request)
     }
 
     struct NoBody: RequestBody {
@@ -29,8 +30,31 @@ struct TrustRuleTests {
         #expect(await refusal(user: 0) == nil)
         #expect(await refusal(user: 1001) == .foreignUser(1001))
         #expect(await refusal(user: nil) == .foreignUser(nil))
-        #expect(await refusal(isLoopback: false) == .remote)
+        #expect(await refusal(user: nil, isLoopback: false) == .remote)
         #expect(await refusal(isEnabled: false) == .disabled)
+    }
+
+    @Test("a process that takes connections itself, or is not shown, is not trusted")
+    func processes() async {
+        #expect(await refusal(process: .server(name: "nginx")) == .server(name: "nginx"))
+        #expect(await refusal(process: .hidden) == .hiddenProcess)
+        #expect(await refusal(user: 1001, process: .hidden) == .foreignUser(1001))
+    }
+
+    @Test("who asks the node under its own address, from the same machine, is trusted; under another name not")
+    func ownAddress() async {
+        func own(_ host: String, url: String? = nil) async -> LocalTrust.Refusal? {
+            await refusal(isLoopback: false, url: url, headers: [("Host", host)])
+        }
+        #expect(await own("10.0.0.7:15002") == nil)
+        #expect(await own("10.0.0.7") == nil)
+        for host in ["10.0.0.8:15002", "node.example.org", "localhost:15002", "127.0.0.1", "[::1]", "10.0.0.7.example.org", "10.0.0.7:x"] {
+            #expect(await own(host) == .foreignHost, "\(host)")
+        }
+        #expect(await own("node.example.org:15002", url: "https://Node.example.org") == nil)
+        #expect(await own("example.org", url: "https://node.example.org") == .foreignHost)
+        #expect(await refusal(url: "http://node.example.org:15002", headers: [("Host", "node.example.org")]) == nil)
+        #expect(await refusal(user: 1001, isLoopback: false, headers: [("Host", "10.0.0.7")]) == .foreignUser(1001))
     }
 
     @Test("loopback names are trusted", arguments: ["localhost", "LOCALHOST:1", "127.0.0.1:15002", "127.1.2.3", "[::1]", "[::1]:15002"])

@@ -102,7 +102,87 @@ struct TrustTests {
         ("user root root;", "proxy_set_header Host localhost; proxy_set_header Via nginx;"),
         // And by the name that the client asked for.
         ("user root root;", "proxy_set_header Host node.example.org;"),
+        // A proxy of the node's own user that adds nothing: only its process tells that it serves others.
+        ("user root root;", ""),
+        ("user root root;", "proxy_http_version 1.1; proxy_set_header Connection \"\";"),
     ]
+
+    @Test("HAProxy as it is by default does not become administrator, nor a relay that leaves listening to its parent")
+    func relays() async throws {
+        try await TestNode.with { node in
+            let port = Int(try freePort())
+            let configuration = """
+                defaults
+                  timeout connect 5s
+                  timeout client 5s
+                  timeout server 5s
+                  mode MODE
+                listen front
+                  bind 127.0.0.1:\(port)
+                  server apus 127.0.0.1:\(node.port)
+
+                """
+            for mode in ["http", "tcp"] {
+                let file = "\(node.directory.path)/haproxy-\(mode).conf"
+                let (status, output) = try await shell(
+                    "printf '%s\n' '\(configuration.replacing("MODE", with: mode))' > \(file) && haproxy -c -q -f \(file)",
+                    in: node.directory)
+                try #require(status == 0, "\(output)")
+                try await relayed(by: .init("/usr/sbin/haproxy", ["-db", "-f", file], output: .discarded), at: port, in: node.directory) {
+                    // As a client that knows the rule would ask: HAProxy passes Host on.
+                    try await checkRefused("-H 'Host: localhost' http://127.0.0.1:\(port)", node, "HAProxy, mode \(mode)")
+                }
+            }
+            let relay = """
+                import os, socket
+                listener = socket.create_server(("127.0.0.1", \(port)))
+                while True:
+                    accepted, _ = listener.accept()
+                    if os.fork() == 0:
+                        listener.close()
+                        upstream = socket.create_connection(("127.0.0.1", \(node.port)))
+                        upstream.sendall(accepted.recv(65536))
+                        while piece := upstream.recv(65536): accepted.sendall(piece)
+                        os._exit(0)
+                    accepted.close()
+                """
+            try await relayed(by: .init("/usr/bin/python3", ["-c", relay], output: .discarded), at: port, in: node.directory) {
+                try await checkRefused(
+                    "-H 'Connection: close' -H 'Host: localhost' http://127.0.0.1:\(port)", node, "a relay that forks")
+            }
+        }
+    }
+
+    /// Runs `relay` while `body` asks it.
+    func relayed(
+        by relay: ChildProcess.Command, at port: Int, in directory: TemporaryDirectory, _ body: () async throws -> Void
+    )
+        async throws
+    {
+        let process = try await ChildProcess.start(relay, on: TestLoops.shared.any)
+        do {
+            try await eventually("the relay answers") {
+                try await shell("curl -s -m 5 -o /dev/null -H 'Connection: close' http://127.0.0.1:\(port)/health", in: directory).status
+                    == 0
+            }
+            try await body()
+        } catch {
+            _ = await process.terminate(grace: .seconds(5))
+            throw error
+        }
+        _ = await process.terminate(grace: .seconds(5))
+    }
+
+    @Test("a client that asks many times over one connection is served each time")
+    func keptConnection() async throws {
+        try await TestNode.with { node in
+            let (exit, output) = try await shell(
+                "curl -sS -m 20 -o /dev/null -w '%{http_code} %{num_connects}\\n' 'http://localhost:\(node.port)/collections?[1-50]'",
+                in: node.directory)
+            let lines = output.split(separator: "\n").map(String.init)
+            #expect(exit == 0 && lines == ["200 1"] + (1..<50).map { _ in "200 0" }, "\(output.prefix(300))")
+        }
+    }
 
     func checkRefused(_ url: String, _ node: TestNode, _ proxy: String) async throws {
         let collections = try await curl("\(url)/collections", node)

@@ -56,7 +56,7 @@ static struct endpoint mapped(const struct endpoint *end) {
 }
 
 // Asks for exactly one socket. 0 when it was found, -1 with errno otherwise.
-static int look_up(int netlink, const struct endpoint *source, const struct endpoint *destination, uint32_t *uid) {
+static int look_up(int netlink, const struct endpoint *source, const struct endpoint *destination, struct apus_peer *peer) {
     struct {
         struct nlmsghdr header;
         struct inet_diag_req_v2 request;
@@ -107,11 +107,22 @@ static int look_up(int netlink, const struct endpoint *source, const struct endp
         errno = ENOENT;
         return -1;
     }
-    *uid = found->idiag_uid;
+    peer->uid = found->idiag_uid;
+    peer->inode = found->idiag_inode;
+    peer->cookie = (uint64_t)found->id.idiag_cookie[1] << 32 | found->id.idiag_cookie[0];
     return 0;
 }
 
-int apus_peer_uid(int descriptor, uint32_t *uid) {
+static int open_netlink(void) {
+    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (netlink < 0) return -1;
+    // The kernel answers inside send(); the limit is for a kernel that does not.
+    struct timeval limit = {.tv_sec = 0, .tv_usec = 100000};
+    setsockopt(netlink, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+    return netlink;
+}
+
+int apus_peer_of(int descriptor, struct apus_peer *found) {
     struct sockaddr_storage address;
     struct endpoint local, peer;
     socklen_t length = sizeof address;
@@ -119,23 +130,78 @@ int apus_peer_uid(int descriptor, uint32_t *uid) {
     length = sizeof address;
     if (getpeername(descriptor, (struct sockaddr *)&address, &length) < 0 || endpoint_of(&address, &peer) < 0) return -1;
 
-    int netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    int netlink = open_netlink();
     if (netlink < 0) return -1;
-    // The kernel answers inside send(); the limit is for a kernel that does not.
-    struct timeval limit = {.tv_sec = 0, .tv_usec = 100000};
-    setsockopt(netlink, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-
     // Our end may be IPv6 with mapped addresses while the peer's is plain IPv4, or the other way round.
-    int status = look_up(netlink, &peer, &local, uid);
+    int status = look_up(netlink, &peer, &local, found);
     if (status < 0 && is_mapped(&peer) && is_mapped(&local)) {
         struct endpoint source = unmapped(&peer), destination = unmapped(&local);
-        status = look_up(netlink, &source, &destination, uid);
+        status = look_up(netlink, &source, &destination, found);
     } else if (status < 0 && peer.family == AF_INET) {
         struct endpoint source = mapped(&peer), destination = mapped(&local);
-        status = look_up(netlink, &source, &destination, uid);
+        status = look_up(netlink, &source, &destination, found);
     }
     int problem = errno;
     close(netlink);
     errno = problem;
     return status;
+}
+
+// Reads one family's sockets in `states` from the answer to a dump. The number of those that fitted, -1 with errno.
+static ssize_t dump(int netlink, int family, uint32_t states, struct apus_tcp_socket *sockets, size_t capacity) {
+    struct {
+        struct nlmsghdr header;
+        struct inet_diag_req_v2 request;
+    } message;
+    memset(&message, 0, sizeof message);
+    message.header.nlmsg_len = sizeof message;
+    message.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    message.request.sdiag_family = (uint8_t)family;
+    message.request.sdiag_protocol = IPPROTO_TCP;
+    message.request.idiag_states = states;
+    if (send(netlink, &message, sizeof message, 0) < 0) return -1;
+
+    size_t count = 0;
+    union {
+        struct nlmsghdr header;
+        char bytes[65536];
+    } reply;
+    for (;;) {
+        ssize_t length = recv(netlink, &reply, sizeof reply, MSG_TRUNC);
+        if (length < 0 && errno == EINTR) continue;
+        if (length < 0) return -1;
+        if ((size_t)length > sizeof reply) {
+            errno = EMSGSIZE;
+            return -1;
+        }
+        unsigned left = (unsigned)length;
+        for (struct nlmsghdr *entry = &reply.header; NLMSG_OK(entry, left); entry = NLMSG_NEXT(entry, left)) {
+            if (entry->nlmsg_type == NLMSG_DONE) return (ssize_t)count;
+            if (entry->nlmsg_type != SOCK_DIAG_BY_FAMILY || entry->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg))) {
+                errno = EBADMSG;
+                return -1;
+            }
+            const struct inet_diag_msg *found = NLMSG_DATA(entry);
+            if (found->idiag_inode == 0) continue;  // no process has it any more
+            if (count == capacity) {
+                errno = ENOBUFS;
+                return -1;
+            }
+            sockets[count++] = (struct apus_tcp_socket){.inode = found->idiag_inode, .port = ntohs(found->id.idiag_sport)};
+        }
+    }
+}
+
+long apus_tcp_sockets(int is_listening, struct apus_tcp_socket *sockets, size_t capacity) {
+    // TCP_LISTEN; else all states in which a process holds a connection: not TIME_WAIT, CLOSE or NEW_SYN_RECV.
+    uint32_t states = is_listening ? 1u << 10 : ~(1u << 10 | 1u << 6 | 1u << 7 | 1u << 12);
+    int netlink = open_netlink();
+    if (netlink < 0) return -1;
+    ssize_t v4 = dump(netlink, AF_INET, states, sockets, capacity);
+    ssize_t v6 = v4 < 0 ? -1 : dump(netlink, AF_INET6, states, sockets + v4, capacity - (size_t)v4);
+    int problem = errno;
+    close(netlink);
+    errno = problem;
+    return v6 < 0 ? -1 : v4 + v6;
 }

@@ -9,6 +9,8 @@ public final class NodeProcess: Sendable {
     public let directory: String
     private let process: ChildProcess
     private let client: HTTPClient
+    /// An administrator's: the test's own process serves as well as it asks, so the node does not trust it without one.
+    private let key: String
 
     /// Starts the program that was built beside the tests, on a free port, and returns when it is ready to read and write.
     public static func start(
@@ -34,20 +36,39 @@ public final class NodeProcess: Sendable {
         // Tests wait for what a node does, not for when a machine that is busy with other tests comes to accept a connection.
         var limits = HTTPClientLimits()
         limits.connectTime = .seconds(30)
-        let node = NodeProcess(
-            url: url ?? "", directory: directory, process: process, client: HTTPClient(loops: loops, limits: limits))
-        while try await node.send(.get, "/health/ready").status != 200 {
+        let client = HTTPClient(loops: loops, limits: limits)
+        let waiting = NodeProcess(url: url ?? "", directory: directory, process: process, client: client, key: "")
+        while try await waiting.send(.get, "/health/ready").status != 200 {
             try ended()
             try await BootClock().sleep(for: .milliseconds(5))
         }
-        return node
+        let key = try await makeKey(url: waiting.url, keptIn: directory + ".key", loops: loops)
+        return NodeProcess(url: waiting.url, directory: directory, process: process, client: client, key: key)
     }
 
-    private init(url: String, directory: String, process: ChildProcess, client: HTTPClient) {
+    /// A key for the tests, made once for a data directory with the command line.
+    private static func makeKey(url: String, keptIn file: String, loops: EventLoops) async throws -> String {
+        if let key = secret(in: file) { return key }
+        let command = ChildProcess.Command(
+            try program(), ["key", "create", "tests", "--role", "administrator", "--url", url, "--json"],
+            environment: ["PATH": "/usr/bin:/bin"], output: .file(file))
+        let process = try await ChildProcess.start(command, on: loops.first)
+        guard await process.wait() == .status(0), let key = secret(in: file) else {
+            throw NodeFailure("no key was made: \(tail(of: file))")
+        }
+        return key
+    }
+
+    private static func secret(in file: String) -> String? {
+        contents(of: file).flatMap { try? JSONValue(parsing: Array($0.utf8)) }?["secret"]?.asString
+    }
+
+    private init(url: String, directory: String, process: ChildProcess, client: HTTPClient, key: String) {
         self.url = url
         self.directory = directory
         self.process = process
         self.client = client
+        self.key = key
     }
 
     /// Sends a request; the body is JSON text.
@@ -55,6 +76,7 @@ public final class NodeProcess: Sendable {
         _ method: Method, _ path: String, _ body: String? = nil, headers: Headers = [:], timeout: Duration = .seconds(30)
     ) async throws -> (status: Int, body: JSONValue) {
         var headers = headers
+        if !key.isEmpty { headers["X-API-Key"] = key }
         if body != nil { headers["Content-Type"] = "application/json" }
         let response = try await client.send(
             ClientRequest(

@@ -21,8 +21,21 @@ int apus_openat(int directory, const char *path, int flags, unsigned mode);
 int apus_rename_new(int directory, const char *from, const char *to);
 /// The f_type of fstatfs(2), cut to its 32 bits.
 int apus_file_system_kind(int descriptor, uint32_t *kind);
-/// The user id that owns the peer's end of the connected TCP socket, when both ends are on this machine: 0, else -1 with errno.
-int apus_peer_uid(int descriptor, uint32_t *uid);
+struct apus_peer {
+    uint32_t uid, inode;
+    /// Never given to another socket while the machine runs.
+    uint64_t cookie;
+};
+/// The peer's end of the connected TCP socket, when both ends are on this machine: 0, else -1 with errno.
+int apus_peer_of(int descriptor, struct apus_peer *found);
+
+struct apus_tcp_socket {
+    uint32_t inode;
+    uint16_t port;
+};
+/// The TCP sockets of this network namespace that listen, or that are connections, with their own ports. The number of them, or -1 with
+/// errno (ENOBUFS: there are more than `capacity`).
+long apus_tcp_sockets(int is_listening, struct apus_tcp_socket *sockets, size_t capacity);
 
 /// memmem(3), which glibc shows only with _GNU_SOURCE.
 const void *apus_find(const void *bytes, size_t count, const void *wanted, size_t wanted_count);

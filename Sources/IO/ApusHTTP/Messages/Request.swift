@@ -51,22 +51,22 @@ public struct ConnectionFacts: Sendable {
     public var peerAddress: String
     public var peerPort: Int
     public var isLoopback: Bool
-    /// The user that owns the peer's socket, when it is on this machine and Linux tells (sock_diag).
-    public var peerUser: @Sendable () async -> UInt32?
+    /// The peer's socket, when it is on this machine and Linux tells.
+    public var peerSocket: @Sendable () async -> PeerSocket?
     /// The listener that accepted it.
     public var listener: String
     public var isTLS: Bool
 
     public init(
         peerAddress: String, peerPort: Int, isLoopback: Bool, listener: String, isTLS: Bool,
-        peerUser: @escaping @Sendable () async -> UInt32?
+        peerSocket: @escaping @Sendable () async -> PeerSocket?
     ) {
         self.peerAddress = peerAddress
         self.peerPort = peerPort
         self.isLoopback = isLoopback
         self.listener = listener
         self.isTLS = isTLS
-        self.peerUser = peerUser
+        self.peerSocket = peerSocket
     }
 }
 

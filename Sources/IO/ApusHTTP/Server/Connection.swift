@@ -73,12 +73,12 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         self.tcp = tcp
         facts = ConnectionFacts(
             peerAddress: peer.host, peerPort: peer.port, isLoopback: peer.isLoopback, listener: listener.name, isTLS: tls != nil,
-            peerUser: { nil })
+            peerSocket: { nil })
         self.tls = tls
         framing = MessageFraming(limits: server.limits)
         // A handshake must be over as soon as a head would have to be.
         deadline = server.coarseNow.advanced(by: tls == nil ? server.limits.idleTime : server.limits.headTime)
-        facts.peerUser = { [weak self] in await self?.peerUser() }
+        facts.peerSocket = { [weak self] in await self?.peerSocket() }
     }
 
     func open() {
@@ -88,17 +88,17 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
 
     /// Asked of the kernel while the connection is open; nil afterwards, because the descriptor may be another's then.
     @concurrent
-    private func peerUser() async -> UInt32? {
-        if loop.isCurrent { return peerUserHere() }
+    private func peerSocket() async -> PeerSocket? {
+        if loop.isCurrent { return peerSocketHere() }
         return await withCheckedContinuation { continuation in
-            loop.execute { continuation.resume(returning: self.peerUserHere()) }
+            loop.execute { continuation.resume(returning: self.peerSocketHere()) }
         }
     }
 
-    private func peerUserHere() -> UInt32? {
+    private func peerSocketHere() -> PeerSocket? {
         var descriptor: uv_os_fd_t = -1
         guard phase != .closed, uv_fileno(handle, &descriptor) == 0 else { return nil }
-        return PeerUser.owner(ofPeerOf: descriptor)
+        return PeerSocket(peerOf: descriptor)
     }
 
     private static func of(_ context: UnsafeMutableRawPointer?) -> Connection {

@@ -7,7 +7,7 @@ import HTTPTestKit
 import Testing
 
 @Suite("the user behind a loopback connection")
-struct PeerUserTests {
+struct PeerSocketTests {
     /// Fetches the uid that a server at `listen` sees when a process of user `user` connects to `connect`.
     private func seen(listen: String, connect: String, user: UInt32?) async throws -> String {
         let directory = try TemporaryDirectory()
@@ -15,7 +15,7 @@ struct PeerUserTests {
         let output = directory.path + "/out"
         var router = Router()
         router.on(.get, "/") { request in
-            .text("\(await request.connection.peerUser().map(String.init) ?? "unknown") \(request.connection.isLoopback)")
+            .text("\(await request.connection.peerSocket().map { String($0.user) } ?? "unknown") \(request.connection.isLoopback)")
         }
         let loops = EventLoops(count: 1)
         defer { loops.stop() }
@@ -69,9 +69,9 @@ struct PeerUserTests {
         }
         let accepted = accept(listener, nil, nil)
         defer { close(accepted) }
-        #expect(PeerUser.owner(ofPeerOf: accepted) == getuid())
+        #expect(PeerSocket(peerOf: accepted)?.user == getuid())
         close(client)
-        #expect(PeerUser.owner(ofPeerOf: accepted) == nil)
-        #expect(PeerUser.owner(ofPeerOf: listener) == nil)
+        #expect(PeerSocket(peerOf: accepted) == nil)
+        #expect(PeerSocket(peerOf: listener) == nil)
     }
 }
