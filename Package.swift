@@ -93,7 +93,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
+                "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
                 "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),

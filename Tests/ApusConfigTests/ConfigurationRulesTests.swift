@@ -20,11 +20,29 @@ struct ConfigurationRulesTests {
             ("store: {kind: catalog, directory: d}", "store.directory"),
             ("listeners: [{name: a, address: 'h:1'}, {name: a, address: 'h:2'}]", "listeners"),
             ("listeners: [{name: a, address: 'h:1'}, {name: b, address: 'h:1'}]", "listeners"),
+            ("listeners: [{name: a, address: '0.0.0.0:5000'}, {name: b, address: '127.0.0.1:5000'}]", "listeners"),
+            ("listeners: [{name: a, address: 'localhost:5000'}, {name: b, address: '0.0.0.0:5000'}]", "listeners"),
+            ("listeners: [{name: a, address: '127.0.0.1:5000'}, {name: b, address: 'localhost:5000'}]", "listeners"),
+            ("listeners: [{name: a, address: '[::]:5000'}, {name: b, address: '[::1]:5000'}]", "listeners"),
+            ("http: {max_path_bytes: 16 KiB, max_header_bytes: 8 KiB}", "http.max_header_bytes"),
         ])
     func rules(yaml: String, path: String) {
         let errors = load(yaml).errors
         #expect(errors.map(\.key) == [path])
         #expect(errors.first?.place == "apus.yml:1")
+    }
+
+    @Test("a port may be used on several addresses of which none is all of them, and on both families")
+    func severalAddresses() {
+        #expect(load("listeners: [{name: a, address: '127.0.0.1:1'}, {name: b, address: '10.0.0.1:1'}]").problems.isEmpty)
+        #expect(load("listeners: [{name: a, address: '0.0.0.0:1'}, {name: b, address: '[::]:1'}]").problems.isEmpty)
+        #expect(load("listeners: [{name: a, address: '0.0.0.0:1'}, {name: b, address: '127.0.0.1:2'}]").problems.isEmpty)
+    }
+
+    @Test("an object is kept for longer than a follower takes to read it")
+    func droppedObjects() {
+        #expect(load("retention: {dropped_object_seconds: 60}").problems.isEmpty)
+        #expect(load("retention: {dropped_object_seconds: 59}").errors.map(\.key) == ["retention.dropped_object_seconds"])
     }
 
     @Test("several listeners may ask for any free port")

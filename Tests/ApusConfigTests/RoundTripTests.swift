@@ -64,13 +64,13 @@ extension Configuration {
         if chance(&random) { made.store.directory = text(&random) }
         made.store.reserve = ByteCount(Int.random(in: 0...(1 << 50), using: &random))
         made.auth.loopback = chance(&random)
-        made.auth.maxStale = seconds(0, 86_400, &random)
+        made.auth.maxStale = seconds(60, 86_400, &random)
         made.log.format = Log.Format.allCases.randomElement(using: &random) ?? .text
         made.log.level = Log.Level.allCases.randomElement(using: &random) ?? .info
         made.runtime.loops = Int.random(in: 0...1024, using: &random)
         made.vectors.defaultShards = Int.random(in: 1...256, using: &random)
         made.vectors.rowAppend = ByteCount(Int.random(in: 0...(16 << 20), using: &random))
-        made.retention.droppedObjects = seconds(0, 86_400, &random)
+        made.retention.droppedObjects = seconds(60, 86_400, &random)
         made.membership.downAfter = seconds(0.2, 3600, &random)
         made.leases.length = seconds(0.4, 600, &random)
         return made

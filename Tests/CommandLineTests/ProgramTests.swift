@@ -44,6 +44,66 @@ struct ProgramTests {
         #expect(node.status == 78 && node.errors.contains("apus.yml:2:3"))
     }
 
+    @Test("config check looks at what a start would: files that are named, addresses that overlap, origins")
+    func checkFiles() async throws {
+        let folder = try TemporaryDirectory()
+        let yaml = """
+            listeners:
+              - {name: a, address: '0.0.0.0:5000', tls_certificate: /nope/cert.pem, tls_key: key.pem}
+              - {name: b, address: '127.0.0.1:5000'}
+            faces:
+              vectorizer:
+                cors_origins: ["example.com/"]
+            http:
+              max_path_bytes: 16 KiB
+              max_header_bytes: 8 KiB
+
+            """
+        try Program.write(yaml, to: "\(folder.path)/apus.yml")
+        try Program.write("not a key", to: "\(folder.path)/key.pem")
+        let arguments = ["--config", "apus.yml", "--catalog", "/nope/url"]
+        let finished = try await Program.apus(["config", "check"] + arguments, directory: folder.path)
+        #expect(finished.status == 78)
+        for line in [
+            "error: flag --catalog: catalog.url_file: cannot read /nope/url",
+            "error: apus.yml:1: listeners: 'a' has no TLS certificate: cannot read /nope/cert.pem",
+            "error: apus.yml:1: listeners: 'a' has no TLS key: key.pem is no PEM file",
+            "error: apus.yml:1: listeners: 'a' on 0.0.0.0:5000 and 'b' on 127.0.0.1:5000 overlap",
+            "error: apus.yml:6: faces.vectorizer.cors_origins: 'example.com/' is no origin",
+            "error: apus.yml:9: http.max_header_bytes: must be more than http.max_path_bytes", "\n6 errors, 0 warnings\n",
+        ] { #expect(finished.output.contains(line), "\(line)\n\(finished.output)") }
+        // A start says the same.
+        let node = try await Program.apus(["node", "--data", folder.path + "/data"] + arguments, directory: folder.path)
+        #expect(node.status == 78 && node.errors.contains("/nope/url") && node.errors.contains("/nope/cert.pem"))
+        // Looking at the settings needs no file.
+        let shown = try await Program.apus(["config", "show", "store", "--catalog", "/nope/url"])
+        #expect(shown.status == 0, "\(shown.errors)")
+        let one = try await Program.apus(["config", "check", "--catalog", "/nope/url"])
+        #expect(one.output.hasSuffix("1 error, 0 warnings\n"))
+        #expect(try await Program.apus(["config", "check"]).output == "ok (0 warnings)\n")
+    }
+
+    @Test("config show --json gives values with their types")
+    func types() async throws {
+        let finished = try await Program.apus(["config", "show", "--json"], ["APUS_CATALOG_URL": "postgresql://u:hunter2@h/d"])
+        let settings = try JSONValue(parsing: Array(finished.output.utf8))["settings"]
+        func value(_ path: String) -> JSONValue? { settings?[path]?["value"] }
+        #expect(value("auth.loopback") == true && value("runtime.loops") == 0 && value("leases.poll_seconds") == 0.5)
+        #expect(value("node.name") == .null && value("log.level") == "info" && value("faces.console.cors_origins") == [])
+        #expect(value("listeners") == [["name": "main", "address": "127.0.0.1:15002", "faces": ["vectorizer", "console"]]])
+        #expect(value("catalog.url") == "<redacted>" && !finished.output.contains("hunter2"))
+    }
+
+    @Test("no command offers an option that it does not keep to")
+    func offers() async throws {
+        let node = try await Program.apus(["node", "--help"])
+        #expect(node.status == 0 && !node.output.contains("--json") && node.output.contains("--data"))
+        #expect(try await Program.apus(["node", "--json"]).status == 64)
+        let key = try await Program.apus(["key", "create", "--help"])
+        #expect(key.output.contains("--data") && key.output.contains("--json") && !key.output.contains("--name"))
+        #expect(try await Program.apus(["search", "--help"]).output.contains("exit code is 1"))
+    }
+
     @Test("config show tells each value's origin: default, file, environment, flag")
     func show() async throws {
         let folder = try TemporaryDirectory()

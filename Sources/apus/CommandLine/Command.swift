@@ -14,6 +14,8 @@ struct Command: Sendable {
     var options: [Option] = []
     var examples: [Example] = []
     var subcommands: [Command] = []
+    /// Whether it gives a result, which `--json` shows as one document. A node that runs has none.
+    var hasResult = true
     /// Nil for a command that only groups others.
     var run: (@Sendable (Invocation) async throws -> ErrorCode.ExitCode)?
 
@@ -28,7 +30,7 @@ struct Command: Sendable {
     }
 
     /// Its options and those that every command has.
-    var allOptions: [Option] { options + (run == nil ? [] : [.json]) + [.help] }
+    var allOptions: [Option] { options + (run == nil || !hasResult ? [] : [.json]) + [.help] }
 }
 
 /// A positional argument.

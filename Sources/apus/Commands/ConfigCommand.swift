@@ -46,7 +46,7 @@ enum ConfigCommand {
         var settings = JSONObject()
         for key in keys {
             settings[key.path] = .object([
-                "value": .string(key.value(in: loaded.configuration)), "from": .string(loaded.origin(of: key.path).description),
+                "value": key.json(in: loaded.configuration), "from": .string(loaded.origin(of: key.path).description),
             ])
         }
         return ["settings": .object(settings), "problems": problems(loaded)]
@@ -64,11 +64,15 @@ enum ConfigCommand {
 
     private static let check: Command = Command(
         name: "check", summary: "Check a configuration and report everything that is wrong, at once.",
-        discussion: "Exits with 78 when there is an error; warnings alone are fine.",
+        discussion: """
+            Looks into the files that the configuration names too: the catalog's URL, certificates and keys. \
+            Exits with 78 when there is an error; warnings alone are fine.
+            """,
         options: NodeOptions.all,
         examples: [.init("apus config check --config /etc/apus/apus.yml", "before a restart")],
         run: { invocation in
-            let loaded = try NodeOptions.load(invocation)
+            var loaded = try NodeOptions.load(invocation)
+            NodeOptions.checkFiles(&loaded)
             if invocation.wantsJSON {
                 invocation.printJSON(["ok": .bool(loaded.errors.isEmpty), "problems": problems(loaded)])
             } else {
@@ -78,10 +82,13 @@ enum ConfigCommand {
                         "\(invocation.terminal.styled(problem.severity.rawValue, isError ? .red : .yellow)): \(problem)")
                 }
                 let errors = loaded.errors.count, warnings = loaded.warnings.count
-                invocation.terminal.print(errors == 0 ? "ok (\(warnings) warnings)" : "\(errors) errors, \(warnings) warnings")
+                let noted = Self.count(warnings, "warning")
+                invocation.terminal.print(errors == 0 ? "ok (\(noted))" : "\(Self.count(errors, "error")), \(noted)")
             }
             return loaded.errors.isEmpty ? .success : .configuration
         })
+
+    private static func count(_ number: Int, _ noun: String) -> String { "\(number) \(noun)\(number == 1 ? "" : "s")" }
 
     private static let format = Option.value("format", "FORMAT", .choice(["markdown", "yaml"]), "A page to read, or a file to start from.")
 
@@ -100,7 +107,7 @@ enum ConfigCommand {
                             .object([
                                 "path": .string(key.path), "type": .string(key.type),
                                 "constraint": key.constraint.map(JSONValue.string) ?? .null,
-                                "default": .string(key.value(in: Configuration())), "variable": .string(key.variable),
+                                "default": key.json(in: Configuration()), "variable": .string(key.variable),
                                 "flag": key.flag.map { .string("--" + $0.name) } ?? .null, "summary": .string(key.summary),
                                 "reason": .string(key.reason),
                             ])

@@ -58,6 +58,7 @@ enum ImportCommand {
 
     private static func run(_ source: inout some PointSource, _ invocation: Invocation) async throws -> ErrorCode.ExitCode {
         let collection = try invocation.required(0), file = try invocation.required(1)
+        if let wanted = invocation.integer(CollectionCommand.dimension) { try source.expect(dimension: wanted) }
         guard let dimension = source.dimension else { throw ApusError(.inputInvalid, "\(file) holds no line with a vector") }
         var settings = Importer.Settings()
         settings.skipsBadRows = invocation.text(onError) == "skip"
@@ -72,7 +73,10 @@ enum ImportCommand {
         var statePath: String?
         if !invocation.isSet(ClientOptions.dryRun) {
             let client = try NodeClient(invocation)
-            state.createdAt = try await prepare(collection, dimension: dimension, client, invocation)
+            let target = try await prepare(collection, dimension: dimension, client, invocation)
+            state.createdAt = target.createdAt
+            // The collection says what a right row is, not the first row of the file.
+            try source.expect(dimension: target.dimension)
             let path = ImportState.path(input: file, collection: collection, directory: invocation.text(stateDirectory))
             if !invocation.isSet(restart), let earlier = try ImportState.read(path) {
                 if earlier.collection == collection, earlier.createdAt == state.createdAt, earlier.source == state.source {
@@ -103,15 +107,20 @@ enum ImportCommand {
         return summary.bad == 0 ? .success : .negative
     }
 
-    /// Makes sure that the collection is there and takes such vectors. Returns when it was created.
+    /// What an import goes into.
+    private struct Target {
+        /// To tell a collection from an earlier one of the same name.
+        var createdAt: String
+        var dimension: Int
+    }
+
+    /// Makes sure that the collection is there, as the command line wants it.
     private static func prepare(
         _ collection: String, dimension: Int, _ client: NodeClient, _ invocation: Invocation
-    ) async throws(ApusError) -> String {
+    ) async throws(ApusError) -> Target {
         let path = "/collections/\(NodeClient.segment(collection))"
-        if let wanted = invocation.integer(CollectionCommand.dimension), wanted != dimension {
-            throw ApusError(.vectorWrongDimension, "the file's vectors have \(dimension) numbers, not \(wanted)")
-        }
-        var reply = try await client.send(.get, path)
+        let question = path + "?detail=true"
+        var reply = try await client.send(.get, question)
         if reply.status == 404, invocation.isSet(create) {
             let body = CollectionCommand.body(collection, dimension: dimension, invocation)
             let created = try await client.send(.post, "/collections", JSONValue.object(body).serialized())
@@ -119,17 +128,32 @@ enum ImportCommand {
             guard created.status < 400 || created.status == 409 else { throw NodeClient.error(created, path) }
             invocation.terminal.note(
                 "created collection '\(collection)' (\(dimension) dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))")
-            reply = try await client.send(.get, path)
+            reply = try await client.send(.get, question)
         }
         guard reply.status < 400 else {
             var error = NodeClient.error(reply, path)
             if reply.status == 404 { error.hint = "add --create to make it, or see 'apus collection list'" }
             throw error
         }
-        if let there = reply.body["dimension"]?.asInteger, Int(there) != dimension {
-            throw ApusError(.vectorWrongDimension, "the file's vectors have \(dimension) numbers, those of '\(collection)' have \(there)")
+        try checkSettings(of: collection, reply.body, invocation)
+        return Target(
+            createdAt: (reply.body["created_at"]).map(Outline.plain) ?? "",
+            dimension: reply.body["dimension"]?.asInteger.map { Int($0) } ?? dimension)
+    }
+
+    /// A collection keeps the settings that it was made with: asking for others must not look as if it had worked.
+    private static func checkSettings(of collection: String, _ there: JSONValue, _ invocation: Invocation) throws(ApusError) {
+        let asked: [(Option, JSONValue?)] = [
+            (CollectionCommand.dimension, there["dimension"]), (CollectionCommand.metric, there["metric"]),
+            (CollectionCommand.shards, there["sharding"]?["shard_count"]),
+            (CollectionCommand.virtualNodes, there["sharding"]?["virtual_nodes_per_shard"]),
+        ]
+        for (option, has) in asked {
+            guard let wanted = invocation.text(option), let has, Outline.plain(has) != wanted else { continue }
+            throw ApusError(
+                .collectionExists, "the collection '\(collection)' is there, with \(option.name) \(Outline.plain(has)) and not \(wanted)",
+                hint: "leave \(option.spelling) out, or import into another collection")
         }
-        return (reply.body["created_at"]).map(Outline.plain) ?? ""
     }
 
     private static func report(

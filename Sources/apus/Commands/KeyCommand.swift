@@ -19,7 +19,7 @@ enum KeyCommand {
     )
 
     /// Where the keys are reached: options of a client, and those that name a catalog.
-    private static let options = ClientOptions.all + NodeOptions.all
+    private static let options = ClientOptions.all + NodeOptions.catalog
 
     private static let create: Command = Command(
         name: "create", summary: "Create a key; its secret is shown this once.",

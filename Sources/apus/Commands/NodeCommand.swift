@@ -16,8 +16,9 @@ enum NodeCommand {
             .init(
                 "apus node --data ./data --catalog /etc/apus/catalog.url --store /mnt/shared/apus", "PostgreSQL as catalog, a shared store"),
         ],
+        hasResult: false,
         run: { invocation in
-            let configuration = try NodeOptions.validated(invocation) { invocation.terminal.note("warning: \($0)") }
+            let configuration = try NodeOptions.validated(invocation, withFiles: true) { invocation.terminal.note("warning: \($0)") }
             try await runNode(configuration)
             return .success
         })

@@ -7,7 +7,8 @@ enum SearchCommand {
     private static let row = Option.value("row", "N", .integer(0...Int.max), "Which row of the .npy file; default 0.")
     private static let id = Option.value("id", "ID", "Find what is near to this point of the collection.")
     private static let limit = Option.value(
-        "limit", short: "n", "N", .integer(1...10_000), "How many neighbours, default 10; the node gives 100 at most.")
+        "limit", short: "n", "N", .integer(1...10_000),
+        "How many neighbours, default 10; a node gives 100 at most, the point of --id among them.")
     private static let filter = Option.value("filter", short: "f", "JSON", "Only points whose payload matches.")
 
     static let command: Command = Command(
@@ -15,6 +16,7 @@ enum SearchCommand {
         discussion: """
             The vector comes from --vector, --npy or --id. Scores are the collection's metric: \
             for cosine and dot a larger one is nearer.
+            When no point matches, the exit code is 1.
             A filter is an object of fields: {"pos": "verb"} for equality, {"year": {"gte": 1990}} for ranges, {"pos": ["noun", "verb"]} for any of several.
             """,
         arguments: [CollectionCommand.nameArgument], options: [vector, npy, row, id, limit, filter] + ClientOptions.all,
@@ -52,6 +54,11 @@ enum SearchCommand {
                 print(Array(hits), invocation.terminal)
                 if hits.isEmpty { invocation.terminal.print("no point matches") }
                 invocation.terminal.note("\(hits.count) neighbours in \(took.milliseconds) ms")
+            }
+            if let most = reply["limit"]?.asInteger, most < (own == nil ? wanted : wanted + 1) {
+                invocation.terminal.note(
+                    "warning: the node gives \(most) points at most\(own == nil ? "" : ", the asked one among them"), not \(wanted) neighbours"
+                )
             }
             if !isComplete { invocation.terminal.note("warning: the answer is partial; 'apus status' says what is missing") }
             return hits.isEmpty ? .negative : .success

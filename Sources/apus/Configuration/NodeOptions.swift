@@ -1,4 +1,5 @@
 internal import ApusConfig
+internal import ApusHTTP
 internal import ApusTypes
 
 /// The options that say how a node is configured: one for each setting that has a flag, and `--config`.
@@ -32,12 +33,51 @@ enum NodeOptions {
             guard !texts.isEmpty else { return nil }
             return .init(name: setting.option.spelling, path: setting.key.path, text: texts.joined(separator: ","))
         }
-        return ConfigurationLoader.load(ConfigurationSources(file: file, environment: invocation.environment, flags: flags))
+        var loaded = ConfigurationLoader.load(ConfigurationSources(file: file, environment: invocation.environment, flags: flags))
+        askParts(&loaded)
+        return loaded
+    }
+
+    /// What the parts that are configured think of their settings.
+    private static func askParts(_ loaded: inout LoadedConfiguration) {
+        let faces = loaded.configuration.faces
+        for (path, origins) in [
+            ("faces.vectorizer.cors_origins", faces.vectorizer.corsOrigins), ("faces.console.cors_origins", faces.console.corsOrigins),
+        ] {
+            for problem in CORS(origins: origins).problems() { loaded.complain(about: path, problem) }
+        }
+        // Its sentences name no setting, so it is asked last: for what our own rules about the same settings do not see.
+        guard !loaded.errors.contains(where: { $0.key?.hasPrefix("http.") == true }) else { return }
+        for problem in loaded.configuration.httpLimits.problems() { loaded.complain(about: "http", problem) }
+    }
+
+    /// Looks into the files that the settings name, as a start would.
+    static func checkFiles(_ loaded: inout LoadedConfiguration) {
+        var configuration = loaded.configuration
+        do throws(ApusError) { try readSecrets(&configuration) } catch { loaded.complain(about: "catalog.url_file", error.summary) }
+        for listener in configuration.listeners {
+            for (what, path) in [("certificate", listener.tlsCertificate), ("key", listener.tlsKey)] {
+                guard let path else { continue }
+                do throws(ApusError) {
+                    let text = String(decoding: try FileContents.read(path, limit: .mebibytes(1)), as: UTF8.self)
+                    guard text.contains("-----BEGIN ") else { throw ApusError(.inputInvalid, "\(path) is no PEM file") }
+                } catch { loaded.complain(about: "listeners", "'\(listener.name)' has no TLS \(what): \(error.summary)") }
+            }
+        }
+    }
+
+    /// Those that say where a node's catalog is, for commands that may work on it without a node.
+    static var catalog: [Option] {
+        [config] + settings.filter { ["node.data", "catalog.url_file"].contains($0.key.path) }.map(\.option)
     }
 
     /// A configuration to run with: complete, without problems, the catalog's URL read from its file. Warnings go to `warn`.
-    static func validated(_ invocation: Invocation, warn: (ConfigurationProblem) -> Void) throws(ApusError) -> Configuration {
-        let loaded = try load(invocation)
+    /// `withFiles` looks into all files that it names, so that a start tells of everything at once.
+    static func validated(
+        _ invocation: Invocation, withFiles: Bool = false, warn: (ConfigurationProblem) -> Void
+    ) throws(ApusError) -> Configuration {
+        var loaded = try load(invocation)
+        if withFiles { checkFiles(&loaded) }
         loaded.warnings.forEach(warn)
         var configuration = try loaded.validated()
         try readSecrets(&configuration)

@@ -65,9 +65,9 @@ struct CatalogExamination {
         guard let row else { return [.bad("the catalog gave no answer", try: nil)] }
         let version = try row.text(0), number = try row.integer(1)
         found.append(
-            number >= 120_000
+            number >= 140_000
                 ? .good("PostgreSQL \(version), answers in \(DirectoryExamination.milliseconds(times[10])) (median of 20)")
-                : .bad("PostgreSQL \(version) is too old", try: "PostgreSQL 12 or later"))
+                : .bad("PostgreSQL \(version) is too old", try: "PostgreSQL 14 or later"))
         if try row.bool(2) { found.append(.bad("it is a standby: nothing can be written", try: "name the primary in the catalog's URL")) }
         if try row.text(3) != "on" {
             found.append(.bad("fsync is off: a power failure destroys the catalog", try: "fsync = on in postgresql.conf"))

@@ -1,4 +1,5 @@
 internal import ApusTypes
+internal import ApusVectorIndex
 internal import Glibc
 
 /// A two-dimensional array of float16 or float32 in NumPy's `.npy` format (versions 1 to 3), read row by row.
@@ -69,9 +70,8 @@ final class NumPyArray {
         return bytes.withUnsafeBytes { raw in
             switch element {
             case .float16:
-                (0..<count).map {
-                    Float(Float16(bitPattern: UInt16(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 2, as: UInt16.self))))
-                }
+                // An array's storage is aligned for both, and every machine that we build for is little endian, as the format is.
+                convertHalfFloats(raw.bindMemory(to: UInt16.self))
             case .float32:
                 (0..<count).map { Float(bitPattern: UInt32(littleEndian: raw.loadUnaligned(fromByteOffset: $0 * 4, as: UInt32.self))) }
             }

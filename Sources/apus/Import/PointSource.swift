@@ -1,4 +1,5 @@
 internal import ApusTypes
+internal import ApusVectorIndex
 
 /// A point as the server takes it: `{"id":…,"embedding":[…],"payload":{…}}`.
 struct EncodedPoint: Sendable {
@@ -22,6 +23,8 @@ protocol PointSource {
     var progress: Double { get }
     /// What the rows come from, to tell a changed file from the same one: paths do not count, sizes and times do.
     var fingerprint: String { get }
+    /// Rows are to have this many numbers from now on. Throws when all of them have another count; a row that differs is a bad one.
+    mutating func expect(dimension: Int) throws(ApusError)
     /// The next row, nil at the end.
     mutating func next() throws(ApusError) -> SourceRow?
     /// The next row without looking into it; false at the end. A resumed import skips with it.
@@ -50,6 +53,13 @@ struct NumPySource: PointSource {
     }
 
     var dimension: Int? { array.columns }
+
+    func expect(dimension: Int) throws(ApusError) {
+        guard dimension == array.columns else {
+            throw ApusError(.vectorWrongDimension, "the file's vectors have \(array.columns) numbers, not \(dimension)")
+        }
+    }
+
     var rowCount: Int? { array.rows }
     var progress: Double { array.rows == 0 ? 1 : Double(row) / Double(array.rows) }
     var fingerprint: String { arrayFingerprint + (payloads.map { "+\($0.file.size)@\($0.file.modified)" } ?? "") + "/\(idField)" }
@@ -93,12 +103,7 @@ struct NumPySource: PointSource {
                 do throws(ApusError) {
                     let root = try JSONDocument(parsing: Array(line.bytes)).root
                     guard root.kind == .object else { return .bad(place: place, reason: "the payload is not a JSON object") }
-                    if let found = root[idField] {
-                        guard let identity = PointIdentity(found) else {
-                            return .bad(place: place, reason: "'\(idField)' is neither text nor a whole number from 0")
-                        }
-                        id = identity
-                    }
+                    if let found = root[idField] { id = try PointIdentity(found, of: idField) }
                     payload = line.bytes
                 } catch { return .bad(place: place, reason: error.summary) }
             }
@@ -128,6 +133,8 @@ struct JSONLinesSource: PointSource {
         }
     }
 
+    mutating func expect(dimension: Int) { self.dimension = dimension }
+
     var rowCount: Int? { nil }
     var progress: Double { lines.file.size == 0 ? 1 : Double(lines.consumed) / Double(lines.file.size) }
     var fingerprint: String { "\(lines.file.size)@\(lines.file.modified)/\(idField)" }
@@ -148,12 +155,7 @@ struct JSONLinesSource: PointSource {
             guard let vector = Self.vector(root), let dimension else { return .bad(place: place, reason: "has no 'vector' with numbers") }
             let floats = try vector.floats(dimension: dimension)
             var id: PointIdentity = .integer(UInt64(row))
-            if let found = root[idField] {
-                guard let identity = PointIdentity(found) else {
-                    return .bad(place: place, reason: "'\(idField)' is neither text nor a whole number from 0")
-                }
-                id = identity
-            }
+            if let found = root[idField] { id = try PointIdentity(found, of: idField) }
             if let given = root["payload"], given.kind != .object, !given.isNull {
                 return .bad(place: place, reason: "'payload' is not an object")
             }
@@ -186,13 +188,15 @@ enum PointIdentity {
     case integer(UInt64)
     case text(String)
 
-    init?(_ element: JSONElement) {
+    /// Throws what the node would say of it.
+    init(_ element: JSONElement, of field: String) throws(ApusError) {
         if let value = element.uint {
             self = .integer(value)
-        } else if let value = element.string, !value.isEmpty {
+        } else if let value = element.string {
+            _ = try PointID(value)
             self = .text(value)
         } else {
-            return nil
+            throw ApusError(.inputInvalid, "'\(field)' is neither text nor a whole number from 0")
         }
     }
 }

@@ -16,7 +16,8 @@ extension Node {
         if configuration.listeners.contains(where: { !$0.address.isLoopback }), !catalog.isReadOnly {
             let file = configuration.node.data + "/admin.key"
             if let key = try await access.makeFirstKey(keptIn: file, deadline: clock.now.advanced(by: .seconds(10))) {
-                print("administrator's key, shown this once and kept in \(file):\n\(key.reveal())")
+                // At once: what `print` keeps back for a pipe is lost with the process.
+                Terminal.write("administrator's key, shown this once and kept in \(file):\n\(key.reveal())\n", to: STDOUT_FILENO)
             }
         }
         return configuration.listeners.map { listener in
@@ -31,11 +32,8 @@ extension Node {
 
     private func router(for listener: Configuration.Listener) -> Router {
         var router = Router()
-        let origins = listener.faces.flatMap {
-            $0 == .vectorizer ? configuration.faces.vectorizer.corsOrigins : configuration.faces.console.corsOrigins
-        }
-        if !origins.isEmpty { router.use(CORS(origins: origins)) }
-        let trust = LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid())
+        router.use(FaceCORS(configuration.faces))
+        let trust = LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid(), nodeURL: configuration.node.url)
         router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
         var consoleOptions = ConsoleFace.Options()
         consoleOptions.maxBody = configuration.faces.console.maxBody

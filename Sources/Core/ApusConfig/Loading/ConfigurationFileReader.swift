@@ -41,7 +41,7 @@ struct ConfigurationFileReader {
                 try key.set(try translate(entry.value), &loaded.configuration)
                 loaded.origins[target] = origin
             } catch {
-                complain(at: error.mark ?? entry.value.mark, written, error.what)
+                for mistake in error.all { complain(at: mistake.mark ?? entry.value.mark, written, mistake.what) }
             }
         case .combined(let part):
             var file = vectorizer

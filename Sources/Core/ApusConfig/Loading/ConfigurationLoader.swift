@@ -50,6 +50,11 @@ public struct LoadedConfiguration: Sendable {
 
     public func origin(of path: String) -> ConfigurationOrigin { origins[path] ?? .builtIn }
 
+    /// Notes what others than the loader know about a setting: whether its file is there, what the part that it configures thinks of it.
+    public mutating func complain(about path: String, _ what: String) {
+        problems.append(ConfigurationProblem(at: origin(of: path).description, key: path, what))
+    }
+
     /// The configuration, or `config.invalid` listing every error.
     public func validated() throws(ApusError) -> Configuration {
         guard !errors.isEmpty else { return configuration }
@@ -85,9 +90,11 @@ extension LoadedConfiguration {
             try key.set(node, &configuration)
             origins[key.path] = origin
         } catch {
-            var place = origin.description
-            if case .file(let path, let line) = origin { place = "\(path):\(error.mark?.line ?? line):\(error.mark?.column ?? 1)" }
-            problems.append(ConfigurationProblem(at: place, key: written ?? key.path, error.what))
+            for mistake in error.all {
+                var place = origin.description
+                if case .file(let path, let line) = origin { place = "\(path):\(mistake.mark?.line ?? line):\(mistake.mark?.column ?? 1)" }
+                problems.append(ConfigurationProblem(at: place, key: written ?? key.path, mistake.what))
+            }
         }
     }
 

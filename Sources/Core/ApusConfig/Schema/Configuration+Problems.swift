@@ -42,12 +42,19 @@ extension Configuration {
         require(
             store.kind == .directory || store.directory == nil, "store.directory", ["store.kind"],
             "must not be set when store.kind is 'catalog': objects would not go there")
-        var addresses: [SocketAddress: String] = [:]
+        require(
+            http.maxHeaderBytes > http.maxPathBytes, "http.max_header_bytes", ["http.max_path_bytes"],
+            "must be more than http.max_path_bytes (\(YAMLWriter.inline(http.maxPathBytes.node)) bytes), which it includes")
         var names: Set<String> = []
-        for listener in listeners {
+        for (index, listener) in listeners.enumerated() {
             require(names.insert(listener.name).inserted, "listeners", [], "has two listeners named '\(listener.name)'")
-            if listener.address.port != 0, let other = addresses.updateValue(listener.name, forKey: listener.address) {
-                require(false, "listeners", [], "'\(other)' and '\(listener.name)' both listen on \(listener.address)")
+            for other in listeners[..<index] where other.address.overlaps(listener.address) {
+                require(
+                    false, "listeners", [],
+                    other.address == listener.address
+                        ? "'\(other.name)' and '\(listener.name)' both listen on \(listener.address)"
+                        : "'\(other.name)' on \(other.address) and '\(listener.name)' on \(listener.address) overlap: "
+                            + "one of them is every address of the machine")
             }
         }
         return found

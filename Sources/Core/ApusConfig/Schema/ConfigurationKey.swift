@@ -1,3 +1,5 @@
+public import ApusTypes
+
 /// One setting: everything that is known about it. Parsing, `--help`, `apus config show` and the reference are all made from it.
 public struct ConfigurationKey: Sendable {
     /// `catalog.sqlite_path`: the sections and the name in `apus.yml`. The unit is in the name (`_seconds`, `_bytes`).
@@ -33,6 +35,12 @@ public struct ConfigurationKey: Sendable {
     public func value(in configuration: Configuration, revealingSecrets: Bool = false) -> String {
         let node = get(configuration)
         return isSecret && !revealingSecrets && !node.isNull ? "<redacted>" : YAMLWriter.inline(node)
+    }
+
+    /// The value in `configuration` as JSON, with its type; a secret as `<redacted>`.
+    public func json(in configuration: Configuration) -> JSONValue {
+        let node = get(configuration)
+        return isSecret && !node.isNull ? "<redacted>" : node.json
     }
 
     /// The value in `configuration` to a person: without quotes, and what it means when it is null.
@@ -89,4 +97,24 @@ extension ValueLimit where Value == String? {
 
 extension ValueLimit where Value == String {
     static var notEmpty: ValueLimit { ValueLimit(text: "not empty") { !$0.isEmpty } }
+}
+
+extension YAMLNode {
+    fileprivate var json: JSONValue {
+        switch content {
+        case .sequence(let items): return .array(items.map(\.json))
+        case .mapping(let entries):
+            var object = JSONObject()
+            for entry in entries { object[entry.key] = entry.value.json }
+            return .object(object)
+        case .scalar(let scalar):
+            switch scalar.core {
+            case .null: return .null
+            case .bool(let value): return .bool(value)
+            case .integer(let value): return .integer(value)
+            case .double(let value): return .double(value)
+            case .string(let text): return .string(text)
+            }
+        }
+    }
 }

@@ -37,7 +37,10 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "node.url", \.node.url, limit: .httpURL, whenNull: "made from the first listener's address",
             "The URL under which clients and other nodes reach this node.",
-            reason: "Set it when the node listens on 0.0.0.0 or stands behind a proxy."),
+            reason:
+                "Set it when the node listens on 0.0.0.0 or stands behind a proxy. From this machine the node also answers without a key "
+                + "under its host."
+        ),
         ConfigurationKey(
             "node.rpc_address", \.node.rpcAddress, whenNull: "no address is announced",
             "The address for node-to-node calls that the node announces in its catalog row.",
@@ -124,7 +127,9 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "store.catalog.max_bytes", \.store.maxCatalogBytes, limit: .atLeast(.mebibytes(1)),
             "Most bytes that objects may take in the catalog (`store.kind: catalog`); beyond it writes answer 507.",
-            reason: "A database's backup and vacuum suffer from large tables. Status warns at half."),
+            reason:
+                "A database's backup and vacuum suffer from large tables. Status warns at half. With this kind of store operations of any "
+                + "size stay in rows of the log, which this does not count: `vectors.max_unsealed_bytes` bounds those."),
         ConfigurationKey(
             "store.reserve_bytes", \.store.reserve, limit: .atLeast(ByteCount(0)),
             "Free space that is left on the store's disk; below it writes answer 507.",
@@ -133,7 +138,7 @@ public enum ConfigurationKeys {
 
     private static let behaviour: [ConfigurationKey] = [
         ConfigurationKey(
-            "auth.loopback", \.auth.loopback, "Whether this machine's own user and root may do everything without a key over loopback.",
+            "auth.loopback", \.auth.loopback, "Whether the node's own user and root may do everything without a key from this machine.",
             reason: "Turn it off when other programs of the same user are not trusted, or where sockets' owners cannot be told (not Linux)."
         ),
         ConfigurationKey(
@@ -170,8 +175,8 @@ public enum ConfigurationKeys {
             reason: "Measured: rows carry 36-60 MB/s for a whole cluster, objects 170-280."),
         ConfigurationKey(
             "vectors.max_unsealed_bytes", \.vectors.maxUnsealed, limit: .atLeast(.mebibytes(1)),
-            "Most bytes of a shard's log that is not sealed yet; beyond it writes answer 429.",
-            reason: "A start reads this much for each shard."),
+            "Most bytes of a shard's log that is not sealed yet; beyond it the shard refuses writes (429) until this is raised.",
+            reason: "A start reads this much for each shard. Nothing seals a log yet, so waiting does not help."),
     ]
 
     private static let coordination: [ConfigurationKey] = [
@@ -179,9 +184,11 @@ public enum ConfigurationKeys {
             "retention.object_intent_seconds", \.retention.objectIntents, limit: .between(.seconds(60), .seconds(30 * 86_400)),
             "Age at which an unfinished write's object is collected.", reason: "Longer than any upload may take."),
         ConfigurationKey(
-            "retention.dropped_object_seconds", \.retention.droppedObjects, limit: .between(.zero, .seconds(365 * 86_400)),
+            "retention.dropped_object_seconds", \.retention.droppedObjects, limit: .between(.seconds(60), .seconds(365 * 86_400)),
             "How long an object that nothing names any more is kept.",
-            reason: "At least as long as the catalog's backups, or a restored catalog may name objects that are gone."),
+            reason:
+                "At least as long as the catalog's backups, or a restored catalog may name objects that are gone; and never so short that a "
+                + "follower still reads them."),
         ConfigurationKey(
             "membership.suspect_seconds", \.membership.suspectAfter, limit: .between(.milliseconds(100), .seconds(600)),
             "Without a heartbeat for this long a node is suspect.", reason: "A suspect node gets less traffic."),

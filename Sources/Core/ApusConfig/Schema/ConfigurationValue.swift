@@ -15,11 +15,43 @@ public struct ConfigurationMistake: Error, Hashable {
     public var what: String
     /// Deeper than the key itself: the place inside a list or mapping.
     public var mark: YAMLMark?
+    /// Further mistakes in the same value: a list or mapping is read to its end.
+    var further: [ConfigurationMistake] = []
 
     public init(_ what: String, mark: YAMLMark? = nil) {
         self.what = what
         self.mark = mark
     }
+
+    /// This one and all further ones.
+    var all: [ConfigurationMistake] { [self] + further.flatMap(\.all) }
+}
+
+/// Collects the mistakes of a value that has parts, so that one does not hide the next.
+struct ConfigurationMistakes {
+    private var found: [ConfigurationMistake] = []
+
+    /// What `body` gives; nil, with its mistakes noted, when it gives none.
+    mutating func attempt<Value>(_ body: () throws(ConfigurationMistake) -> Value) -> Value? {
+        do throws(ConfigurationMistake) { return try body() } catch {
+            found += error.all
+            return nil
+        }
+    }
+
+    mutating func note(_ what: String, mark: YAMLMark) { found.append(ConfigurationMistake(what, mark: mark)) }
+
+    /// Throws all that were found, in the order in which they stand.
+    func check() throws(ConfigurationMistake) {
+        let sorted = found.sorted { ($0.mark ?? .none).precedes($1.mark ?? .none) }
+        guard var first = sorted.first else { return }
+        first.further = Array(sorted.dropFirst())
+        throw first
+    }
+}
+
+extension YAMLMark {
+    fileprivate func precedes(_ other: YAMLMark) -> Bool { (line, column) < (other.line, other.column) }
 }
 
 extension ConfigurationValue {
@@ -214,8 +246,9 @@ extension Array: ConfigurationValue where Element: ConfigurationValue {
 
     public init(_ node: YAMLNode) throws(ConfigurationMistake) {
         guard case .sequence(let items) = node.content else { throw Self.mistake(node) }
-        var values: [Element] = []
-        for item in items { values.append(try Element(item)) }
+        var mistakes = ConfigurationMistakes()
+        let values = items.compactMap { item in mistakes.attempt { () throws(ConfigurationMistake) in try Element(item) } }
+        try mistakes.check()
         self = values
     }
 

@@ -27,6 +27,17 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
 
     public var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
+    /// Whether two listeners cannot have these addresses at a time: the same one, or one of all addresses of a family and one of them.
+    func overlaps(_ other: SocketAddress) -> Bool {
+        guard port == other.port, port != 0 else { return false }
+        let hosts = [self, other].map { $0.host == "localhost" ? "127.0.0.1" : $0.host.lowercased() }
+        if hosts[0] == hosts[1] { return true }
+        // A socket of all IPv6 addresses takes no IPv4 connections here. A name may be either; only the system can tell.
+        if hosts.contains("0.0.0.0") { return hosts.allSatisfy { $0.utf8.allSatisfy { (48...57).contains($0) || $0 == 46 } } }
+        if hosts.contains("::") { return hosts.allSatisfy { $0.contains(":") } }
+        return false
+    }
+
     /// Only this machine can reach it.
     public var isLoopback: Bool {
         host == "localhost" || host == "::1" || host.hasPrefix("127.") && host.split(separator: ".").count == 4
@@ -56,21 +67,33 @@ extension Configuration.Listener: ConfigurationValue {
         guard case .mapping(let entries) = node.content else {
             throw ConfigurationMistake("must be \(Self.typeName), not \(node.kind)", mark: node.mark)
         }
+        var mistakes = ConfigurationMistakes()
         for entry in entries where !Self.keys.contains(entry.key) {
             let near = nearest(to: entry.key, among: Self.keys).map { "; did you mean '\($0)'?" } ?? ""
-            throw ConfigurationMistake("has no key '\(entry.key)'\(near)", mark: entry.mark)
+            mistakes.note("has no key '\(entry.key)'\(near)", mark: entry.mark)
         }
-        guard let address = node["address"] else { throw ConfigurationMistake("must have an 'address'", mark: node.mark) }
-        self.init(name: "", address: try SocketAddress(address))
-        name = try node["name"].map { value throws(ConfigurationMistake) in try String(value) } ?? self.address.description
-        faces = try node["faces"].map { value throws(ConfigurationMistake) in try [Face](value) } ?? Face.allCases
-        tlsCertificate = try node["tls_certificate"].map { value throws(ConfigurationMistake) in try String?(value) } ?? nil
-        tlsKey = try node["tls_key"].map { value throws(ConfigurationMistake) in try String?(value) } ?? nil
-        guard !name.isEmpty else { throw ConfigurationMistake("must not have an empty name", mark: node.mark) }
-        guard !faces.isEmpty else { throw ConfigurationMistake("must have at least one face", mark: node.mark) }
-        guard (tlsCertificate == nil) == (tlsKey == nil) else {
-            throw ConfigurationMistake("must have both 'tls_certificate' and 'tls_key', or neither", mark: node.mark)
+        func read<Value: ConfigurationValue>(_ key: String, as type: Value.Type = Value.self) -> Value? {
+            node[key].flatMap { value in mistakes.attempt { () throws(ConfigurationMistake) in try Value(value) } }
         }
+        let address: SocketAddress? = read("address")
+        // An address under a misspelt key is one mistake, not two.
+        if node["address"] == nil, !entries.contains(where: { nearest(to: $0.key, among: ["address"]) != nil }) {
+            mistakes.note("must have an 'address'", mark: node.mark)
+        }
+        let name: String? = read("name")
+        let faces: [Face]? = read("faces")
+        let certificate: String?? = read("tls_certificate")
+        let key: String?? = read("tls_key")
+        if name == "" { mistakes.note("must not have an empty name", mark: node.mark) }
+        if faces == [] { mistakes.note("must have at least one face", mark: node.mark) }
+        if (node["tls_certificate"].map { !$0.isNull } ?? false) != (node["tls_key"].map { !$0.isNull } ?? false) {
+            mistakes.note("must have both 'tls_certificate' and 'tls_key', or neither", mark: node.mark)
+        }
+        try mistakes.check()
+        guard let address else { throw ConfigurationMistake("must have an 'address'", mark: node.mark) }
+        self.init(
+            name: name ?? address.description, address: address, faces: faces ?? Face.allCases, tlsCertificate: certificate ?? nil,
+            tlsKey: key ?? nil)
     }
 
     public var node: YAMLNode {

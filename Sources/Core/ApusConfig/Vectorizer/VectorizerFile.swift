@@ -27,7 +27,7 @@ struct VectorizerFile {
         do throws(ConfigurationMistake) {
             try note(part, entry, as: written, &reader)
         } catch {
-            reader.complain(at: error.mark ?? entry.value.mark, written, error.what)
+            for mistake in error.all { reader.complain(at: mistake.mark ?? entry.value.mark, written, mistake.what) }
         }
     }
 
@@ -86,25 +86,41 @@ struct VectorizerFile {
         guard case .sequence(let items) = value.content else {
             throw ConfigurationMistake("must be a list of {id, address, grpc_port}, not \(value.kind)", mark: value.mark)
         }
+        var mistakes = ConfigurationMistakes()
         for item in items {
-            guard case .mapping(let entries) = item.content else {
-                throw ConfigurationMistake("must hold {id, address, grpc_port}, not \(item.kind)", mark: item.mark)
-            }
-            let keys = ["id", "address", "grpc_port"]
-            for entry in entries where !keys.contains(entry.key) {
-                let near = nearest(to: entry.key, among: keys).map { "; did you mean '\($0)'?" } ?? ""
-                throw ConfigurationMistake("has no key '\(entry.key)' in a server\(near)", mark: entry.mark)
-            }
-            guard let id = item["id"], let address = item["address"], let grpcPort = item["grpc_port"] else {
-                throw ConfigurationMistake("must have id, address and grpc_port in each server", mark: item.mark)
-            }
-            let server = Server(
-                id: try String(id), address: try String(address), grpcPort: try Self.port(grpcPort), line: item.mark.line)
+            guard let server = mistakes.attempt({ () throws(ConfigurationMistake) in try Self.server(item) }) else { continue }
             if let other = servers.first(where: { $0.id == server.id }) {
-                throw ConfigurationMistake("has the id '\(server.id)' twice (also in line \(other.line))", mark: item.mark)
+                mistakes.note("has the id '\(server.id)' twice (also in line \(other.line))", mark: item.mark)
+            } else {
+                servers.append(server)
             }
-            servers.append(server)
         }
+        try mistakes.check()
+    }
+
+    private static func server(_ item: YAMLNode) throws(ConfigurationMistake) -> Server {
+        guard case .mapping(let entries) = item.content else {
+            throw ConfigurationMistake("must hold {id, address, grpc_port}, not \(item.kind)", mark: item.mark)
+        }
+        var mistakes = ConfigurationMistakes()
+        let keys = ["id", "address", "grpc_port"]
+        let unknown = entries.filter { !keys.contains($0.key) }
+        for entry in unknown {
+            let near = nearest(to: entry.key, among: keys).map { "; did you mean '\($0)'?" } ?? ""
+            mistakes.note("has no key '\(entry.key)' in a server\(near)", mark: entry.mark)
+        }
+        let id = item["id"].flatMap { node in mistakes.attempt { () throws(ConfigurationMistake) in try String(node) } }
+        let address = item["address"].flatMap { node in mistakes.attempt { () throws(ConfigurationMistake) in try String(node) } }
+        let port = item["grpc_port"].flatMap { node in mistakes.attempt { () throws(ConfigurationMistake) in try Self.port(node) } }
+        // What is missing beside a misspelt key is most likely under that.
+        if unknown.isEmpty, keys.contains(where: { item[$0] == nil }) {
+            mistakes.note("must have id, address and grpc_port in each server", mark: item.mark)
+        }
+        try mistakes.check()
+        guard let id, let address, let port else {
+            throw ConfigurationMistake("must have id, address and grpc_port in each server", mark: item.mark)
+        }
+        return Server(id: id, address: address, grpcPort: port, line: item.mark.line)
     }
 
     private mutating func mark(_ entry: YAMLEntry) { firstLine = firstLine ?? entry.mark.line }

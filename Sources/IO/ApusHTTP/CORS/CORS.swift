@@ -1,4 +1,4 @@
-public import ApusTypes
+internal import ApusTypes
 
 /// Lets pages of other origins use a listener (Fetch standard, section 3.2). Without it a browser keeps the answers from them.
 ///
@@ -51,7 +51,8 @@ public struct CORS: Middleware, Hashable {
         if request.method == .options, let wanted = request.headers["Access-Control-Request-Method"] {
             guard isAllowed else {
                 throw ApusError(
-                    .forbidden, "pages of this origin may not use this server", hint: "add the origin to the listener's cors.origins")
+                    .forbidden, "pages of this origin may not use this server",
+                    hint: "add the origin to the face's list: faces.vectorizer.cors_origins, faces.console.cors_origins")
             }
             return varied(preflight(origin, wanted))
         }

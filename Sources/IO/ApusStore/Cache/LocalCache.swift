@@ -151,7 +151,8 @@ public final class LocalCache: ObjectCopies {
         let victims = state.withLock { $0.reserve(bytes, within: capacity) }
         guard let victims else {
             throw ApusError(
-                .cacheFull, "the local cache of \(ByteCount(capacity)) is full of objects in use", hint: "raise store.cache",
+                .cacheFull, "the local cache of \(ByteCount(capacity)) is full of objects in use",
+                hint: "give it more room, or read fewer at a time",
                 context: ["path": path])
         }
         guard !victims.isEmpty else { return }

@@ -172,7 +172,7 @@ public final class CatalogStore: ObjectStore {
         guard fits else {
             throw ApusError(
                 .storeFull, "the objects in the catalog have reached their limit of \(limit)",
-                hint: "give the cluster a store directory, or raise store.max_catalog_bytes", context: ["store": place])
+                hint: "give the cluster a store directory, or raise store.catalog.max_bytes", context: ["store": place])
         }
     }
 

@@ -190,7 +190,7 @@ public final class DirectoryStore: ObjectStore {
         guard options.reserve.bytes == 0 || free - bytes >= options.reserve.bytes else {
             throw ApusError(
                 .storeFull, "the store at \(place) has \(ByteCount(max(0, free))) left, and \(options.reserve) are kept free",
-                hint: "free space there, or lower store.reserve; reads and deletes go on", context: ["store": place])
+                hint: "free space there, or lower store.reserve_bytes; reads and deletes go on", context: ["store": place])
         }
     }
 

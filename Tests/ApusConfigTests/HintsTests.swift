@@ -1,0 +1,69 @@
+import ApusConfig
+import DatabaseTestKit
+import Testing
+
+@Suite("Settings that texts name")
+struct HintsTests {
+    private let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+
+    private func sources(_ folder: String) throws -> [(path: String, text: String)] {
+        try TemporaryDirectory.entries(folder).flatMap { name -> [(path: String, text: String)] in
+            let path = "\(folder)/\(name)"
+            return name.hasSuffix(".swift") ? [(path, try text(of: path))] : try sources(path)
+        }
+    }
+
+    /// Names that are written as a setting's and are none, each with what it is.
+    private static let others: Set<String> = [
+        "store.id",  // a row of the catalog's settings
+        "catalog.sqlite",  // a file
+        "vectors.astype",  // a call of NumPy in a help text
+    ]
+
+    @Test("are settings: an operator who follows a hint finds the key")
+    func named() throws {
+        let sections = Set(ConfigurationKeys.sections.map(\.name))
+        let paths = ConfigurationKeys.all.map(\.path)
+        // A section may be named too.
+        let known = Set(paths).union(paths.map { $0.split(separator: ".").dropLast().joined(separator: ".") })
+        var seen = 0
+        for source in try sources("\(root)/Sources") {
+            let file = String(source.path.dropFirst("\(root)/Sources/".count))
+            // Vectorizer's own keys look like ours, and are tested with their table. Error codes do, too.
+            if file.contains("ApusConfig/Vectorizer/") || file.hasSuffix("Errors/ErrorCode.swift") { continue }
+            for line in source.text.split(separator: "\n") where line.contains("\"") {
+                for match in Self.literals(in: String(line)).matches(of: /\b([a-z]+)((?:\.[a-z_]+)+)\b/)
+                where sections.contains(String(match.1)) {
+                    let name = String(match.0)
+                    if Self.others.contains(name) { continue }
+                    seen += 1
+                    #expect(known.contains(name), "\(file) names \(name): \(line)")
+                }
+            }
+        }
+        #expect(seen > 60, "the search finds what it looks for")
+    }
+
+    /// What stands in the string literals of a line, without what is interpolated.
+    private static func literals(in line: String) -> String {
+        var found = ""
+        var depth = 0
+        var isInside = false
+        var previous: Character = " "
+        for character in line {
+            if depth > 0 {
+                if character == "(" { depth += 1 } else if character == ")" { depth -= 1 }
+                if depth == 0 { found.append(" ") }
+            } else if isInside, previous == "\\", character == "(" {
+                depth = 1
+            } else if character == "\"", previous != "\\" {
+                isInside.toggle()
+                found.append(" ")
+            } else if isInside {
+                found.append(character)
+            }
+            previous = character
+        }
+        return found
+    }
+}
