@@ -152,6 +152,7 @@ struct StoresTests {
         "format": "one row for each format that the program has",
         "setting": "one row for each setting that the program has",
         "lease": "one row for each duty that the program has",
+        "operation_period": "one row for each origin of operation ids",
         "collection": "what users keep: it goes when they delete it",
         "shard": "goes with its collection",
         "replica": "one row for each node that serves a shard; goes with its collection",

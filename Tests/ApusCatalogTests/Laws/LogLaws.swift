@@ -1,6 +1,7 @@
 import ApusDatabase
 import ApusTypes
 import CatalogTestKit
+import DatabaseTestKit
 import Synchronization
 import Testing
 
@@ -10,36 +11,112 @@ import Testing
 struct LogLaws {
     @Test("numbers are gapless and nothing acknowledged is missing or twice, under 16 writers and 1 % aborts", arguments: Backend.allCases)
     func gapless(backend: Backend) async throws {
+        switch backend {
+        case .sqlite: try await CatalogLab.with(backend) { try await Self.gapless(in: $0) }
+        case .postgreSQL:
+            let server = try await Self.watchfulServer()
+            try await CatalogLab.on(try await server.newDatabase()) { lab in
+                try await Self.gapless(in: lab)
+                #expect(try await Self.deadlocks(in: lab) == 0, "\(server.messages(about: "deadlock"))")
+            }
+        }
+    }
+
+    private static func gapless(in lab: CatalogLab) async throws {
         // In full: ten minutes, as many as there are.
         let requests = LawSize.scaled(40, full: 1_000_000)
         let seconds = LawSize.scaled(300, full: 600)
-        try await CatalogLab.with(backend) { lab in
-            let catalog = try await lab.open()
-            let shards = try await lab.shards(8, of: catalog)
-            let deadline = lab.deadline(in: .seconds(900))
-            var acknowledged: [Acknowledged]
-            if let url = lab.url {
-                acknowledged = try await LawProcesses.run(
-                    3, "append", url: url, writers: 6, requests: requests, seed: 11,
-                    extra: ["stop=\(seconds)", "shards=" + shards.map(\.description).joined(separator: ",")]
-                ).compactMap { Acknowledged(line: $0) }
-            } else {
-                var workload = Workload(process: "p", writers: 16, requests: requests, seed: 11, deadline: deadline)
-                workload.stop = lab.deadline(in: .seconds(Int64(seconds)))
-                acknowledged = try await workload.append(to: catalog, shards: shards)
+        let catalog = try await lab.open()
+        let shards = try await lab.shards(8, of: catalog)
+        var acknowledged: [Acknowledged] = []
+        var mixed = Workload.Mixed()
+        if let url = lab.url {
+            let lines = try await LawProcesses.run(
+                3, "appendMixed", url: url, writers: 6, requests: requests, seed: 11,
+                extra: ["stop=\(seconds)", "shards=" + shards.map(\.description).joined(separator: ",")])
+            for line in lines {
+                mixed.add(line: line)
+                if let one = Acknowledged(line: line) { acknowledged.append(one) }
             }
-            #expect(acknowledged.count > LawSize.scaled(40, full: 1000) * 16)
-            let expected = Dictionary(grouping: acknowledged, by: \.shard)
-            for shard in shards {
-                var follower = LogFollower(shard: shard, incarnation: catalog.incarnation)
-                try await follower.catchUp(with: catalog.log, deadline: deadline)
-                let mine = expected[shard] ?? []
-                #expect(follower.operations.count == mine.count)
-                #expect(Set(follower.operations) == Set(mine.map(\.operation)))
-                let head = try await catalog.log.heads(of: [shard], deadline: deadline)[shard]
-                #expect(head == follower.position)
-            }
+        } else {
+            var workload = Workload(process: "p0", writers: 16, requests: requests, seed: 11, deadline: lab.deadline(in: .seconds(900)))
+            workload.settlesPerThousand = 20
+            workload.stop = lab.deadline(in: .seconds(Int64(seconds)))
+            (acknowledged, mixed) = try await workload.appendMixed(to: catalog, shards: shards)
         }
+        #expect(acknowledged.count > LawSize.scaled(40, full: 1000) * 16)
+        for kind in Workload.Mixed.Kind.allCases { #expect(mixed.counts[kind, default: 0] > 0, "\(kind)") }
+        // Besides: the collection of the shards.
+        #expect(try await catalog.feed.head(deadline: lab.deadline).version == Int64(mixed.published) + 1)
+        let expected = Dictionary(grouping: acknowledged, by: \.shard)
+        for shard in shards {
+            var follower = LogFollower(shard: shard, incarnation: catalog.incarnation)
+            // Millions of operations in full: each page has a deadline of its own.
+            try await follower.catchUp(with: catalog.log, deadline: lab.deadline)
+            let mine = expected[shard] ?? []
+            #expect(follower.operations.count == mine.count)
+            #expect(Set(follower.operations) == Set(mine.map(\.operation)))
+            let head = try await catalog.log.heads(of: [shard], deadline: lab.deadline)[shard]
+            #expect(head == follower.position)
+        }
+    }
+
+    /// Group commits wait 500 ms for a lock and then go on without it, so a server that looks for deadlocks after the usual second never
+    /// sees one.
+    private static func watchfulServer() async throws -> PostgreSQLServer {
+        try await PostgreSQLServer.start(name: "watchful", settings: ["deadlock_timeout": "100ms"])
+    }
+
+    /// How many the server has seen in the lab's database, once everybody else has left it: a session says what it counted when it ends.
+    private static func deadlocks(in lab: CatalogLab) async throws -> Int64 {
+        try await eventually("the processes' sessions have ended") {
+            try await lab.run(
+                """
+                SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+                """)[0].integer(0) <= Int64(Lane.allCases.count)
+        }
+        return try await lab.run("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")[0].integer(0)
+    }
+
+    @Test("a deadlock that lasts less than half a second would be counted")
+    func deadlocksAreSeen() async throws {
+        let server = try await Self.watchfulServer()
+        let url = try await server.newDatabase()
+        try await CatalogLab.on(url) { lab in
+            let (first, second) = (lab.database, try await CatalogLab.connect(url))
+            try await CatalogLab.closing(second) {
+                let meeting = Meeting()
+                let victims = try await withThrowingTaskGroup(of: Bool.self) { group in
+                    group.addTask { try await Self.isVictim(first, locking: [1, 2], meeting: meeting, deadline: lab.deadline) }
+                    group.addTask { try await Self.isVictim(second, locking: [2, 1], meeting: meeting, deadline: lab.deadline) }
+                    return try await group.reduce(0) { $0 + ($1 ? 1 : 0) }
+                }
+                #expect(victims == 1)
+            }
+            // A session reports what it counted within a second, if it goes on.
+            try await eventually("the deadlock is counted") { try await Self.deadlocks(in: lab) == 1 }
+            #expect(!server.messages(about: "deadlock").isEmpty)
+        }
+    }
+
+    private final class Meeting: Sendable {
+        let present = Mutex(0)
+    }
+
+    /// Takes the locks one after the other, with the second when both are at the meeting; whether the server broke a deadlock here.
+    private static func isVictim(
+        _ database: any Database, locking locks: [Int64], meeting: Meeting, deadline: Instant
+    ) async throws -> Bool {
+        do {
+            try await database.transaction(.write.lockTimeout(.milliseconds(500)), on: .write, deadline: deadline) { transaction in
+                for (number, lock) in locks.enumerated() {
+                    if number == 1 { try await eventually("both hold a lock") { meeting.present.withLock { $0 >= 2 } } }
+                    _ = try await transaction.run([Statement("SELECT pg_advisory_xact_lock($1)", [.integer(lock)])])
+                    meeting.present.withLock { $0 += 1 }
+                }
+            }
+            return false
+        } catch let error as ApusError where error.code == .databaseConflict { return true }
     }
 
     private static func append(to catalog: Catalog, _ shard: ShardID, epoch: Int64?, deadline: Instant) async throws {

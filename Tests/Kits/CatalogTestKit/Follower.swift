@@ -16,11 +16,15 @@ public struct LogFollower: Sendable {
     }
 
     /// Reads up to the end. Checks that numbers have no gaps and that every digest is its predecessor's successor.
-    public mutating func catchUp(with log: ShardLog, limit: ByteCount = .mebibytes(1), deadline: Instant) async throws {
+    ///
+    /// `deadline` is asked for each page: a log may be of any length, and what must not hang is one read.
+    public mutating func catchUp(
+        with log: ShardLog, limit: ByteCount = .mebibytes(1), deadline: @autoclosure () -> Instant
+    ) async throws {
         while true {
             let records: [LogRecord]
             do {
-                records = try await log.read(shard, from: position, limit: limit, deadline: deadline)
+                records = try await log.read(shard, from: position, limit: limit, deadline: deadline())
             } catch let error as ApusError where error.code == .catalogRewound {
                 rebuilds += 1
                 position = .beginning(of: incarnation)

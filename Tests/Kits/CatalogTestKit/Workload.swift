@@ -13,6 +13,8 @@ public struct Workload: Sendable {
     public var seed: UInt64
     /// Of 1,000 requests of `append`, how many are rolled back after they wrote.
     public var abortsPerThousand = 10
+    /// Of 1,000 requests of `append`, how many race with somebody who asks what became of them.
+    public var settlesPerThousand = 0
     public var deadline: Instant
     /// Writers of `append` end here, even if they have requests left.
     public var stop = Instant.distantFuture
@@ -42,7 +44,7 @@ public struct Workload: Sendable {
     }
 
     /// Each writer appends one request after another, each to one to three random shards, one to three operations; gives what was
-    /// acknowledged. An operation is its name, padded.
+    /// acknowledged, or turned out to be done. An operation is its name, padded.
     public func append(to catalog: Catalog, shards: [ShardID]) async throws -> [Acknowledged] {
         try await withThrowingTaskGroup(of: [Acknowledged].self) { group in
             for writer in 0..<writers {
@@ -67,11 +69,8 @@ public struct Workload: Sendable {
                         let request = AppendRequest(
                             operationID: OperationID(scope: "law", id: name, bodyDigest: Digest(of: name)), appends: appends,
                             reply: Array("reply to \(name)".utf8))
-                        let outcome = try await catalog.log.append(request, deadline: deadline)
-                        acknowledged += appends.map { append in
-                            Acknowledged(
-                                shard: append.shard, operation: append.operation, upTo: outcome.positions[append.shard]?.sequence ?? 0)
-                        }
+                        let isAsked = Int.random(in: 0..<1000, using: &random) < settlesPerThousand
+                        acknowledged += try await isAsked ? appendAsked(request, to: catalog) : append(request, to: catalog)
                     }
                     return acknowledged
                 }
@@ -116,19 +115,15 @@ public struct Acknowledged: Sendable, Hashable {
         self.upTo = upTo
     }
 
-    /// One line: shard, sequence, operation in hexadecimal.
-    public var line: String { "\(shard) \(upTo) \(hexadecimal(operation))" }
+    /// One line: shard, sequence, operation, which is text in every workload.
+    public var line: String { "\(shard) \(upTo) \(String(decoding: operation, as: UTF8.self))" }
 
     public init?(line: some StringProtocol) {
-        let fields = line.split(separator: " ")
-        guard fields.count == 3, let shard = Int64(fields[0]), let upTo = Int64(fields[1]) else { return nil }
-        let digits = Array(fields[2].utf8)
-        var bytes: [UInt8] = []
-        for index in stride(from: 0, to: digits.count - 1, by: 2) {
-            guard let byte = UInt8(String(decoding: digits[index...index + 1], as: UTF8.self), radix: 16) else { return nil }
-            bytes.append(byte)
-        }
-        self.init(shard: ShardID(shard), operation: bytes, upTo: upTo)
+        let fields = line.utf8.split(separator: 0x20, maxSplits: 2, omittingEmptySubsequences: false)
+        guard fields.count == 3, let shard = Int64(String(decoding: fields[0], as: UTF8.self)),
+            let upTo = Int64(String(decoding: fields[1], as: UTF8.self))
+        else { return nil }
+        self.init(shard: ShardID(shard), operation: Array(fields[2]), upTo: upTo)
     }
 }
 

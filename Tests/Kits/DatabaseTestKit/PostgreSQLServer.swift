@@ -36,6 +36,11 @@ public final class PostgreSQLServer: Sendable {
     public var dataDirectory: String { directory.path + "/data" }
     public var logFile: String { directory.path + "/log" }
 
+    /// Lines of the server's log that hold `text`.
+    public func messages(about text: String) -> [String] {
+        Self.read(logFile).split(separator: "\n").filter { $0.contains(text) }.map(String.init)
+    }
+
     /// The superuser's URL of a database; there is no password.
     public func url(database: String = "postgres") -> Redacted<String> {
         Redacted("postgresql://apus@127.0.0.1:\(port)/\(database)?sslmode=disable")

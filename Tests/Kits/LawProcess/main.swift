@@ -11,6 +11,7 @@ import Glibc
 //
 //     publish process= writers= requests= seed= seconds=            one change of the feed after another
 //     append  … shards=1,2,…                                        `Acknowledged` lines at the end
+//     appendMixed … shards=1,2,…                                    the same after `Mixed` lines
 //     appendOneByOne …                                              `Acknowledged` lines as they come
 //     once    key= process= shards= seconds=                        `done REPLY`, `repeat REPLY` or `failed CODE`; see `Fault`
 //     lease   node= process= seconds=                               seeks the leader's lease and acts under it until it is killed
@@ -77,6 +78,11 @@ do {
     case "publish": try await workload.publish(to: catalog)
     case "append":
         for line in try await workload.append(to: catalog, shards: shards).map(\.line) { say(line) }
+    case "appendMixed":
+        var mixed = workload
+        mixed.settlesPerThousand = 20
+        let done = try await mixed.appendMixed(to: catalog, shards: shards)
+        for line in done.mixed.lines + done.acknowledged.map(\.line) { say(line) }
     case "appendOneByOne":
         try await workload.appendOneByOne(to: catalog, shards: shards) { say($0.line) }
     case "once":
