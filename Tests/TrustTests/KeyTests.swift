@@ -150,4 +150,34 @@ struct KeyTests {
         clock.advance(by: .seconds(2))
         #expect(try await #require(throws: ApusError.self) { try await verify(known) }.code.surface.http == 503)
     }
+
+    @Test("a catalog that hangs or is dead holds up a request with a confirmed key only now and then, and for a moment")
+    func awayCatalog() async throws {
+        let server = try await PostgreSQLServer.start(name: "away")
+        let database = try await PostgreSQLDatabase.open(
+            url: try await server.newDatabase(), loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20)))
+        let catalog = try await Catalog.open(database, clock: BootClock())
+        let access = Access(keys: catalog.keys, clock: BootClock(), maxStale: .seconds(300))
+        let (key, known) = try await access.create(name: "known", role: .writer, deadline: BootClock.now.advanced(by: .seconds(20)))
+        // Were each of the requests held up, even for a moment, they would not be over in time.
+        func ask() async throws {
+            let end = BootClock.now.advanced(by: .seconds(60))
+            for _ in 0..<200 {
+                #expect(try await access.verify(known, deadline: BootClock.now.advanced(by: .seconds(30)))?.id == key.id)
+                guard BootClock.now < end else { throw TestKitError("requests are held up") }
+            }
+        }
+        try await ask()
+        try await BootClock().sleep(for: .milliseconds(1100))
+        try await server.freeze()
+        try await ask()
+        server.thaw()
+        try await eventually("the catalog confirms keys again") {
+            try await access.verify(known, deadline: BootClock.now.advanced(by: .seconds(20)))?.id == key.id
+        }
+        await server.kill()
+        try await BootClock().sleep(for: .milliseconds(1100))
+        try await ask()
+        await database.close()
+    }
 }
