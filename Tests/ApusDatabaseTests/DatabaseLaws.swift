@@ -192,16 +192,18 @@ struct DatabaseLaws {
             try await database.write(.once("CREATE TABLE apus.t (n bigint)"))
             let entered = AsyncStream.makeStream(of: Void.self)
             let release = AsyncStream.makeStream(of: Void.self)
-            async let first: Void = database.transaction(.write, on: .write, deadline: soon()) { transaction in
-                _ = try await transaction.run([Statement("INSERT INTO apus.t VALUES (1)")])
-                entered.continuation.finish()
-                for await _ in release.stream {}
+            let first = Task {
+                try await database.transaction(.write, on: .write, deadline: soon()) { transaction in
+                    _ = try await transaction.run([Statement("INSERT INTO apus.t VALUES (1)")])
+                    entered.continuation.finish()
+                    for await _ in release.stream {}
+                }
             }
             for await _ in entered.stream {}
             let failure = await code { try await database.write(Statement("INSERT INTO apus.t VALUES (2)"), deadline: soon(0.2)) }
             #expect(failure == .deadlineExceeded)
             release.continuation.finish()
-            try await first
+            try await first.value
             #expect(try await database.read("SELECT n FROM apus.t").map { try $0.integer(0) } == [1])
         }
     }
@@ -212,17 +214,19 @@ struct DatabaseLaws {
             try await database.write(.once("CREATE TABLE apus.t (n bigint)"))
             let release = AsyncStream.makeStream(of: Void.self)
             let entered = AsyncStream.makeStream(of: Void.self)
-            async let hanging = code {
-                try await database.transaction(.write, on: .write, deadline: soon(0.5)) { transaction in
-                    _ = try await transaction.run([Statement("INSERT INTO apus.t VALUES (1)")])
-                    entered.continuation.finish()
-                    for await _ in release.stream {}
+            let hanging = Task {
+                await code {
+                    try await database.transaction(.write, on: .write, deadline: soon(0.5)) { transaction in
+                        _ = try await transaction.run([Statement("INSERT INTO apus.t VALUES (1)")])
+                        entered.continuation.finish()
+                        for await _ in release.stream {}
+                    }
                 }
             }
             for await _ in entered.stream {}
             try await database.write(Statement("INSERT INTO apus.t VALUES (2)"))
             release.continuation.finish()
-            #expect(await hanging == .deadlineExceeded)
+            #expect(await hanging.value == .deadlineExceeded)
             #expect(try await database.read("SELECT n FROM apus.t").map { try $0.integer(0) } == [2])
         }
     }

@@ -22,10 +22,10 @@ struct PostgreSQLFaults {
                 await server.kill()
                 let away = await code { try await database.write(Statement("INSERT INTO t VALUES (99)"), deadline: soon(0.3)) }
                 #expect([.catalogUnavailable, .deadlineExceeded].contains(away))  // either says: not done
-                async let restarted: Void = server.restart()
+                let restarted = Task { try await server.restart() }
                 // Asked while the server is away, answered when it is back.
                 #expect(try await database.read("SELECT n FROM t ORDER BY n").map { try $0.integer(0) } == acknowledged)
-                try await restarted
+                try await restarted.value
             }
         }
         await server.stop(.immediate)
@@ -39,14 +39,14 @@ struct PostgreSQLFaults {
             _ = try await database.read("SELECT 1")
             try await server.freeze()
             let start = BootClock.now
-            async let read = code { _ = try await database.read("SELECT 1", deadline: soon(0.5)) }
-            async let later = code { _ = try await database.read("SELECT 2", deadline: soon(0.8)) }
-            async let duty = code { _ = try await database.run([Statement("SELECT 1")], on: .duty, deadline: soon(0.5)) }
-            async let write = code { try await database.write(Statement("INSERT INTO t VALUES (1)"), deadline: soon(0.5)) }
-            #expect(await read == .deadlineExceeded)
-            #expect(await [.deadlineExceeded, .catalogUnavailable].contains(later))
-            #expect(await [.outcomeUnknown, .catalogUnavailable].contains(duty))  // its connection may not have been opened yet
-            #expect(await write == .deadlineExceeded)
+            let read = Task { await code { _ = try await database.read("SELECT 1", deadline: soon(0.5)) } }
+            let later = Task { await code { _ = try await database.read("SELECT 2", deadline: soon(0.8)) } }
+            let duty = Task { await code { _ = try await database.run([Statement("SELECT 1")], on: .duty, deadline: soon(0.5)) } }
+            let write = Task { await code { try await database.write(Statement("INSERT INTO t VALUES (1)"), deadline: soon(0.5)) } }
+            #expect(await read.value == .deadlineExceeded)
+            #expect(await [.deadlineExceeded, .catalogUnavailable].contains(later.value))
+            #expect(await [.outcomeUnknown, .catalogUnavailable].contains(duty.value))  // its connection may not have been opened yet
+            #expect(await write.value == .deadlineExceeded)
             #expect(start.duration(to: BootClock.now) < .seconds(4))
             server.thaw()
             #expect(try await database.read("SELECT count(*) FROM t")[0].integer(0) == 0)
@@ -114,17 +114,19 @@ struct PostgreSQLFaults {
             try await database.write(.once("CREATE TABLE t (n bigint)"))
             try await server.reload(["synchronous_standby_names": "nobody"])
             for isAlone in [false, true] {
-                async let outcome = code {
-                    if isAlone {
-                        _ = try await database.run([Statement("INSERT INTO t VALUES (1)")], on: .write, deadline: soon())
-                    } else {
-                        try await database.write(Statement("INSERT INTO t VALUES (1)"))
+                let outcome = Task {
+                    await code {
+                        if isAlone {
+                            _ = try await database.run([Statement("INSERT INTO t VALUES (1)")], on: .write, deadline: soon())
+                        } else {
+                            try await database.write(Statement("INSERT INTO t VALUES (1)"))
+                        }
                     }
                 }
                 try await eventually("the commit waits for its standby") {
                     try await server.query("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE wait_event = 'SyncRep'") == "t"
                 }
-                #expect(await outcome == .outcomeUnknown)
+                #expect(await outcome.value == .outcomeUnknown)
             }
             // A local commit waits for nobody.
             try await database.transaction(.writeLocal, on: .duty, deadline: soon(10)) { transaction in

@@ -11,7 +11,7 @@ struct LifecycleTests {
     func portTaken() async throws {
         try await TestServer.with(routes: { _ in }) { server in
             let listener = ListenerConfiguration(name: "second", host: "127.0.0.1", port: server.port, router: Router())
-            let second = HTTPServer(loops: server.loops, listeners: [listener])
+            let second = HTTPServer(loops: server.loops, listeners: [listener], metrics: MetricsRegistry())
             let error = await #expect(throws: ApusError.self) { try await second.start() }
             #expect(error?.code == .listenerUnavailable)
             #expect(error?.summary.contains("127.0.0.1:\(server.port)") == true)
@@ -24,7 +24,8 @@ struct LifecycleTests {
         let loops = EventLoops(count: 1)
         defer { loops.stop() }
         for (host, port) in [("no such host", 0), ("127.0.0.1", 70_000), ("192.0.2.1", 0)] {
-            let server = HTTPServer(loops: loops, listeners: [ListenerConfiguration(name: "web", host: host, port: port, router: Router())])
+            let listener = ListenerConfiguration(name: "web", host: host, port: port, router: Router())
+            let server = HTTPServer(loops: loops, listeners: [listener], metrics: MetricsRegistry())
             let error = await #expect(throws: ApusError.self) { try await server.start() }
             #expect(error?.code == .listenerUnavailable)
         }
@@ -39,7 +40,7 @@ struct LifecycleTests {
             router.on(.get, "/") { .text("\(name) \($0.connection.listener)") }
             return ListenerConfiguration(name: name, host: "localhost", port: 0, router: router)
         }
-        let server = HTTPServer(loops: loops, listeners: listeners)
+        let server = HTTPServer(loops: loops, listeners: listeners, metrics: MetricsRegistry())
         for bound in try await server.start() {
             let client = try RawClient(port: bound.port)
             try await client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -66,7 +67,7 @@ struct LifecycleTests {
             let busy = try RawClient(port: server.port)
             try await busy.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
             _ = await started.value()
-            async let aborted = server.server.drain(deadline: BootClock.now.advanced(by: .seconds(60)))
+            let aborted = Task { await server.server.drain(deadline: BootClock.now.advanced(by: .seconds(60))) }
             #expect(try await idleReplies.isAtEnd())
             // The idle connection's end does not say that every loop has begun to drain; a refused connection does.
             while (try? RawClient(port: server.port)) != nil { await Task.yield() }
@@ -76,7 +77,7 @@ struct LifecycleTests {
             #expect(reply.text == "done")
             #expect(reply.closes)
             #expect(try await replies.isAtEnd())
-            #expect(await aborted == 0)
+            #expect(await aborted.value == 0)
         }
     }
 

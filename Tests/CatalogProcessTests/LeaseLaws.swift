@@ -170,13 +170,15 @@ struct LeaseLaws {
         }
 
         func run() async {
-            async let kept: Void = keeper.run()
-            await LeaseEffects.run(catalog, keeper: keeper, holder: holder) { [self] in
-                while gate.withLock({ $0 }), !Task.isCancelled {
-                    try? await BootClock().sleep(until: soon(0.005))  // cancelled: the loop ends
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { [keeper] in await keeper.run() }
+                await LeaseEffects.run(catalog, keeper: keeper, holder: holder) { [self] in
+                    while gate.withLock({ $0 }), !Task.isCancelled {
+                        try? await BootClock().sleep(until: soon(0.005))  // cancelled: the loop ends
+                    }
                 }
+                await group.waitForAll()
             }
-            await kept
         }
 
         func pause() { gate.withLock { $0 = true } }

@@ -83,15 +83,17 @@ struct NodeCommandsTests {
         let file = try points(20_000, in: folder)
         let state = "\(file.vectors).words.import"
         let node = try await start(folder)
-        async let first = apus(
-            node, "import", "words", file.vectors, "--payload", file.payloads, "--create", "--batch", "50", "--patience", "0")
+        let first = Task {
+            try await apus(
+                node, "import", "words", file.vectors, "--payload", file.payloads, "--create", "--batch", "50", "--patience", "0")
+        }
         func rows() throws -> Int64 {
             guard access(state, R_OK) == 0 else { return 0 }
             return try JSONValue(parsing: Array(try Program.read(state).utf8))["rows"]?.asInteger ?? 0
         }
         try await eventually("the import has begun") { try rows() >= 500 }
         await node.kill()
-        let cut = try await first
+        let cut = try await first.value
         #expect(cut.status == 69, "\(cut.output) \(cut.errors)")
         let reached = try rows()
         #expect((500..<20_000).contains(reached))

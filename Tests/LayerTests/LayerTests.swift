@@ -106,4 +106,20 @@ struct LayerTests {
             """
         #expect(Self.imports(in: text) == ["A", "B", "C", "D", "E", "F"])
     }
+
+    @Test("nothing uses what Swift's runtime is known to abort on (CONTRIBUTING.md)")
+    func asyncLet() throws {
+        let words = "async" + " let"
+        var files = 0
+        for folder in ["Sources", "Tests", "Benchmarks", "Fuzz"] {
+            let names = FileManager.default.enumerator(atPath: Self.root.appending(path: folder).path)?.compactMap { $0 as? String } ?? []
+            for name in names where name.hasSuffix(".swift") {
+                files += 1
+                let text = try String(contentsOf: Self.root.appending(path: "\(folder)/\(name)"), encoding: .utf8)
+                let isUsed = text.contains(words)
+                #expect(!isUsed, "\(folder)/\(name)")
+            }
+        }
+        #expect(files > 200, "the files were not found; the test would prove nothing")
+    }
 }

@@ -38,7 +38,7 @@ enum HTTPBenchmark {
         }
         let loops = EventLoops()
         let listener = ListenerConfiguration(name: "bench", host: "127.0.0.1", port: 0, router: router)
-        let server = HTTPServer(loops: loops, listeners: [listener])
+        let server = HTTPServer(loops: loops, listeners: [listener], metrics: MetricsRegistry())
         print(try await server.start()[0].port)
         fflush(nil)
         for await _ in Signals.stream([.terminate], on: loops.first) { break }

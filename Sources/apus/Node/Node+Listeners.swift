@@ -30,9 +30,22 @@ extension Node {
         }
     }
 
+    /// The limits, with no more connections than this process may have descriptors for.
+    func httpLimits() -> HTTPLimits {
+        var limits = configuration.httpLimits
+        let descriptors = DescriptorLimit.raise()
+        if limits.cap(toDescriptors: descriptors) {
+            Self.log.warning(
+                "fewer connections than configured, because of the limit of open files; raise it (ulimit -n, LimitNOFILE)",
+                ["open_files": "\(descriptors)", "connections": "\(limits.connections)"])
+        }
+        return limits
+    }
+
     private func router(for listener: Configuration.Listener) -> Router {
         var router = Router()
         router.use(FaceCORS(configuration.faces))
+        router.use(Compression())
         let trust = LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid(), nodeURL: configuration.node.url)
         router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
         var consoleOptions = ConsoleFace.Options()

@@ -8,13 +8,15 @@ internal import ApusTypes
 internal import ApusVectors
 internal import Glibc
 
-/// Runs a node until it is told to stop: SIGTERM and SIGINT finish what is begun, a second one ends at once.
+/// Runs a node until it is told to stop: SIGTERM and SIGINT finish what is begun, a second one ends at once. SIGHUP reads the
+/// certificates again.
 func runNode(_ configuration: Configuration) async throws {
     LogOutput.start(
         format: LogOutput.Format(rawValue: configuration.log.format.rawValue) ?? .automatic,
         level: LogLevel(configuration.log.level.rawValue) ?? .info)
     let loops = EventLoops(count: configuration.runtime.loops == 0 ? EventLoops.coreCount : configuration.runtime.loops)
     let signals = Signals.stream([.interrupt, .terminate], on: loops.first)
+    let hangUps = Signals.stream([.hangUp], on: loops.first)
     let stop = StopRequest()
     // A second signal is a person who does not want to wait.
     Task {
@@ -25,7 +27,7 @@ func runNode(_ configuration: Configuration) async throws {
         }
     }
     guard let node = try await stop.racing({ try await Node.open(configuration, loops: loops) }) else { return }
-    try await node.serve(until: stop)
+    try await node.serve(until: stop, reloadingOn: hangUps)
 }
 
 /// The composition root: everything a node consists of, made in order, each part given the ones below it.
@@ -104,9 +106,9 @@ struct Node: Sendable {
     }
 
     /// Serves until `stop`, then drains. A part that fails ends the node with its error.
-    func serve(until stop: StopRequest) async throws {
+    func serve(until stop: StopRequest, reloadingOn hangUps: AsyncStream<Signals.Signal>) async throws {
         // The listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
-        let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: configuration.httpLimits)
+        let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: httpLimits(), metrics: metrics)
         let bound = try await server.start()
         try await cluster.join(deadline: clock.now.advanced(by: .seconds(30)))
         try RunFile.write(bound, into: configuration.node.data)
@@ -121,6 +123,7 @@ struct Node: Sendable {
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
             group.addTask { await stop.wait() }
+            group.addTask { for await _ in hangUps { server.reloadCertificates() } }
             defer { group.cancelAll() }
             try await group.next()
             Self.log.notice("draining")

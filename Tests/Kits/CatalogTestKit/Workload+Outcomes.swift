@@ -23,14 +23,16 @@ extension Workload {
     /// The same while somebody else asks what became of it, which prevents it unless it was first. Both must be told the same.
     func appendAsked(_ request: AppendRequest, to catalog: Catalog) async throws -> [Acknowledged] {
         guard let id = request.operationID else { return try await append(request, to: catalog) }
-        async let asked = catalog.operations.settle(id, deadline: deadline)
-        var acknowledged: [Acknowledged]
-        do {
-            acknowledged = try await append(request, to: catalog)
-        } catch let error as ApusError where error.code == .writeAborted {
-            acknowledged = []
+        let (first, acknowledged) = try await withThrowingTaskGroup(of: Operations.Outcome.self) { group in
+            group.addTask { try await catalog.operations.settle(id, deadline: deadline) }
+            var acknowledged: [Acknowledged] = []
+            do {
+                acknowledged = try await append(request, to: catalog)
+            } catch let error as ApusError where error.code == .writeAborted {
+                // Whoever asked was first.
+            }
+            return (try await group.next() ?? .unknown, acknowledged)
         }
-        let first = try await asked
         let last = try await decide(id, on: catalog)
         guard first == .unknown || first == last else { throw BrokenLaw("\(id.id) was \(first), and then \(last)") }
         guard last == (acknowledged.isEmpty ? .refused : .done(reply: request.reply)) else {

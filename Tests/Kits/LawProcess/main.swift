@@ -91,9 +91,11 @@ do {
     case "lease":
         let keeper = catalog.leases.keeper(node: NodeName(text("node")), process: text("process"))
         let holder = "\(text("node"))/\(text("process"))"
-        async let kept: Void = keeper.run()
-        await LeaseEffects.run(catalog, keeper: keeper, holder: holder)
-        await kept
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await keeper.run() }
+            await LeaseEffects.run(catalog, keeper: keeper, holder: holder)
+            await group.waitForAll()
+        }
     default: fail("unknown command \(command)")
     }
     await database.close()

@@ -72,7 +72,7 @@ public struct TestNode: Sendable {
         defer { loops.stop() }
         let server = HTTPServer(
             loops: loops, listeners: [ListenerConfiguration(name: "main", host: options.host, port: 0, router: router)],
-            limits: options.http)
+            limits: options.http, metrics: metrics)
 
         return try await withThrowingTaskGroup(of: Void.self) { group in
             let duties = Duties()

@@ -37,6 +37,12 @@ struct apus_tcp_socket {
 /// errno (ENOBUFS: there are more than `capacity`).
 long apus_tcp_sockets(int is_listening, struct apus_tcp_socket *sockets, size_t capacity);
 
+/// accept4(2), which glibc shows only with _GNU_SOURCE: a non-blocking descriptor that children do not inherit, or -1 with errno.
+/// `peer` is a `struct sockaddr`, untyped here: including <sys/socket.h> would make its types this module's.
+int apus_accept(int listener, void *peer, uint32_t *length);
+/// From here on a listening socket does not answer those who begin to connect, neither yes nor no; a handshake that has begun goes on.
+int apus_ignore_new_connections(int listener);
+
 /// memmem(3), which glibc shows only with _GNU_SOURCE.
 const void *apus_find(const void *bytes, size_t count, const void *wanted, size_t wanted_count);
 

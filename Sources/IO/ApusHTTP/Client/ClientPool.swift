@@ -50,7 +50,7 @@ final class ClientPool: Sendable {
             case .reuse(let connection):
                 let lease = ClientLease(connection, pool: self, isReused: true)
                 if try await connection.unpark() { return lease }
-                lease.finish(isReusable: false)
+                lease.abandon()
             case .open:
                 do {
                     let connection = try await ClientConnection.open(origin, tls: origin.isTLS ? tls() : nil, limits: limits, on: loop)
@@ -65,9 +65,9 @@ final class ClientPool: Sendable {
         }
     }
 
-    fileprivate func take(back connection: ClientConnection, isReusable: Bool) {
+    fileprivate func take(back connection: ClientConnection, isReusable: Bool, isAbandoned: Bool) {
         guard isReusable else {
-            connection.socket.close()
+            connection.socket.close(isReset: isAbandoned)
             closed(connection.origin)
             return
         }
@@ -128,7 +128,7 @@ final class ClientPool: Sendable {
     var openConnections: Int { state.withLock { $0.values.reduce(0) { $0 + $1.open } } }
 }
 
-/// One exchange's hold on a connection. Dropped without `finish`, it closes the connection.
+/// One exchange's hold on a connection. Dropped without `finish`, it abandons the exchange.
 final class ClientLease: Sendable {
     let connection: ClientConnection
     /// Whether the connection has served before, so that the server may be about to end it.
@@ -150,15 +150,26 @@ final class ClientLease: Sendable {
         self.isReused = isReused
     }
 
-    deinit { finish(isReusable: false) }
+    deinit { abandon() }
 
     /// Breaks the exchange off at `deadline`.
     func limit(to deadline: Instant) {
         let socket = connection.socket
-        let cancel = Deadlines.shared.schedule(at: deadline) {
-            socket.close(ApusError(.deadlineExceeded, "the server did not answer in time"))
+        let cancel = Deadlines.shared.schedule(at: deadline) { [weak self] in
+            // After the exchange the connection may be somebody else's; before it, `finish` must not give it to anybody.
+            guard let self, spoil() else { return }
+            socket.close(ApusError(.deadlineExceeded, "the server did not answer in time"), isReset: true)
         }
         state.withLock { $0.cancelTimer = cancel }
+    }
+
+    /// The connection serves nobody after this exchange; false when the exchange has ended already.
+    private func spoil() -> Bool {
+        state.withLock { state in
+            guard !state.isFinished else { return false }
+            isSpoiled.set(true)
+            return true
+        }
     }
 
     /// Ends `upload` with the exchange.
@@ -166,7 +177,13 @@ final class ClientLease: Sendable {
 
     var uploadFailure: (any Error)? { state.withLock { $0.upload }?.failure }
 
-    func finish(isReusable: Bool) {
+    /// The reply was read whole.
+    func finish(isReusable: Bool) { end(isReusable: isReusable, isAbandoned: false) }
+
+    /// Nobody waits for the rest of the exchange, and the server is to know it.
+    func abandon() { end(isReusable: false, isAbandoned: true) }
+
+    private func end(isReusable: Bool, isAbandoned: Bool) {
         let ending: State? = state.withLock { state in
             guard !state.isFinished else { return nil }
             defer { state = State(isFinished: true) }
@@ -175,6 +192,7 @@ final class ClientLease: Sendable {
         guard let ending else { return }
         ending.cancelTimer?()
         ending.upload?.cancel()
-        pool.take(back: connection, isReusable: isReusable && ending.upload?.isSent != false && !isSpoiled.set(true))
+        let isReusable = isReusable && ending.upload?.isSent != false && !isSpoiled.set(true)
+        pool.take(back: connection, isReusable: isReusable, isAbandoned: isAbandoned)
     }
 }

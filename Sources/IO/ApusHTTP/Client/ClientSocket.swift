@@ -192,12 +192,18 @@ final class ClientSocket: ByteStream, @unchecked Sendable {  // every mutable pr
     }
 
     /// Closes at once; readers and writers that wait get `error`.
-    func close(_ error: ApusError = ApusError(.peerUnavailable, "the connection is closed")) {
-        if loop.isCurrent { closeNow(error) } else { loop.execute { self.closeNow(error) } }
+    func close(_ error: ApusError = ApusError(.peerUnavailable, "the connection is closed"), isReset: Bool = false) {
+        if loop.isCurrent { closeNow(error, isReset) } else { loop.execute { self.closeNow(error, isReset) } }
     }
 
-    private func closeNow(_ error: ApusError) {
+    /// With a reset the server learns that nobody waits any more; an end alone could be that of the request (RFC 9112, 9.6).
+    private func closeNow(_ error: ApusError, _ isReset: Bool) {
         guard !isClosed else { return }
+        var descriptor: uv_os_fd_t = -1
+        if isReset, uv_fileno(UnsafeMutableRawPointer(handle).assumingMemoryBound(to: uv_handle_t.self), &descriptor) == 0 {
+            var immediately = linger(l_onoff: 1, l_linger: 0)
+            setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &immediately, socklen_t(MemoryLayout<linger>.size))
+        }
         end(.failure(error))
         isClosed = true
         onDisturbance = nil

@@ -54,10 +54,10 @@ public final class HTTPClient: Sendable {
             do {
                 return try await exchange(request, head, lease)
             } catch let failure as ClientSocket.NothingSent {
-                lease.finish(isReusable: false)
+                lease.abandon()
                 guard lease.isReused else { throw failure.cause }
             } catch {
-                lease.finish(isReusable: false)
+                lease.abandon()
                 throw error
             }
         }
@@ -151,7 +151,7 @@ private struct StreamedBody: RequestBody {
             if let bytes = try await lease.connection.readBody() { return bytes }
         } catch {
             let cause = lease.uploadFailure ?? error
-            lease.finish(isReusable: false)
+            lease.abandon()
             throw cause
         }
         lease.finish(isReusable: lease.connection.isReusable)

@@ -97,17 +97,21 @@ public protocol RequestBody: Sendable {
     var announcedSize: ByteCount? { get }
     /// The next piece, nil at the end. Throws `request.too_large`, `request.timeout`, `request.unparsable`.
     func next() async throws -> [UInt8]?
+    /// The whole body, or 413 beyond `limit` (before reading, when the size was announced).
+    func collect(limit: ByteCount) async throws -> [UInt8]
 }
 
 extension RequestBody {
-    /// The whole body, or 413 beyond `limit` (before reading, when the size was announced).
-    public func collect(limit: ByteCount) async throws -> [UInt8] {
+    public func collect(limit: ByteCount) async throws -> [UInt8] { try await collect(limit: limit) { _ in } }
+
+    /// `admit` is asked before each piece is kept. Memory grows with what has arrived, not with what was announced.
+    func collect(limit: ByteCount, _ admit: (Int) throws -> Void) async throws -> [UInt8] {
         func tooLarge() -> ApusError { ApusError(.requestTooLarge, "the request body is larger than \(limit)") }
         if let announcedSize, announcedSize > limit { throw tooLarge() }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(announcedSize?.bytes ?? 0)
         while let piece = try await next() {
             guard bytes.count + piece.count <= limit.bytes else { throw tooLarge() }
+            try admit(piece.count)
             if bytes.isEmpty { bytes = piece } else { bytes.append(contentsOf: piece) }
         }
         return bytes

@@ -70,6 +70,9 @@ public struct Router: Sendable {
             return try await first.handle(request) { await chain(rest.dropFirst(), $0, last) }
         } catch let error as ApusError {
             return response(to: error, request)
+        } catch is CancellationError where Task.isCancelled {
+            // The client has left, and nobody reads this; or the server has drained as long as it could.
+            return response(to: ApusError(.nodeDraining, "the request was not finished before the server stopped"), request)
         } catch {
             return response(to: ApusError(.internalError, "the request failed for a reason of the server's own", cause: error), request)
         }

@@ -16,7 +16,7 @@ extension Connection {
                 break
             } catch {
                 // The client is gone or stalled, or a stream broke off: nothing more can be told on this connection.
-                server.noteBrokenReply(error, self)
+                server.broken(exchange, error, self)
                 return close()
             }
         }
@@ -47,15 +47,18 @@ extension Connection {
 
     /// Sends the reply. Returns whether the connection goes on.
     private func send(_ response: Response, for exchange: Exchange) async throws -> Bool {
-        guard phase == .request else { return false }
+        guard phase == .request else {
+            server.finished(exchange, status: 499, self)  // the client did not wait for it
+            return false
+        }
         let isHead = exchange.request.method == .head
         var head = ReplyHead(
             status: response.status, framing: .none, closes: closes(response, exchange),
             mentionsKeepAlive: exchange.minorVersion == 0, requestID: exchange.request.id)
-        defer { server.finished(exchange, status: head.status, self) }
         switch response.body {
         case .none: try await send(&head, response, [], isHead: isHead)
         case .bytes(let bytes): try await send(&head, response, bytes, isHead: isHead)
+        case .stream where head.hasNoBody: try await sendHead(head, response)
         case .stream(let produce):
             head.framing = try Self.streamFraming(response, exchange)
             if case .close = head.framing { head.closes = true }
@@ -70,10 +73,18 @@ extension Connection {
             head.closes = false
             try await sendHead(head, response)
             let stream = UpgradedStream(connection: self, input: upgrade())
-            try await take(stream)
+            defer { server.finished(exchange, status: head.status, self) }
+            do {
+                try await take(stream)
+            } catch {
+                // How another protocol ends is its own matter; only its beginning was HTTP.
+                server.noteBrokenReply(error, self)
+                close()
+            }
             return false
         case .file, .webSocket: preconditionFailure("answer(_:) has prepared these")
         }
+        server.finished(exchange, status: head.status, self)
         return !head.closes && !mustClose
     }
 
@@ -86,9 +97,8 @@ extension Connection {
     }
 
     private func send(_ head: inout ReplyHead, _ response: Response, _ bytes: [UInt8], isHead: Bool) async throws {
-        let hasNone = head.status == 204 || head.status == 304 || head.status < 200
-        head.framing = hasNone ? .none : .length(bytes.count)
-        let body = hasNone || isHead ? [] : bytes
+        head.framing = head.hasNoBody ? .none : .length(bytes.count)
+        let body = head.hasNoBody || isHead ? [] : bytes
         let buffer = server.scratch
         buffer.clear()
         try head.write(response.headers, to: buffer, date: server.date)

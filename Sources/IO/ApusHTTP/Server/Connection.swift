@@ -52,6 +52,8 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
     private var inputStart = 0
     /// Bytes dropped while lingering.
     private var lingered = 0
+    /// Whether a request has come on this connection.
+    private var hasAsked = false
     private var headEnd = HeadEnd()
     private let framing: MessageFraming
     private var isReading = false
@@ -209,9 +211,11 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
             }
             let announced: ByteCount? = if case .length(let length) = head.framing { ByteCount(length) } else { nil }
             let body = IncomingBody(connection: self, announcedSize: announced, awaitsContinue: head.expectsContinue)
+            let exchange = Exchange(head, body, self)
+            body.deadline = exchange.request.deadline
             self.body = body
             let used = end < bytes.count ? feed(UnsafeRawBufferPointer(rebasing: bytes[end...]), to: body) : 0
-            give(Exchange(head, body, self))
+            give(exchange)
             return end + used
         } catch {
             refuse(error)
@@ -269,13 +273,11 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         case .request:
             if let body {
                 body.fail(ApusError(.clientGone, "the client closed the connection within its request's body"))
+                self.body = nil
                 mustClose = true
                 if isTaskWaiting, ready == nil { return close() }
-                task?.cancel()
-            } else if ready == nil, !hasInput {
-                // A client that closed its side has most often left. Its handler is cancelled; a reply that comes anyway is sent.
-                task?.cancel()
             }
+            // A client may close its side and wait for the reply. One that has left answers the reply with a reset.
         }
     }
 
@@ -296,6 +298,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
     /// Hands a request to the connection's task, which starts with the first one.
     private func give(_ exchange: Exchange) {
         ready = exchange
+        hasAsked = true
         if isTaskWaiting {
             wakeTask()
         } else if task == nil {
@@ -319,7 +322,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
             guard await flush() else { return nil }
             // The flush may have waited while the rest of a body arrived.
             if body == nil { nextRequest() }
-            if ready == nil, phase != .closed { await withUnsafeContinuation { taskWaiter = $0 } }
+            if ready == nil, phase != .closed, body != nil || !mustClose { await withUnsafeContinuation { taskWaiter = $0 } }
         }
         defer { ready = nil }
         return ready
@@ -331,8 +334,22 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         phase = .idle
         deadline = server.coarseNow.advanced(by: limits.idleTime)
         parseInput()
-        if ready == nil, inputEnded || server.isDraining { return close() }
+        if ready == nil, inputEnded || (server.isDraining && phase == .idle && !hasUnreadBytes) {
+            // The task sends what it has collected, and ends the connection.
+            phase = .request
+            deadline = .distantFuture
+            mustClose = true
+            return wakeTask()
+        }
         startReading()
+    }
+
+    /// Whether the socket holds bytes that were not read yet. Closing it then would be a reset.
+    private var hasUnreadBytes: Bool {
+        var descriptor: uv_os_fd_t = -1
+        var byte: UInt8 = 0
+        guard !inputEnded, uv_fileno(handle, &descriptor) == 0 else { return false }
+        return recv(descriptor, &byte, 1, Int32(MSG_PEEK) | Int32(MSG_DONTWAIT)) > 0
     }
 
     // MARK: Ending
@@ -343,6 +360,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         if inputEnded { return close() }
         phase = .lingering
         deadline = now.advanced(by: .seconds(2))
+        body?.fail(ApusError(.clientGone, "the connection to the client is ending"))
         body = nil
         if let tls {
             tls.close()
@@ -371,12 +389,11 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         wakeTask()
     }
 
-    /// The server takes no new work: an idle connection ends, a busy one after its reply.
+    /// The server takes no new work: an idle connection ends, a busy one after its reply, and one on which nothing was asked yet has a
+    /// moment for it.
     func drain() {
-        switch phase {
-        case .idle where !hasInput: close()
-        default: return
-        }
+        guard phase == .idle, !hasInput, !hasUnreadBytes else { return }
+        if hasAsked { close() } else { deadline = min(deadline, now.advanced(by: limits.drainGrace)) }
     }
 
     func cancelHandler() { task?.cancel() }
@@ -384,22 +401,28 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
     /// Looks for what took too long. Called every `LoopServer.sweepInterval`.
     func sweep(_ now: Instant) {
         if writes.isStalled(now, queued: stream.pointee.write_queue_size, limit: limits.writeStallTime) { return close() }
-        if let body, body.isWaitedFor, body.lastProgress.advanced(by: limits.bodyStallTime) <= now, phase == .request {
+        if let body, phase == .request, let delay = body.delay(now) {
             mustClose = true
             self.body = nil
-            return body.fail(ApusError(.requestTimeout, "the request's body stopped arriving"))
+            return body.fail(delay)
         }
         if phase == .idle, isTaskWaiting, deadline.advanced(by: Self.taskIdleTime - limits.idleTime) <= now {
             // A task keeps the memory of its deepest call; the next request starts another.
             wakeTask()
         }
         guard deadline <= now else { return }
-        if phase == .head { refuse(ApusError(.requestTimeout, "the request's head did not arrive in time")) } else { close() }
+        switch phase {
+        case .head: refuse(ApusError(.requestTimeout, "the request's head did not arrive in time"))
+        // A request that has just come is read in this turn of the loop.
+        case .idle where hasUnreadBytes && tls?.isEstablished != false: return
+        case .idle, .request, .upgraded, .lingering, .closed: close()
+        }
     }
 
     /// The connection carries another protocol from here on; its bytes are read through `body`.
     func upgrade() -> IncomingBody {
         phase = .upgraded
+        body?.fail(ApusError(.clientGone, "the connection carries another protocol now"))
         let incoming = IncomingBody(connection: self, announcedSize: nil, awaitsContinue: false)
         body = incoming
         if hasInput { _ = incoming.receive(Array(input[inputStart...])) }

@@ -20,7 +20,7 @@ public struct HTTPLimits: Sendable, Hashable {
     public var chunkExtensions = ByteCount(256)
     /// Trailer section of one chunked body; it is read past and never used. Beyond: 431, closed.
     public var trailers: ByteCount = .kibibytes(8)
-    /// Bytes of a body that are read ahead of its reader. Beyond: the connection is not read until half of it is taken.
+    /// Bytes of a body that are read ahead of its reader. Beyond: the connection is not read until the reader has taken it.
     public var bodyReadAhead: ByteCount = .kibibytes(256)
     /// Bytes of further requests that wait behind the one being answered, on one connection; they are not parsed before their turn.
     /// Beyond: the connection is not read.
@@ -28,12 +28,18 @@ public struct HTTPLimits: Sendable, Hashable {
     /// Rest of a body, not read by its handler, that is read past to keep the connection. Beyond: the connection is closed.
     public var unreadBody: ByteCount = .kibibytes(256)
 
+    /// Bodies of all requests of the process that are being collected or have been, until their replies are sent. Beyond: 503.
+    public var collectedBodies: ByteCount = .mebibytes(512)
+    /// What a body that is streamed must bring in a second while its handler waits for it, over each `bodyStallTime`. Beyond:
+    /// `request.timeout` to the handler, 408, closed.
+    public var bodyRate = ByteCount(1024)
+
     /// Open connections of one listener. Beyond: 503, closed.
     public var connectionsPerListener = 10_000
     /// Open connections of all listeners of the process. Beyond: 503, closed.
     public var connections = 20_000
 
-    /// From the first byte of a head to its end; also a TLS handshake. Beyond: 408, closed.
+    /// From the first byte of a head to its end. Beyond: 408, closed. Also a TLS handshake. Beyond: closed.
     public var headTime: Duration = .seconds(10)
     /// Without a new byte of a body that its handler waits for. Beyond: `request.timeout` to the handler, 408, closed.
     public var bodyStallTime: Duration = .seconds(30)
@@ -41,12 +47,25 @@ public struct HTTPLimits: Sendable, Hashable {
     public var idleTime: Duration = .seconds(75)
     /// Without the client taking a byte of a reply. Beyond: the handler is cancelled, closed.
     public var writeStallTime: Duration = .seconds(30)
-    /// What a request may take: `Request.deadline`. The server passes it on; handlers keep to it.
+    /// What a request may take: `Request.deadline`. A body that is collected must have arrived by then. Beyond: 408, closed. For the rest
+    /// the server passes it on, and handlers keep to it.
     public var requestTime: Duration = .seconds(60)
+    /// When the server drains: how long a client that has connected and said nothing yet may take to begin its request.
+    public var drainGrace: Duration = .seconds(1)
 
     public init() {}
 
     public static let standard = HTTPLimits()
+
+    /// Lowers the connection limits to what a process that may have `descriptors` open can serve, keeping a reserve for listening sockets,
+    /// databases and files. Returns whether anything had to be lowered.
+    public mutating func cap(toDescriptors descriptors: Int) -> Bool {
+        let most = max(1, descriptors - min(256, descriptors / 4))
+        guard connections > most || connectionsPerListener > most else { return false }
+        connections = min(connections, most)
+        connectionsPerListener = min(connectionsPerListener, most)
+        return true
+    }
 
     /// What is wrong with this table, in sentences for the operator; empty when nothing is.
     public func problems() -> [String] {
@@ -60,7 +79,9 @@ public struct HTTPLimits: Sendable, Hashable {
         require(bodyReadAhead.bytes >= 1024, "the body read-ahead must be at least 1 KiB")
         require(pipelinedBytes.bytes >= 1, "the limit of pipelined bytes must be at least 1 B")
         require(connections >= 1 && connectionsPerListener >= 1, "connection limits must be at least 1")
-        let times = [headTime, bodyStallTime, idleTime, writeStallTime, requestTime]
+        require(collectedBodies.bytes >= 1, "the limit of collected bodies must be at least 1 B")
+        require(bodyRate.bytes >= 0, "the rate of a body must not be negative")
+        let times = [headTime, bodyStallTime, idleTime, writeStallTime, requestTime, drainGrace]
         require(times.allSatisfy { $0 > .zero }, "times must be longer than zero")
         return problems
     }

@@ -15,15 +15,15 @@ public final class HTTPServer: Sendable {
     private let certificates = Mutex<[CertificateWatch]>([])
 
     public init(
-        loops: EventLoops, listeners: [ListenerConfiguration], limits: HTTPLimits = .standard,
-        metrics: MetricsRegistry = MetricsRegistry()
+        loops: EventLoops, listeners: [ListenerConfiguration], limits: HTTPLimits = .standard, metrics: MetricsRegistry
     ) {
         self.loops = loops
         self.configurations = listeners
         self.limits = limits
         self.metrics = ServerMetrics(metrics)
+        let bodies = BodyBudget(limit: limits.collectedBodies)
         servers = loops.all.map { [census, metrics = self.metrics] in
-            LoopServer(loop: $0, limits: limits, census: census, metrics: metrics)
+            LoopServer(loop: $0, limits: limits, census: census, bodies: bodies, metrics: metrics)
         }
     }
 
@@ -70,11 +70,16 @@ public final class HTTPServer: Sendable {
 
     /// Stops accepting, lets running requests finish with `Connection: close`, and aborts what is left at `deadline`.
     ///
+    /// No request is lost that a client could send: who has connected, or is connecting, has `HTTPLimits.drainGrace` to begin one.
     /// Handlers that run on are cancelled one second before that, so that a stream can still say goodbye.
     /// Returns how many connections were aborted.
     @discardableResult
     public func drain(deadline: Instant) async -> Int {
-        for server in servers { server.loop.execute { server.drain() } }
+        await onEachLoop { $0.drain() }
+        // Handshakes that have begun end within a round trip.
+        let handshakes = min(deadline, BootClock.now.advanced(by: .milliseconds(100)))
+        _ = try? await BootClock().sleep(until: handshakes)  // cancelled: nobody wants to wait for them
+        await onEachLoop { $0.closeListeners() }
         for watch in certificates.withLock({ $0 }) { loops.first.execute { watch.stop() } }
         return await withTaskGroup(of: Int?.self) { group in
             group.addTask { [census] in
@@ -100,6 +105,17 @@ public final class HTTPServer: Sendable {
                 if census.count == 0 { group.cancelAll() }
             }
             return aborted
+        }
+    }
+
+    private func onEachLoop(_ body: @escaping @Sendable (LoopServer) -> Void) async {
+        for server in servers {
+            await withCheckedContinuation { continuation in
+                server.loop.execute {
+                    body(server)
+                    continuation.resume()
+                }
+            }
         }
     }
 }

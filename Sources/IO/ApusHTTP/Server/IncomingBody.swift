@@ -1,5 +1,6 @@
 internal import ApusRuntime
 internal import ApusTypes
+internal import Synchronization
 
 /// The body of the request that a connection is answering: decoded bytes on their way from the connection to the handler.
 ///
@@ -18,8 +19,16 @@ final class IncomingBody: RequestBody, @unchecked Sendable {  // loop-bound, see
     private(set) var state = State.open
     /// Whether the client waits for `100 Continue` before it sends anything.
     var awaitsContinue: Bool
-    /// When the last byte arrived, or the handler began to wait.
-    private(set) var lastProgress = Instant.distantFuture
+    /// When the request is due: a body that is collected must be there by then.
+    var deadline = Instant.distantFuture
+    /// When the handler began to wait for the next piece.
+    private var waitingSince = Instant.distantFuture
+    /// How long the handler has waited, and for how many bytes, since the rate was last judged.
+    private var waited = Duration.zero
+    private var arrived = 0
+    private let isCollected = Atomic<Bool>(false)
+    /// Bytes of the server's budget, given back when the request is done with.
+    private let held = Atomic<Int>(0)
     private let connection: Connection
     private var buffered: [UInt8] = []
     private var reader: CheckedContinuation<[UInt8]?, any Error>?
@@ -30,25 +39,41 @@ final class IncomingBody: RequestBody, @unchecked Sendable {  // loop-bound, see
         self.awaitsContinue = awaitsContinue
     }
 
+    deinit { connection.server.bodies.giveBack(held.load(ordering: .relaxed)) }
+
     // MARK: The handler's side
 
     func next() async throws -> [UInt8]? {
         let loop = connection.loop
         if loop.isCurrent, let outcome = take() { return try outcome.get() }
+        // The cancellation may come to the loop before the wait does.
+        let isCancelled = Flag(false)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                if loop.isCurrent { wait(continuation) } else { loop.execute { self.wait(continuation) } }
+                if loop.isCurrent { wait(continuation, isCancelled) } else { loop.execute { self.wait(continuation, isCancelled) } }
             }
         } onCancel: {
+            isCancelled.set(true)
             loop.execute { self.endWait(throwing: CancellationError()) }
         }
     }
 
-    private func wait(_ continuation: CheckedContinuation<[UInt8]?, any Error>) {
+    func collect(limit: ByteCount) async throws -> [UInt8] {
+        isCollected.store(true, ordering: .relaxed)
+        return try await collect(limit: limit) { [self] count in
+            guard connection.server.bodies.take(count) else {
+                throw ApusError(.serverBusy, "too many requests with large bodies at once")
+            }
+            held.wrappingAdd(count, ordering: .relaxed)
+        }
+    }
+
+    private func wait(_ continuation: CheckedContinuation<[UInt8]?, any Error>, _ isCancelled: Flag) {
         precondition(reader == nil, "a request body has one reader")
+        if isCancelled.isSet { return continuation.resume(throwing: CancellationError()) }
         if let outcome = take() { return continuation.resume(with: outcome) }
         reader = continuation
-        lastProgress = connection.now
+        waitingSince = connection.now
         if awaitsContinue { connection.sendContinue() }
         connection.startReading()
     }
@@ -76,7 +101,21 @@ final class IncomingBody: RequestBody, @unchecked Sendable {  // loop-bound, see
 
     // MARK: The connection's side
 
-    var isWaitedFor: Bool { reader != nil }
+    /// What to tell a handler that has waited too long for the next piece; nil when it has not.
+    func delay(_ now: Instant) -> ApusError? {
+        guard reader != nil else { return nil }
+        let limits = connection.limits
+        func timeout(_ what: String) -> ApusError { ApusError(.requestTimeout, "the request's body \(what)") }
+        if waitingSince.advanced(by: limits.bodyStallTime) <= now { return timeout("stopped arriving") }
+        if isCollected.load(ordering: .relaxed) { return deadline <= now ? timeout("did not arrive in time") : nil }
+        let waited = waited + waitingSince.duration(to: now)
+        guard waited >= limits.bodyStallTime else { return nil }
+        if Double(arrived) < Double(limits.bodyRate.bytes) * waited.seconds { return timeout("arrives too slowly") }
+        self.waited = waitingSince.duration(to: now) * -1
+        arrived = 0
+        return nil
+    }
+
     var isOpen: Bool { if case .open = state { true } else { false } }
 
     /// Whether the connection should go on reading.
@@ -84,8 +123,10 @@ final class IncomingBody: RequestBody, @unchecked Sendable {  // loop-bound, see
         awaitsContinue = false
         switch state {
         case .open:
+            arrived += bytes.count
             if let reader {
                 self.reader = nil
+                waited += waitingSince.duration(to: connection.server.coarseNow)
                 reader.resume(returning: bytes)
                 return true
             }

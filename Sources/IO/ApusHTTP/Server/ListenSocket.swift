@@ -5,6 +5,8 @@ internal import Glibc
 /// Sockets of one address, one for each loop: Linux spreads new connections over sockets that share a port (`SO_REUSEPORT`).
 struct ListenSocket {
     let descriptor: Int32
+    /// How many connections may wait to be accepted.
+    static let backlog = 1024
 
     /// Opens `count` sockets on `address`, or none. The port that 0 stands for is the same for all of them.
     static func open(_ address: SocketAddress, count: Int, name: String) throws(ApusError) -> (sockets: [ListenSocket], port: Int) {
@@ -37,7 +39,7 @@ struct ListenSocket {
         if isShared { setsockopt(descriptor, SOL_SOCKET, SO_REUSEPORT, &on, 4) }
         if address.family == AF_INET6 { setsockopt(descriptor, Int32(IPPROTO_IPV6), IPV6_V6ONLY, &on, 4) }
         // Sockets that only share their port need to listen before another process's plain bind fails.
-        guard address.withPointer({ Glibc.bind(descriptor, $0, $1) }) == 0, listen(descriptor, 1024) == 0 else {
+        guard address.withPointer({ Glibc.bind(descriptor, $0, $1) }) == 0, listen(descriptor, Int32(backlog)) == 0 else {
             let problem = errno
             Glibc.close(descriptor)
             throw refused(address, name, problem)

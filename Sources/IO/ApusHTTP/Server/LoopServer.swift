@@ -1,5 +1,6 @@
 internal import ApusRuntime
 internal import ApusTypes
+internal import CLinux
 internal import CUV
 internal import Glibc
 
@@ -21,6 +22,7 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
     /// Not earlier than now, and at most one sweep later: good enough for deadlines, and free.
     private(set) var coarseNow: Instant
     private let census: ConnectionCensus
+    let bodies: BodyBudget
     private let metrics: ServerMetrics
     private var requestCounters: RequestCounters
     private static let log = Logger("http")
@@ -30,21 +32,27 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
     private var randomState: UInt64
 
     /// One listening socket.
-    private final class Acceptor {
+    private final class Acceptor: @unchecked Sendable {  // loop-bound like its server
         let listener: Listener
-        let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
+        let socket: ListenSocket
+        let poll = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
+        var isClosed = false
+        /// When it was last told that connections cannot be accepted.
+        var complainedAt: Instant?
         unowned let server: LoopServer
 
-        init(_ listener: Listener, _ server: LoopServer) {
+        init(_ listener: Listener, _ socket: ListenSocket, _ server: LoopServer) {
             self.listener = listener
+            self.socket = socket
             self.server = server
         }
     }
 
-    init(loop: EventLoop, limits: HTTPLimits, census: ConnectionCensus, metrics: ServerMetrics) {
+    init(loop: EventLoop, limits: HTTPLimits, census: ConnectionCensus, bodies: BodyBudget, metrics: ServerMetrics) {
         self.loop = loop
         self.limits = limits
         self.census = census
+        self.bodies = bodies
         self.metrics = metrics
         requestCounters = RequestCounters(metrics.requests)
         let size = 64 << 10
@@ -64,41 +72,73 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     /// Takes `socket` over and accepts from it.
     func listen(_ listener: Listener, _ socket: ListenSocket) throws(ApusError) {
-        let acceptor = Acceptor(listener, self)
-        uv_tcp_init(loop.uv, acceptor.tcp)
-        acceptor.tcp.pointee.data = Unmanaged.passRetained(acceptor).toOpaque()  // released when the handle is closed
-        acceptors.append(acceptor)
-        let stream = UnsafeMutableRawPointer(acceptor.tcp).assumingMemoryBound(to: uv_stream_t.self)
-        var status = uv_tcp_open(acceptor.tcp, socket.descriptor)
-        if status == 0 {
-            status = uv_listen(stream, 1024) { stream, status in
-                let acceptor = Unmanaged<Acceptor>.fromOpaque(stream!.pointee.data).takeUnretainedValue()
-                if status == 0 { acceptor.server.accept(acceptor) }
-            }
-        }
+        let acceptor = Acceptor(listener, socket, self)
+        let status = uv_poll_init(loop.uv, acceptor.poll, socket.descriptor)
         guard status == 0 else {
+            acceptor.poll.deallocate()
+            socket.close()
             throw ApusError(.listenerUnavailable, "cannot listen for '\(listener.name)': \(String(cString: uv_strerror(status)))")
+        }
+        acceptor.poll.pointee.data = Unmanaged.passRetained(acceptor).toOpaque()  // released when the handle is closed
+        acceptors.append(acceptor)
+        resume(acceptor)
+    }
+
+    private func resume(_ acceptor: Acceptor) {
+        guard !acceptor.isClosed else { return }
+        uv_poll_start(acceptor.poll, Int32(UV_READABLE.rawValue)) { poll, _, _ in
+            let acceptor = Unmanaged<Acceptor>.fromOpaque(poll!.pointee.data).takeUnretainedValue()
+            // A bound, so that open connections have their turn; what still waits makes the socket readable again.
+            acceptor.server.accept(from: acceptor, atMost: 64)
         }
     }
 
-    private func accept(_ acceptor: Acceptor) {
+    private func accept(from acceptor: Acceptor, atMost count: Int) {
+        for _ in 0..<count {
+            do throws(SocketAddress.AcceptFailure) {
+                let (descriptor, peer) = try SocketAddress.accept(from: acceptor.socket.descriptor)
+                serve(descriptor, peer, acceptor.listener)
+            } catch {
+                switch error.number {
+                case EAGAIN: return
+                // The one connection is at fault: it has ended already, or its network has (accept(2)).
+                case EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH:
+                    continue
+                default: return pause(acceptor, error.number)
+                }
+            }
+        }
+    }
+
+    /// No descriptors or no memory: the socket stays readable, so asking again at once would spin. Clients wait in the backlog.
+    private func pause(_ acceptor: Acceptor, _ problem: Int32) {
+        guard !acceptor.isClosed else { return }
+        uv_poll_stop(acceptor.poll)
+        let now = BootClock.now
+        if acceptor.complainedAt.map({ $0.advanced(by: .seconds(10)) <= now }) ?? true {
+            acceptor.complainedAt = now
+            Self.log.warning(
+                "connections cannot be accepted, trying again",
+                ["listener": acceptor.listener.name, "error": String(cString: strerror(problem))])
+        }
+        loop.timers.schedule(at: now.advanced(by: .milliseconds(100))) { acceptor.server.resume(acceptor) }
+    }
+
+    private func serve(_ descriptor: Int32, _ peer: SocketAddress, _ listener: Listener) {
         let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
         uv_tcp_init(loop.uv, tcp)
-        let stream = UnsafeMutableRawPointer(tcp).assumingMemoryBound(to: uv_stream_t.self)
-        let server = UnsafeMutableRawPointer(acceptor.tcp).assumingMemoryBound(to: uv_stream_t.self)
-        var descriptor: uv_os_fd_t = -1
-        guard uv_accept(server, stream) == 0,
-            uv_fileno(UnsafeMutableRawPointer(tcp).assumingMemoryBound(to: uv_handle_t.self), &descriptor) == 0,
-            let peer = SocketAddress(peer: descriptor)
-        else { return discard(tcp) }  // the client has left already
+        guard uv_tcp_open(tcp, descriptor) == 0 else {
+            Glibc.close(descriptor)
+            return discard(tcp)
+        }
         uv_tcp_nodelay(tcp, 1)
-        guard census.enter(acceptor.listener, limits) else { return turnAway(tcp, descriptor, acceptor.listener) }
+        guard census.enter(listener, limits) else { return turnAway(tcp, descriptor, listener) }
         if !isSweeping { startSweeping() }
-        let connection = Connection(
-            server: self, listener: acceptor.listener, tcp: tcp, peer: peer, tls: acceptor.listener.tls?.session())
+        let connection = Connection(server: self, listener: listener, tcp: tcp, peer: peer, tls: listener.tls?.session())
         connection.slot = connections.count
         connections.append(connection)
         connection.open()
+        if isDraining { connection.drain() }
     }
 
     /// Beyond the connection limits: says so (a TLS client sees only the end), and closes.
@@ -108,6 +148,8 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
             let reply: StaticString = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             _ = send(descriptor, reply.utf8Start, reply.utf8CodeUnitCount, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT))
             shutdown(descriptor, Int32(SHUT_WR))
+            // A close with unread bytes is a reset, which would throw the reply away.
+            _ = recv(descriptor, readBuffer.base, readBuffer.len, Int32(MSG_DONTWAIT))
         }
         discard(tcp)
     }
@@ -132,7 +174,8 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     /// How late a limit on time may be noticed.
     private lazy var sweepInterval: Duration = {
-        let shortest = min(limits.headTime, limits.bodyStallTime, limits.idleTime, limits.writeStallTime)
+        let shortest = min(
+            limits.headTime, limits.bodyStallTime, limits.idleTime, limits.writeStallTime, limits.requestTime, limits.drainGrace * 4)
         return max(.milliseconds(10), min(shortest / 8, .seconds(1)))
     }()
 
@@ -194,6 +237,22 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
             ])
     }
 
+    /// The reply of `exchange` ended early. It counts as 499 when the client left or stalled, and as 500 when its handler failed, whatever
+    /// status its head had.
+    func broken(_ exchange: Exchange, _ error: any Error, _ connection: Connection) {
+        noteBrokenReply(error, connection)
+        let isClients = connection.phase == .closed || (error as? ApusError)?.code == .clientGone
+        finished(exchange, status: isClients ? 499 : 500, connection)
+        guard !isClients else { return }
+        Self.log.error(
+            "request failed within its reply",
+            [
+                "request_id": exchange.request.id, "method": exchange.request.method.rawValue, "path": exchange.request.rawPath,
+                "error": "\(error)",
+            ])
+    }
+
+    /// Something of a reply did not reach its client.
     func noteBrokenReply(_ error: any Error, _ connection: Connection) {
         metrics.broken.increment()
         Self.log.debug("reply broken off", ["listener": connection.listener.name, "error": "\(error)"])
@@ -201,19 +260,29 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     // MARK: Drain
 
-    /// Takes no new connection, ends the idle ones, and lets every other end after its reply.
+    /// Ends the idle connections, and lets every other end after its reply. Who is connecting now still gets in, for `closeListeners()`
+    /// to end that; who begins to connect is not answered, because the close would reset it.
     func drain() {
         isDraining = true
+        // A kernel that cannot do this resets what connects at the very moment of the close, and nothing else.
+        for acceptor in acceptors { _ = apus_ignore_new_connections(acceptor.socket.descriptor) }
+        for connection in connections.reversed() { connection.drain() }
+    }
+
+    /// Takes in what waits to be accepted, which the close would reset, and accepts no more.
+    func closeListeners() {
         for acceptor in acceptors {
-            // What waits in the backlog would be reset by the close: take it in first.
-            uv_close(UnsafeMutableRawPointer(acceptor.tcp).assumingMemoryBound(to: uv_handle_t.self)) { handle in
-                let tcp = UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_tcp_t.self)
-                Unmanaged<Acceptor>.fromOpaque(tcp.pointee.data).release()  // retained in listen(_:_:)
-                tcp.deallocate()
+            accept(from: acceptor, atMost: 4 * ListenSocket.backlog)
+            acceptor.isClosed = true
+            uv_poll_stop(acceptor.poll)
+            uv_close(UnsafeMutableRawPointer(acceptor.poll).assumingMemoryBound(to: uv_handle_t.self)) { handle in
+                let poll = UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_poll_t.self)
+                Unmanaged<Acceptor>.fromOpaque(poll.pointee.data).release()  // retained in listen(_:_:)
+                poll.deallocate()
             }
+            acceptor.socket.close()
         }
         acceptors = []
-        for connection in connections.reversed() { connection.drain() }
     }
 
     func cancelHandlers() { connections.forEach { $0.cancelHandler() } }

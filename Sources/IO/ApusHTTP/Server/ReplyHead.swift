@@ -23,6 +23,9 @@ struct ReplyHead {
     var mentionsKeepAlive: Bool
     var requestID: String
 
+    /// Whether a reply of this status has no body (RFC 9110, 6.4.1).
+    var hasNoBody: Bool { status == 204 || status == 304 || status < 200 }
+
     /// Throws `internal` when a field would break out of its line.
     func write(_ headers: Headers, to buffer: ReplyBuffer, date: DateField) throws(ApusError) {
         Self.writeStatusLine(status, to: buffer)

@@ -1,3 +1,4 @@
+internal import CLinux
 internal import CUV
 internal import Glibc
 
@@ -30,6 +31,19 @@ struct SocketAddress: Sendable, CustomStringConvertible {
 
     /// The address of a socket's other end.
     init?(peer descriptor: Int32) { self.init { getpeername(descriptor, $0, $1) } }
+
+    /// Takes the next connection that waits at `listener`: its descriptor and the other end's address, or the error's number.
+    static func accept(from listener: Int32) throws(AcceptFailure) -> (descriptor: Int32, peer: SocketAddress) {
+        var descriptor: Int32 = -1
+        let peer = SocketAddress { address, length in
+            descriptor = apus_accept(listener, address, length)
+            return descriptor < 0 ? -1 : 0
+        }
+        guard let peer else { throw AcceptFailure(number: errno) }
+        return (descriptor, peer)
+    }
+
+    struct AcceptFailure: Error { var number: Int32 }
 
     private init?(_ ask: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)

@@ -6,11 +6,35 @@ final class Channel<Element: Sendable>: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var items: [(element: Element, cost: Int)] = []
+        private var items: [(element: Element, cost: Int)?] = []
+        /// Where the items that were not taken begin.
+        private var start = 0
         var cost = 0
         var end: Result<Void, any Error>?
         var receiver: OneShot<Void>?
         var sender: OneShot<Void>?
+        var isEmpty: Bool { start == items.count }
+
+        mutating func append(_ element: Element, cost: Int) {
+            items.append((element, cost))
+            self.cost += cost
+        }
+
+        mutating func pop() -> Element? {
+            guard !isEmpty, let (element, cost) = items[start] else { return nil }
+            items[start] = nil
+            start += 1
+            self.cost -= cost
+            if isEmpty {
+                items.removeAll(keepingCapacity: items.capacity <= 64)
+                start = 0
+            } else if start >= 64, start * 2 >= items.count {
+                // As many are moved as were taken, so that each is moved once on average.
+                items.removeFirst(start)
+                start = 0
+            }
+            return element
+        }
     }
 
     /// One element always fits, whatever it costs.
@@ -21,13 +45,12 @@ final class Channel<Element: Sendable>: Sendable {
         while true {
             let room: OneShot<Void>? = state.withLock { state in
                 guard state.end == nil else { return nil }
-                guard state.items.isEmpty || state.cost + cost <= limit else {
+                guard state.isEmpty || state.cost + cost <= limit else {
                     let room = OneShot<Void>()
                     state.sender = room
                     return room
                 }
-                state.items.append((element, cost))
-                state.cost += cost
+                state.append(element, cost: cost)
                 state.receiver.take()?.resolve()
                 return nil
             }
@@ -41,9 +64,7 @@ final class Channel<Element: Sendable>: Sendable {
         while true {
             let arrival = OneShot<Void>()
             let ready: Result<Element?, any Error>? = state.withLock { state in
-                if !state.items.isEmpty {
-                    let (element, cost) = state.items.removeFirst()
-                    state.cost -= cost
+                if let element = state.pop() {
                     state.sender.take()?.resolve()
                     return .success(element)
                 }

@@ -6,6 +6,8 @@ final class Flag: Sendable {
 
     init(_ value: Bool) { self.value = Atomic(value) }
 
+    var isSet: Bool { value.load(ordering: .acquiring) }
+
     /// Sets it and gives what it was.
     @discardableResult
     func set(_ new: Bool) -> Bool { value.exchange(new, ordering: .acquiringAndReleasing) }

@@ -148,6 +148,9 @@ public final class WebSocketSession: WebSocket {
         if let failure { throw failure }
     }
 
+    /// What a message takes in memory beside its bytes, so that empty ones are bounded too.
+    static let messageCost = 64
+
     /// Reads until the peer closes, breaks the rules, or the connection ends.
     private func read() async {
         var reader = WebSocketReader(side: side, limit: limits.message)
@@ -156,8 +159,8 @@ public final class WebSocketSession: WebSocket {
                 reader.feed(bytes)
                 while let event = try reader.next() {
                     switch event {
-                    case .message(.text(let text)): try await inbox.send(.text(text), cost: text.utf8.count)
-                    case .message(.binary(let bytes)): try await inbox.send(.binary(bytes), cost: bytes.count)
+                    case .message(.text(let text)): try await inbox.send(.text(text), cost: text.utf8.count + Self.messageCost)
+                    case .message(.binary(let bytes)): try await inbox.send(.binary(bytes), cost: bytes.count + Self.messageCost)
                     case .ping(let payload): try await write(.pong, payload)
                     case .pong: break
                     case .close(let received):

@@ -18,6 +18,7 @@ public final class BlockingPool: Sendable {
         var queue: [@Sendable () -> Void] = []
         var head = 0
         var running = 0
+        /// Threads that sleep and for which no wake-up is on its way.
         var idle = 0
         var waiting: Int { queue.count - head }
 
@@ -73,35 +74,51 @@ public final class BlockingPool: Sendable {
     }
 
     private func submit(_ work: @escaping @Sendable () -> Void) throws(ApusError) {
-        let startsThread: Bool? = state.withLock { state in
-            guard state.waiting < queueLimit || state.running < threads else { return nil }
+        enum Next { case refuse, wake, start, wait }
+        let next: Next = state.withLock { state in
+            guard state.waiting < queueLimit || state.running < threads else { return .refuse }
             state.queue.append(work)
-            guard state.idle < state.waiting, state.running < threads else { return false }
+            if state.idle > 0 {
+                state.idle -= 1
+                return .wake
+            }
+            guard state.running < threads else { return .wait }
             state.running += 1
-            return true
+            return .start
         }
-        guard let startsThread else {
-            throw ApusError(.overloaded, "too much is waiting for the pool '\(name)'", context: ["pool": name])
+        switch next {
+        case .refuse: throw ApusError(.overloaded, "too much is waiting for the pool '\(name)'", context: ["pool": name])
+        case .wake: wake.signal()
+        case .start: startThread()
+        case .wait: break  // a thread that is busy takes it when it is done
         }
-        if startsThread { startThread() } else { wake.signal() }
     }
+
+    /// Wake-ups that no thread has taken yet.
+    var pendingWakes: Int { wake.value }
 
     private func startThread() {
         Thread.start(name: "apus-\(name)") { [self] in
             while true {
-                if let work = state.withLock({ $0.pop() }) {
+                let work = state.withLock { state in
+                    let work = state.pop()
+                    if work == nil { state.idle += 1 }
+                    return work
+                }
+                if let work {
                     work()
                     continue
                 }
-                state.withLock { $0.idle += 1 }
-                let wasWoken = wake.wait(atMost: .seconds(10))
-                let ends = state.withLock { state in
-                    state.idle -= 1
-                    guard !wasWoken, state.waiting == 0 else { return false }
-                    state.running -= 1
-                    return true
+                while !wake.wait(atMost: .seconds(10)) {
+                    let ends = state.withLock { state in
+                        // Every sleeper has a wake-up on its way, so this one has: it waits for it.
+                        guard state.idle > 0 else { return false }
+                        state.idle -= 1
+                        state.running -= 1
+                        return true
+                    }
+                    if ends { return }
                 }
-                if ends { return }
             }
         }
     }

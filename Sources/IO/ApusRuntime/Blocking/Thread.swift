@@ -49,6 +49,13 @@ final class Semaphore: Sendable {
 
     func signal() { sem_post(semaphore) }
 
+    /// Signals that nobody has waited for yet.
+    var value: Int {
+        var value: Int32 = 0
+        sem_getvalue(semaphore, &value)
+        return Int(value)
+    }
+
     /// False when `duration` passed first.
     func wait(atMost duration: Duration) -> Bool {
         var until = timespec()

@@ -3,12 +3,17 @@ internal import Glibc
 internal import Synchronization
 
 /// Where the process's log lines go: stderr, as text on a terminal and as JSON otherwise. Set up once, by the composition root;
-/// before that, warnings and errors go out as text.
+/// before that, warnings and errors go out as text. Logging never waits for whoever reads the lines (`LogWriter`).
 public enum LogOutput {
     public enum Format: String, Sendable, CaseIterable { case automatic, text, json }
 
     private static let level = Atomic<Int>(LogLevel.warning.rawValue)
     private static let isJSON = Atomic<Bool>(false)
+    private static let writer: LogWriter = {
+        // What is queued when the process ends is part of the log.
+        atexit { LogOutput.flush() }
+        return LogWriter(descriptor: STDERR_FILENO)
+    }()
     private static let observer = Mutex<(@Sendable (LogLine) -> Void)?>(nil)
 
     public static func start(format: Format, level: LogLevel) {
@@ -23,9 +28,14 @@ public enum LogOutput {
 
     static func write(_ line: LogLine) {
         observer.withLock { $0 }?(line)
+        writer.write(text(line))
+    }
+
+    /// Waits until what was logged is written, for a second at most: whoever reads the log may have stopped.
+    public static func flush() { writer.flush(atMost: .seconds(1)) }
+
+    static func text(_ line: LogLine) -> [UInt8] {
         let time = WallTime(millisecondsSinceEpoch: BootClock.realTimeMilliseconds)
-        let text = isJSON.load(ordering: .relaxed) ? line.json(at: time) : line.text(at: time)
-        // One write for one line: lines of several threads do not mix. A log that cannot be written is nobody's to report.
-        Array(text.utf8).withUnsafeBytes { _ = Glibc.write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        return Array((isJSON.load(ordering: .relaxed) ? line.json(at: time) : line.text(at: time)).utf8)
     }
 }

@@ -1,5 +1,4 @@
 internal import CUV
-internal import Glibc
 
 /// Signals to this process, as a stream. A signal that is listened to no longer ends the process.
 public enum Signals {
@@ -13,9 +12,6 @@ public enum Signals {
             continuation.onTermination = { _ in loop.execute { context.stop() } }
         }
     }
-
-    /// A client that goes away must be an error of its write, not the end of the process.
-    public static func ignoreBrokenPipes() { signal(SIGPIPE, SIG_IGN) }
 }
 
 private final class SignalContext: @unchecked Sendable {  // both methods run on the loop's thread
