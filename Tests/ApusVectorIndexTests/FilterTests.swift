@@ -32,6 +32,21 @@ struct FilterTests {
         #expect(Self.matches(.oneOf(Self.path("k"), [.string("other"), scalar]), payload) == expected)
     }
 
+    @Test("filters that match every point, or none, are known without a payload")
+    func triviality() {
+        let open = Filter.equals(Self.path("k"), .integer(1))
+        let everything: [Filter] = [
+            .everything, .all([.everything, .everything]), .any([open, .everything]), .not(.any([])), .not(.hasID([])),
+            .not(.oneOf(Self.path("k"), [])), .atLeast(0, [open]), .atLeast(1, [open, .everything]), .not(.all([open, .any([])])),
+        ]
+        let nothing: [Filter] = [.any([]), .hasID([]), .atLeast(2, [open, .any([])]), .all([open, .not(.everything)])]
+        for filter in everything { #expect(filter.isEverything && !filter.isNothing && Self.matches(filter, "")) }
+        for filter in nothing { #expect(filter.isNothing && !filter.isEverything && !Self.matches(filter, "")) }
+        for filter in [open, .not(open), .all([open]), .any([open]), .exists(Self.path("k"))] {
+            #expect(!filter.isEverything && !filter.isNothing)
+        }
+    }
+
     @Test("paths go into objects and into every element of arrays")
     func paths() {
         let payload = #"{"a":{"b":[{"c":1},{"c":[2,3]},7]},"empty":[],"none":null,"":{"":4}}"#

@@ -148,7 +148,16 @@ struct RestTests {
             #expect(try await node.get("/collections/c/vectors/1")["payload"] == ["n": 1, "even": false, "seen": true])
             let deleted = try await node.post("/collections/c/vectors/delete_by_filter", ["filter": ["n": ["gte": 8]]])
             #expect(deleted["matched"] == 2 && deleted["deleted"] == 2)
-            #expect(try await node.post("/delete_by_filter", ["collection": "c", "filter": [:]]).status == 400)
+            for filter in [
+                "{}", #"{"must":[]}"#, #"{"must":[{},{}]}"#, #"{"must_not":[{"has_id":[]}]}"#, #"{"n":{"gte":null}}"#,
+                #"{"must":[{"key":"n","values_count":{"gte":1}}]}"#, #"{"must_not":[{"key":"n","match":{"any":[]}}]}"#,
+            ] {
+                for path in ["delete_by_filter", "bulk_update_metadata"] {
+                    let reply = try await node.post("/\(path)", text: #"{"collection":"c","filter":\#(filter),"patch":{"x":1}}"#)
+                    #expect(reply.status == 400 && reply["details"]?["field"]?.asString?.isEmpty == false, "\(path) \(filter)")
+                }
+            }
+            #expect(try await node.post("/collections/c/count", [:])["count"] == 8)
 
             _ = try await node.post("/collections", ["name": "d", "dimension": 2])
             let copied = try await node.post("/collections/c/vectors/copy", ["destination": "d", "ids": [0, 1, 99]])

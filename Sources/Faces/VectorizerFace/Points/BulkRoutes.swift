@@ -149,7 +149,7 @@ extension VectorizerFace {
     private static func narrowingFilter(_ root: JSONElement) throws(ApusError) -> Filter {
         let element = try root.required("filter")
         let filter = try filter(element)
-        guard filter != .everything else { throw .invalid("filter", "it is empty and would match every point") }
+        guard !filter.isEverything else { throw .invalid("filter", "it asks nothing and would match every point") }
         return filter
     }
 
