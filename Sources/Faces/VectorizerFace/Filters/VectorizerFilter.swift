@@ -137,7 +137,7 @@ extension VectorizerFace {
         case .integer(let value): return .integer(value)
         case .unsigned(let value): return .unsigned(value)
         case .double(let value): return .double(value)
-        case .string(let value): return .string(value)
+        case .string(let value): return .string(ExactString(value))
         default: throw .invalid(element.path, "it is not a string, number or boolean")
         }
     }
