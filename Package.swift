@@ -101,7 +101,7 @@ let package = Package(
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "DatabaseTestKit"]),
-        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime"]),
+        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase"]),
         tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),

@@ -43,7 +43,7 @@ public struct CollectionDescription: Sendable {
     public var name: CollectionName
     public var configuration: CollectionConfiguration
     public var createdAt: WallTime
-    /// When a point was last written or deleted, as this node saw it; nil if it saw none since its start.
+    /// When a point was last written or deleted, by the clock of the node that did; nil if none was.
     public var updatedAt: WallTime?
     /// In the order of their numbers in the collection.
     public var shards: [ShardDescription]

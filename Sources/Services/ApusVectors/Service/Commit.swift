@@ -9,7 +9,7 @@ struct Write: Sendable {
     /// The reply that is kept with the operation id.
     var reply = WriteOutcome(errors: [], affected: 0, isRepeat: false)
     /// Only if each of these shards' heads is exactly there.
-    var expectedHeads: [ShardID: Int64]?
+    var expectedHeads: [ShardID: LogPosition]?
 }
 
 /// What came of it.
@@ -27,8 +27,10 @@ extension VectorService {
     /// Returns when the next search sees it, at the latest `acknowledgeWithin` after the commit. Throws what `ShardLog.append` throws, and
     /// `collection.unknown` if the collection is gone.
     func commit(_ write: Write, to collection: LoadedCollection, deadline: Instant) async throws -> Written {
+        try requireCatalog()
+        let now = clock.wallTime
         let encoded = try write.operations.filter { !$0.operation.changes.isEmpty }.sorted { $0.shard.id < $1.shard.id }.map {
-            ($0.shard, try EncodedOperation($0.operation.encoded(), dimension: collection.configuration.dimension))
+            ($0.shard, try EncodedOperation($0.operation.encoded(at: now), dimension: collection.configuration.dimension))
         }
         guard !encoded.isEmpty || write.operationID != nil else { return Written() }
         let outcome: AppendOutcome
