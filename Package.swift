@@ -149,8 +149,8 @@ let package = Package(
         tests(
             "VectorizerFaceTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusVectors", "VectorizerFace", "NodeTestKit",
-                "DatabaseTestKit", "HTTPTestKit",
+                "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
+                "VectorizerFace", "NodeTestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "ApusClusterTests",

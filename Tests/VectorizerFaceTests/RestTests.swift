@@ -236,12 +236,14 @@ struct RestTests {
 
     @Test("everything is there after a restart")
     func restart() async throws {
-        let directory = try await TestNode.with { node in
+        let (directory, updatedAt) = try await TestNode.with { node in
             try await filled(node)
-            return node.directory
+            return (node.directory, try await node.get("/collections/c")["updated_at"])
         }
         try await TestNode.with(in: directory) { node in
             try await eventually("the points are back") { try await node.get("/collections/c")["vector_count"] == 10 }
+            // When it was written, not when it was read again.
+            #expect(try await node.get("/collections/c")["updated_at"] == updatedAt)
             #expect(try await node.post("/collections/c/search", ["vector": [9, 0], "limit": 1])["results"]?.asArray?.first?["id"] == "9")
         }
     }

@@ -11,7 +11,7 @@ public import ApusVectors
 public struct VectorizerFace: Sendable {
     public struct Options: Sendable {
         /// Beyond: 413.
-        public var maxBody: ByteCount = .mebibytes(10)
+        public var maxBody: ByteCount = .mebibytes(64)
         /// Points of one request. Beyond: 400.
         public var maxItems = 10_000
         /// A search for more is answered with this many, and says so in `limit`.
