@@ -92,6 +92,33 @@ struct FollowingTests {
         }
     }
 
+    @Test("a write to a collection that was deleted and made anew on another node is not told that there is none")
+    func madeAnew() async throws {
+        try await withTemporaryDirectory { directory in
+            let database = try await SQLiteDatabase.open(path: "\(directory)/catalog.db")
+            var options = VectorService.Options()
+            options.lookInterval = .seconds(3600)
+            try await TestNode.with(database, options: options) { node in
+                _ = try await node.service.createCollection("c", .init(dimension: 1), deadline: node.deadline)
+                let before = try await node.service.find("c", deadline: node.deadline)
+                try await node.catalog.collections.delete("c", deadline: node.deadline)
+                let anew = try await node.catalog.collections.create(
+                    "c", configuration: CollectionConfiguration(dimension: 1).json, shardCount: 1, deadline: node.deadline)
+                func write(to collection: LoadedCollection) async throws {
+                    let write = Write(operations: [(collection.shards[0], ShardOperation(changes: [.delete([.integer(1)])]))])
+                    _ = try await node.service.commit(write, to: collection, deadline: node.deadline)
+                }
+                let error = await #expect(throws: ApusError.self) { try await write(to: before) }
+                #expect(error?.code == .writeAborted && error?.retry == .immediately)
+                let after = try await node.service.find("c", deadline: node.deadline)
+                #expect(after.id == anew.id)
+                try await node.catalog.collections.delete("c", deadline: node.deadline)
+                let gone = await #expect(throws: ApusError.self) { try await write(to: after) }
+                #expect(gone?.code == .collectionUnknown)
+            }
+        }
+    }
+
     @Test("a memory that was begun anew takes nothing that was found for the one before")
     func rebuiltMeanwhile() throws {
         let incarnation = Incarnation(system: 1, timeline: 1, restores: 0)

@@ -120,6 +120,8 @@ struct BadInputTests {
             for path in ["/insert", "/collections/c/search"] {
                 let reply = try await node.post(path, text: #"{"collection":"c","id":"a","vector":\#(vector)}"#)
                 #expect(reply.status == 400 && reply["message"] == .string(message) && reply["error_type"] == .string(type), "\(path)")
+                let place = message.hasPrefix("vector[") ? "vector[\(message.dropFirst(7).prefix(1))]" : "vector"
+                #expect(reply["details"]?["field"]?.asString == place, "\(path)")
             }
             // In a batch: that item's error inside a 200.
             let batch = try await node.post(

@@ -25,7 +25,7 @@ extension VectorService {
     /// Appends a write to the logs and shows it in this node's memory.
     ///
     /// Returns when the next search sees it, at the latest `acknowledgeWithin` after the commit. Throws what `ShardLog.append` throws, and
-    /// `collection.unknown` if the collection is gone.
+    /// `collection.unknown` if the collection is gone, `write.aborted` if there is another one of its name now.
     func commit(_ write: Write, to collection: LoadedCollection, deadline: Instant) async throws -> Written {
         try requireCatalog()
         let now = clock.wallTime
@@ -42,7 +42,11 @@ extension VectorService {
                 deadline: deadline)
         } catch let error as ApusError where error.code == .shardUnknown {
             forget { $0 === collection }
-            throw Self.unknown(collection.name)
+            // Another node may have deleted it and made one of the same name, of another dimension perhaps.
+            _ = try await find(collection.name, deadline: deadline)
+            throw ApusError(
+                .writeAborted, "collection '\(collection.name)' was deleted and made anew meanwhile; nothing was written",
+                hint: "send it again")
         }
         if outcome.isRepeat {
             // The first time may have been on another node: what it wrote is visible here once the log was looked at after it.

@@ -51,7 +51,7 @@ extension VectorService {
 
     /// Changes parts of points. An unknown id is an error of its item (`point.unknown`).
     ///
-    /// The point may be deleted between the look and the commit; the update then does nothing, and `affected` does not count it.
+    /// A point may be deleted between the look and the commit; the update of it then does nothing. `affected` counts what was there at the look.
     public func update(
         _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
