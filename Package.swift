@@ -101,7 +101,7 @@ let package = Package(
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "DatabaseTestKit"]),
-        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime"]),
+        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase"]),
         tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
@@ -149,8 +149,8 @@ let package = Package(
         tests(
             "VectorizerFaceTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusVectors", "VectorizerFace", "NodeTestKit",
-                "DatabaseTestKit", "HTTPTestKit",
+                "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
+                "VectorizerFace", "NodeTestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "ApusClusterTests",

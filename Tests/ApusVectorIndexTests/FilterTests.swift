@@ -32,6 +32,28 @@ struct FilterTests {
         #expect(Self.matches(.oneOf(Self.path("k"), [.string("other"), scalar]), payload) == expected)
     }
 
+    @Test("filters that match every point, or none, are known without a payload")
+    func triviality() {
+        let open = Filter.equals(Self.path("k"), .integer(1))
+        let everything: [Filter] = [
+            .everything, .all([.everything, .everything]), .any([open, .everything]), .not(.any([])), .not(.hasID([])),
+            .not(.oneOf(Self.path("k"), [])), .atLeast(0, [open]), .atLeast(1, [open, .everything]), .not(.all([open, .any([])])),
+        ]
+        let nothing: [Filter] = [.any([]), .hasID([]), .atLeast(2, [open, .any([])]), .all([open, .not(.everything)])]
+        for filter in everything { #expect(filter.isEverything && !filter.isNothing && Self.matches(filter, "")) }
+        for filter in nothing { #expect(filter.isNothing && !filter.isEverything && !Self.matches(filter, "")) }
+        for filter in [open, .not(open), .all([open]), .any([open]), .exists(Self.path("k"))] {
+            #expect(!filter.isEverything && !filter.isNothing)
+        }
+    }
+
+    @Test("one of several strings is found though another looks like it")
+    func canonicalEquivalence() {
+        let filter = Filter.oneOf(Self.path("k"), [.string("\u{e9}"), .string("e\u{301}")])
+        #expect(Self.matches(filter, "{\"k\":\"\u{e9}\"}") && Self.matches(filter, "{\"k\":\"e\u{301}\"}"))
+        #expect(Scalar.string("\u{e9}") != .string("e\u{301}"))
+    }
+
     @Test("paths go into objects and into every element of arrays")
     func paths() {
         let payload = #"{"a":{"b":[{"c":1},{"c":[2,3]},7]},"empty":[],"none":null,"":{"":4}}"#
@@ -123,7 +145,7 @@ struct FilterTests {
         case 0: .bool(Bool.random(using: &random))
         case 1: .integer(Int64.random(in: -3...3, using: &random))
         case 2: .double(Double(Int.random(in: -6...6, using: &random)) / 2)
-        default: .string(texts.randomElement(using: &random) ?? "")
+        default: .string(ExactString(texts.randomElement(using: &random) ?? ""))
         }
     }
 

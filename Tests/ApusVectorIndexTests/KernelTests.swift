@@ -65,6 +65,37 @@ struct KernelTests {
         }
     }
 
+    @Test("what leaves a float's range on the way has the score that it has", arguments: levels)
+    func extremes(level: DistanceKernel.Level) throws {
+        let huge = Float.greatestFiniteMagnitude, tiny = Float.leastNonzeroMagnitude
+        let cases: [(Metric, query: [Float], row: [Float], expected: Float)] = [
+            (.dot, [huge, huge], [huge, -huge], 0), (.dot, [huge, 1e30], [-huge, 1e30], -huge), (.dot, [huge], [huge], huge),
+            (.dot, [1e30, huge, huge], [1e-30, huge, -huge], 0), (.dot, [2e38, -2e38, 3], [2, 2, 1], 3), (.dot, [1e30], [1e-30], 1),
+            (.euclidean, [1e-30, 0], [0, 0], 1e-30), (.euclidean, [1e-42, 0], [0, 0], 1e-42), (.euclidean, [3e-25, 0], [0, 4e-25], 5e-25),
+            (.euclidean, [1e20, 0], [0, 0], 1e20), (.euclidean, [huge], [-huge], huge), (.euclidean, [huge, tiny], [huge, tiny], 0),
+            (.euclidean, [tiny], [0], tiny),
+            (.manhattan, [1e-42, 0], [0, 1e-42], 1e-42 + 1e-42), (.manhattan, [huge], [-huge], huge),
+            (.manhattan, [huge, tiny], [huge, 0], tiny),
+            (.cosine, [1e-42, 1e-42], [1, 1], 1), (.cosine, [huge, -huge], [huge, huge], 0), (.cosine, [huge, huge], [-tiny, -tiny], -1),
+            (.cosine, [huge, 0], [3e-38, 4e-38], 0.6), (.cosine, [0, 0], [huge, tiny], 0), (.cosine, [huge, tiny], [0, 0], 0),
+        ]
+        for (metric, query, row, expected) in cases {
+            let kernel = try #require(DistanceKernel(metric, level: level))
+            for padding in [0, 7, 64] {
+                let zeros = [Float](repeating: 0, count: padding)
+                let dimension = query.count + padding
+                let query = metric == .cosine ? DistanceKernel.normalised(zeros + query) : zeros + query
+                var score = Float.nan
+                (zeros + row).withUnsafeBufferPointer { row in
+                    let scale = DistanceKernel.scale(of: row.baseAddress!, dimension: dimension)  // not empty
+                    kernel.scores(
+                        of: query, rows: row.baseAddress!, stride: dimension, count: 1, dimension: dimension, scales: [scale], into: &score)
+                }
+                #expect(abs(score - expected) <= abs(expected) * 1e-6, "\(metric) \(query) \(row) +\(padding): \(score)")
+            }
+        }
+    }
+
     @Test("a level that the processor does not run is refused")
     func unsupported() {
         for level in DistanceKernel.Level.allCases where level.rawValue > DistanceKernel.bestLevel.rawValue {

@@ -151,6 +151,27 @@ struct PointTableTests {
         }
     }
 
+    @Test("what matched in one table says nothing about another, whose rows and moments have the same numbers")
+    func matchesOfAnotherTable() {
+        func table(_ payload: String) -> PointTable {
+            let table = PointTable(dimension: 1, metric: .dot)
+            table.apply(at: 1) { writer in
+                let vector: [Float] = [1]
+                let payload = Array(payload.utf8)
+                for id in 0..<5 as Range<UInt64> {
+                    vector.withUnsafeBytes { vector in
+                        payload.withUnsafeBytes { writer.upsert(.integer(id), vector: vector, payload: $0) }
+                    }
+                }
+            }
+            return table
+        }
+        let filter = Filter.equals(PayloadPath("k"), .integer(1))
+        let before = table(#"{"k":1}"#).snapshot().matches(filter)
+        #expect(before.ids.count == 5)
+        #expect(table(#"{"k":2}"#).snapshot().matches(filter, since: before).ids.isEmpty)
+    }
+
     @Test("pages come in the order of ids, whatever the page's size")
     func pages() throws {
         let table = PointTable(dimension: 1, metric: .dot)
@@ -199,7 +220,7 @@ struct PointIDTests {
             let error = #expect(throws: ApusError.self, "\(text.debugDescription)") { try PointID(text) }
             #expect(error?.code == .requestInvalid)
         }
-        #expect(try PointID(String(repeating: "é", count: 256)) == .string(String(repeating: "é", count: 256)))
+        #expect(try PointID(String(repeating: "é", count: 256)) == .string(ExactString(String(repeating: "é", count: 256))))
     }
 
     @Test("strings that only look alike are different points")

@@ -1,5 +1,6 @@
 import ApusCatalog
 import ApusDatabase
+import ApusRuntime
 import ApusTypes
 import ApusVectorIndex
 import DatabaseTestKit
@@ -49,6 +50,140 @@ struct FollowingTests {
                 try await eventually("the new one of the same name is known") {
                     try await one.service.collection("c", deadline: one.deadline).configuration.dimension == 2
                 }
+            }
+        }
+    }
+
+    @Test("a point that another node has just acknowledged is read, updated and deleted, though this node has not looked since")
+    func readYourWrites() async throws {
+        let url = try await PostgreSQLServer.shared().newDatabase()
+        var options = VectorService.Options()
+        options.lookInterval = .seconds(3600)
+        options.maximumAge = .seconds(3600)
+        try await TestNode.onPostgreSQL(url) { one in
+            try await TestNode.onPostgreSQL(url, options: options) { two in
+                _ = try await one.service.createCollection("c", .init(dimension: 1, sharding: .init(shards: 3)), deadline: one.deadline)
+                #expect(try await two.service.points([.integer(1)], in: "c", deadline: two.deadline).isEmpty)
+                func write(_ id: UInt64) async throws -> Point {
+                    let point = Point(id: .integer(id), vector: [1], payload: Array(#"{"n":\#(id)}"#.utf8))
+                    _ = try await one.service.upsert([point], into: "c", deadline: one.deadline)
+                    return point
+                }
+                let point = try await write(1)
+                #expect(try await two.service.points([point.id], in: "c", deadline: two.deadline) == [point])
+                let update = PointUpdate(id: try await write(2).id, payload: .clear)
+                #expect(try await two.service.update([update], in: "c", deadline: two.deadline).affected == 1)
+                #expect(try await two.service.delete([write(3).id], from: "c", deadline: two.deadline).affected == 1)
+                _ = try await write(4)
+                func named(_ number: Int64) -> Filter { .equals(PayloadPath("n"), .integer(number)) }
+                #expect(
+                    try await two.service.update(matching: named(4), with: [.clear], in: "c", deadline: two.deadline).affected == 1)
+                _ = try await write(5)
+                #expect(try await two.service.delete(matching: named(5), from: "c", deadline: two.deadline).affected == 1)
+                // What is nowhere is not found, and a collection that was deleted over there is unknown.
+                let none = try await two.service.delete([.integer(9)], from: "c", deadline: two.deadline)
+                #expect(none.errors.map { $0?.code } == [.pointUnknown])
+                try await one.service.deleteCollection("c", deadline: one.deadline)
+                let error = await #expect(throws: ApusError.self) {
+                    try await two.service.points([.integer(9)], in: "c", deadline: two.deadline)
+                }
+                #expect(error?.code == .collectionUnknown)
+            }
+        }
+    }
+
+    @Test("a write to a collection that was deleted and made anew on another node is not told that there is none")
+    func madeAnew() async throws {
+        try await withTemporaryDirectory { directory in
+            let database = try await SQLiteDatabase.open(path: "\(directory)/catalog.db")
+            var options = VectorService.Options()
+            options.lookInterval = .seconds(3600)
+            try await TestNode.with(database, options: options) { node in
+                _ = try await node.service.createCollection("c", .init(dimension: 1), deadline: node.deadline)
+                let before = try await node.service.find("c", deadline: node.deadline)
+                try await node.catalog.collections.delete("c", deadline: node.deadline)
+                let anew = try await node.catalog.collections.create(
+                    "c", configuration: CollectionConfiguration(dimension: 1).json, shardCount: 1, deadline: node.deadline)
+                func write(to collection: LoadedCollection) async throws {
+                    let write = Write(operations: [(collection.shards[0], ShardOperation(changes: [.delete([.integer(1)])]))])
+                    _ = try await node.service.commit(write, to: collection, deadline: node.deadline)
+                }
+                let error = await #expect(throws: ApusError.self) { try await write(to: before) }
+                #expect(error?.code == .writeAborted && error?.retry == .immediately)
+                let after = try await node.service.find("c", deadline: node.deadline)
+                #expect(after.id == anew.id)
+                try await node.catalog.collections.delete("c", deadline: node.deadline)
+                let gone = await #expect(throws: ApusError.self) { try await write(to: after) }
+                #expect(gone?.code == .collectionUnknown)
+            }
+        }
+    }
+
+    @Test("a memory that was begun anew takes nothing that was found for the one before")
+    func rebuiltMeanwhile() throws {
+        let incarnation = Incarnation(system: 1, timeline: 1, restores: 0)
+        let clock = BootClock()
+        let shard = Shard(
+            id: ShardID(1), number: 0, dimension: 1, metric: .dot, beginning: .beginning(of: incarnation), isNew: false, clock: clock)
+        let operation = ShardOperation(changes: [.upsert([try Point("a", [1])])]).encoded(at: TestNode.noon)
+        let record = LogRecord(
+            shard: shard.id, sequence: 1, digest: Digest.origin.chained(with: Digest(of: operation)), operation: operation)
+        let before = shard.standing.memory
+        shard.startAnew(at: .beginning(of: incarnation))
+        try shard.apply([record], of: incarnation, to: before)
+        shard.isCurrent(before, asOf: clock.now)
+        #expect(shard.standing.position.sequence == 0 && shard.points == 0 && shard.lookedAt.value == 0)
+        #expect(throws: ApusError.self) { try shard.table() }
+        let memory = shard.standing.memory
+        try shard.apply([record], of: incarnation, to: memory)
+        shard.isCurrent(memory, asOf: clock.now)
+        #expect(try shard.table().count == 1)
+        #expect(shard.lastChange == TestNode.noon)
+    }
+
+    @Test("while the catalog is away reads go on and say how old they are, and writes are refused without being tried")
+    func catalogAway() async throws {
+        try await withTemporaryDirectory { directory in
+            let database = RemovableDatabase(try await SQLiteDatabase.open(path: "\(directory)/catalog.db"))
+            try await TestNode.with(database) { node in
+                let service = node.service
+                _ = try await service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
+                _ = try await service.upsert([Point("a", [1], #"{"n":1}"#)], into: "c", deadline: node.deadline)
+                func search() async throws -> SearchResult {
+                    try await service.search(SearchRequest(vector: [1], limit: 1), in: "c", deadline: node.deadline)
+                }
+                #expect(try await search().isStale == false)
+                #expect(service.staleness == nil)
+                let left = node.clock.now
+                database.isAway = true
+                try await eventually("it is known") { service.isCatalogAway }
+                let writes = database.writes
+                let unknown = PointID.integer(9)
+                let attempts: [@Sendable () async throws -> Void] = [
+                    { _ = try await service.upsert([Point("b", [1])], into: "c", deadline: node.deadline) },
+                    { _ = try await service.delete([PointID("a")], from: "c", deadline: node.deadline) },
+                    { _ = try await service.update([PointUpdate(id: PointID("a"), payload: .clear)], in: "c", deadline: node.deadline) },
+                    { _ = try await service.delete(matching: .hasID([unknown]), from: "c", deadline: node.deadline) },
+                    { _ = try await service.update(matching: .everything, with: [.clear], in: "c", deadline: node.deadline) },
+                    { _ = try await service.createCollection("d", .init(dimension: 1), deadline: node.deadline) },
+                    { try await service.deleteCollection("c", deadline: node.deadline) },
+                    // What this node does not know it cannot deny either.
+                    { _ = try await service.points([unknown], in: "c", deadline: node.deadline) },
+                    { _ = try await service.collection("unknown", deadline: node.deadline) },
+                ]
+                for (number, attempt) in attempts.enumerated() {
+                    let error = await #expect(throws: ApusError.self, "\(number)") { try await attempt() }
+                    #expect(error?.code == .catalogUnavailable && error?.retry == .after(.seconds(1)), "\(number)")
+                }
+                #expect(database.writes == writes)
+                let old = try await search()
+                #expect(old.hits.map(\.point.id) == [try PointID("a")] && old.isComplete && old.isStale)
+                #expect(old.asOf <= left && (service.staleness ?? .zero) > .seconds(1))
+                #expect(try await service.points([PointID("a")], in: "c", deadline: node.deadline).count == 1)
+                database.isAway = false
+                try await eventually("it is back") { !service.isCatalogAway && service.staleness == nil }
+                #expect(try await service.delete([PointID("a")], from: "c", deadline: node.deadline).affected == 1)
+                #expect(try await search().isStale == false)
             }
         }
     }
@@ -157,7 +292,7 @@ struct FollowingTests {
                 for number in 20..<25 {
                     let operation = ShardOperation(changes: [.upsert([try Point("\(number)", [1], #"{"history":2}"#)])])
                     _ = try await node.catalog.log.append(
-                        AppendRequest(appends: [LogAppend(shard: made.shards[0].id, operation: operation.encoded())]),
+                        AppendRequest(appends: [LogAppend(shard: made.shards[0].id, operation: operation.encoded(at: TestNode.noon))]),
                         deadline: node.deadline)
                 }
                 let expected = ["0", "1", "2", "3", "4", "20", "21", "22", "23", "24"]
@@ -181,7 +316,7 @@ struct FollowingTests {
                 let made = try await node.service.createCollection(
                     "c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 2)), deadline: node.deadline)
                 _ = try await node.service.upsert((0..<50).map { try Point("\($0)", [1]) }, into: "c", deadline: node.deadline)
-                var newer = ShardOperation(changes: [.delete([.integer(1)])]).encoded()
+                var newer = ShardOperation(changes: [.delete([.integer(1)])]).encoded(at: TestNode.noon)
                 newer[3] = 9
                 _ = try await node.catalog.log.append(
                     AppendRequest(appends: [LogAppend(shard: made.shards[1].id, operation: newer)]), deadline: node.deadline)

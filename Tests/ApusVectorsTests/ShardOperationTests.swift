@@ -63,7 +63,7 @@ struct ShardOperationTests {
         var random = SeededGenerator(UInt64(seed))
         let dimension = Int.random(in: 1...40, using: &random)
         let operation = try Self.operation(&random, dimension: dimension)
-        #expect(Self.decoded(try EncodedOperation(operation.encoded(), dimension: dimension)) == operation)
+        #expect(Self.decoded(try EncodedOperation(operation.encoded(at: TestNode.noon), dimension: dimension)) == operation)
     }
 
     @Test("the bytes are those of the document")
@@ -75,13 +75,18 @@ struct ShardOperationTests {
             .delete([try PointID("é")]),
         ])
         let expected: [UInt8] =
-            [0x41, 0x50, 0x56, 1]
+            [0x41, 0x50, 0x56, 2] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
             + [1, 2, 0, 0, 0, 2, 0, 0, 0]
             + [0, 2, 1, 0, 0, 0, 0, 0, 0] + [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
             + [2, 0, 0, 0, 255, 255, 255, 255] + [0x7b, 0x7d]
             + [0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0x3f]
             + [2, 1, 0, 0, 0, 2, 2, 0, 0xc3, 0xa9]
-        #expect(operation.encoded() == expected)
+        #expect(operation.encoded(at: TestNode.noon) == expected)
+        #expect(try EncodedOperation(expected, dimension: 2).writtenAt == TestNode.noon)
+        // Format 1 had no time, and is read for ever.
+        let first = try EncodedOperation(expected[..<3] + [1] + expected[12...], dimension: 2)
+        #expect(first.writtenAt == nil)
+        #expect(Self.decoded(first) == operation)
     }
 
     @Test("bytes that are damaged, cut or anything at all end in an error or in another operation, never in a trap")
@@ -89,11 +94,11 @@ struct ShardOperationTests {
         var random = SeededGenerator(99)
         var refused = 0
         for _ in 0..<3000 {
-            var bytes = try Self.operation(&random, dimension: 3).encoded()
+            var bytes = try Self.operation(&random, dimension: 3).encoded(at: TestNode.noon)
             switch Int.random(in: 0..<3, using: &random) {
             case 0: bytes.removeLast(Int.random(in: 0...bytes.count, using: &random))
             case 1: for _ in 0..<3 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
-            default: bytes = Array(bytes.prefix(4)) + (0..<40).map { _ in UInt8.random(in: 0...8, using: &random) }
+            default: bytes = Array(bytes.prefix(12)) + (0..<40).map { _ in UInt8.random(in: 0...8, using: &random) }
             }
             do {
                 let operation = try EncodedOperation(bytes, dimension: 3)
@@ -109,15 +114,15 @@ struct ShardOperationTests {
 
     @Test("a newer format is refused by its number")
     func newerFormat() throws {
-        var bytes = ShardOperation(changes: []).encoded()
-        bytes[3] = 2
+        var bytes = ShardOperation(changes: []).encoded(at: TestNode.noon)
+        bytes[3] = 3
         let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, dimension: 3) }
-        #expect(error?.code == .catalogIncompatible && error?.summary.contains("format 2") == true)
+        #expect(error?.code == .catalogIncompatible && error?.summary.contains("format 3") == true)
     }
 
     @Test("vectors of another dimension are refused")
     func otherDimension() throws {
-        let bytes = ShardOperation(changes: [.upsert([Point(id: .integer(1), vector: [1, 2])])]).encoded()
+        let bytes = ShardOperation(changes: [.upsert([Point(id: .integer(1), vector: [1, 2])])]).encoded(at: TestNode.noon)
         let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, dimension: 3) }
         #expect(error?.code == .logCorrupt)
     }

@@ -14,6 +14,9 @@ struct TestNode: Sendable {
     let service: VectorService
     let clock: any MonotonicClock
 
+    /// When the operations were written that a test makes by itself: 2025-11-21T12:00:00Z.
+    static let noon = WallTime(millisecondsSinceEpoch: 1_763_726_400_000)
+
     var deadline: Instant { clock.now.advanced(by: .seconds(20)) }
 
     /// Runs `body` with a node on the database, and ends the node's work and closes the database afterwards.

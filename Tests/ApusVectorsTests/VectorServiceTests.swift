@@ -74,10 +74,11 @@ struct VectorServiceTests {
             }
             let after = try await TestNode.onSQLite(path) { try await Self.everything($0, queries) }
             #expect(before == after && before.0.count > 300 && before.1.count == 10)
+            #expect(before.2 != nil)
         }
     }
 
-    static func everything(_ node: TestNode, _ queries: [[Float]]) async throws -> ([Point], [[SearchHit]]) {
+    static func everything(_ node: TestNode, _ queries: [[Float]]) async throws -> ([Point], [[SearchHit]], WallTime?) {
         var points: [Point] = []
         var next: PointID?
         repeat {
@@ -93,7 +94,7 @@ struct VectorServiceTests {
                     SearchRequest(vector: query, limit: 20, projection: .payload), in: "c", deadline: node.deadline
                 ).hits)
         }
-        return (points, hits)
+        return (points, hits, try await node.service.collection("c", deadline: node.deadline).updatedAt)
     }
 
     @Test("an operation id gives the first outcome again, and writes once")
@@ -148,6 +149,45 @@ struct VectorServiceTests {
                 let again = try await node.service.delete(
                     matching: .range(PayloadPath("n"), .init(lessThan: 40)), from: "c", operation: id, deadline: node.deadline)
                 #expect(again.affected == 40 && again.isRepeat)
+            }
+        }
+    }
+
+    @Test("an update by filter is one operation for each shard, done once for one id, and refused whole when it is too large")
+    func updateByFilter() async throws {
+        try await withTemporaryDirectory { directory in
+            var options = VectorService.Options()
+            options.updateSize = ByteCount(4000)
+            try await TestNode.onSQLite("\(directory)/catalog.db", options: options) { node in
+                let service = node.service
+                _ = try await service.createCollection(
+                    "c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 2)), deadline: node.deadline)
+                _ = try await service.upsert(
+                    (0..<50).map { try Point("\($0)", [1], #"{"n":\#($0),"old":true}"#) }, into: "c", deadline: node.deadline)
+                let id = OperationID(scope: "test", id: "u", bodyDigest: .origin)
+                func update(_ filter: Filter, _ patch: String, _ operation: OperationID?) async throws -> WriteOutcome {
+                    try await service.update(
+                        matching: filter, with: [.merge(Array(patch.utf8)), .remove(["old"])], in: "c", operation: operation,
+                        deadline: node.deadline)
+                }
+                let filter = Filter.range(PayloadPath("n"), .init(lessThan: 20))
+                let first = try await update(filter, #"{"new":1}"#, id)
+                #expect(first.affected == 20 && !first.isRepeat)
+                #expect(try service.collections()[0].shards.map(\.applied) == [2, 2])
+                #expect(
+                    try await service.points([.integer(7)], in: "c", with: .payload, deadline: node.deadline)[0].payload
+                        == Array(#"{"n":7,"new":1}"#.utf8))
+                _ = try await service.upsert([Point("7", [1], #"{"n":7}"#)], into: "c", deadline: node.deadline)
+                let again = try await update(filter, #"{"new":1}"#, id)
+                #expect(again.affected == 20 && again.isRepeat)
+                #expect(try await service.count("c", matching: .exists(PayloadPath("new")), deadline: node.deadline) == 19)
+                let large = await #expect(throws: ApusError.self) {
+                    try await update(.not(filter), #"{"text":"\#(String(repeating: "x", count: 200))"}"#, nil)
+                }
+                #expect(large?.code == .requestTooLarge)
+                #expect(try await service.count("c", matching: .exists(PayloadPath("text")), deadline: node.deadline) == 0)
+                let wrong = await #expect(throws: ApusError.self) { try await update(filter, "[]", nil) }
+                #expect(wrong?.code == .requestInvalid)
             }
         }
     }

@@ -1,3 +1,4 @@
+import ApusConfig
 import ApusRuntime
 import ApusTypes
 import HTTPTestKit
@@ -119,6 +120,8 @@ struct BadInputTests {
             for path in ["/insert", "/collections/c/search"] {
                 let reply = try await node.post(path, text: #"{"collection":"c","id":"a","vector":\#(vector)}"#)
                 #expect(reply.status == 400 && reply["message"] == .string(message) && reply["error_type"] == .string(type), "\(path)")
+                let place = message.hasPrefix("vector[") ? "vector[\(message.dropFirst(7).prefix(1))]" : "vector"
+                #expect(reply["details"]?["field"]?.asString == place, "\(path)")
             }
             // In a batch: that item's error inside a 200.
             let batch = try await node.post(
@@ -247,8 +250,104 @@ struct BadInputTests {
             }
             #expect(try await node.post("/collections/c/search", text: #"{"vector":[1,2,3],"threshold":1e300}"#).status == 400)
         }
-        // The contract's body limit is the default.
-        #expect(TestNode.Options().face.maxBody == .mebibytes(10))
+    }
+
+    @Test("a body of 64 MiB is read, one byte more is 413 before it is sent")
+    func bodyLimit() async throws {
+        #expect(VectorizerFace.Options().maxBody == Configuration().faces.vectorizer.maxBody)
+        #expect(VectorizerFace.Options().maxItems == Configuration().vectors.maxPointsPerRequest)
+        try await withCollection { node in
+            let limit = 64 << 20
+            let start = Array(#"{"collection":"c","ids":[],"pad":""#.utf8)
+            let body = start + [UInt8](repeating: UInt8(ascii: "x"), count: limit - start.count - 2) + Array("\"}".utf8)
+            #expect(try await node.send("POST", "/batch_delete", body).status == 200)
+            let client = try RawClient(port: node.port)
+            try await client.send(
+                "POST /batch_delete HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: \(limit + 1)\r\n\r\n")
+            let refused = try await ReplyReader(client).next()
+            let json = try JSONValue(parsing: refused.body)
+            #expect(refused.status == 413 && json["error_type"] == "payload_too_large" && json["code"] == "request.too_large")
+        }
+    }
+
+    @Test("filters: too deep is 400, another type than the payload's matches nothing")
+    func filters() async throws {
+        try await withCollection { node in
+            let points: JSONValue = [
+                ["id": "a", "vector": [1, 0, 0], "payload": ["n": 1, "tag": "x", "list": [1, "x"], "deep": ["er": ["n": 1]]]],
+                ["id": "b", "vector": [1, 0, 0], "payload": ["n": "1", "tag": 7]],
+            ]
+            try #require(try await node.post("/insert_vectors", ["collection": "c", "vectors": points])["inserted"] == 2)
+            func ids(_ filter: String) async throws -> [String] {
+                let reply = try await node.post("/collections/c/search", text: #"{"vector":[1,0,0],"filter":\#(filter)}"#)
+                #expect(reply.status == 200, "\(filter) \(reply.raw.text)")
+                return (reply["results"]?.asArray ?? []).compactMap { $0["id"]?.asString }
+            }
+            for (filter, expected) in [
+                (#"{"n":1}"#, ["a"]), (#"{"n":"1"}"#, ["b"]), (#"{"n":true}"#, []), (#"{"n":{"gte":0}}"#, ["a"]),
+                (#"{"n":{"gte":"0"}}"#, ["b"]), (#"{"tag":{"lt":"y"}}"#, ["a"]), (#"{"list":"x"}"#, ["a"]), (#"{"list":{"gte":1}}"#, ["a"]),
+                (#"{"n.x":1}"#, []), (#"{"must_not":[{"n":1}]}"#, ["b"]), (#"{"must_not":[{"tag":true}]}"#, ["a", "b"]),
+                (#"{"deep.er.n":1}"#, ["a"]),
+                (#"{"must":[{"should":[{"must_not":[{"key":"n","match":{"value":1}}]},{"tag":"y"}]}]}"#, ["b"]),
+            ] as [(String, [String])] {
+                #expect(try await ids(filter) == expected, "\(filter)")
+            }
+            func nested(_ depth: Int) -> String {
+                String(repeating: #"{"must":["#, count: depth) + #"{"n":1}"# + String(repeating: "]}", count: depth)
+            }
+            #expect(try await ids(nested(15)) == ["a"])
+            for filter in [nested(16), nested(28), "7", #"{"must":7}"#, #"{"n":{"gte":true}}"#] {
+                for path in [
+                    "/collections/c/search", "/collections/c/count", "/collections/c/scroll", "/collections/c/vectors/delete_by_filter",
+                ] {
+                    let reply = try await node.post(path, text: #"{"vector":[1,0,0],"filter":\#(filter)}"#)
+                    #expect(reply.status == 400 && reply["error_type"] == "validation_error", "\(path) \(filter)")
+                    #expect(reply["details"]?["field"]?.asString?.hasPrefix("filter") == true, "\(path) \(filter)")
+                }
+            }
+            #expect(try await node.post("/collections/c/count", [:])["count"] == 2)
+        }
+    }
+
+    @Test("vectors at the ends of a float's range have the scores that they have")
+    func extremes() async throws {
+        let cases: [(metric: String, vector: String, query: String, score: Double)] = [
+            ("cosine", "[3.4e38,3.4e38]", "[1e-42,1e-42]", 1), ("cosine", "[1e-45,0]", "[0,3.4e38]", 0),
+            ("dot", "[3.4e38,3.4e38]", "[3.4e38,-3.4e38]", 0), ("dot", "[3.4e38,0]", "[-3.4e38,0]", -3.4028234663852886e38),
+            ("euclidean", "[1e-30,0]", "[0,0]", 1e-30), ("euclidean", "[3.4e38,0]", "[-3.4e38,0]", 3.4028234663852886e38),
+            ("manhattan", "[3e38,3e38]", "[0,0]", 3.4028234663852886e38),
+        ]
+        try await TestNode.with { node in
+            for (number, (metric, vector, query, expected)) in cases.enumerated() {
+                let name = "c\(number)"
+                _ = try await node.post("/collections", ["name": .string(name), "dimension": 2, "metric": .string(metric)])
+                #expect(try await node.post("/insert", text: #"{"collection":"\#(name)","id":"a","vector":\#(vector)}"#).status == 200)
+                let found = try await node.post("/collections/\(name)/search", text: #"{"vector":\#(query)}"#)
+                let score = try #require(found["results"]?.asArray?.first?["score"]?.asDouble)
+                #expect(abs(score - expected) <= abs(expected) * 1e-6, "\(metric) \(vector) \(query): \(score)")
+            }
+        }
+    }
+
+    @Test("names, ids and keys that only look alike are different ones")
+    func canonicalEquivalence() async throws {
+        let names = ["\u{e9}", "e\u{301}"]
+        try await TestNode.with { node in
+            for name in names { #expect(try await node.post("/collections", ["name": .string(name), "dimension": 1]).status == 200) }
+            #expect(try await node.get("/collections")["total_collections"] == 2)
+            for (id, key) in zip(names, names.reversed()) {
+                let body = #"{"collection":"\#(names[0])","id":"\#(id)","vector":[1],"payload":{"\#(id)":1,"\#(key)":2}}"#
+                #expect(try await node.post("/insert", text: body).status == 200)
+            }
+            #expect(try await node.get("/collections/%C3%A9")["vector_count"] == 2)
+            #expect(try await node.get("/collections/e%CC%81")["vector_count"] == 0)
+            let patch = #"{"filter":{"\#(names[0])":1},"patch":{"\#(names[1])":null}}"#
+            #expect(try await node.post("/collections/%C3%A9/vectors/bulk_update_metadata", text: patch)["updated"] == 1)
+            let patched = try await node.get("/collections/%C3%A9/vectors/%C3%A9")
+            #expect(patched.raw.text.contains(#""payload":{"\#(names[0])":1}"#))
+            #expect(try await node.delete("/collections/%C3%A9/vectors/%C3%A9").status == 200)
+            #expect(try await node.get("/collections/%C3%A9/vectors/e%CC%81").status == 200)
+        }
     }
 
     @Test("a zero vector under cosine is stored and scores 0")

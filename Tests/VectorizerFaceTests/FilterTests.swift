@@ -32,6 +32,11 @@ struct FilterTests {
                 .all([.hasID([.integer(1), .string("x")]), .isNull(PayloadPath("a")), .isEmpty(PayloadPath("b"))])
             ),
             (#"{"type":"match","key":"a","match_value":"x"}"#, .equals(PayloadPath("a"), .string("x"))),
+            // As a client's model is sent with all its fields.
+            (
+                #"{"must":[{"key":"a","match":null,"range":{"gt":1,"gte":null},"values_count":null}],"should":null,"must_not":null}"#,
+                .range(PayloadPath("a"), NumberRange(greaterThan: 1))
+            ),
             (#"{"must":[{"should":[{"a":1}]}]}"#, .any([.equals(PayloadPath("a"), .integer(1))])), (#"{"should":[]}"#, .everything),
         ] as [(String, Filter)])
     func reading(text: String, expected: Filter) throws {
@@ -45,10 +50,26 @@ struct FilterTests {
             (#"{"a":{"gt":1,"lt":"x"}}"#, "a"),
             (#"{"must":[{"key":"a","match":{"text":"x"}}]}"#, "must[0].match"),
             (#"{"must":[{"key":"a","match":{"value":{}}}]}"#, "must[0].match.value"),
-            (#"{"must":[{"key":"a","geo":1},{"key":"b","range":7}]}"#, "must[1]"), (#"{"must":[7]}"#, "must[0]"),
+            (#"{"must":[{"key":"a","geo":1}]}"#, "must[0].geo"), (#"{"must":[{"a":1},{"key":"b","range":7}]}"#, "must[1].range"),
+            (#"{"must":[7]}"#, "must[0]"),
             (#"{"a":{"gt":true}}"#, "a.gt"),
             (#"{"min_should":{"conditions":[]}}"#, "min_should.min_count"), (#"{"must":[{"has_id":[1.5]}]}"#, "must[0].has_id[0]"),
-            (#"{"type":"geo","key":"a"}"#, ""),
+            (#"{"type":"geo","key":"a"}"#, ""), (#"{"type":"range","key":"a","match_value":1}"#, ""),
+            // Nothing is asked where something should be.
+            (#"{"must":[{},{}]}"#, "must[0]"), (#"{"must":[{"a":1},{"must":[]}]}"#, "must[1]"), (#"{"must_not":{}}"#, "must_not"),
+            (#"{"min_should":{"conditions":[],"min_count":1}}"#, "min_should"),
+            (#"{"min_should":{"conditions":[{"a":1}],"min_count":0}}"#, "min_should.min_count"),
+            (#"{"a":{"gte":null}}"#, "a"), (#"{"must":[{"key":"a","range":{"gt":null,"lt":null}}]}"#, "must[0].range"),
+            (#"{"must":[{"key":"a","match":{"value":null}}]}"#, "must[0].match"), (#"{"must":[{"key":null}]}"#, "must[0]"),
+            // What stands beside a condition would be dropped.
+            (#"{"key":"a","match":{"value":1},"must":[{"b":1}]}"#, "must"), (#"{"has_id":[1],"year":2020}"#, "year"),
+            (#"{"key":"a","match":{"value":1},"range":{"gt":1}}"#, ""),
+            (#"{"must":[{"is_null":{"key":"a"},"is_empty":{"key":"b"}}]}"#, "must[0]"),
+            (#"{"is_null":{"key":"a","match":1}}"#, "is_null"), (#"{"key":"a","match":{"value":1,"any":[2]}}"#, "match"),
+            // Conditions of others that are not understood here.
+            (#"{"must":[{"key":"a","values_count":{"gte":1}}]}"#, "must[0].values_count"),
+            (#"{"must_not":[{"has_vector":""}]}"#, "must_not[0].has_vector"),
+            (#"{"nested":{"key":"a","filter":{}}}"#, "nested"),
         ])
     func refused(text: String, field: String) throws {
         let error = try #require(throws: ApusError.self) { try filter(text) }

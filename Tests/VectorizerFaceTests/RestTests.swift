@@ -80,6 +80,10 @@ struct RestTests {
             let deleted = try await node.post("/batch_delete", ["collection": "c", "ids": ["b", "gone", 7]])
             #expect(deleted["collection"] == "c" && deleted["count"] == 3 && deleted["deleted"] == 2 && deleted["failed"] == 1)
             #expect(deleted["results"]?.asArray?.map { $0["status"] } == ["ok", "error", "ok"])
+            // An id that comes twice is deleted once.
+            _ = try await node.post("/insert", ["collection": "c", "id": "b", "vector": [1, 0]])
+            let twice = try await node.post("/batch_delete", ["collection": "c", "ids": ["b", "b"]])
+            #expect(twice["count"] == 2 && twice["deleted"] == 1 && twice["failed"] == 0)
             #expect(try await node.post("/collections/c/count", [:])["count"] == 1)
         }
     }
@@ -130,9 +134,11 @@ struct RestTests {
                     "collection": "c",
                     "queries": [
                         ["vector": [0, 0], "limit": 1], ["vector": [1], "limit": 1], ["collection": "none", "vector": [1, 1]],
+                        ["query": "hello"],
                     ],
                 ])
-            #expect(batch["results"]?.asArray?.map { $0["status"] } == ["ok", "error", "error"])
+            #expect(batch["results"]?.asArray?.map { $0["status"] } == ["ok", "error", "error", "error"])
+            #expect(batch["results"]?.asArray?[3]["code"] == "embedding.unavailable")
             #expect(batch["results"]?.asArray?[1]["error"] == "embedding length 1 does not match collection dimension 2")
             #expect(batch["results"]?.asArray?[2]["error"] == "Collection not found: none")
         }
@@ -148,7 +154,16 @@ struct RestTests {
             #expect(try await node.get("/collections/c/vectors/1")["payload"] == ["n": 1, "even": false, "seen": true])
             let deleted = try await node.post("/collections/c/vectors/delete_by_filter", ["filter": ["n": ["gte": 8]]])
             #expect(deleted["matched"] == 2 && deleted["deleted"] == 2)
-            #expect(try await node.post("/delete_by_filter", ["collection": "c", "filter": [:]]).status == 400)
+            for filter in [
+                "{}", #"{"must":[]}"#, #"{"must":[{},{}]}"#, #"{"must_not":[{"has_id":[]}]}"#, #"{"n":{"gte":null}}"#,
+                #"{"must":[{"key":"n","values_count":{"gte":1}}]}"#, #"{"must_not":[{"key":"n","match":{"any":[]}}]}"#,
+            ] {
+                for path in ["delete_by_filter", "bulk_update_metadata"] {
+                    let reply = try await node.post("/\(path)", text: #"{"collection":"c","filter":\#(filter),"patch":{"x":1}}"#)
+                    #expect(reply.status == 400 && reply["details"]?["field"]?.asString?.isEmpty == false, "\(path) \(filter)")
+                }
+            }
+            #expect(try await node.post("/collections/c/count", [:])["count"] == 8)
 
             _ = try await node.post("/collections", ["name": "d", "dimension": 2])
             let copied = try await node.post("/collections/c/vectors/copy", ["destination": "d", "ids": [0, 1, 99]])
@@ -186,6 +201,13 @@ struct RestTests {
             #expect(try await node.post("/insert_vectors", body, headers: [("Idempotency-Key", "k-2")]).status == 200)
             #expect(try await node.post("/collections/c/count", [:])["count"] == 4)
             #expect(try await node.post("/insert_vectors", body, headers: [("Idempotency-Key", "a b")]).status == 400)
+            let update: JSONValue = ["collection": "c", "filter": ["new": nil], "patch": ["seen": true]]
+            _ = try await node.post("/insert", ["collection": "c", "id": "u", "vector": [1, 0], "metadata": ["new": nil]])
+            let updated = try await node.post("/bulk_update_metadata", update, headers: [("Idempotency-Key", "u-1")])
+            _ = try await node.post("/insert", ["collection": "c", "id": "u", "vector": [1, 0], "metadata": ["new": nil]])
+            let repeated = try await node.post("/bulk_update_metadata", update, headers: [("Idempotency-Key", "u-1")])
+            #expect(updated["updated"] == 1 && updated.json == repeated.json)
+            #expect(try await node.get("/collections/c/vectors/u")["payload"] == ["new": nil])
             let deletion = [("Host", "localhost"), ("Idempotency-Key", "d-1")]
             _ = try await node.post("/insert", ["collection": "c", "id": "x", "vector": [1, 0]])
             #expect(try await node.send("DELETE", "/collections/c/vectors/x", headers: deletion).status == 200)
@@ -214,12 +236,14 @@ struct RestTests {
 
     @Test("everything is there after a restart")
     func restart() async throws {
-        let directory = try await TestNode.with { node in
+        let (directory, updatedAt) = try await TestNode.with { node in
             try await filled(node)
-            return node.directory
+            return (node.directory, try await node.get("/collections/c")["updated_at"])
         }
         try await TestNode.with(in: directory) { node in
             try await eventually("the points are back") { try await node.get("/collections/c")["vector_count"] == 10 }
+            // When it was written, not when it was read again.
+            #expect(try await node.get("/collections/c")["updated_at"] == updatedAt)
             #expect(try await node.post("/collections/c/search", ["vector": [9, 0], "limit": 1])["results"]?.asArray?.first?["id"] == "9")
         }
     }

@@ -1,4 +1,5 @@
-/// A string that names one kind of thing, so that a node's name cannot be passed where a collection's is wanted.
+/// A string that names one kind of thing, so that a node's name cannot be passed where a collection's is wanted. Names are compared by
+/// their bytes, as the catalog compares them.
 public protocol Name: RawRepresentable, Hashable, Sendable, Comparable, CustomStringConvertible, ExpressibleByStringLiteral
 where RawValue == String {
     init(_ rawValue: String)
@@ -8,7 +9,10 @@ extension Name {
     public init(rawValue: String) { self.init(rawValue) }
     public init(stringLiteral value: String) { self.init(value) }
     public var description: String { rawValue }
-    public static func < (left: Self, right: Self) -> Bool { left.rawValue < right.rawValue }
+    private var exact: ExactString { ExactString(rawValue) }
+    public static func == (left: Self, right: Self) -> Bool { left.exact == right.exact }
+    public static func < (left: Self, right: Self) -> Bool { left.exact < right.exact }
+    public func hash(into hasher: inout Hasher) { exact.hash(into: &hasher) }
 }
 
 /// The name of a node: unique in its cluster, kept over restarts.

@@ -11,7 +11,7 @@ public import ApusVectors
 public struct VectorizerFace: Sendable {
     public struct Options: Sendable {
         /// Beyond: 413.
-        public var maxBody: ByteCount = .mebibytes(10)
+        public var maxBody: ByteCount = .mebibytes(64)
         /// Points of one request. Beyond: 400.
         public var maxItems = 10_000
         /// A search for more is answered with this many, and says so in `limit`.
@@ -58,13 +58,19 @@ public struct VectorizerFace: Sendable {
         mountCluster(on: &router)
     }
 
-    /// A route for those who may do at least what `role` may; its failures are counted under its path.
+    /// A route for those who may do at least what `role` may; its failures are counted under its path. What is read from memory that is
+    /// too old, because the catalog is away, says so in `Age` and `Warning`, whatever its body has room for.
     func route(_ router: inout Router, _ method: Method, _ path: String, needs role: Principal.Role?, _ handler: @escaping Handler) {
         let metrics = metrics
         router.on(method, path) { request in
             do {
                 if let role { try request.require(role) }
-                return try await handler(request)
+                var response = try await handler(request)
+                if role == .reader, let age = vectors.staleness {
+                    response.headers["Age"] = String(Int(age.seconds))
+                    response.headers["Warning"] = #"110 apus "the catalog does not answer; this is what the node holds""#
+                }
+                return response
             } catch let error as ApusError {
                 metrics.countError(error, endpoint: path)
                 throw error

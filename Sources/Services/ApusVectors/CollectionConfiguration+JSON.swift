@@ -2,10 +2,6 @@ internal import ApusTypes
 internal import ApusVectorIndex
 
 extension CollectionConfiguration {
-    static let dimensions = 1...65_536
-    static let shardCounts = 1...256
-    static let virtualNodeCounts = 1...1000
-
     /// Throws `request.invalid`, naming the field and what would be accepted.
     func validate() throws(ApusError) {
         func check(_ value: Int, _ range: ClosedRange<Int>, _ field: String) throws(ApusError) {
@@ -15,9 +11,9 @@ extension CollectionConfiguration {
                 context: ["field": field])
         }
         try check(dimension, Self.dimensions, "dimension")
-        try check(sharding.shards, Self.shardCounts, "sharding.shard_count")
-        try check(sharding.virtualNodes, Self.virtualNodeCounts, "sharding.virtual_nodes_per_shard")
-        guard (0...1).contains(sharding.rebalanceThreshold) else {
+        try check(sharding.shards, Sharding.shardCounts, "sharding.shard_count")
+        try check(sharding.virtualNodes, Sharding.virtualNodeCounts, "sharding.virtual_nodes_per_shard")
+        guard Sharding.rebalanceThresholds.contains(sharding.rebalanceThreshold) else {
             throw ApusError(
                 .requestInvalid, "'sharding.rebalance_threshold' must be from 0 to 1", context: ["field": "sharding.rebalance_threshold"])
         }
@@ -42,7 +38,7 @@ extension CollectionConfiguration {
         let value = try JSONValue(parsing: Array(json.utf8))
         guard let dimension = value["dimension"]?.asInteger, Self.dimensions.contains(Int(dimension)),
             let metric = value["metric"]?.asString.flatMap(Metric.init(rawValue:)),
-            let virtualNodes = value["virtual_nodes"]?.asInteger, Self.virtualNodeCounts.contains(Int(virtualNodes)),
+            let virtualNodes = value["virtual_nodes"]?.asInteger, Sharding.virtualNodeCounts.contains(Int(virtualNodes)),
             let shards = value["shards"]?.asInteger, let threshold = value["rebalance_threshold"]?.asDouble
         else {
             throw ApusError(

@@ -3,7 +3,9 @@ public import ApusVectorIndex
 
 /// What a collection is made with; it never changes.
 public struct CollectionConfiguration: Sendable, Hashable {
-    /// Numbers in each vector: 1 to 65,536.
+    public static let dimensions = 1...65_536
+
+    /// Numbers in each vector.
     public var dimension: Int
     public var metric: Metric
     public var sharding: Sharding
@@ -20,9 +22,12 @@ public struct CollectionConfiguration: Sendable, Hashable {
 
 /// How a collection's points spread over shards.
 public struct Sharding: Sendable, Hashable {
-    /// 1 to 256.
+    public static let shardCounts = 1...256
+    public static let virtualNodeCounts = 1...1000
+    public static let rebalanceThresholds = 0.0...1.0
+
     public var shards: Int
-    /// Ring entries of each shard, 1 to 1,000: more of them even the shards out.
+    /// Ring entries of each shard: more of them even the shards out.
     public var virtualNodes: Int
     /// How uneven shards may become before a rebalance is advised; kept for clients that set it.
     public var rebalanceThreshold: Double
@@ -43,7 +48,7 @@ public struct CollectionDescription: Sendable {
     public var name: CollectionName
     public var configuration: CollectionConfiguration
     public var createdAt: WallTime
-    /// When a point was last written or deleted, as this node saw it; nil if it saw none since its start.
+    /// When a point was last written or deleted, by the clock of the node that did; nil if none was.
     public var updatedAt: WallTime?
     /// In the order of their numbers in the collection.
     public var shards: [ShardDescription]

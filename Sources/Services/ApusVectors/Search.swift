@@ -35,6 +35,8 @@ public struct SearchResult: Sendable {
     public var missing: [MissingShard]
     /// The oldest moment at which a shard of the answer was last known to be up to date with the catalog.
     public var asOf: Instant
+    /// Older than `VectorService.Options.maximumAge`: the catalog is away, or the node is behind.
+    public var isStale: Bool
 
     public var isComplete: Bool { missing.isEmpty }
 }

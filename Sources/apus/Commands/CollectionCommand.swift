@@ -1,5 +1,6 @@
 internal import ApusHTTP
 internal import ApusTypes
+internal import ApusVectors
 
 enum CollectionCommand {
     static let command: Command = Command(
@@ -8,10 +9,13 @@ enum CollectionCommand {
 
     static let metrics = ["cosine", "dot", "euclidean", "manhattan"]
     static let nameArgument = Argument(name: "COLLECTION", help: "The collection's name.")
-    static let dimension = Option.value("dimension", short: "d", "N", .integer(1...65_536), "Numbers in each vector.")
+    static let dimension = Option.value(
+        "dimension", short: "d", "N", .integer(CollectionConfiguration.dimensions), "Numbers in each vector.")
     static let metric = Option.value("metric", "METRIC", .choice(metrics), "How near two vectors are; default cosine.")
-    static let shards = Option.value("shards", "N", .integer(1...256), "Shards to spread the points over; default: the node's setting.")
-    static let virtualNodes = Option.value("virtual-nodes", "N", .integer(1...1000), "Virtual nodes of each shard on the ring of ids.")
+    static let shards = Option.value(
+        "shards", "N", .integer(Sharding.shardCounts), "Shards to spread the points over; default: the node's setting.")
+    static let virtualNodes = Option.value(
+        "virtual-nodes", "N", .integer(Sharding.virtualNodeCounts), "Virtual nodes of each shard on the ring of ids.")
     private static let yes = Option.flag("yes", short: "y", "Do not ask.")
 
     private static let list: Command = Command(

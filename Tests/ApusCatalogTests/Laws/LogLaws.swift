@@ -159,7 +159,13 @@ struct LogLaws {
         try await CatalogLab.with(backend) { lab in
             let catalog = try await lab.open()
             let shard = try await lab.shards(1, of: catalog)[0]
+            var heads: [LogPosition] = []
+            func head() async throws -> LogPosition {
+                try #require(try await catalog.log.heads(of: [shard], deadline: lab.deadline)[shard])
+            }
             for round in 0..<10 {
+                let expected = try await head()
+                heads.append(expected)
                 let outcomes = try await withThrowingTaskGroup(of: Bool.self) { group in
                     for writer in 0..<8 {
                         group.addTask {
@@ -167,7 +173,7 @@ struct LogLaws {
                                 _ = try await catalog.log.append(
                                     AppendRequest(
                                         operationID: OperationID(scope: "c", id: "\(round)/\(writer)", bodyDigest: .origin),
-                                        appends: [LogAppend(shard: shard, operation: [UInt8(writer)])], expectedHeads: [shard: Int64(round)]
+                                        appends: [LogAppend(shard: shard, operation: [UInt8(writer)])], expectedHeads: [shard: expected]
                                     ),
                                     deadline: lab.deadline)
                                 return true
@@ -181,10 +187,16 @@ struct LogLaws {
             // A refused request did not use up its id.
             let again = AppendRequest(
                 operationID: OperationID(scope: "c", id: "last", bodyDigest: .origin), appends: [LogAppend(shard: shard, operation: [0])],
-                expectedHeads: [shard: 3])
+                expectedHeads: [shard: heads[3]])
             #expect(try await apusError { _ = try await catalog.log.append(again, deadline: lab.deadline) }.code == .shardMovedOn)
+            // The number is right, the history is another one.
             var right = again
-            right.expectedHeads = [shard: 10]
+            var foreign = try await head()
+            foreign.digest = heads[3].digest
+            right.expectedHeads = [shard: foreign]
+            let other = right
+            #expect(try await apusError { _ = try await catalog.log.append(other, deadline: lab.deadline) }.code == .shardMovedOn)
+            right.expectedHeads = [shard: try await head()]
             #expect(try await catalog.log.append(right, deadline: lab.deadline).isRepeat == false)
         }
     }
@@ -203,7 +215,10 @@ struct LogLaws {
                         switch number % 4 {
                         case 1: request.appends.append(LogAppend(shard: ShardID(999), operation: [1]))
                         case 2: request.appends.append(LogAppend(shard: shards[1], operation: [UInt8](repeating: 1, count: 6000)))
-                        case 3: request.expectedHeads = [shards[2]: 77]
+                        case 3:
+                            request.expectedHeads = [
+                                shards[2]: LogPosition(incarnation: catalog.incarnation, sequence: 77, digest: .origin)
+                            ]
                         default: break
                         }
                         do {

@@ -19,6 +19,8 @@ public struct TestNode: Sendable {
         public var face = VectorizerFace.Options()
         public var host = "127.0.0.1"
         public var maxStale: Duration = .seconds(300)
+        public var vectors = VectorService.Options()
+        public var log = ShardLog.Options()
         public init() { face.version = "0.1-test" }
     }
 
@@ -28,6 +30,7 @@ public struct TestNode: Sendable {
     public let access: Access
     public let vectors: VectorService
     public let health: Health
+    public let database: RemovableDatabase
     public let directory: TemporaryDirectory
     public let clock: BootClock
     /// The epochs under which the leader's duty was done.
@@ -47,8 +50,10 @@ public struct TestNode: Sendable {
     ) async throws -> Value {
         let directory = try directory ?? TemporaryDirectory()
         let clock = BootClock()
-        let database = try await SQLiteDatabase.open(path: directory.path + "/catalog.sqlite")
-        let catalog = try await Catalog.open(database, clock: clock)
+        let database = RemovableDatabase(try await SQLiteDatabase.open(path: directory.path + "/catalog.sqlite"))
+        var catalogOptions = Catalog.Options()
+        catalogOptions.log = options.log
+        let catalog = try await Catalog.open(database, clock: clock, options: catalogOptions)
         let health = Health(clock: clock)
         let metrics = MetricsRegistry()
         var random = SystemRandomNumberGenerator()
@@ -56,7 +61,9 @@ public struct TestNode: Sendable {
         let cluster = Cluster(
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: .init(url: "http://192.168.1.10:15002", version: "0.1-test", storePlace: directory.path + "/store"))
-        let vectors = VectorService(catalog: catalog, pool: BlockingPool(name: "vectors", threads: 2, queueLimit: 64), health: health)
+        let vectors = VectorService(
+            catalog: catalog, pool: BlockingPool(name: "vectors", threads: 2, queueLimit: 64), health: health,
+            options: options.vectors)
         let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
         let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)
         let console = ConsoleFace(cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock)
@@ -84,8 +91,7 @@ public struct TestNode: Sendable {
             let bound = try await server.start()
             let node = TestNode(
                 port: bound[0].port, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health,
-                directory: directory,
-                clock: clock, duties: duties)
+                database: database, directory: directory, clock: clock, duties: duties)
             let outcome: Result<Value, any Error>
             do { outcome = .success(try await body(node)) } catch { outcome = .failure(error) }
             await server.drain(deadline: clock.now)

@@ -133,6 +133,8 @@ extension ErrorCode {
     /// A file with a secret can be read by other users.
     public static let notPrivate: ErrorCode = "secret.not_private"
     public static let nodeDraining: ErrorCode = "node.draining"
+    /// No node could take a shard.
+    public static let noActiveNodes: ErrorCode = "cluster.no_active_nodes"
     /// A change would leave data that no node serves.
     public static let lastCopy: ErrorCode = "node.last_copy"
     /// A node that is running cannot be removed.
@@ -213,6 +215,7 @@ extension ErrorCode {
         .vectorInvalid: Surface(400, 3, .badInput),
         .embeddingUnavailable: Surface(501, 12, .refused),
 
+        .noActiveNodes: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .lastCopy: Surface(409, 9, .refused),
         .nodeAlive: Surface(409, 9, .refused),
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),

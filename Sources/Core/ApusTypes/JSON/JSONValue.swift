@@ -63,10 +63,11 @@ extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Ex
     public init(nilLiteral: ()) { self = .null }
 }
 
-/// The members of a JSON object in the order in which their keys first came. Equality ignores the order.
+/// The members of a JSON object in the order in which their keys first came. Keys are the same if their bytes are. Equality ignores the
+/// order.
 public struct JSONObject: Sendable {
     public private(set) var keys: [String] = []
-    private var values: [String: JSONValue] = [:]
+    private var values: [ExactString: JSONValue] = [:]
 
     public init() {}
 
@@ -77,12 +78,12 @@ public struct JSONObject: Sendable {
 
     /// Setting nil removes the member.
     public subscript(key: String) -> JSONValue? {
-        get { values[key] }
+        get { values[ExactString(key)] }
         set {
             if let newValue {
-                if values.updateValue(newValue, forKey: key) == nil { keys.append(key) }
-            } else if values.removeValue(forKey: key) != nil {
-                keys.removeAll { $0 == key }
+                if values.updateValue(newValue, forKey: ExactString(key)) == nil { keys.append(key) }
+            } else if values.removeValue(forKey: ExactString(key)) != nil {
+                keys.removeAll { ExactString($0) == ExactString(key) }
             }
         }
     }
@@ -98,7 +99,7 @@ extension JSONObject: RandomAccessCollection {
     public var startIndex: Int { 0 }
     public var endIndex: Int { keys.count }
     // Each key has a value by construction.
-    public subscript(position: Int) -> (key: String, value: JSONValue) { (keys[position], values[keys[position]] ?? .null) }
+    public subscript(position: Int) -> (key: String, value: JSONValue) { (keys[position], self[keys[position]] ?? .null) }
 }
 
 extension JSONObject: ExpressibleByDictionaryLiteral {

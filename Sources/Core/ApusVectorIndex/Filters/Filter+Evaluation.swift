@@ -24,8 +24,29 @@ extension Filter {
         }
     }
 
-    /// Whether nothing is asked, so that payloads need not be read.
-    public var isEverything: Bool { if case .all(let filters) = self { filters.allSatisfy(\.isEverything) } else { false } }
+    /// Whether it matches every point, whatever the payloads are: they need not be read.
+    public var isEverything: Bool {
+        switch self {
+        case .all(let filters): filters.allSatisfy(\.isEverything)
+        case .any(let filters): filters.contains(where: \.isEverything)
+        case .not(let filter): filter.isNothing
+        case .atLeast(let count, let filters): filters.count(where: \.isEverything) >= count
+        default: false
+        }
+    }
+
+    /// Whether it matches no point, whatever the payloads are.
+    public var isNothing: Bool {
+        switch self {
+        case .all(let filters): filters.contains(where: \.isNothing)
+        case .any(let filters): filters.allSatisfy(\.isNothing)
+        case .not(let filter): filter.isEverything
+        case .atLeast(let count, let filters): filters.count { !$0.isNothing } < count
+        case .oneOf(_, let values): values.isEmpty
+        case .hasID(let ids): ids.isEmpty
+        default: false
+        }
+    }
 
     /// Tries the value at `path`, or each of its elements if it is an array.
     private static func anyValue(

@@ -1,3 +1,5 @@
+public import ApusTypes
+
 /// A condition on a point's payload.
 ///
 /// Keys are paths into the payload: `author.name` reads `{"author": {"name": …}}`. Where a path meets an array, every element is tried
@@ -58,7 +60,7 @@ public enum Scalar: Sendable, Hashable {
     case unsigned(UInt64)
     /// A number with a fraction or exponent; equal to an integer of the same value.
     case double(Double)
-    case string(String)
+    case string(ExactString)
 }
 
 /// Bounds of a number; those that are nil do not bound.

@@ -39,13 +39,13 @@ public struct DistanceKernel: Sendable {
     /// Writes the score of each of `count` rows. Rows begin `stride` floats apart. For the cosine the query must have length 1, and
     /// `scales` holds one divided by each row's length (0 for a zero vector, NaN where a float cannot hold it).
     ///
-    /// Scores are finite: sums beyond the range of a float become its ends, undefined ones (∞ - ∞) the farthest score there is.
+    /// What leaves a float's range on the way is computed again in double precision, so that the extremes are ranked as they are; only a
+    /// score that is itself beyond the range becomes its end.
     func scores(
         of query: UnsafePointer<Float>, rows: UnsafePointer<Float>, stride: Int, count: Int, dimension: Int,
         scales: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>
     ) {
         scan(query, rows, stride, count, dimension, out)
-        let greatest = Float.greatestFiniteMagnitude
         switch metric {
         case .cosine:
             for row in 0..<count {
@@ -55,13 +55,17 @@ public struct DistanceKernel: Sendable {
                     ? max(-1, min(1, cosine)) : Self.preciseCosine(query, rows + row * stride, dimension)
             }
         case .dot:
-            for row in 0..<count where !out[row].isFinite { out[row] = out[row] > 0 ? greatest : -greatest }
+            for row in 0..<count where !out[row].isFinite {
+                out[row] = Self.clamped(Self.preciseDot(query, rows + row * stride, dimension))
+            }
         case .euclidean:
             for row in 0..<count {
-                out[row] = out[row].isFinite ? out[row].squareRoot() : Self.preciseEuclidean(query, rows + row * stride, dimension)
+                out[row] =
+                    out[row].isFinite && out[row] >= Self.leastSquare
+                    ? out[row].squareRoot() : Self.clamped(Self.preciseEuclidean(query, rows + row * stride, dimension))
             }
         case .manhattan:
-            for row in 0..<count where !out[row].isFinite { out[row] = greatest }
+            for row in 0..<count where !out[row].isFinite { out[row] = .greatestFiniteMagnitude }
         }
     }
 
@@ -84,20 +88,31 @@ public struct DistanceKernel: Sendable {
         return sum.squareRoot()
     }
 
-    /// For rows so long or short that floats overflow.
-    private static func preciseCosine(_ query: UnsafePointer<Float>, _ row: UnsafePointer<Float>, _ dimension: Int) -> Float {
-        var sum = 0.0
-        for index in 0..<dimension { sum += Double(query[index]) * Double(row[index]) }
-        return max(-1, min(1, Float(sum / length(of: row, dimension))))
+    /// The sum of fewer than 2¹⁷ squares of floats below this has lost digits to numbers that are too small for a float.
+    private static let leastSquare: Float = 0x1p-100
+
+    private static func clamped(_ score: Double) -> Float {
+        Float(max(-Double(Float.greatestFiniteMagnitude), min(Double(Float.greatestFiniteMagnitude), score)))
     }
 
-    private static func preciseEuclidean(_ query: UnsafePointer<Float>, _ row: UnsafePointer<Float>, _ dimension: Int) -> Float {
+    /// For rows so long or short that floats overflow.
+    private static func preciseCosine(_ query: UnsafePointer<Float>, _ row: UnsafePointer<Float>, _ dimension: Int) -> Float {
+        max(-1, min(1, Float(preciseDot(query, row, dimension) / length(of: row, dimension))))
+    }
+
+    private static func preciseDot(_ query: UnsafePointer<Float>, _ row: UnsafePointer<Float>, _ dimension: Int) -> Double {
+        var sum = 0.0
+        for index in 0..<dimension { sum += Double(query[index]) * Double(row[index]) }
+        return sum
+    }
+
+    private static func preciseEuclidean(_ query: UnsafePointer<Float>, _ row: UnsafePointer<Float>, _ dimension: Int) -> Double {
         var sum = 0.0
         for index in 0..<dimension {
             let difference = Double(query[index]) - Double(row[index])
             sum += difference * difference
         }
-        return min(.greatestFiniteMagnitude, Float(sum.squareRoot()))
+        return sum.squareRoot()
     }
 }
 

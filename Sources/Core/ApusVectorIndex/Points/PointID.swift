@@ -9,7 +9,7 @@ public enum PointID: Hashable, Sendable {
     /// 128 bits, most significant first.
     case uuid(high: UInt64, low: UInt64)
     /// Never a text that reads as one of the other two; `init(_:)` sees to that.
-    case string(String)
+    case string(ExactString)
 
     /// Longest string id, in characters (Unicode scalars).
     public static let longestString = 256
@@ -28,7 +28,7 @@ public enum PointID: Hashable, Sendable {
                     .requestInvalid, "the point id \(problem)",
                     hint: "an id is an unsigned integer, a UUID, or a string of 1 to 256 characters without '#'")
             }
-            self = .string(text)
+            self = .string(ExactString(text))
         }
     }
 
@@ -78,7 +78,7 @@ extension PointID: CustomStringConvertible {
     public var description: String {
         switch self {
         case .integer(let number): return String(number)
-        case .string(let text): return text
+        case .string(let text): return text.text
         case .uuid(let high, let low):
             let digits = Array(
                 hexadecimal([high, low].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> (56 - 8 * $0)) } }).utf8)
@@ -94,31 +94,9 @@ extension PointID: Comparable {
         switch (left, right) {
         case (.integer(let a), .integer(let b)): a < b
         case (.uuid(let a, let b), .uuid(let c, let d)): (a, b) < (c, d)
-        case (.string(let a), .string(let b)): a.utf8.lexicographicallyPrecedes(b.utf8)
+        case (.string(let a), .string(let b)): a < b
         case (.integer, _), (.uuid, .string): true
         default: false
-        }
-    }
-}
-
-extension PointID {
-    /// Swift compares strings by canonical equivalence; ids are their bytes.
-    public static func == (left: PointID, right: PointID) -> Bool {
-        switch (left, right) {
-        case (.integer(let a), .integer(let b)): a == b
-        case (.uuid(let a, let b), .uuid(let c, let d)): (a, b) == (c, d)
-        case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
-        default: false
-        }
-    }
-
-    public func hash(into hasher: inout Hasher) {
-        switch self {
-        case .integer(let number): hasher.combine(number)
-        case .uuid(let high, let low):
-            hasher.combine(high)
-            hasher.combine(low)
-        case .string(var text): text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
         }
     }
 }

@@ -113,12 +113,15 @@ public struct PointMatches: Sendable {
     public var ids: [PointID]
     var rows: Set<UInt32>
     public var moment: Int64
+    /// Rows and moments mean nothing in another one.
+    let table: PointTable
 }
 
 extension PointSnapshot {
-    /// What matches now. With the matches of an earlier moment only the points written since are evaluated again.
+    /// What matches now. With the matches of an earlier moment of the same table only the points written since are evaluated again.
     public func matches(_ filter: Filter, since earlier: PointMatches? = nil) -> PointMatches {
-        var matches = PointMatches(ids: [], rows: [], moment: moment)
+        let earlier = earlier.flatMap { $0.table === table ? $0 : nil }
+        var matches = PointMatches(ids: [], rows: [], moment: moment, table: table)
         forEachRow { row in
             let isOld = earlier.map { version(row) <= $0.moment } ?? false
             guard isOld ? earlier?.rows.contains(row) == true : self.matches(row, filter) else { return }

@@ -51,9 +51,11 @@ extension VectorizerFace {
         let root = try await body(of: request).root
         let name = try collectionName(root.required("name").expectString())
         var configuration = CollectionConfiguration(
-            dimension: try root.required("dimension").expectCount(1...65_536), metric: try Self.metric(root), sharding: options.sharding,
+            dimension: try root.required("dimension").expectCount(CollectionConfiguration.dimensions), metric: try Self.metric(root),
+            sharding: options.sharding,
             description: try root.first("description")?.expectString())
         if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
+        try await cluster.requireActiveNode(deadline: request.deadline)
         let created = try await naming(name) { [configuration] in
             try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: request.deadline)
         }
@@ -84,11 +86,16 @@ extension VectorizerFace {
     private static func sharding(_ element: JSONElement) throws(ApusError) -> Sharding {
         guard element.kind == .object else { throw .invalid(element.path, "it is not an object") }
         var sharding = Sharding()
-        if let count = element.first("shard_count") { sharding.shards = try count.expectCount(1...256) }
-        if let count = element.first("virtual_nodes_per_shard") { sharding.virtualNodes = try count.expectCount(1...1000) }
+        if let count = element.first("shard_count") { sharding.shards = try count.expectCount(Sharding.shardCounts) }
+        if let count = element.first("virtual_nodes_per_shard") {
+            sharding.virtualNodes = try count.expectCount(Sharding.virtualNodeCounts)
+        }
         if let threshold = element.first("rebalance_threshold") {
             sharding.rebalanceThreshold = try threshold.expectNumber()
-            guard (0...1).contains(sharding.rebalanceThreshold) else { throw .invalid(threshold.path, "it is not between 0 and 1") }
+            let range = Sharding.rebalanceThresholds
+            guard range.contains(sharding.rebalanceThreshold) else {
+                throw .invalid(threshold.path, "it is not between \(range.lowerBound) and \(range.upperBound)")
+            }
         }
         return sharding
     }

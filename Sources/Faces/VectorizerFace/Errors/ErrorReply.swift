@@ -21,7 +21,7 @@ extension VectorizerFace {
                 $0.object { for (key, value) in details.sorted(by: { $0.key < $1.key }) { $0.member(key, value) } }
             }
             // The cluster routes of the real server say it under this key.
-            if error.code == .nodeUnknown || error.code == .lastCopy { $0.member("error", error.summary) }
+            if [.nodeUnknown, .lastCopy, .noActiveNodes].contains(error.code) { $0.member("error", error.summary) }
         }
         return .json(writer.bytes, status: status)
     }

@@ -10,20 +10,22 @@ extension VectorizerFace {
     ///   `{"is_empty": {"key"}}`, `{"has_id": […]}`, or filters again;
     /// - the real server's own conditions: `{"type": "match", "key", "match_value"}` and `{"type": "range", "key", "range"}`.
     ///
-    /// An unknown condition is an error that names its place, never a condition that is left out. A payload field that is called like a
-    /// clause is reached by a condition with `key`.
+    /// What would widen a filter without a word is an error that names its place: an unknown condition, an empty one inside a clause, members
+    /// beside a condition's own. A payload field that is called like a clause or a condition (`key`, `has_id`, …) is reached by a condition
+    /// with `key`. Members that are null count as absent: clients send all of their models' fields.
     public static func filter(_ element: JSONElement) throws(ApusError) -> Filter {
         let filter = try element.isNull ? Filter.everything : group(element, depth: 0)
         try filter.validate()
         return filter
     }
 
-    private static let clauses: Set = ["must", "should", "must_not", "min_should"]
+    /// An object with one of these is a condition, never a field of the payload.
+    private static let conditions = ["key", "has_id", "is_null", "is_empty", "has_vector", "nested"]
 
     private static func group(_ element: JSONElement, depth: Int) throws(ApusError) -> Filter {
         guard depth < Filter.deepest else { throw .invalid(element.path, "filters are nested more than \(Filter.deepest) deep") }
         guard let members = element.members else { throw .invalid(element.path, "it is not an object") }
-        if let condition = try condition(element) { return condition }
+        if conditions.contains(where: { element[$0] != nil }) { return try condition(element) }
         var filters: [Filter] = []
         for (key, value) in members {
             switch key {
@@ -34,11 +36,17 @@ extension VectorizerFace {
             case "must_not":
                 for filter in try list(value, depth: depth) { filters.append(.not(filter)) }
             case "min_should":
-                let count = try value.required("min_count").expectCount(0...Filter.mostConditions)
-                filters.append(.atLeast(count, try list(try value.required("conditions"), depth: depth)))
+                let count = try value.required("min_count").expectCount(1...Filter.mostConditions)
+                let alternatives = try list(try value.required("conditions"), depth: depth)
+                guard said(value) == ["min_count", "conditions"], !alternatives.isEmpty else {
+                    throw .invalid(value.path, "it must have min_count and conditions, and nothing else")
+                }
+                filters.append(.atLeast(count, alternatives))
             default: filters.append(try field(PayloadPath(key), value))
             }
         }
+        // Outermost, nothing asked is everything; inside a clause it is a mistake that would undo what the others ask.
+        guard depth == 0 || !filters.isEmpty else { throw .invalid(element.path, "it has no condition") }
         return filters.count == 1 ? filters[0] : .all(filters)
     }
 
@@ -51,26 +59,45 @@ extension VectorizerFace {
         return filters
     }
 
-    /// One condition of the second or third dialect; nil when `element` is none.
-    private static func condition(_ element: JSONElement) throws(ApusError) -> Filter? {
-        if let ids = element["has_id"], ids.elements != nil { return .hasID(try pointIDs(ids)) }
-        for (name, make) in [("is_null", Filter.isNull), ("is_empty", Filter.isEmpty)] {
-            if let key = element[name]?["key"] { return make(PayloadPath(try key.expectString())) }
+    /// The members that are there and not null.
+    private static func said(_ element: JSONElement) -> Set<String> {
+        Set(element.members?.lazy.filter { !$0.value.isNull }.map(\.key) ?? [])
+    }
+
+    /// One condition of the second or third dialect.
+    private static func condition(_ element: JSONElement) throws(ApusError) -> Filter {
+        func path() throws(ApusError) -> PayloadPath { PayloadPath(try element.required("key").expectString()) }
+        let type = element.first("type")?.string
+        switch said(element) {
+        case ["has_id"]: return .hasID(try pointIDs(try element.required("has_id")))
+        case ["is_null"]: return .isNull(try key(in: try element.required("is_null")))
+        case ["is_empty"]: return .isEmpty(try key(in: try element.required("is_empty")))
+        case ["key", "match"]: return try match(try path(), try element.required("match"))
+        case ["key", "range"]: return try range(try path(), try element.required("range"))
+        case ["type", "key", "range"] where type == "range": return try range(try path(), try element.required("range"))
+        case ["key", "match_value"]: return .equals(try path(), try scalar(try element.required("match_value")))
+        case ["type", "key", "match_value"] where type == "match":
+            return .equals(try path(), try scalar(try element.required("match_value")))
+        case let said:
+            let known: Set = ["key", "match", "range", "type", "match_value", "has_id", "is_null", "is_empty"]
+            let unknown = said.subtracting(known).min()
+            throw .invalid((unknown.flatMap { element[$0] } ?? element).path, "this condition is not known")
         }
-        guard let key = element["key"], key.string != nil else { return nil }
-        let path = PayloadPath(try key.expectString())
-        if let value = element["match_value"] { return .equals(path, try scalar(value)) }
-        if let match = element["match"], match.kind == .object {
-            if let value = match["value"] { return .equals(path, try scalar(value)) }
-            if let values = match["any"] { return .oneOf(path, try scalars(values)) }
-            if let values = match["except"] { return .not(.oneOf(path, try scalars(values))) }
-            throw .invalid(match.path, "it has none of value, any and except")
+    }
+
+    private static func key(in element: JSONElement) throws(ApusError) -> PayloadPath {
+        let key = try element.required("key").expectString()
+        guard said(element) == ["key"] else { throw .invalid(element.path, "it must have key, and nothing else") }
+        return PayloadPath(key)
+    }
+
+    private static func match(_ path: PayloadPath, _ match: JSONElement) throws(ApusError) -> Filter {
+        switch said(match) {
+        case ["value"]: .equals(path, try scalar(try match.required("value")))
+        case ["any"]: .oneOf(path, try scalars(try match.required("any")))
+        case ["except"]: .not(.oneOf(path, try scalars(try match.required("except"))))
+        default: throw .invalid(match.path, "it must have one of value, any and except, and nothing else")
         }
-        if let bounds = element["range"], bounds.kind == .object { return try range(path, bounds) }
-        guard element["type"] == nil, element["match"] == nil, element["range"] == nil else {
-            throw .invalid(element.path, "this condition is not known")
-        }
-        return nil  // a payload may have a field that is called key
     }
 
     /// One field of the first dialect.
@@ -87,7 +114,8 @@ extension VectorizerFace {
         var numbers = NumberRange()
         var texts = TextRange()
         var kinds: Set<Bool> = []
-        guard let members = bounds.members, bounds.count > 0 else { throw .invalid(bounds.path, "it has none of gt, gte, lt and lte") }
+        // Bounds that are all null would let every number pass.
+        guard let members = bounds.members, !said(bounds).isEmpty else { throw .invalid(bounds.path, "it has none of gt, gte, lt and lte") }
         for (key, bound) in members where !bound.isNull {
             kinds.insert(bound.string != nil)
             let number = bound.string == nil ? try bound.expectNumber() : nil
@@ -109,7 +137,7 @@ extension VectorizerFace {
         case .integer(let value): return .integer(value)
         case .unsigned(let value): return .unsigned(value)
         case .double(let value): return .double(value)
-        case .string(let value): return .string(value)
+        case .string(let value): return .string(ExactString(value))
         default: throw .invalid(element.path, "it is not a string, number or boolean")
         }
     }

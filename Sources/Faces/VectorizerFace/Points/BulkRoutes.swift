@@ -83,7 +83,7 @@ extension VectorizerFace {
                 try await vectors.update(
                     batch.accepted, in: collection.name, mode: .eachItem, operation: document.operation, deadline: request.deadline))
         }
-        return Self.reply(collection.name, "updated", batch.ids, batch.errors)
+        return Self.reply(collection.name, "updated", batch.count - batch.failures, batch.ids, batch.errors)
     }
 
     private func deleteMany(_ request: Request) async throws -> Response {
@@ -96,11 +96,14 @@ extension VectorizerFace {
                 return (id, id)
             }
         }
+        var deleted = 0
         if !batch.accepted.isEmpty {
-            batch.merge(
-                try await vectors.delete(batch.accepted, from: collection.name, operation: document.operation, deadline: request.deadline))
+            let outcome = try await vectors.delete(
+                batch.accepted, from: collection.name, operation: document.operation, deadline: request.deadline)
+            batch.merge(outcome)
+            deleted = outcome.affected  // an id that was named twice was deleted once
         }
-        return Self.reply(collection.name, "deleted", batch.ids, batch.errors)
+        return Self.reply(collection.name, "deleted", deleted, batch.ids, batch.errors)
     }
 
     /// `{filter}`; an empty filter is refused, because it would delete everything.
@@ -114,29 +117,15 @@ extension VectorizerFace {
     }
 
     /// `{filter, patch}`: the patch's members are put into each matching payload; one that is null removes the member.
-    ///
-    /// Point by point: those that another client deletes or changes meanwhile are counted as they are found.
+    /// All points or none.
     private func updateMatching(_ request: Request) async throws -> Response {
         let document = try await body(of: request)
         let collection = try await collection(collectionName(of: request, document.root), request)
         let filter = try Self.narrowingFilter(document.root)
-        let patch = try document.root.required("patch", "metadata", "payload")
-        let changes = try Self.changes(patch)
-        var (matched, updated) = (0, 0)
-        var next: PointID?
-        repeat {
-            let page = try await vectors.scroll(
-                collection.name, from: next, limit: 1000, filter: filter, with: [], deadline: request.deadline)
-            for change in changes where !page.points.isEmpty {
-                let outcome = try await vectors.update(
-                    page.points.map { PointUpdate(id: $0.id, payload: change) }, in: collection.name, mode: .eachItem,
-                    deadline: request.deadline)
-                if change == changes.last { updated += page.points.count - outcome.failures }
-            }
-            matched += page.points.count
-            next = page.next
-        } while next != nil
-        return Self.counts(collection.name, ["scanned": collection.points, "matched": matched, "updated": updated])
+        let changes = try Self.changes(document.root.required("patch", "metadata", "payload"))
+        let outcome = try await vectors.update(
+            matching: filter, with: changes, in: collection.name, operation: document.operation, deadline: request.deadline)
+        return Self.counts(collection.name, ["scanned": collection.points, "matched": outcome.affected, "updated": outcome.affected])
     }
 
     private static func changes(_ patch: JSONElement) throws(ApusError) -> [PayloadChange] {
@@ -149,7 +138,7 @@ extension VectorizerFace {
     private static func narrowingFilter(_ root: JSONElement) throws(ApusError) -> Filter {
         let element = try root.required("filter")
         let filter = try filter(element)
-        guard filter != .everything else { throw .invalid("filter", "it is empty and would match every point") }
+        guard !filter.isEverything else { throw .invalid("filter", "it asks nothing and would match every point") }
         return filter
     }
 
@@ -174,7 +163,8 @@ extension VectorizerFace {
         let found = Set(points.map(\.id))
         let errors = ids.map { id in found.contains(id) ? failures[id] : ApusError(.pointUnknown, "Vector not found: \(id)") }
         return Self.reply(
-            source.name, isMove ? "moved" : "copied", ids, errors, ["src": source.name.rawValue, "dst": destination.name.rawValue])
+            source.name, isMove ? "moved" : "copied", errors.count { $0 == nil }, ids, errors,
+            ["src": source.name.rawValue, "dst": destination.name.rawValue])
     }
 
     private static func counts(_ name: CollectionName, _ counts: KeyValuePairs<String, Int>) -> Response {
@@ -187,16 +177,16 @@ extension VectorizerFace {
     }
 
     private static func reply(
-        _ name: CollectionName, _ verb: String, _ ids: [PointID?], _ errors: [ApusError?], _ more: KeyValuePairs<String, String> = [:]
+        _ name: CollectionName, _ verb: String, _ done: Int, _ ids: [PointID?], _ errors: [ApusError?],
+        _ more: KeyValuePairs<String, String> = [:]
     ) -> Response {
-        let failures = errors.reduce(0) { $0 + ($1 == nil ? 0 : 1) }
         var writer = JSONWriter()
         writer.object {
             $0.member("collection", name.rawValue)
             for (key, value) in more { $0.member(key, value) }
             $0.member("count", ids.count)
-            $0.member(verb, ids.count - failures)
-            $0.member("failed", failures)
+            $0.member(verb, done)
+            $0.member("failed", errors.count { $0 != nil })
             $0.key("results")
             $0.array {
                 for index in ids.indices {

@@ -11,7 +11,7 @@ extension VectorizerFace {
                 let (name, query, result) = try await search(root, collection: request.parameters["name"], request)
                 var writer = JSONWriter(reserving: 256 + result.hits.count * 128)
                 writer.object {
-                    Self.write(result, query, to: &$0)
+                    write(result, query, to: &$0)
                     $0.member("collection", name.rawValue)
                     $0.member("limit", query.limit)
                 }
@@ -85,8 +85,8 @@ extension VectorizerFace {
                 answers.append(
                     .success(try await search(element, collection: element.first("collection")?.expectString() ?? shared, request)))
             } catch let error as ApusError {
-                // What fails every query alike is the request's failure.
-                if error.code.surface.http >= 500 { throw error }
+                // What fails every query alike is the request's failure; a text is only its own query's.
+                if error.code.surface.http >= 500, error.code != .embeddingUnavailable { throw error }
                 answers.append(.failure(error))
             }
         }
@@ -102,7 +102,7 @@ extension VectorizerFace {
                         case .success(let (name, query, result)):
                             $0.member("status", "ok")
                             $0.member("collection", name.rawValue)
-                            Self.write(result, query, to: &$0)
+                            write(result, query, to: &$0)
                         case .failure(let error):
                             $0.member("status", "error")
                             $0.member("error", error.summary)
@@ -116,8 +116,8 @@ extension VectorizerFace {
         return .json(writer.bytes)
     }
 
-    /// `results`, and what is missing from them. Without marks a partial answer would look whole.
-    private static func write(_ result: SearchResult, _ query: Query, to writer: inout JSONWriter) {
+    /// `results`, and what is missing from them, and how old they are. Without marks a partial answer would look whole, and an old one new.
+    private func write(_ result: SearchResult, _ query: Query, to writer: inout JSONWriter) {
         writer.key("results")
         writer.array {
             for hit in result.hits {
@@ -137,6 +137,11 @@ extension VectorizerFace {
             }
         }
         writer.member("complete", result.isComplete)
+        if result.isStale {
+            let age = result.asOf.duration(to: clock.now).milliseconds
+            writer.member("stale", true)
+            writer.member("as_of", WallTime(millisecondsSinceEpoch: clock.wallTime.millisecondsSinceEpoch - age).description)
+        }
         guard !result.isComplete else { return }
         writer.key("missing")
         writer.array {

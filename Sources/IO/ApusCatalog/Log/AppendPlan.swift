@@ -125,10 +125,11 @@ struct AppendPlan {
             }
         }
         for (shard, expected) in request.expectedHeads ?? [:] {
-            let head = heads[shard]?.sequence
-            guard head == expected else {
+            // The number alone could be one of another history. A digest that is not known yet belongs to a number that has changed, too.
+            guard let head = heads[shard], head.sequence == expected.sequence, head.digest == expected.digest else {
+                let place = heads[shard].map { String($0.sequence) } ?? "an unknown place"
                 throw ApusError(
-                    .shardMovedOn, "shard \(shard) is at \(head.map(String.init) ?? "an unknown place"), not at \(expected)",
+                    .shardMovedOn, "shard \(shard) is at \(place), not at \(expected.sequence) of the expected history",
                     context: ["shard": shard.description])
             }
         }

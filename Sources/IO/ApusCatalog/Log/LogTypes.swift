@@ -78,15 +78,15 @@ public struct AppendRequest: Sendable {
     public var operationID: OperationID?
     /// Appended in this order; several for one shard are allowed.
     public var appends: [LogAppend]
-    /// Appends only if each named shard's head is exactly this sequence; otherwise `shard.moved_on`.
-    public var expectedHeads: [ShardID: Int64]?
+    /// Appends only if each named shard's head is exactly there, in that history; otherwise `shard.moved_on`.
+    public var expectedHeads: [ShardID: LogPosition]?
     /// The epoch of a duty over these shards; `lease.stale` once `ShardLog.fence` raised a shard's epoch above it.
     public var fence: Epoch?
     /// Kept with the operation id and given to a repeat.
     public var reply: [UInt8]
 
     public init(
-        operationID: OperationID? = nil, appends: [LogAppend], expectedHeads: [ShardID: Int64]? = nil, fence: Epoch? = nil,
+        operationID: OperationID? = nil, appends: [LogAppend], expectedHeads: [ShardID: LogPosition]? = nil, fence: Epoch? = nil,
         reply: [UInt8] = []
     ) {
         self.operationID = operationID

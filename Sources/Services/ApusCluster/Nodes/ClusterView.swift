@@ -32,12 +32,25 @@ extension Cluster {
     /// The catalog's rows, with the status of nodes that have fallen silent as this node sees it.
     public func view(deadline: Instant) async throws -> ClusterView {
         // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
+        let nodes = try await nodes(deadline: deadline)
+        return ClusterView(nodes: nodes, shards: try await catalog.shards.list(deadline: deadline))
+    }
+
+    private func nodes(deadline: Instant) async throws -> [NodeRow] {
         var nodes = try await catalog.nodes.list(deadline: deadline)
         watch.withLock { watch in
             // This node answers, so it is not silent, however slow its heartbeats are.
             for index in nodes.indices where nodes[index].name != identity.name { nodes[index].status = watch.status(of: nodes[index]) }
         }
-        return ClusterView(nodes: nodes, shards: try await catalog.shards.list(deadline: deadline))
+        return nodes
+    }
+
+    /// Throws `cluster.no_active_nodes` when there is nobody whom a shard could be given: all drain, have left or are silent.
+    public func requireActiveNode(deadline: Instant) async throws {
+        let takers = try await nodes(deadline: deadline).filter { [.joining, .active].contains($0.status) && $0.roles.contains(.worker) }
+        guard !takers.isEmpty else {
+            throw ApusError(.noActiveNodes, "No active cluster nodes available", hint: "apus status says why")
+        }
     }
 
     /// Forgets a node. Throws `node.unknown`, `node.last_copy` when it alone serves a shard, `node.alive` for the node that is asked.
@@ -60,7 +73,10 @@ extension Cluster {
     }
 
     /// Gives the shards that nobody serves to this node. Copies that are served stay where they are.
+    ///
+    /// Throws `cluster.no_active_nodes`.
     public func rebalance(deadline: Instant) async throws -> (moved: Int, view: ClusterView) {
+        try await requireActiveNode(deadline: deadline)
         let moved = try await adoptShards(deadline: deadline)
         return (moved, try await view(deadline: deadline))
     }

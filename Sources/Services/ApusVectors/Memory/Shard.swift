@@ -65,7 +65,13 @@ final class Shard: Sendable {
         if isNew { lookedAt.rise(to: clock.now.nanosecondsSinceBoot) }
     }
 
-    var position: LogPosition { progress.withLock { $0.position } }
+    /// A memory, and where it stands. What a look at the log finds is for the memory that it was made with, not for one begun since.
+    struct Standing: Sendable {
+        let memory: PointTable
+        let position: LogPosition
+    }
+
+    var standing: Standing { progress.withLock { Standing(memory: $0.table, position: $0.position) } }
     var lastChange: WallTime? { state.withLock { $0.lastChange } }
 
     /// Points that are there, loaded or not.
@@ -79,6 +85,11 @@ final class Shard: Sendable {
             throw ApusError(.nodeUnready, "shard \(id) is still being loaded", context: ["applied": String(applied.value)])
         }
         return table
+    }
+
+    /// The points, and the place in the log after which they are so. Waits for a write under way. Throws like `table()`.
+    func positioned() throws(ApusError) -> (snapshot: PointSnapshot, position: LogPosition) {
+        try progress.withLock { (progress) throws(ApusError) in (try table().snapshot(), progress.position) }
     }
 
     /// The points as they are now, and the index to ask. Throws like `table()`.
@@ -117,7 +128,7 @@ final class Shard: Sendable {
             applyEarly(&progress)
             return .applied(touched)
         }
-        if case .applied = delivery { applied.rise(to: self.position.sequence) }
+        if case .applied = delivery { applied.rise(to: standing.position.sequence) }
         return delivery
     }
 
@@ -142,15 +153,16 @@ final class Shard: Sendable {
 
     func endFollowing() { state.withLock { $0.isFollowed = false } }
 
-    /// Applies what the log says comes after `position`; what was applied meanwhile is skipped.
+    /// Applies what the log says comes after the position of `memory`; what was applied meanwhile is skipped, and all of it if another
+    /// memory was begun.
     ///
     /// Throws `log.corrupt` and `catalog.incompatible`.
-    func apply(_ records: [LogRecord], of incarnation: Incarnation) throws(ApusError) {
-        for record in records where record.sequence > position.sequence {
+    func apply(_ records: [LogRecord], of incarnation: Incarnation, to memory: PointTable) throws(ApusError) {
+        for record in records where record.sequence > standing.position.sequence {
             let operation = try EncodedOperation(record.operation, dimension: dimension)
             let position = LogPosition(incarnation: incarnation, sequence: record.sequence, digest: record.digest)
             let outcome: Result<Void, ApusError> = progress.withLock { progress in
-                guard record.sequence > progress.position.sequence else { return .success(()) }
+                guard progress.table === memory, record.sequence > progress.position.sequence else { return .success(()) }
                 guard record.sequence == progress.position.sequence + 1, follows(position, on: progress.position, by: operation) else {
                     return .failure(
                         ApusError(
@@ -164,16 +176,23 @@ final class Shard: Sendable {
                 return .success(())
             }
             try outcome.get()
-            applied.rise(to: self.position.sequence)
+            applied.rise(to: standing.position.sequence)
         }
     }
 
-    /// Nothing of the log is missing here, as of a look that began at `instant`.
-    func isCurrent(asOf instant: Instant) {
+    /// Nothing of the log is missing in `memory`, as of a look that began at `instant`. Says nothing about a memory begun since.
+    func isCurrent(_ memory: PointTable, asOf instant: Instant) {
         state.withLock { state in
+            guard state.table === memory else { return }
             state.isLoaded = true
             state.problem = nil
+            lookedAt.rise(to: instant.nanosecondsSinceBoot)
         }
+    }
+
+    /// The shard is gone from the catalog: who waits for it is told.
+    func end(asOf instant: Instant) {
+        _ = fail(ApusError(.collectionUnknown, "the collection of shard \(id) was deleted"))
         lookedAt.rise(to: instant.nanosecondsSinceBoot)
     }
 
@@ -193,10 +212,11 @@ final class Shard: Sendable {
             state.withLock { state in
                 state.table = table
                 state.isLoaded = false
+                state.lastChange = nil
+                applied.reset()
+                lookedAt.reset()
             }
         }
-        applied.reset()
-        lookedAt.reset()
     }
 
     // MARK: Under the lock
@@ -207,7 +227,7 @@ final class Shard: Sendable {
 
     private func apply(_ operation: EncodedOperation, at position: LogPosition, _ progress: inout Progress) -> [Int] {
         progress.position = position
-        state.withLock { $0.lastChange = clock.wallTime }
+        if let writtenAt = operation.writtenAt { state.withLock { $0.lastChange = max($0.lastChange ?? writtenAt, writtenAt) } }
         return progress.table.apply(at: position.sequence) { operation.apply(to: &$0) }
     }
 

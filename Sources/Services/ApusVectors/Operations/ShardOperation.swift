@@ -36,8 +36,8 @@ struct ShardOperation: Sendable, Hashable {
     }
 
     static let magic: [UInt8] = Array("APV".utf8)
-    /// The newest format that this program reads, and the one it writes.
-    static let version: UInt8 = 1
+    /// The newest format that this program reads, and the one it writes. Format 1 has no time.
+    static let version: UInt8 = 2
     static let noPayload = UInt32.max
 
     enum Kind: UInt8 {
@@ -53,11 +53,13 @@ struct ShardOperation: Sendable, Hashable {
 // MARK: Encoding
 
 extension ShardOperation {
-    func encoded() -> [UInt8] {
+    /// `writtenAt` is the writer's time: whoever reads the operation later must not take its own.
+    func encoded(at writtenAt: WallTime) -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(changes.reduce(16) { $0 + $1.sizeEstimate })
         bytes += Self.magic
         bytes.append(Self.version)
+        bytes.append(littleEndian: writtenAt.millisecondsSinceEpoch)
         for change in changes where change.count > 0 { change.encode(into: &bytes) }
         return bytes
     }

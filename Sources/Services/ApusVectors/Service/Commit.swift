@@ -9,7 +9,7 @@ struct Write: Sendable {
     /// The reply that is kept with the operation id.
     var reply = WriteOutcome(errors: [], affected: 0, isRepeat: false)
     /// Only if each of these shards' heads is exactly there.
-    var expectedHeads: [ShardID: Int64]?
+    var expectedHeads: [ShardID: LogPosition]?
 }
 
 /// What came of it.
@@ -25,10 +25,12 @@ extension VectorService {
     /// Appends a write to the logs and shows it in this node's memory.
     ///
     /// Returns when the next search sees it, at the latest `acknowledgeWithin` after the commit. Throws what `ShardLog.append` throws, and
-    /// `collection.unknown` if the collection is gone.
+    /// `collection.unknown` if the collection is gone, `write.aborted` if there is another one of its name now.
     func commit(_ write: Write, to collection: LoadedCollection, deadline: Instant) async throws -> Written {
+        try requireCatalog()
+        let now = clock.wallTime
         let encoded = try write.operations.filter { !$0.operation.changes.isEmpty }.sorted { $0.shard.id < $1.shard.id }.map {
-            ($0.shard, try EncodedOperation($0.operation.encoded(), dimension: collection.configuration.dimension))
+            ($0.shard, try EncodedOperation($0.operation.encoded(at: now), dimension: collection.configuration.dimension))
         }
         guard !encoded.isEmpty || write.operationID != nil else { return Written() }
         let outcome: AppendOutcome
@@ -40,7 +42,11 @@ extension VectorService {
                 deadline: deadline)
         } catch let error as ApusError where error.code == .shardUnknown {
             forget { $0 === collection }
-            throw Self.unknown(collection.name)
+            // Another node may have deleted it and made one of the same name, of another dimension perhaps.
+            _ = try await find(collection.name, deadline: deadline)
+            throw ApusError(
+                .writeAborted, "collection '\(collection.name)' was deleted and made anew meanwhile; nothing was written",
+                hint: "send it again")
         }
         if outcome.isRepeat {
             // The first time may have been on another node: what it wrote is visible here once the log was looked at after it.

@@ -9,6 +9,7 @@ extension VectorService {
         try name.validate()
         try configuration.validate()
         _ = try loaded()
+        try requireCatalog()
         let row = try await catalog.collections.create(
             name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))
@@ -19,6 +20,7 @@ extension VectorService {
 
     /// Throws `collection.unknown`.
     public func deleteCollection(_ name: CollectionName, deadline: Instant) async throws {
+        try requireCatalog()
         do {
             try await catalog.collections.delete(name, deadline: deadline)
         } catch let error as ApusError where error.code == .collectionUnknown {

@@ -80,11 +80,12 @@ extension VectorService {
             for shard in shards {
                 guard let head = heads[shard.id] else {
                     forget { $0.shards.contains { $0 === shard } }  // deleted; the feed will say so too
+                    shard.end(asOf: instant)
                     continue
                 }
-                let position = shard.position
-                if position.sequence == head.sequence, position.digest == head.digest {
-                    shard.isCurrent(asOf: instant)
+                let standing = shard.standing
+                if standing.position.sequence == head.sequence, standing.position.digest == head.digest {
+                    shard.isCurrent(standing.memory, asOf: instant)
                 } else if shard.beginFollowing() {
                     group.addTask {
                         await self.catchUp(shard, with: head, asOf: instant)
@@ -100,16 +101,18 @@ extension VectorService {
 
     /// Reads the log of a shard from its own position, that operation included, until `head` is applied.
     private func catchUp(_ shard: Shard, with head: LogPosition, asOf instant: Instant) async {
+        let memory = shard.standing.memory
         do {
             repeat {
-                let position = shard.position
+                try Task.checkCancellation()
+                let position = shard.standing.position
                 let incarnation = catalog.incarnation
                 let records = try await catalog.log.read(
                     shard.id, from: position, limit: options.readSize, deadline: clock.now.advanced(by: .seconds(10)))
                 if records.isEmpty { break }
-                try await pool.run { try shard.apply(records, of: incarnation) }
-            } while shard.position.sequence < head.sequence && !Task.isCancelled
-            shard.isCurrent(asOf: instant)
+                try await pool.run { try shard.apply(records, of: incarnation, to: memory) }
+            } while shard.standing.position.sequence < head.sequence
+            shard.isCurrent(memory, asOf: instant)
         } catch let error as ApusError where error.code == .catalogRewound {
             log.warning(
                 "the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": error.summary])

@@ -3,7 +3,8 @@ public import ApusTypes
 public import ApusVectorIndex
 
 extension VectorService {
-    /// The points that exist of those asked for, in the order asked.
+    /// The points that exist of those asked for, in the order asked. Looks at the log before it leaves one out; throws `catalog.unavailable`
+    /// if it cannot.
     public func points(
         _ ids: [PointID], in name: CollectionName, with projection: Projection = [.vector, .payload], deadline: Instant
     ) async throws -> [Point] {
@@ -11,10 +12,15 @@ extension VectorService {
         let items = collection.itemsByShard(ids)
         try await freshen(zip(collection.shards, items).filter { !$0.1.isEmpty }.map(\.0), deadline: deadline)
         var found = [Point?](repeating: nil, count: ids.count)
-        for (shard, items) in zip(collection.shards, items) where !items.isEmpty {
+        /// False if one of them is not there.
+        func lookUp(_ shard: Shard, _ items: [Int]) throws(ApusError) -> Bool {
             let (snapshot, rows) = try shard.table().snapshot(finding: items.lazy.map { ids[$0] })
-            for (item, row) in zip(items, rows) { if let row { found[item] = snapshot.point(row, projection) } }
+            for (item, row) in zip(items, rows) { found[item] = row.map { snapshot.point($0, projection) } }
+            return rows.allSatisfy { $0 != nil }
         }
+        let incomplete = try zip(collection.shards, items).filter { try !$1.isEmpty && !lookUp($0, $1) }
+        try await reachHeads(of: incomplete.map(\.0), deadline: deadline)
+        for (shard, items) in incomplete { _ = try lookUp(shard, items) }
         return found.compactMap(\.self)
     }
 
@@ -55,16 +61,45 @@ extension VectorService {
         return ScrollPage(points: page.map { $0.0.point($0.2, projection) }, next: ordered.dropFirst(offset).dropFirst(limit).first?.1)
     }
 
-    /// Returns when each shard's last look at its log is young enough, or the catalog is known to be away: what is stale then says so
-    /// by its age.
-    func freshen(_ shards: [Shard], deadline: Instant) async throws {
+    /// Returns when each shard's last look at its log is young enough, or the catalog is known to be away or does not answer in time.
+    ///
+    /// Gives the moment of the oldest look, and whether that is too old: what is answered from memory now is at least as young.
+    @discardableResult
+    func freshen(_ shards: [Shard], deadline: Instant) async throws -> (asOf: Instant, isStale: Bool) {
         let now = clock.now
         let oldest = now.advanced(by: .zero - options.maximumAge).nanosecondsSinceBoot
         let stale = shards.filter { $0.lookedAt.value < oldest }
-        guard !stale.isEmpty, !isCatalogAway else { return }
+        if !stale.isEmpty, !isCatalogAway {
+            wake.rise(by: 1)
+            let patience = min(deadline, now.advanced(by: options.maximumAge))
+            for shard in stale { _ = await shard.lookedAt.wait(for: oldest, until: patience) }
+        }
+        let looked = shards.map(\.lookedAt.value).min() ?? now.nanosecondsSinceBoot
+        return (Instant(nanosecondsSinceBoot: looked), looked < oldest)
+    }
+
+    /// How old the oldest part of this node's memory may be, if that is too old: the catalog is away, or does not answer in time.
+    public var staleness: Duration? {
+        guard let oldest = allShards().map(\.lookedAt.value).min() else { return nil }
+        let age = Instant(nanosecondsSinceBoot: oldest).duration(to: clock.now)
+        return oldest > 0 && age > options.maximumAge ? age : nil
+    }
+
+    /// Returns when this node's memory shows all that was in the logs of the shards when this was called.
+    ///
+    /// Another node may have acknowledged a write a moment ago: before a point is said not to exist, the log is asked. Throws
+    /// `catalog.unavailable` if it cannot be.
+    func reachHeads(of shards: [Shard], deadline: Instant) async throws(ApusError) {
+        guard !shards.isEmpty else { return }
+        try requireCatalog()
+        let now = clock.now
         wake.rise(by: 1)
-        let patience = min(deadline, now.advanced(by: options.maximumAge))
-        for shard in stale { _ = await shard.lookedAt.wait(for: oldest, until: patience) }
+        let patience = min(deadline, now.advanced(by: .seconds(2)))
+        for shard in shards {
+            guard await shard.lookedAt.wait(for: now.nanosecondsSinceBoot, until: patience) else {
+                throw ApusError(.catalogUnavailable, "the log of shard \(shard.id) could not be read in time", hint: "apus doctor catalog")
+            }
+        }
     }
 
     /// Runs `body` for each snapshot, in the pool and at the same time, unless there is so little to do that a change of thread costs more.

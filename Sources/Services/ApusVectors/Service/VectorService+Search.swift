@@ -12,7 +12,7 @@ extension VectorService {
     public func search(_ request: SearchRequest, in name: CollectionName, deadline: Instant) async throws -> SearchResult {
         let collection = try await find(name, deadline: deadline)
         try check(request, for: collection)
-        try await freshen(collection.shards, deadline: deadline)
+        let (asOf, isStale) = try await freshen(collection.shards, deadline: deadline)
         var answers: [(shard: Shard, view: ShardView)] = []
         var missing: [MissingShard] = []
         for shard in collection.shards {
@@ -39,8 +39,7 @@ extension VectorService {
                     score: neighbour.score, point: snapshot.point(neighbour.row, request.projection),
                     version: snapshot.version(neighbour.row))
             },
-            missing: missing,
-            asOf: Instant(nanosecondsSinceBoot: collection.shards.map(\.lookedAt.value).min() ?? 0))
+            missing: missing, asOf: asOf, isStale: isStale)
     }
 
     private func check(_ request: SearchRequest, for collection: LoadedCollection) throws(ApusError) {

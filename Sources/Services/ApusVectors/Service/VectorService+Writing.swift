@@ -33,7 +33,7 @@ extension VectorService {
     ) async throws -> WriteOutcome {
         let collection = try await find(name, deadline: deadline)
         let items = collection.itemsByShard(ids)
-        var outcome = try unknownPoints(ids, items, collection)
+        var outcome = try await unknownPoints(ids, items, collection, deadline: deadline)
         var operations: [(Shard, ShardOperation)] = []
         for (shard, items) in zip(collection.shards, items) {
             var seen: Set<PointID> = []
@@ -51,7 +51,7 @@ extension VectorService {
 
     /// Changes parts of points. An unknown id is an error of its item (`point.unknown`).
     ///
-    /// The point may be deleted between the look and the commit; the update then does nothing, and `affected` does not count it.
+    /// A point may be deleted between the look and the commit; the update of it then does nothing. `affected` counts what was there at the look.
     public func update(
         _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
@@ -62,7 +62,7 @@ extension VectorService {
             if case .merge(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
         }
         let items = collection.itemsByShard(updates.lazy.map(\.id))
-        var outcome = try unknownPoints(updates.map(\.id), items, collection)
+        var outcome = try await unknownPoints(updates.map(\.id), items, collection, deadline: deadline)
         for (index, error) in invalid.enumerated() where error != nil { outcome.errors[index] = error }
         if mode == .atomic, let index = outcome.errors.firstIndex(where: { $0 != nil }), var error = outcome.errors[index] {
             error.context["index"] = String(index)
@@ -95,11 +95,19 @@ extension VectorService {
         return errors
     }
 
-    /// An outcome that has an error for each id that this node does not know. Throws `node.unready` while a shard is not loaded.
-    private func unknownPoints(_ ids: [PointID], _ items: [[Int]], _ collection: LoadedCollection) throws(ApusError) -> WriteOutcome {
+    /// An outcome that has an error for each id that does not exist: this node looks at the log before it says so, since another one may
+    /// have acknowledged the point a moment ago. Throws `node.unready` while a shard is not loaded.
+    private func unknownPoints(
+        _ ids: [PointID], _ items: [[Int]], _ collection: LoadedCollection, deadline: Instant
+    ) async throws -> WriteOutcome {
+        func missing(_ shard: Shard, _ items: [Int]) throws(ApusError) -> [Int] {
+            zip(items, try shard.table().contains(items.lazy.map { ids[$0] })).filter { !$0.1 }.map(\.0)
+        }
         var outcome = WriteOutcome(errors: [ApusError?](repeating: nil, count: ids.count), affected: 0, isRepeat: false)
-        for (shard, items) in zip(collection.shards, items) where !items.isEmpty {
-            for (item, isThere) in zip(items, try shard.table().contains(items.lazy.map { ids[$0] })) where !isThere {
+        let seemMissing = try zip(collection.shards, items).map { (shard: $0, items: try missing($0, $1)) }.filter { !$0.items.isEmpty }
+        try await reachHeads(of: seemMissing.map(\.shard), deadline: deadline)
+        for (shard, items) in seemMissing {
+            for item in try missing(shard, items) {
                 outcome.errors[item] = ApusError(
                     .pointUnknown, "there is no point '\(ids[item])' in collection '\(collection.name)'",
                     context: ["index": String(item), "id": ids[item].description])
@@ -137,7 +145,7 @@ extension ShardOperation {
 }
 
 extension PayloadChange {
-    fileprivate var encoded: (ShardOperation.PayloadVerb, [UInt8]?) {
+    var encoded: (ShardOperation.PayloadVerb, [UInt8]?) {
         switch self {
         case .replace(let payload): (.replace, payload)
         case .merge(let payload): (.merge, payload)

@@ -21,6 +21,8 @@ public final class VectorService: Sendable {
         public var readSize: ByteCount = .mebibytes(8)
         /// Points in one operation of a deletion by filter.
         public var deletionSize = 10_000
+        /// Bytes of an update by filter, all of which is one transaction.
+        public var updateSize: ByteCount = .mebibytes(64)
         /// Threads that one search is spread over.
         public var threadsPerSearch: Int
 
@@ -64,6 +66,11 @@ public final class VectorService: Sendable {
         set { state.withLock { $0.isCatalogAway = newValue } }
     }
 
+    /// Throws `catalog.unavailable` at once while the catalog is known to be away: waiting for it would only hold the client up.
+    func requireCatalog() throws(ApusError) {
+        if isCatalogAway { throw ApusError(.catalogUnavailable, "the catalog does not answer at this moment", hint: "apus doctor catalog") }
+    }
+
     /// Throws `node.unready` before the catalog was read for the first time.
     func loaded() throws(ApusError) -> [CollectionName: LoadedCollection] {
         guard let collections = state.withLock({ $0.collections }) else {
@@ -79,6 +86,7 @@ public final class VectorService: Sendable {
     /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`.
     func find(_ name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
         if let known = try loaded()[name] { return known }
+        try requireCatalog()
         guard let row = try await catalog.collections.find(name, deadline: deadline) else { throw Self.unknown(name) }
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.

@@ -1,0 +1,135 @@
+public import ApusCatalog
+internal import ApusRuntime
+public import ApusTypes
+public import ApusVectorIndex
+
+extension VectorService {
+    private static let mostTries = 12
+    /// After this many tries nobody else on this node appends to the shards meanwhile.
+    private static let triesTogether = 2
+
+    /// Deletes the points that match at the moment when the deletion takes its place in the log. `affected` says how many there were.
+    ///
+    /// One transaction deletes at most `Options.deletionSize` points; an error leaves those before it done, and the same
+    /// `operation` sent again goes on where it stopped. Throws `shard.busy` when other nodes write to a shard so much that no place in
+    /// its log was found.
+    public func delete(
+        matching filter: Filter, from name: CollectionName, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome {
+        let sweep = Sweep(filter: filter, limit: options.deletionSize, goesOn: true) { [.delete($0)] }
+        let collection = try await prepare(sweep, in: name, deadline: deadline)
+        var outcome = WriteOutcome(errors: [], affected: 0, isRepeat: false)
+        var batches = 0
+        repeat {
+            var batch = operation
+            if batches > 0, let id = operation?.id { batch?.id = "\(id)#\(batches)" }
+            let deleted = try await carryOut(sweep, in: collection, batch, deadline: deadline)
+            outcome.affected += deleted.affected
+            outcome.isRepeat = deleted.isRepeat
+            outcome.isPartial = deleted.isPartial
+            batches += 1
+        } while outcome.isPartial
+        return outcome
+    }
+
+    /// Makes the same changes to the payloads of all points that match at the moment when the update takes its place in the log: all of
+    /// them in one transaction, or none. `affected` says how many there were.
+    ///
+    /// Throws `request.too_large` if the changes take more than `Options.updateSize`, and what a deletion by filter throws.
+    public func update(
+        matching filter: Filter, with changes: [PayloadChange], in name: CollectionName, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> WriteOutcome {
+        for case .replace(let payload) in changes { try Payload.check(payload, field: "payload") }
+        for case .merge(let payload) in changes { try Payload.check(payload, field: "payload") }
+        let encoded = changes.map(\.encoded)
+        // Each point's change is written out, with its id of some 24 bytes and a length.
+        let size = encoded.reduce(0) { $0 + ($1.1?.count ?? 0) + 28 }
+        let sweep = Sweep(filter: filter, limit: options.updateSize.bytes / max(1, size), goesOn: false) { ids in
+            encoded.map { verb, payload in .changePayloads(verb, ids, [[UInt8]?](repeating: payload, count: ids.count)) }
+        }
+        return try await carryOut(sweep, in: try await prepare(sweep, in: name, deadline: deadline), operation, deadline: deadline)
+    }
+
+    /// What is done to the points that match a filter.
+    private struct Sweep: Sendable {
+        let filter: Filter
+        /// Most points of one transaction.
+        let limit: Int
+        /// Whether points beyond the limit are left to another transaction; else the sweep is refused.
+        let goesOn: Bool
+        let changes: @Sendable ([PointID]) -> [ShardOperation.Change]
+    }
+
+    /// The collection, with all in memory that was acknowledged anywhere before.
+    private func prepare(_ sweep: Sweep, in name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
+        try sweep.filter.validate()
+        let collection = try await find(name, deadline: deadline)
+        try await reachHeads(of: collection.shards, deadline: deadline)
+        return collection
+    }
+
+    private func carryOut(
+        _ sweep: Sweep, in collection: LoadedCollection, _ operation: OperationID?, deadline: Instant
+    ) async throws -> WriteOutcome {
+        var matches = [PointMatches?](repeating: nil, count: collection.shards.count)
+        for attempt in 0..<Self.mostTries {
+            let outcome: WriteOutcome?
+            if attempt < Self.triesTogether {
+                outcome = try await sharing(collection.shards) {
+                    try await tryOnce(sweep, &matches, collection, operation, deadline: deadline)
+                }
+            } else {
+                outcome = try await alone(collection.shards) {
+                    // What this node had under way before is in memory before anything is evaluated.
+                    try await reachHeads(of: collection.shards, deadline: deadline)
+                    return try await tryOnce(sweep, &matches, collection, operation, deadline: deadline)
+                }
+            }
+            if let outcome { return outcome }
+        }
+        throw ApusError(
+            .shardBusy, "collection '\(collection.name)' is written to so much that a change by filter found no place in its log",
+            context: ["collection": collection.name.rawValue])
+    }
+
+    /// Evaluates the filter at a position of each log and changes what matches if the heads are still there; nil if one is not. Of what
+    /// was evaluated by an earlier try only the points written since are evaluated again.
+    private func tryOnce(
+        _ sweep: Sweep, _ matches: inout [PointMatches?], _ collection: LoadedCollection, _ operation: OperationID?, deadline: Instant
+    ) async throws -> WriteOutcome? {
+        let shards = try collection.shards.map { shard throws(ApusError) in try shard.positioned() }
+        let earlier = Dictionary(zip(shards.map { ObjectIdentifier($0.snapshot) }, matches), uniquingKeysWith: { first, _ in first })
+        let found = try await eachInPool(shards.map(\.snapshot), deadline: deadline) { snapshot in
+            snapshot.matches(sweep.filter, since: earlier[ObjectIdentifier(snapshot)] ?? nil)
+        }
+        matches = found
+        let count = found.reduce(0) { $0 + $1.ids.count }
+        guard sweep.goesOn || count <= sweep.limit else {
+            throw ApusError(
+                .requestTooLarge, "\(count) points match, and at most \(sweep.limit) can be changed so together",
+                hint: "narrow the filter, and send several requests", context: ["field": "filter"])
+        }
+        var write = Write(operations: [], operationID: operation, expectedHeads: [:])
+        var room = sweep.limit
+        for ((shard, matches), position) in zip(zip(collection.shards, found), shards.map(\.position))
+        where !matches.ids.isEmpty && room > 0 {
+            let ids = Array(matches.ids.prefix(room))
+            room -= ids.count
+            write.operations.append((shard, ShardOperation(changes: sweep.changes(ids))))
+            write.expectedHeads?[shard.id] = position
+        }
+        write.reply.affected = sweep.limit - room
+        write.reply.isPartial = count > write.reply.affected
+        do {
+            let written = try await commit(write, to: collection, deadline: deadline)
+            return written.repeated ?? write.reply
+        } catch let error as ApusError where error.code == .shardMovedOn {
+            wake.rise(by: 1)
+            let soon = min(deadline, clock.now.advanced(by: .milliseconds(50)))
+            for (shard, matches) in zip(collection.shards, found) {
+                if await shard.applied.wait(for: matches.moment + 1, until: soon) { break }
+            }
+            return nil
+        }
+    }
+}
