@@ -15,15 +15,18 @@ struct LogWriterTests {
         let count = 1024
         let line = [UInt8](repeating: UInt8(ascii: "x"), count: 1023) + [10]
         for _ in 0..<count { writer.write(line) }
-        let reading = Task.detached { [end = ends[0]] in
-            var bytes: [UInt8] = []
-            var buffer = [UInt8](repeating: 0, count: 65_536)
-            while case let count = read(end, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
-            return bytes.split(separator: 10).map { String(decoding: $0, as: UTF8.self) }
+        let pool = BlockingPool(name: "log-test", threads: 2, queueLimit: 2)
+        let reading = Task { [end = ends[0]] in
+            try await pool.run {
+                var bytes: [UInt8] = []
+                var buffer = [UInt8](repeating: 0, count: 65_536)
+                while case let count = read(end, &buffer, buffer.count), count > 0 { bytes += buffer[..<count] }
+                return bytes.split(separator: 10).map { String(decoding: $0, as: UTF8.self) }
+            }
         }
-        writer.flush(atMost: .seconds(30))
+        try await pool.run { writer.flush(atMost: .seconds(30)) }
         close(ends[1])
-        let lines = await reading.value
+        let lines = try await reading.value
         close(ends[0])
         let written = lines.count { $0.hasPrefix("xxx") }
         let dropped = lines.compactMap { $0.split(separator: "lines=").last.flatMap { Int($0) } }

@@ -72,7 +72,8 @@ final class NodeStore: Sendable {
 
     /// Deletes what no row names at all: what a lost intent, an undone delete or a collector that was killed left behind.
     func sweep(leader: Epoch, deadline: Instant) async throws {
-        _ = try await collector(ObjectCollector.Options(retention: configuration.retention.droppedObjects))?.sweep(leader: leader, deadline: deadline)
+        _ = try await collector(ObjectCollector.Options(retention: configuration.retention.droppedObjects))?.sweep(
+            leader: leader, deadline: deadline)
     }
 
     private func collector(_ options: ObjectCollector.Options) -> ObjectCollector? {
