@@ -46,10 +46,10 @@ bench-%: ## one benchmark: bench-http, bench-catalog, bench-import
 	@$(RELEASE)/apus-bench $*
 
 lint: ## style: formatting of every Swift file
-	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
 
 format: ## format every Swift file in place
-	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Package.swift
+	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
 
 docs: build ## write the generated reference under docs/reference/
 	@.build/debug/apus config reference > docs/reference/configuration.md

@@ -138,7 +138,7 @@ let package = Package(
         tests(
             "CommandLineTests",
             ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit"]),
-        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit", "apus"]),
+        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
@@ -176,7 +176,7 @@ if Context.environment["APUS_FUZZ"] != nil {
         .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
         .executableTarget(
             name: "apus-fuzz",
-            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
+            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]
 }

@@ -5,6 +5,7 @@ internal import Glibc
 typealias FuzzTarget = @Sendable (UnsafeRawBufferPointer) -> Void
 
 let targets: [String: FuzzTarget] = [
+    "connection": fuzzConnection,
     "filter": fuzzFilter,
     "http": fuzzHTTP,
     "json": fuzzJSON,

@@ -19,7 +19,8 @@ struct PeerSocketTests {
         }
         let loops = EventLoops(count: 1)
         defer { loops.stop() }
-        let server = HTTPServer(loops: loops, listeners: [ListenerConfiguration(name: "test", host: listen, port: 0, router: router)],
+        let server = HTTPServer(
+            loops: loops, listeners: [ListenerConfiguration(name: "test", host: listen, port: 0, router: router)],
             metrics: MetricsRegistry())
         let port = try await server.start()[0].port
         let curl = try await ChildProcess.start(

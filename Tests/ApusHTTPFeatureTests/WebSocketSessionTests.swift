@@ -1,6 +1,7 @@
 import ApusRuntime
 import ApusTypes
 import HTTPTestKit
+import Synchronization
 import Testing
 
 @testable import ApusHTTP
@@ -37,6 +38,18 @@ private final class FrameClient {
             reader.feed(bytes)
         }
     }
+}
+
+/// A peer that sends nothing but empty messages, one with each read, and never more than a thousand.
+private final class EmptyMessages: ByteStream {
+    private let count = Atomic<Int>(0)
+    var reads: Int { count.load(ordering: .relaxed) }
+
+    func read() async throws -> [UInt8]? {
+        guard count.wrappingAdd(1, ordering: .relaxed).newValue <= 1000 else { return nil }
+        return serializedWebSocketFrame(.binary, [UInt8](), mask: [1, 2, 3, 4])
+    }
+    func write(_ bytes: [UInt8]) async throws {}
 }
 
 private func close(_ code: UInt16) -> [UInt8] { WebSocketClose(code: code, reason: "").payload }
@@ -163,6 +176,20 @@ struct WebSocketSessionTests {
             try await sending.value
             #expect(try await client.next() == .message(.text("\(count)")))
         }
+    }
+
+    @Test("empty messages take room in the inbox too: a handler that does not read stops its peer")
+    func emptyMessages() async throws {
+        var limits = WebSocketLimits()
+        limits.message = ByteCount(64 * 10)
+        limits.closing = .milliseconds(50)
+        let stream = EmptyMessages()
+        try await WebSocketSession.serve(stream, limits: limits) { _ in
+            while stream.reads < 11 { await Task.yield() }
+            // The eleventh message waits for room, so there is nobody to read a twelfth.
+            for _ in 0..<1000 { await Task.yield() }
+        }
+        #expect(stream.reads == 11)
     }
 
     @Test("a plain request for a WebSocket is told how, as 426")

@@ -228,6 +228,97 @@ struct ExchangeTests {
         }
     }
 
+    @Test("a client that closes its side gets the reply of a handler that is still at work")
+    func halfClosedEarly() async throws {
+        let (started, release) = (Outcome(), Outcome())
+        try await TestServer.with(
+            loopCount: 1,
+            routes: {
+                $0.on(.get, "/slow") { _ in
+                    started.set("")
+                    let text = await release.value()
+                    try Task.checkCancellation()
+                    return .text(text)
+                }
+                $0.on(.get, "/") { _ in .text("") }
+            }
+        ) { server in
+            let client = try RawClient(port: server.port)
+            try await client.send("GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = await started.value()
+            client.endInput()
+            // There is one loop: when it has answered others twice, it has read the end.
+            for _ in 0..<2 { #expect(try await server.reply(to: "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n").status == 200) }
+            release.set("done")
+            let replies = ReplyReader(client)
+            let reply = try await replies.next()
+            #expect(reply.status == 200)
+            #expect(reply.text == "done")
+            #expect(try await replies.isAtEnd())
+        }
+    }
+
+    @Test("a read of a body that is cancelled ends, also when the cancellation comes before the read")
+    func cancelledRead() async throws {
+        try await TestServer.with(routes: {
+            $0.on(.post, "/") { request in
+                var cancelled = 0
+                for _ in 0..<200 {
+                    let reading = Task.detached { try await request.body.next() }
+                    reading.cancel()
+                    do { _ = try await reading.value } catch is CancellationError { cancelled += 1 }
+                }
+                return .text("\(cancelled)")
+            }
+        }) { server in
+            let reply = try await server.reply(to: "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 3\r\n\r\n")
+            #expect(reply.text == "200")
+        }
+    }
+
+    @Test("replies that cannot have a body have none, also when their handler gives a stream")
+    func streamsWithoutBody() async throws {
+        try await TestServer.with(routes: {
+            for status in [204, 304] {
+                $0.on(.get, "/\(status)") { _ in Response(status: status, body: .stream { try await $0.write(Array("body".utf8)) }) }
+            }
+        }) { server in
+            let client = try RawClient(port: server.port)
+            let replies = ReplyReader(client)
+            for status in [204, 304, 204] {
+                try await client.send("GET /\(status) HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                let reply = try await replies.next()
+                #expect(reply.status == status)
+                #expect(reply["Transfer-Encoding"] == nil)
+            }
+        }
+    }
+
+    @Test("a reply that breaks off does not count as the 200 that its head said")
+    func brokenStreamIsCounted() async throws {
+        struct Failure: Error {}
+        let registry = MetricsRegistry()
+        try await TestServer.with(
+            metrics: registry,
+            routes: {
+                $0.on(.get, "/half") { _ in
+                    Response(
+                        body: .stream { writer in
+                            try await writer.write(Array("half".utf8))
+                            throw Failure()
+                        })
+                }
+            }
+        ) { server in
+            let client = try RawClient(port: server.port)
+            try await client.send("GET /half HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = try await client.receiveAll()
+            let text = String(decoding: registry.text(), as: UTF8.self)
+            #expect(text.contains(#"apus_http_requests_total{listener="test",method="GET",status="500"} 1"#))
+            #expect(!text.contains(#"status="200""#))
+        }
+    }
+
     @Test(
         "a client that goes away cancels the handler: while it thinks, within the body, within the reply",
         arguments: [

@@ -3,6 +3,7 @@ import ApusRuntime
 import ApusTypes
 import Glibc
 import HTTPTestKit
+import Synchronization
 import Testing
 
 @Suite("server: start, drain, TLS")
@@ -104,6 +105,50 @@ struct LifecycleTests {
         }
     }
 
+    @Test("drain: who has connected and sent a request is answered, though nobody had accepted the connection yet")
+    func drainBacklog() async throws {
+        try await TestServer.with(loopCount: 1, routes: { $0.on(.get, "/") { _ in .text("x") } }) { server in
+            let gate = Barrier()
+            server.loops.first.execute { gate.hold() }
+            var clients: [RawClient] = []
+            for _ in 0..<30 {
+                let client = try RawClient(port: server.port)
+                try await client.send("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                clients.append(client)
+            }
+            let drained = Task { await server.server.drain(deadline: BootClock.now.advanced(by: .seconds(60))) }
+            while !gate.isHeld { await Task.yield() }
+            gate.open()
+            for client in clients {
+                let replies = ReplyReader(client)
+                #expect(try await replies.next().text == "x")
+                #expect(try await replies.isAtEnd())
+            }
+            #expect(await drained.value == 0)
+        }
+    }
+
+    @Test("drain: a handler that is cancelled because time is up is answered 503, not as a failure of the server")
+    func drainCancels() async throws {
+        let started = Outcome()
+        try await TestServer.with(routes: {
+            $0.on(.get, "/long") { _ in
+                started.set("")
+                try await BootClock().sleep(until: .distantFuture)
+                return .text("")
+            }
+        }) { server in
+            let client = try RawClient(port: server.port)
+            try await client.send("GET /long HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _ = await started.value()
+            // Handlers are cancelled a second before the deadline.
+            #expect(await server.server.drain(deadline: BootClock.now.advanced(by: .milliseconds(1100))) == 0)
+            let reply = try await ReplyReader(client).next()
+            #expect(reply.status == 503)
+            #expect(reply.text.contains("node.draining"))
+        }
+    }
+
     @Test("thousands of connections are open at once, and each is served")
     func manyConnections() async throws {
         var limit = rlimit()
@@ -153,10 +198,39 @@ struct LifecycleTests {
         }
     }
 
+    @Test("TLS: a new certificate is taken when asked for, without waiting for the next look at its file")
+    func reload() async throws {
+        let files = try await Certificate.make()
+        defer { files.remove() }
+        let tls = TLSFiles(
+            certificateChain: files.tls.certificateChain, privateKey: files.tls.privateKey, checkInterval: .seconds(24 * 3600))
+        try await TestServer.with(tls: tls, routes: { $0.on(.get, "/") { _ in .text("sealed") } }) { server in
+            let url = "https://127.0.0.1:\(server.port)/"
+            #expect(try await files.curl([url], on: server.loops) == "sealed")
+            try await files.renew()
+            #expect(try await files.curl([url], on: server.loops) == nil)
+            server.server.reloadCertificates()
+            while try await files.curl([url], on: server.loops) != "sealed" {}
+        }
+    }
+
     @Test("TLS files that are not right are refused at start")
     func wrongCertificate() async throws {
         await #expect(throws: ApusError.self) {
             try await TestServer.with(tls: TLSFiles(certificateChain: "/nowhere", privateKey: "/nowhere"), routes: { _ in }) { _ in }
         }
     }
+}
+
+/// Keeps a loop from its work until it is opened.
+private final class Barrier: Sendable {
+    private let held = Atomic<Bool>(false)
+    private let opened = Atomic<Bool>(false)
+
+    var isHeld: Bool { held.load(ordering: .relaxed) }
+    func hold() {
+        held.store(true, ordering: .relaxed)
+        while !opened.load(ordering: .relaxed) { usleep(200) }
+    }
+    func open() { opened.store(true, ordering: .relaxed) }
 }

@@ -1,4 +1,5 @@
 import ApusHTTP
+import ApusRuntime
 import ApusTypes
 import HTTPTestKit
 import Testing
@@ -209,6 +210,189 @@ struct LimitTests {
             try await client.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n")
             #expect(await outcome.value().contains("client.gone"))
         }
+    }
+
+    @Test("a body is read ahead of its reader up to the limit, and on when all of it was taken", arguments: [(4095, true), (4096, false)])
+    func bodyReadAhead(buffered: Int, isReadOn: Bool) async throws {
+        var limits = HTTPLimits()
+        limits.bodyReadAhead = ByteCount(4096)
+        let head = "POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n"
+        try await expectReading(limits) { server, client, started in
+            try await client.send(head + String(repeating: "a", count: buffered))
+            _ = await started.value()
+            return (head.utf8.count + buffered, isReadOn)
+        } finish: { client, replies in
+            try await client.send(String(repeating: "a", count: 4999 - buffered))
+            #expect(try await replies.next().text == "5000")
+        }
+    }
+
+    @Test("requests behind the one being answered are read up to the limit", arguments: [(99, true), (100, false)])
+    func pipelinedBytes(waiting: Int, isReadOn: Bool) async throws {
+        var limits = HTTPLimits()
+        limits.pipelinedBytes = ByteCount(100)
+        let first = "POST /slow HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n"
+        let next = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\nX-A: "
+        try await expectReading(limits) { server, client, started in
+            try await client.send(first)
+            _ = await started.value()
+            try await client.send(next + String(repeating: "a", count: waiting - next.utf8.count))
+            return (first.utf8.count + waiting, isReadOn)
+        } finish: { client, replies in
+            #expect(try await replies.next().text == "0")
+            try await client.send("\r\n\r\n")
+            #expect(try await replies.next().status == 404)
+        }
+    }
+
+    /// `fill` brings a connection to a limit and says how many bytes that took and whether another one is still read. The server counts what
+    /// it reads, and one loop reads in order: what another connection asks later is read after that byte, or the byte is not read at all.
+    private func expectReading(
+        _ limits: HTTPLimits, fill: (TestServer, RawClient, Outcome) async throws -> (sent: Int, isReadOn: Bool),
+        finish: (RawClient, ReplyReader) async throws -> Void
+    ) async throws {
+        var limits = limits
+        limits.headTime = .milliseconds(800)  // bytes are published ten times in it
+        let metrics = MetricsRegistry()
+        let (started, release) = (Outcome(), Outcome())
+        try await TestServer.with(
+            limits: limits, metrics: metrics, loopCount: 1,
+            routes: {
+                $0.on(.post, "/slow") { request in
+                    started.set("")
+                    _ = await release.value()
+                    return .text("\(try await request.body.collect(limit: .mebibytes(1)).count)")
+                }
+                $0.on(.get, "/") { _ in .text("") }
+            }
+        ) { server in
+            func received() -> Int {
+                let line = String(decoding: metrics.text(), as: UTF8.self).split(separator: "\n")
+                    .first { $0.hasPrefix("apus_http_received_bytes_total ") }
+                return line.flatMap { Int($0.split(separator: " ")[1]) } ?? 0
+            }
+            let client = try RawClient(port: server.port)
+            let replies = ReplyReader(client)
+            let (sent, isReadOn) = try await fill(server, client, started)
+            // All of it is read before the next byte comes.
+            while received() < sent { await Task.yield() }
+            try await client.send("a")
+            let other = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            #expect(try await server.reply(to: other).status == 200)
+            let expected = sent + other.utf8.count + (isReadOn ? 1 : 0)
+            while received() < expected { await Task.yield() }
+            #expect(received() == expected)
+            release.set("")
+            try await finish(client, replies)
+        }
+    }
+
+    @Test("the rest of a body that nobody reads is read past up to the limit", arguments: [(1000, false), (1001, true)])
+    func unreadBody(length: Int, ends: Bool) async throws {
+        var limits = HTTPLimits()
+        limits.unreadBody = ByteCount(1000)
+        try await TestServer.with(limits: limits, routes: { $0.on(.post, "/ignore") { _ in .text("ignored") } }) { server in
+            let get = "GET /nowhere HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            let chunked = try RawClient(port: server.port)
+            let replies = ReplyReader(chunked)
+            try await chunked.send("POST /ignore HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n")
+            #expect(try await replies.next().text == "ignored")
+            try await chunked.send(String(length, radix: 16) + "\r\n" + String(repeating: "a", count: length))
+            if ends {
+                #expect(try await replies.isAtEnd())
+            } else {
+                try await chunked.send("\r\n0\r\n\r\n" + get)
+                #expect(try await replies.next().status == 404)
+            }
+            let announced = try await server.reply(
+                to: "POST /ignore HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(length)\r\n\r\n")
+            #expect(announced.closes == ends)
+        }
+    }
+
+    @Test("a collected body has arrived when its request is due, or is answered 408", arguments: [("abc", 408), ("abcdefghij", 200)])
+    func requestTime(body: String, status: Int) async throws {
+        var limits = HTTPLimits()
+        limits.requestTime = .milliseconds(status == 200 ? 60_000 : 100)
+        try await expect(status, of: "POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n\(body)", limits)
+    }
+
+    @Test("a streamed body that trickles is answered 408")
+    func bodyRate() async throws {
+        var limits = HTTPLimits()
+        limits.bodyStallTime = .milliseconds(200)
+        limits.bodyRate = ByteCount(10_000)
+        try await TestServer.with(
+            limits: limits,
+            routes: {
+                $0.on(.post, "/stream") { request in
+                    while try await request.body.next() != nil {}
+                    return .text("")
+                }
+            }
+        ) { server in
+            let client = try RawClient(port: server.port)
+            try await client.send("POST /stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n")
+            let trickle = Task {
+                while true {
+                    try await client.send("a")
+                    try await BootClock().sleep(for: .milliseconds(20))
+                }
+            }
+            #expect(try await ReplyReader(client).next().status == 408)
+            trickle.cancel()
+            _ = await trickle.result
+        }
+    }
+
+    @Test("collected bodies of all requests", arguments: [(100, 200), (101, 503)])
+    func collectedBodies(length: Int, status: Int) async throws {
+        var limits = HTTPLimits()
+        limits.collectedBodies = ByteCount(100)
+        let (started, release) = (Outcome(), Outcome())
+        try await TestServer.with(
+            limits: limits,
+            routes: {
+                $0.on(.post, "/hold") { request in
+                    _ = try await request.body.collect(limit: .mebibytes(1))
+                    started.set("")
+                    return .text(await release.value())
+                }
+                $0.on(.post, "/echo") { .json(try await $0.body.collect(limit: .mebibytes(1))) }
+            }
+        ) { server in
+            func post(_ path: String, _ length: Int) -> String {
+                "POST \(path) HTTP/1.1\r\nHost: localhost\r\nContent-Length: \(length)\r\n\r\n" + String(repeating: "a", count: length)
+            }
+            // Twice: what was taken is given back.
+            for _ in 0..<2 {
+                let reply = try await server.reply(to: post("/echo", length))
+                #expect(reply.status == status)
+                #expect(reply["Retry-After"] == (status == 503 ? "1" : nil))
+            }
+            let holding = try RawClient(port: server.port)
+            try await holding.send(post("/hold", 50))
+            _ = await started.value()
+            #expect(try await server.reply(to: post("/echo", length - 50)).status == status)
+            release.set("")
+            #expect(try await ReplyReader(holding).next().status == 200)
+        }
+    }
+
+    @Test("no more connections than descriptors allow, with a reserve for files and databases")
+    func descriptors() {
+        var limits = HTTPLimits()
+        var isLowered = limits.cap(toDescriptors: 20_256)
+        #expect(!isLowered)
+        #expect(limits.connections == 20_000)
+        isLowered = limits.cap(toDescriptors: 20_255)
+        #expect(isLowered)
+        #expect(limits.connections == 19_999)
+        #expect(limits.connectionsPerListener == 10_000)
+        isLowered = limits.cap(toDescriptors: 400)
+        #expect(isLowered)
+        #expect(limits.connections == 300)
+        #expect(limits.connectionsPerListener == 300)
     }
 
     @Test("problems of a table are all named")

@@ -1,8 +1,9 @@
-import ApusRuntime
 import ApusTypes
 import Glibc
 import Synchronization
 import Testing
+
+@testable import ApusRuntime
 
 @Suite("blocking pool")
 struct BlockingPoolTests {
@@ -41,6 +42,20 @@ struct BlockingPoolTests {
         #expect(error?.code == .deadlineExceeded)
         #expect(try await pool.run { 7 } == 7)
         gate.open()
+    }
+
+    @Test("a thread that is busy takes the next work by itself: no wake-up is left over for it")
+    func noSurplus() async throws {
+        let pool = BlockingPool(name: "test", threads: 1, queueLimit: 100)
+        let gate = Gate()
+        let first = Task { try await pool.run { gate.wait() } }
+        await gate.entered()
+        let rest = (0..<20).map { number in Task { try await pool.run { number } } }
+        while pool.waiting < 20 { await Task.yield() }
+        #expect(pool.pendingWakes == 0)
+        gate.open()
+        for (number, task) in rest.enumerated() { #expect(try await task.value == number) }
+        try await first.value
     }
 
     @Test("refuses what does not fit its queue")

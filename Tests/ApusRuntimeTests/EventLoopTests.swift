@@ -1,5 +1,6 @@
 import ApusRuntime
 import ApusTypes
+import Foundation
 import Synchronization
 import Testing
 
@@ -52,6 +53,26 @@ struct EventLoopTests {
         }
         #expect(fired.withLock { $0 } == [1, 3, 5, 7])
         #expect(start.duration(to: BootClock.now) >= .milliseconds(9))
+        loops.stop()
+    }
+
+    @Test("a loop that has ended has given its descriptors back, those of handles left open too")
+    func descriptors() async throws {
+        func timers() throws -> Int {
+            try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").count {
+                // Gone meanwhile: it is none.
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)")) == "anon_inode:[timerfd]"
+            }
+        }
+        let before = try timers()
+        for _ in 0..<300 {
+            let loop = EventLoop()
+            loop.start()
+            loop.execute { loop.timers.schedule(at: .distantFuture) {} }
+            loop.stop()
+        }
+        // Other tests have loops too, but not that many.
+        #expect(try timers() < before + 150)
         loops.stop()
     }
 

@@ -67,7 +67,7 @@ struct JSONParsingTests {
     @Test("nesting is allowed up to the limit and refused beyond it")
     func depth() throws {
         func nested(_ depth: Int) -> String { String(repeating: "[", count: depth) + String(repeating: "]", count: depth) }
-        #expect(try parse(nested(63)).asArray?.count == 1)
+        #expect(try parse(nested(64)).asArray?.count == 1)
         let error = #expect(throws: ApusError.self) { try parse(nested(65)) }
         #expect(error?.summary.contains("deep") == true)
         #expect(throws: ApusError.self) { try parse(nested(1_000_000)) }

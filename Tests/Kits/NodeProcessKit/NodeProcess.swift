@@ -86,6 +86,13 @@ public final class NodeProcess: Sendable {
         return (response.status, bytes.isEmpty ? .null : try JSONValue(parsing: bytes))
     }
 
+    public var identifier: Int32 { process.identifier }
+
+    /// Nil while it runs.
+    public var ended: ChildProcess.Exit? { process.ended }
+
+    public func send(signal: Int32) { process.send(signal: signal) }
+
     /// SIGKILL, and waits until the process is gone.
     public func kill() async {
         process.send(signal: SIGKILL)

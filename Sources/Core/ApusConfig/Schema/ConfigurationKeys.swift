@@ -55,14 +55,15 @@ public enum ConfigurationKeys {
             reason: "Without credentials a listener serves only this machine's own user and root, whatever its address; others need a key."),
         ConfigurationKey(
             "http.max_connections", \.http.maxConnections, limit: .between(1, 1_000_000),
-            "Open connections per listener; beyond it new ones are closed at once.",
+            "Open connections per listener; beyond it new ones are answered 503 and closed.",
             reason: "Each open connection costs a file descriptor and some memory."),
         ConfigurationKey(
             "http.max_path_bytes", \.http.maxPathBytes, limit: .between(.kibibytes(1), .kibibytes(64)),
-            "Longest request target; beyond it 414.", reason: "Long query strings are rare; a proxy in front often allows 8 KiB."),
+            "Longest request line: method, target and version; beyond it 414.",
+            reason: "Long query strings are rare; a proxy in front often allows 8 KiB."),
         ConfigurationKey(
             "http.max_header_bytes", \.http.maxHeaderBytes, limit: .between(.kibibytes(4), .mebibytes(1)),
-            "All header fields of a request together; beyond it 431.", reason: "Large tokens or cookies need more."),
+            "Request line and header fields of a request together; beyond it 431.", reason: "Large tokens or cookies need more."),
         ConfigurationKey(
             "http.max_headers", \.http.maxHeaders, limit: .between(16, 1000),
             "Number of header fields of a request; beyond it 431.", reason: "Chains of proxies add fields."),

@@ -271,13 +271,13 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         case .idle, .head, .lingering, .closed: close()
         case .upgraded: body?.end()
         case .request:
+            // A client may close its side and wait for the reply. One that has left answers the reply with a reset.
             if let body {
                 body.fail(ApusError(.clientGone, "the client closed the connection within its request's body"))
                 self.body = nil
                 mustClose = true
                 if isTaskWaiting, ready == nil { return close() }
             }
-            // A client may close its side and wait for the reply. One that has left answers the reply with a reset.
         }
     }
 
@@ -311,7 +311,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
         // The first request is ready before its task asks for it, and the body is its own.
         if ready == nil {
             if let body {
-                body.discard()
+                guard body.discard() else { return nil }
                 deadline = server.coarseNow.advanced(by: limits.bodyStallTime)
                 startReading()
             } else {

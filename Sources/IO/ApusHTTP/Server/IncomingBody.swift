@@ -155,11 +155,12 @@ final class IncomingBody: RequestBody, @unchecked Sendable {  // loop-bound, see
         endWait(throwing: error)
     }
 
-    /// The handler is done; what comes is counted and dropped.
-    func discard() {
-        guard case .open = state else { return }
+    /// The handler is done; what comes is counted and dropped. False when more has come already than is worth reading past.
+    func discard() -> Bool {
+        guard case .open = state else { return true }
+        defer { buffered = [] }
         state = .discarding(bytes: buffered.count)
-        buffered = []
+        return buffered.count <= connection.limits.unreadBody.bytes
     }
 }
 

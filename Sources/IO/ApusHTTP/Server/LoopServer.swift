@@ -39,7 +39,8 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
         var isClosed = false
         /// When it was last told that connections cannot be accepted.
         var complainedAt: Instant?
-        unowned let server: LoopServer
+        /// Until the socket is closed: a server that nobody holds any more still serves.
+        let server: LoopServer
 
         init(_ listener: Listener, _ socket: ListenSocket, _ server: LoopServer) {
             self.listener = listener
@@ -287,10 +288,11 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     func cancelHandlers() { connections.forEach { $0.cancelHandler() } }
 
-    /// Closes what is left; returns how many connections that were.
+    /// Closes what is left; returns how many connections that were, without those whose last reply is sent.
     func abort() -> Int {
         let left = connections
+        let aborted = left.count { $0.phase != .lingering }
         left.forEach { $0.close() }
-        return left.count
+        return aborted
     }
 }

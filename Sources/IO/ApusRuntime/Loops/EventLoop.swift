@@ -19,10 +19,13 @@ public final class EventLoop: TaskExecutor, Sendable {
     private let remote = Mutex(Remote())
     /// Work that was added on the loop's own thread, taken in order. Loop thread only, hence no lock.
     private nonisolated(unsafe) var local: [Work] = []
+    /// The handles are being closed. Loop thread only.
+    private nonisolated(unsafe) var isClosing = false
 
     private struct Remote {
         var queue: [Work] = []
-        var isStopping = false
+        /// Nothing wakes the loop any more.
+        var isStopped = false
         var thread: pthread_t?
     }
 
@@ -78,18 +81,35 @@ public final class EventLoop: TaskExecutor, Sendable {
                 sigaddset(&pipe, SIGPIPE)
                 pthread_sigmask(SIG_BLOCK, &pipe, nil)
                 uv_run(loop.uv, UV_RUN_DEFAULT)
-                loop.drain()
+                loop.close()
                 return nil
             }, context)
         precondition(status == 0, "cannot start a thread: error \(status)")
         remote.withLock { $0.thread = thread }
     }
 
-    /// Ends the loop after the work that is queued, and waits for its thread. Handles still open are abandoned.
+    /// Ends the loop after the work that is queued, and waits for its thread. Handles still open are closed without a word to their owners;
+    /// what is added later never runs.
     public func stop() {
         precondition(!isCurrent, "a loop cannot wait for itself")
         execute { [self] in uv_stop(uv) }
         if let thread = remote.withLock({ $0.thread.take() }) { pthread_join(thread, nil) }
+    }
+
+    /// Gives the loop's descriptors back. On the loop's thread, at its end.
+    private func close() {
+        remote.withLock { $0.isStopped = true }
+        takeRemote()
+        isClosing = true
+        uv_walk(uv, { handle, _ in if uv_is_closing(handle) == 0 { uv_close(handle, nil) } }, nil)
+        // Work on libuv's own threads may take long, and nobody should wait for it here: its loop stays as it is.
+        for _ in 0..<100 {
+            let isAlive = uv_run(uv, UV_RUN_NOWAIT) != 0
+            drain()
+            if !isAlive, uv_loop_close(uv) == 0 { break }
+            usleep(1000)
+        }
+        timers.close()
     }
 
     // MARK: Work
@@ -109,15 +129,15 @@ public final class EventLoop: TaskExecutor, Sendable {
 
     private func add(_ work: Work) {
         if isCurrent {
-            if local.isEmpty { uv_idle_start(idle) { _ in } }  // keeps the next poll from waiting
+            if local.isEmpty, !isClosing { uv_idle_start(idle) { _ in } }  // keeps the next poll from waiting
             local.append(work)
             return
         }
-        let wasEmpty = remote.withLock { state in
+        remote.withLock { state in
             state.queue.append(work)
-            return state.queue.count == 1
+            // Under the lock, because a handle that is closed must not be sent to.
+            if state.queue.count == 1, !state.isStopped { uv_async_send(wake) }
         }
-        if wasEmpty { uv_async_send(wake) }
     }
 
     private func takeRemote() {
@@ -144,6 +164,7 @@ public final class EventLoop: TaskExecutor, Sendable {
             }
             rounds += 1
         }
+        guard !isClosing else { return }
         if local.isEmpty { uv_idle_stop(idle) } else { uv_idle_start(idle) { _ in } }
     }
 }

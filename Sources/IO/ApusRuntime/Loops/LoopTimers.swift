@@ -55,6 +55,9 @@ public final class LoopTimers: @unchecked Sendable {  // every method asserts or
         }
     }
 
+    /// The loop has ended.
+    func close() { Glibc.close(descriptor) }
+
     private func fire() {
         var expirations: UInt64 = 0
         _ = read(descriptor, &expirations, 8)
