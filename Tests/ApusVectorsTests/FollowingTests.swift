@@ -154,8 +154,8 @@ struct FollowingTests {
                 }
                 #expect(try await search().isStale == false)
                 #expect(service.staleness == nil)
-                let left = node.clock.now
                 database.isAway = true
+                let left = node.clock.now
                 try await eventually("it is known") { service.isCatalogAway }
                 let writes = database.writes
                 let unknown = PointID.integer(9)

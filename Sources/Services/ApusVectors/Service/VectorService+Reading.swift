@@ -97,6 +97,7 @@ extension VectorService {
         let patience = min(deadline, now.advanced(by: .seconds(2)))
         for shard in shards {
             guard await shard.lookedAt.wait(for: now.nanosecondsSinceBoot, until: patience) else {
+                _ = try shard.table()  // its own problem is the better answer
                 throw ApusError(.catalogUnavailable, "the log of shard \(shard.id) could not be read in time", hint: "apus doctor catalog")
             }
         }
