@@ -86,7 +86,7 @@ struct PointTableTests {
         let table = PointTable(dimension: 1, metric: .dot)
         FlatIndexTests.write(table, at: 1, (0..<5).map { (.integer($0), [Float($0)]) })
         let (snapshot, rows) = table.snapshot(finding: [3, 9, 0].map { PointID.integer($0) })
-        table.apply(at: 2) { $0.delete(.integer(3)) }
+        _ = table.apply(at: 2) { $0.delete(.integer(3)) }
         #expect(rows.map { $0.map { snapshot.vector($0) } } == [[3], nil, [0]])
         #expect(table.contains([3, 0].map { .integer($0) }) == [false, true])
     }

@@ -154,8 +154,8 @@ struct FollowingTests {
                 }
                 #expect(try await search().isStale == false)
                 #expect(service.staleness == nil)
-                let left = node.clock.now
                 database.isAway = true
+                let left = node.clock.now
                 try await eventually("it is known") { service.isCatalogAway }
                 let writes = database.writes
                 let unknown = PointID.integer(9)
@@ -269,32 +269,37 @@ struct FollowingTests {
         }
     }
 
+    /// A collection of one shard with points 0 to 9 in history 1, and then in the catalog, as a restored backup would have it, only 0 to 4 of
+    /// them, and 20 to 24 of history 2: the head's number is the same.
+    static func goBack(_ node: TestNode, _ database: any Database) async throws {
+        let made = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
+        for number in 0..<10 {
+            _ = try await node.service.upsert([Point("\(number)", [1], #"{"history":1}"#)], into: "c", deadline: node.deadline)
+        }
+        let shard = SQLValue.integer(made.shards[0].id.value)
+        _ = try await database.transaction(.write, on: .write, deadline: node.deadline) { transaction in
+            try await transaction.run([
+                Statement("DELETE FROM apus.shard_log WHERE shard = $1 AND seq > 5", [shard]),
+                Statement(
+                    "UPDATE apus.shard_head SET seq = 5, digest = (SELECT digest FROM apus.shard_log WHERE shard = $1 AND seq = 5) WHERE shard = $1",
+                    [shard]),
+            ])
+        }
+        for number in 20..<25 {
+            let operation = ShardOperation(changes: [.upsert([try Point("\(number)", [1], #"{"history":2}"#)])])
+            _ = try await node.catalog.log.append(
+                AppendRequest(appends: [LogAppend(shard: made.shards[0].id, operation: operation.encoded(at: TestNode.noon))]),
+                deadline: node.deadline)
+        }
+    }
+
     @Test("when the catalog has gone back in time, its nodes end with its history, not with their own")
     func rewound() async throws {
         try await withTemporaryDirectory { directory in
             let database = try await SQLiteDatabase.open(path: "\(directory)/catalog.db")
             try await TestNode.with(database) { node in
+                try await Self.goBack(node, database)
                 let service = node.service
-                let made = try await service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
-                for number in 0..<10 {
-                    _ = try await service.upsert([Point("\(number)", [1], #"{"history":1}"#)], into: "c", deadline: node.deadline)
-                }
-                // As a restored backup would: operations 6 to 10 never were, and others come in their place.
-                let shard = SQLValue.integer(made.shards[0].id.value)
-                _ = try await database.transaction(.write, on: .write, deadline: node.deadline) { transaction in
-                    try await transaction.run([
-                        Statement("DELETE FROM apus.shard_log WHERE shard = $1 AND seq > 5", [shard]),
-                        Statement(
-                            "UPDATE apus.shard_head SET seq = 5, digest = (SELECT digest FROM apus.shard_log WHERE shard = $1 AND seq = 5) WHERE shard = $1",
-                            [shard]),
-                    ])
-                }
-                for number in 20..<25 {
-                    let operation = ShardOperation(changes: [.upsert([try Point("\(number)", [1], #"{"history":2}"#)])])
-                    _ = try await node.catalog.log.append(
-                        AppendRequest(appends: [LogAppend(shard: made.shards[0].id, operation: operation.encoded(at: TestNode.noon))]),
-                        deadline: node.deadline)
-                }
                 let expected = ["0", "1", "2", "3", "4", "20", "21", "22", "23", "24"]
                 try await eventually("the memory has the catalog's history") {
                     do {
@@ -305,6 +310,24 @@ struct FollowingTests {
                 }
                 _ = try await service.upsert([Point("30", [1])], into: "c", deadline: node.deadline)
                 #expect(try await service.count("c", deadline: node.deadline) == 11)
+            }
+        }
+    }
+
+    @Test("a deletion by filter deletes by the catalog's history, though this node still holds another one of the same length")
+    func deletionAfterRewind() async throws {
+        try await withTemporaryDirectory { directory in
+            let database = try await SQLiteDatabase.open(path: "\(directory)/catalog.db")
+            var options = VectorService.Options()
+            options.lookInterval = .seconds(3600)
+            options.maximumAge = .seconds(3600)
+            try await TestNode.with(database, options: options) { node in
+                try await Self.goBack(node, database)
+                let outcome = try await node.service.delete(
+                    matching: .equals(PayloadPath("history"), .integer(1)), from: "c", deadline: node.deadline)
+                #expect(outcome.affected == 5)
+                let left = try await node.service.scroll("c", limit: 100, deadline: node.deadline).points
+                #expect(left.map(\.id) == (20..<25).map { .integer($0) })
             }
         }
     }

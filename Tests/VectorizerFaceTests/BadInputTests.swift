@@ -237,6 +237,10 @@ struct BadInputTests {
             #expect(large.status == 413 && large["error_type"] == "payload_too_large")
             #expect(try await node.post("/batch_delete", ["collection": "c", "ids": [1, 2, 3]]).status == 200)
             #expect(try await node.post("/batch_delete", ["collection": "c", "ids": [1, 2, 3, 4]]).status == 400)
+            for (queries, status) in [(100, 200), (101, 400)] {
+                let batch = JSONValue.array([JSONValue](repeating: 7, count: queries))
+                #expect(try await node.post("/batch_search", ["queries": batch]).status == status)
+            }
             #expect(try await node.get("/collections/c/vectors?limit=50")["limit"] == 50)
             #expect(try await node.get("/collections/c/vectors?limit=51")["limit"] == 50)
             #expect(try await node.get("/collections/c/vectors?offset=1000001")["offset"] == 1_000_000)

@@ -14,6 +14,8 @@ public struct VectorizerFace: Sendable {
         public var maxBody: ByteCount = .mebibytes(64)
         /// Points of one request. Beyond: 400.
         public var maxItems = 10_000
+        /// Queries of one batch of searches. Beyond: 400.
+        public var maxQueries = 100
         /// A search for more is answered with this many, and says so in `limit`.
         public var searchLimit = 100
         /// A page of a list holds no more; the reply's `limit` says so.

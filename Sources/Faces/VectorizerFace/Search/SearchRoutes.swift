@@ -78,7 +78,7 @@ extension VectorizerFace {
     private func searchMany(_ request: Request) async throws -> Response {
         let root = try await body(of: request).root
         let shared = try root.first("collection")?.expectString()
-        let queries = try root.required("queries", "searches").expectElements(atMost: 100)
+        let queries = try root.required("queries", "searches").expectElements(atMost: options.maxQueries)
         var answers: [Result<(name: CollectionName, query: Query, result: SearchResult), ApusError>] = []
         for element in queries {
             do {

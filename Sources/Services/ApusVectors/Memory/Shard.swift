@@ -74,6 +74,9 @@ final class Shard: Sendable {
     var standing: Standing { progress.withLock { Standing(memory: $0.table, position: $0.position) } }
     var lastChange: WallTime? { state.withLock { $0.lastChange } }
 
+    /// Why the log cannot be followed; nil while it can.
+    var problem: ApusError? { state.withLock { $0.problem } }
+
     /// Points that are there, loaded or not.
     var points: Int { state.withLock { $0.table }.count }
 

@@ -76,7 +76,7 @@ extension VectorService {
     private func look(at shards: [Shard], asOf instant: Instant, in group: inout DiscardingTaskGroup) async {
         do {
             let heads = try await catalog.log.heads(of: shards.map(\.id), deadline: instant.advanced(by: .seconds(2)))
-            isCatalogAway = false
+            countLook(hasFailed: false)
             for shard in shards {
                 guard let head = heads[shard.id] else {
                     forget { $0.shards.contains { $0 === shard } }  // deleted; the feed will say so too
@@ -94,7 +94,7 @@ extension VectorService {
                 }
             }
         } catch {
-            isCatalogAway = true
+            countLook(hasFailed: true)
             log.debug("the heads of the logs cannot be read", ["error": "\(error)"])
         }
     }

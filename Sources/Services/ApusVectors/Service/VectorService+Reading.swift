@@ -88,16 +88,24 @@ extension VectorService {
     /// Returns when this node's memory shows all that was in the logs of the shards when this was called.
     ///
     /// Another node may have acknowledged a write a moment ago: before a point is said not to exist, the log is asked. Throws
-    /// `catalog.unavailable` if it cannot be.
-    func reachHeads(of shards: [Shard], deadline: Instant) async throws(ApusError) {
+    /// `catalog.unavailable` as soon as the catalog is known to be away, the problem of a shard that cannot be followed, and
+    /// `deadline.exceeded`.
+    func reachHeads(of shards: [Shard], deadline: Instant) async throws {
         guard !shards.isEmpty else { return }
         try requireCatalog()
         let now = clock.now
         wake.rise(by: 1)
-        let patience = min(deadline, now.advanced(by: .seconds(2)))
         for shard in shards {
-            guard await shard.lookedAt.wait(for: now.nanosecondsSinceBoot, until: patience) else {
-                throw ApusError(.catalogUnavailable, "the log of shard \(shard.id) could not be read in time", hint: "apus doctor catalog")
+            while await !shard.lookedAt.wait(
+                for: now.nanosecondsSinceBoot, until: min(deadline, clock.now.advanced(by: .milliseconds(200))))
+            {
+                try Task.checkCancellation()
+                try requireCatalog()
+                if let problem = shard.problem { throw problem }
+                guard clock.now < deadline else {
+                    throw ApusError(.deadlineExceeded, "the log of shard \(shard.id) was not read in time")
+                }
+                wake.rise(by: 1)  // the follower may have been busy with this shard when it was asked
             }
         }
     }

@@ -42,8 +42,8 @@ public final class VectorService: Sendable {
     private struct State {
         /// Nil until the catalog was read for the first time.
         var collections: [CollectionName: LoadedCollection]?
-        /// The catalog did not answer the last look: searches do not wait for the next one.
-        var isCatalogAway = false
+        /// Looks at the logs that failed, one after the other.
+        var failedLooks = 0
     }
 
     /// `pool` runs scans and loading: as many threads as there are cores is right.
@@ -61,10 +61,10 @@ public final class VectorService: Sendable {
 
     // MARK: The collections of this node
 
-    var isCatalogAway: Bool {
-        get { state.withLock { $0.isCatalogAway } }
-        set { state.withLock { $0.isCatalogAway = newValue } }
-    }
+    /// Nobody waits for a catalog that is known to be away. One look may have failed because this process stood still.
+    var isCatalogAway: Bool { state.withLock { $0.failedLooks >= 2 } }
+
+    func countLook(hasFailed: Bool) { state.withLock { $0.failedLooks = hasFailed ? $0.failedLooks + 1 : 0 } }
 
     /// Throws `catalog.unavailable` at once while the catalog is known to be away: waiting for it would only hold the client up.
     func requireCatalog() throws(ApusError) {
