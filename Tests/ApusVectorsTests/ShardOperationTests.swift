@@ -75,7 +75,7 @@ struct ShardOperationTests {
             .delete([try PointID("é")]),
         ])
         let expected: [UInt8] =
-            [0x41, 0x50, 0x56, 2] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
+            [0x41, 0x50, 0x56, 1] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
             + [1, 2, 0, 0, 0, 2, 0, 0, 0]
             + [0, 2, 1, 0, 0, 0, 0, 0, 0] + [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
             + [2, 0, 0, 0, 255, 255, 255, 255] + [0x7b, 0x7d]
@@ -83,10 +83,6 @@ struct ShardOperationTests {
             + [2, 1, 0, 0, 0, 2, 2, 0, 0xc3, 0xa9]
         #expect(operation.encoded(at: TestNode.noon) == expected)
         #expect(try EncodedOperation(expected, dimension: 2).writtenAt == TestNode.noon)
-        // Format 1 had no time, and is read for ever.
-        let first = try EncodedOperation(expected[..<3] + [1] + expected[12...], dimension: 2)
-        #expect(first.writtenAt == nil)
-        #expect(Self.decoded(first) == operation)
     }
 
     @Test("bytes that are damaged, cut or anything at all end in an error or in another operation, never in a trap")
@@ -115,9 +111,9 @@ struct ShardOperationTests {
     @Test("a newer format is refused by its number")
     func newerFormat() throws {
         var bytes = ShardOperation(changes: []).encoded(at: TestNode.noon)
-        bytes[3] = 3
+        bytes[3] = 2
         let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, dimension: 3) }
-        #expect(error?.code == .catalogIncompatible && error?.summary.contains("format 3") == true)
+        #expect(error?.code == .catalogIncompatible && error?.summary.contains("format 2") == true)
     }
 
     @Test("vectors of another dimension are refused")

@@ -230,7 +230,8 @@ final class Shard: Sendable {
 
     private func apply(_ operation: EncodedOperation, at position: LogPosition, _ progress: inout Progress) -> [Int] {
         progress.position = position
-        if let writtenAt = operation.writtenAt { state.withLock { $0.lastChange = max($0.lastChange ?? writtenAt, writtenAt) } }
+        let writtenAt = operation.writtenAt
+        state.withLock { $0.lastChange = max($0.lastChange ?? writtenAt, writtenAt) }
         return progress.table.apply(at: position.sequence) { operation.apply(to: &$0) }
     }
 

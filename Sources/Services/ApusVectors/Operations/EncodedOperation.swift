@@ -4,8 +4,8 @@ internal import ApusVectorIndex
 /// The bytes of an operation, checked: vectors and payloads are read where they lie.
 struct EncodedOperation: Sendable {
     let bytes: [UInt8]
-    /// By the clock of the node that wrote it; nil in format 1.
-    let writtenAt: WallTime?
+    /// By the clock of the node that wrote it.
+    let writtenAt: WallTime
     private(set) var parts: [Part] = []
 
     /// One change: ids, and where in the bytes each one's vector and payload are.
@@ -29,14 +29,13 @@ struct EncodedOperation: Sendable {
         guard bytes.starts(with: ShardOperation.magic), bytes.count > 3 else {
             throw OperationReader.corrupt("it does not begin with 'APV'")
         }
-        guard (1...ShardOperation.version).contains(bytes[3]) else {
+        guard bytes[3] == ShardOperation.version else {
             throw ApusError(
-                .catalogIncompatible,
-                "an operation is written in format \(bytes[3]); this program reads formats up to \(ShardOperation.version)",
+                .catalogIncompatible, "an operation is written in format \(bytes[3]); this program reads format \(ShardOperation.version)",
                 hint: "run the version of apus that wrote it, or a newer one")
         }
         reader.position = 4
-        writtenAt = bytes[3] == 1 ? nil : WallTime(millisecondsSinceEpoch: try reader.integer())
+        writtenAt = WallTime(millisecondsSinceEpoch: try reader.integer())
         while !reader.isAtEnd { parts.append(try reader.part(dimension: dimension)) }
     }
 

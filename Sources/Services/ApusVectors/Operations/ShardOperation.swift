@@ -36,8 +36,8 @@ struct ShardOperation: Sendable, Hashable {
     }
 
     static let magic: [UInt8] = Array("APV".utf8)
-    /// The newest format that this program reads, and the one it writes. Format 1 has no time.
-    static let version: UInt8 = 2
+    /// The newest format that this program reads, and the one it writes.
+    static let version: UInt8 = 1
     static let noPayload = UInt32.max
 
     enum Kind: UInt8 {
