@@ -3,6 +3,7 @@ import ApusTypes
 import CatalogTestKit
 import DatabaseTestKit
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ApusCatalog
@@ -17,7 +18,7 @@ struct LogLaws {
             let server = try await Self.watchfulServer()
             try await CatalogLab.on(try await server.newDatabase()) { lab in
                 try await Self.gapless(in: lab)
-                #expect(try await Self.deadlocks(in: lab) == 0, "\(server.messages(about: "deadlock"))")
+                #expect(try await Self.deadlocks(in: lab) == 0, "\(server.messages(about: "deadlock").joined(separator: "\n\n"))")
             }
         }
     }

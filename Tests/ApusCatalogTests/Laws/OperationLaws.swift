@@ -1,6 +1,7 @@
 import ApusDatabase
 import ApusTypes
 import DatabaseTestKit
+import TestKit
 import Testing
 
 @testable import ApusCatalog
@@ -194,6 +195,41 @@ struct OperationLaws {
             }
             let heads = try await catalog.log.heads(of: shards, deadline: lab.deadline)
             #expect(heads.mapValues(\.sequence) == [shards[0]: 4, shards[1]: 0])
+        }
+    }
+
+    @Test("nodes that turn the rings of both origins at once do not wait for each other in a circle")
+    func turningTogether() async throws {
+        let server = try await PostgreSQLServer.start(name: "rings", settings: ["deadlock_timeout": "100ms"])
+        let url = try await server.newDatabase()
+        try await CatalogLab.on(url) { lab in
+            var nodes: [Catalog] = []
+            for _ in 0..<4 { nodes.append(try await Catalog.open(try await CatalogLab.connect(url), clock: lab.clock)) }
+            for _ in 0..<LawSize.scaled(20, full: 200) {
+                // What is in the slots that come next is emptied, the rings are turned, and the slots after those are there to be filled.
+                _ = try await lab.run(
+                    """
+                    INSERT INTO apus.operation (slot, scope, id, body_digest, refused, reply)
+                    SELECT origin * 4 + (period + 1) % 4, '', '', '', false, '' FROM apus.operation_period
+                    """)
+                _ = try await lab.run("UPDATE apus.clock_offset SET milliseconds = milliseconds + 86400000")
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for (number, node) in nodes.enumerated() {
+                        group.addTask {
+                            for rule in number % 2 == 0 ? Retention.rules[..<2] : Retention.rules[..<2].reversed()[...] {
+                                while try await rule.remove(node.log.access, lab.deadline) > 0 {}
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                // Whoever waited too long has left it to the next sweep.
+                for rule in Retention.rules[..<2] { while try await rule.remove(nodes[0].log.access, lab.deadline) > 0 {} }
+            }
+            for node in nodes { await node.database.close() }
+            #expect(server.messages(about: "deadlock") == [])
+            let rows = try await lab.run("SELECT period FROM apus.operation_period UNION ALL SELECT count(*) FROM apus.operation")
+            #expect(try rows.map { try $0.integer(0) } == [Int64(LawSize.scaled(20, full: 200)), Int64(LawSize.scaled(20, full: 200)), 0])
         }
     }
 

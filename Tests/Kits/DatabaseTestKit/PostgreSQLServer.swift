@@ -2,6 +2,7 @@ import ApusRuntime
 public import ApusTypes
 import Glibc
 import Synchronization
+internal import TestKit
 
 /// A real PostgreSQL in a temporary directory, on a free port of 127.0.0.1; it ends with the test process, however that ends.
 public final class PostgreSQLServer: Sendable {
@@ -36,9 +37,10 @@ public final class PostgreSQLServer: Sendable {
     public var dataDirectory: String { directory.path + "/data" }
     public var logFile: String { directory.path + "/log" }
 
-    /// Lines of the server's log that hold `text`.
+    /// Lines of the server's log that hold `text`, each with the details that follow it.
     public func messages(about text: String) -> [String] {
-        Self.read(logFile).split(separator: "\n").filter { $0.contains(text) }.map(String.init)
+        let lines = Self.read(logFile).split(separator: "\n")
+        return lines.indices.filter { lines[$0].contains(text) }.map { lines[$0...].prefix(16).joined(separator: "\n") }
     }
 
     /// The superuser's URL of a database; there is no password.

@@ -94,38 +94,60 @@ public final class Retention: Sendable {
     /// Empties the slot that comes next, and makes it the one in use when the present one has been for its time: an id is kept for two
     /// whole periods after its own. Under the period's lock, so that two nodes, or one that was stopped in between, empty nothing else.
     private static func turnRing(of origin: OperationID.Origin, _ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
-        let dialect = access.dialect
-        let length: Int64 = origin == .client ? day / 2 : 60_000
-        let look: StaticSQL =
-            "SELECT period, since, " + dialect.clock + ", EXISTS (SELECT 1 FROM apus.operation AS o WHERE o.slot ="
-            + " p.origin * 4 + (p.period + 1) % 4) FROM apus.operation_period AS p WHERE p.origin = $1"
-        func state(_ row: Row) throws -> (period: Int64, now: Int64, isNextUsed: Bool, isBefore: Bool, isOver: Bool) {
-            let (since, now) = (try row.integer(1), try row.integer(2))
-            return (try row.integer(0), now, try row.bool(3), now < since, now - since >= length)
-        }
-        let seen = try state(await access.read(Statement(look, [.integer(origin.rawValue)]), deadline: deadline)[0])
-        guard seen.isNextUsed || seen.isBefore || seen.isOver else { return 0 }
+        let seen = try await ring(of: origin, access.dialect) { try await access.read($0, deadline: deadline) }
+        guard seen.isNextUsed || seen.change(origin) != nil else { return 0 }
         do {
             return try await access.database.transaction(.settling, on: .write, deadline: deadline) { transaction in
-                let locked = look + (dialect == .postgreSQL ? " FOR UPDATE" : "")
-                let seen = try state(await transaction.run([Statement(locked, [.integer(origin.rawValue)])])[0][0])
+                // Only the row: who truncates must not hold the other slots, which another node may truncate for the other origin.
+                let lock: StaticSQL =
+                    "SELECT 1 FROM apus.operation_period WHERE origin = $1 AND period = $2"
+                    + (access.dialect == .postgreSQL ? " FOR UPDATE" : "")
+                let rows = try await transaction.run([Statement(lock, [.integer(origin.rawValue), .integer(seen.period)])])[0]
+                guard !rows.isEmpty else { return 0 }
                 if seen.isNextUsed {
                     // Truncating waits for whoever still reads the slot; everybody else must not wait behind it for long.
-                    let slot = Int(origin.rawValue * 4 + (seen.period + 1) % 4)
-                    return max(1, try await transaction.run([OperationSQL.empty(slot: slot, limit: Int(piece), dialect)])[0].changed)
+                    let empty = OperationSQL.empty(slot: seen.nextSlot(origin), limit: Int(piece), access.dialect)
+                    return max(1, try await transaction.run([empty])[0].changed)
                 }
-                guard seen.isBefore || seen.isOver else { return 0 }
-                // A clock that went back starts the period anew: it lasts longer, and never for ever.
+                let now = try await ring(of: origin, access.dialect) { try await transaction.run([$0])[0] }
+                guard !now.isNextUsed, let (period, since) = now.change(origin) else { return 0 }
                 _ = try await transaction.run([
                     Statement(
                         "UPDATE apus.operation_period SET period = $2, since = $3 WHERE origin = $1",
-                        [.integer(origin.rawValue), .integer(seen.isBefore ? seen.period : seen.period + 1), .integer(seen.now)])
+                        [.integer(origin.rawValue), .integer(period), .integer(since)])
                 ])
                 return 1
             }
         } catch let error as ApusError where error.isContention {
             return 0  // in use at this moment: the next sweep
         }
+    }
+
+    private struct Ring {
+        var period: Int64
+        var since: Int64
+        var now: Int64
+        var isNextUsed: Bool
+
+        func nextSlot(_ origin: OperationID.Origin) -> Int { Int(origin.rawValue * 4 + (period + 1) % 4) }
+
+        /// The period that is due, and since when it is. A clock that went back starts the present one anew: it lasts longer, and never
+        /// for ever.
+        func change(_ origin: OperationID.Origin) -> (period: Int64, since: Int64)? {
+            if now < since { return (period, now) }
+            let length: Int64 = origin == .client ? day / 2 : 60_000
+            return now - since >= length ? (period + 1, now) : nil
+        }
+    }
+
+    private static func ring(
+        of origin: OperationID.Origin, _ dialect: SQLDialect, _ run: (Statement) async throws -> Rows
+    ) async throws -> Ring {
+        let look: StaticSQL =
+            "SELECT period, since, " + dialect.clock + ", EXISTS (SELECT 1 FROM apus.operation AS o WHERE o.slot ="
+            + " p.origin * 4 + (p.period + 1) % 4) FROM apus.operation_period AS p WHERE p.origin = $1"
+        let row = try await run(Statement(look, [.integer(origin.rawValue)]))[0]
+        return Ring(period: try row.integer(0), since: try row.integer(1), now: try row.integer(2), isNextUsed: try row.bool(3))
     }
 
     /// A piece of one deleted shard; its objects become the collector's business.
