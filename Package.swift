@@ -100,15 +100,17 @@ let package = Package(
 
         tests("ApusTypesTests", ["ApusTypes"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
-        tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "DatabaseTestKit"]),
-        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase"]),
+        tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "TestKit"]),
+        kit("TestKit", ["ApusTypes", "ApusRuntime"]),
+        kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase", "TestKit"]),
         tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
-        tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit"]),
-        kit("CatalogTestKit", ["ApusTypes", "ApusDatabase", "ApusCatalog"]),
+        tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "TestKit", "DatabaseTestKit"]),
+        kit("CatalogTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "TestKit"]),
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "TestKit", "DatabaseTestKit",
+                "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
         .executableTarget(
@@ -116,10 +118,10 @@ let package = Package(
             path: "Tests/Kits/LawProcess", swiftSettings: swiftSettings),
         tests(
             "ApusCatalogTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "TestKit", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         tests(
             "CatalogProcessTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "TestKit", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         .target(name: "PowerLossRecorder", path: "Tests/Kits/PowerLossRecorder"),
@@ -131,41 +133,44 @@ let package = Package(
         tests(
             "ApusStoreTests",
             [
-                "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "DatabaseTestKit", "PowerLossKit", "store-lab",
+                "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "TestKit", "DatabaseTestKit", "PowerLossKit",
+                "store-lab",
             ]),
-        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit", "DatabaseTestKit", "CZlib", "CLinux"]),
-        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
+        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
+        tests("SmugglingTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"]),
+        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
         tests(
             "CommandLineTests",
-            ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "DatabaseTestKit", "NodeProcessKit"]),
-        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "DatabaseTestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
+            ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit"]),
+        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
             [
                 "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "VectorizerFace",
-                "ConsoleFace", "DatabaseTestKit", "HTTPTestKit",
+                "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "VectorizerFaceTests",
             [
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
-                "VectorizerFace", "NodeTestKit", "DatabaseTestKit", "HTTPTestKit",
+                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "ApusClusterTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusCluster", "NodeTestKit", "DatabaseTestKit"]),
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusCluster", "NodeTestKit", "TestKit", "DatabaseTestKit"]),
         tests(
             "TrustTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "DatabaseTestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "TestKit",
+                "DatabaseTestKit",
                 "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
-        tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex"]),
+        tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "DatabaseTestKit"]),
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -6,6 +6,7 @@ import ApusTypes
 import DatabaseTestKit
 import Foundation
 import Synchronization
+import TestKit
 
 /// Appends to shard logs: how many a second a node gets through its catalog, alone and with 16 writers at once, and what a point costs on
 /// disk. Every append has an operation id, as requests of clients have. PostgreSQL and SQLite write through to the disk.

@@ -4,6 +4,7 @@ import ApusTypes
 import DatabaseTestKit
 import Foundation
 import NodeProcessKit
+import TestKit
 
 /// The whole way of a user's points: `apus import` into a real node over HTTP, on SQLite and on PostgreSQL in turn, then exact searches
 /// whose answers are compared with the true neighbours.

@@ -3,6 +3,7 @@ import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import Glibc
+import TestKit
 import Testing
 
 @testable import ApusCatalog
@@ -13,13 +14,6 @@ enum Backend: String, CaseIterable, Sendable, CustomTestStringConvertible {
     case postgreSQL = "PostgreSQL"
 
     var testDescription: String { rawValue }
-}
-
-/// The sizes of the laws: short for `make test`, as the issue states them when APUS_LAWS=full.
-enum LawSize {
-    static let isFull = getenv("APUS_LAWS").map { String(cString: $0) } == "full"
-
-    static func scaled(_ short: Int, full: Int) -> Int { isFull ? full : short }
 }
 
 /// An empty database of its own for one test, and the catalogs ("nodes") that the test opens on it.

@@ -2,9 +2,9 @@ import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import CatalogTestKit
-import DatabaseTestKit
 import Foundation
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ApusCatalog

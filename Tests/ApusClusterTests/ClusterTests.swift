@@ -3,6 +3,7 @@ import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import NodeTestKit
+import TestKit
 import Testing
 
 @testable import ApusCatalog

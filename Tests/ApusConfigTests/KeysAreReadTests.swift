@@ -1,5 +1,5 @@
 import ApusConfig
-import DatabaseTestKit
+import TestKit
 import Testing
 
 @Suite("Every setting is read")

@@ -1,13 +1,14 @@
 import ApusConfig
 import ApusTypes
 import Glibc
+import TestKit
 import Testing
 
 @Suite("Round trip")
 struct RoundTripTests {
     @Test("2,000 random configurations are read back as they were written")
     func parseOfRender() throws {
-        var random = SplitMix64(seed: 20_260_101)
+        var random = SeededGenerator(seed: 20_260_101)
         for _ in 0..<2_000 {
             let configuration = Configuration.random(using: &random)
             let yaml = configuration.yaml(revealingSecrets: true)
@@ -29,11 +30,11 @@ struct RoundTripTests {
 
 extension Configuration {
     /// Any value that each single setting accepts.
-    fileprivate static func random(using random: inout SplitMix64) -> Configuration {
+    fileprivate static func random(using random: inout SeededGenerator) -> Configuration {
         var made = Configuration()
-        func chance(_ random: inout SplitMix64) -> Bool { Bool.random(using: &random) }
-        func text(_ random: inout SplitMix64) -> String { "x" + random.text() }
-        func seconds(_ low: Double, _ high: Double, _ random: inout SplitMix64) -> Duration {
+        func chance(_ random: inout SeededGenerator) -> Bool { Bool.random(using: &random) }
+        func text(_ random: inout SeededGenerator) -> String { "x" + random.text() }
+        func seconds(_ low: Double, _ high: Double, _ random: inout SeededGenerator) -> Duration {
             .nanoseconds(Int64.random(in: Int64(low * 1e9)...Int64(high * 1e9), using: &random))
         }
         if chance(&random) { made.node.name = NodeName("n-\(Int.random(in: 0...999, using: &random))") }

@@ -1,4 +1,5 @@
 import ApusConfig
+import TestKit
 import Testing
 
 @Suite("YAML parser")
@@ -84,7 +85,7 @@ struct YAMLParserTests {
 
     @Test("what is written is read back the same, whatever the texts hold")
     func writerRoundTrip() throws {
-        var random = SplitMix64(seed: 7)
+        var random = SeededGenerator(seed: 7)
         for _ in 0..<2_000 {
             let node = YAMLNode(.mapping([YAMLEntry("key", randomNode(depth: 0, using: &random))]))
             let text = YAMLWriter.text(node)
@@ -93,7 +94,7 @@ struct YAMLParserTests {
         }
     }
 
-    private func randomNode(depth: Int, using random: inout SplitMix64) -> YAMLNode {
+    private func randomNode(depth: Int, using random: inout SeededGenerator) -> YAMLNode {
         switch Int.random(in: 0..<(depth < 3 ? 8 : 6), using: &random) {
         case 6:
             let count = Int.random(in: 0...3, using: &random)
@@ -121,19 +122,7 @@ struct YAMLParserTests {
 
 struct NotWhatWasExpected: Error {}
 
-/// Steele, Lea, Flood: "Fast splittable pseudorandom number generators" (2014).
-struct SplitMix64: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
+extension SeededGenerator {
     /// Text that is hard on a writer: quotes, colons, spaces at the ends, control characters, what looks like other types.
     mutating func text() -> String {
         let pieces = [

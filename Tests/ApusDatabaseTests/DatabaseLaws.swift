@@ -1,8 +1,8 @@
 import ApusDatabase
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Synchronization
+import TestKit
 import Testing
 
 /// What both databases promise.

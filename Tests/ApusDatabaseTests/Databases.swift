@@ -2,6 +2,7 @@ import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
+import TestKit
 import Testing
 
 /// The implementations that the laws hold for.

@@ -3,6 +3,7 @@ import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import Synchronization
+import TestKit
 import Testing
 
 /// What callers see when PostgreSQL dies, hangs, fails over or is in the way.

@@ -1,8 +1,8 @@
 import ApusDatabase
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
+import TestKit
 import Testing
 
 @Suite("SQLite")

@@ -1,9 +1,9 @@
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import HTTPTestKit
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ApusHTTP

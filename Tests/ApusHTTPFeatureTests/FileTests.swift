@@ -1,8 +1,8 @@
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import HTTPTestKit
+import TestKit
 import Testing
 
 @testable import ApusHTTP

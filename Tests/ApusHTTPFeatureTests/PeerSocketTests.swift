@@ -1,9 +1,9 @@
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import HTTPTestKit
+import TestKit
 import Testing
 
 @Suite("the user behind a loopback connection")

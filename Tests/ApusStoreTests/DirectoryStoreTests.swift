@@ -1,7 +1,6 @@
 import ApusRuntime
 import ApusStore
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import PowerLossKit
 import Testing

@@ -1,7 +1,7 @@
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
+import TestKit
 
 /// Runs `store-lab`, which lies beside the test's own program, to its end.
 enum Lab {
@@ -10,17 +10,10 @@ enum Lab {
         var lines: [String]
     }
 
-    /// Where SwiftPM puts what it builds.
-    private static let products: String = {
-        var path = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &path, path.count - 1)
-        let own = String(decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        return own.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/")
-    }()
-
     /// With a mount namespace of its own if it is to mount anything, or with its file calls recorded.
     static func run(_ arguments: [String], mounts: Bool = false, isRecorded: Bool = false) throws -> Output {
-        let words = (mounts ? ["/usr/bin/unshare", "--mount", "--propagation", "private"] : []) + [products + "/store-lab"] + arguments
+        let words =
+            (mounts ? ["/usr/bin/unshare", "--mount", "--propagation", "private"] : []) + [try BuiltProgram.path("store-lab")] + arguments
         var pipe: [Int32] = [0, 0]
         guard Glibc.pipe(&pipe) == 0 else { throw TestKitError("no pipe") }
         // Marked at once, but another test's child may be made in between: it then holds the pipe open until it ends, and this waits for it.
@@ -32,7 +25,7 @@ enum Lab {
         var process: pid_t = 0
         let words_ = words.map { strdup($0) } + [nil]
         defer { words_.forEach { free($0) } }
-        let environment = ["PATH=/usr/bin:/bin"] + (isRecorded ? ["LD_PRELOAD=\(products)/libPowerLossRecorder.so"] : [])
+        let environment = ["PATH=/usr/bin:/bin"] + (isRecorded ? ["LD_PRELOAD=\(try BuiltProgram.path("libPowerLossRecorder.so"))"] : [])
         let environment_ = environment.map { strdup($0) } + [nil]
         defer { environment_.forEach { free($0) } }
         let status = posix_spawn(&process, words[0], &actions, nil, words_, environment_)

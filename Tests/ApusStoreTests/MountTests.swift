@@ -1,5 +1,5 @@
 import ApusRuntime
-import DatabaseTestKit
+import TestKit
 import Testing
 
 /// What becomes of the file system under a store; each in a mount namespace of its own, which needs root.

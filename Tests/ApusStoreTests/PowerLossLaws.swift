@@ -3,9 +3,9 @@ import ApusDatabase
 import ApusRuntime
 import ApusStore
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import PowerLossKit
+import TestKit
 import Testing
 
 /// What was acknowledged before the power went is there afterwards, and nothing is half there.
@@ -14,8 +14,7 @@ import Testing
 /// disk may hold is made, and the real code opens it.
 @Suite("power loss laws", .serialized)
 struct PowerLossLaws {
-    private static let isFull = environment("APUS_LAWS") == "full"
-    static let seeds = isFull ? 1000 : 50
+    static let seeds = LawSize.scaled(50, full: 1000)
 
     /// How many of the seeds lost something, and the first few of them.
     struct Losses {
@@ -81,7 +80,7 @@ struct PowerLossLaws {
 
     /// What the victims write, made once.
     private static let objects = (0..<120).map { PowerLossWorkload.object($0) }
-    private static let operations = (0..<(isFull ? 600 : 200)).map { PowerLossWorkload.operation($0) }
+    private static let operations = (0..<(LawSize.isFull ? 600 : 200)).map { PowerLossWorkload.operation($0) }
 
     private static func verifyObjects(root: String, marks: [String]) async -> String? {
         do {

@@ -6,6 +6,7 @@ import ApusTypes
 import DatabaseTestKit
 import Glibc
 import PowerLossKit
+import TestKit
 
 /// The implementations that obey one law.
 enum StoreKind: String, CaseIterable, Sendable {

@@ -1,4 +1,5 @@
 import ApusTypes
+import TestKit
 import Testing
 
 @testable import ApusVectorIndex
@@ -171,7 +172,7 @@ struct FilterTests {
 
     @Test("20,000 random filters on random payloads mean what they mean on the tree")
     func againstTree() {
-        var random = SeededGenerator(11)
+        var random = SeededGenerator(seed: 11)
         var matched = 0
         for _ in 0..<20_000 {
             let payload = Self.object(&random, depth: 3)
@@ -186,7 +187,7 @@ struct FilterTests {
 
     @Test("text that is no JSON ends the walk, wherever it is cut or changed")
     func damagedPayload() {
-        var random = SeededGenerator(12)
+        var random = SeededGenerator(seed: 12)
         for _ in 0..<20_000 {
             var bytes = Self.object(&random, depth: 3).serialized()
             if Bool.random(using: &random) {

@@ -1,4 +1,5 @@
 import ApusTypes
+import TestKit
 import Testing
 
 @testable import ApusVectorIndex
@@ -20,7 +21,7 @@ struct FlatIndexTests {
 
     @Test("finds what double precision finds, in its order, in one part or several", arguments: Metric.allCases, [3, 64, 100])
     func bruteForce(metric: Metric, dimension: Int) {
-        var random = SeededGenerator(UInt64(dimension))
+        var random = SeededGenerator(seed: UInt64(dimension))
         let table = PointTable(dimension: dimension, metric: metric)
         let points = (0..<1500).map { (PointID.integer(UInt64($0)), random.vector(dimension)) }
         Self.write(table, at: 1, points)

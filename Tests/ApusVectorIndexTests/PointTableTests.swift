@@ -2,6 +2,7 @@ import ApusTypes
 import Dispatch
 import Glibc
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ApusVectorIndex
@@ -25,7 +26,7 @@ struct PointTableTests {
 
     @Test("every snapshot stays what it was while operations go on, and rows are used again", arguments: [1, 70, 700])
     func model(dimension: Int) {
-        var random = SeededGenerator(UInt64(dimension))
+        var random = SeededGenerator(seed: UInt64(dimension))
         let table = PointTable(dimension: dimension, metric: .cosine)
         var model: [PointID: Model] = [:]
         var held: [(PointSnapshot, [PointID: Model])] = []
@@ -175,7 +176,7 @@ struct PointTableTests {
     @Test("pages come in the order of ids, whatever the page's size")
     func pages() throws {
         let table = PointTable(dimension: 1, metric: .dot)
-        var random = SeededGenerator(3)
+        var random = SeededGenerator(seed: 3)
         var ids = (0..<900).map { PointID.integer($0 * 7) } + (0..<300).map { _ in PointID.uuid(high: random.next(), low: random.next()) }
         ids += try (0..<300).map { try PointID("s\($0)") }
         FlatIndexTests.write(table, at: 1, ids.shuffled(using: &random).map { ($0, [0]) })

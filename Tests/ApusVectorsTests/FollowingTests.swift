@@ -4,6 +4,7 @@ import ApusRuntime
 import ApusTypes
 import ApusVectorIndex
 import DatabaseTestKit
+import TestKit
 import Testing
 
 @testable import ApusVectors
@@ -26,7 +27,7 @@ struct FollowingTests {
                 _ = try await one.service.createCollection("c", .init(dimension: 4, sharding: .init(shards: 3)), deadline: one.deadline)
                 // The second node has not heard of it, or has just: it looks before it says no.
                 #expect(try await two.service.collection("c", deadline: two.deadline).configuration.dimension == 4)
-                var random = SeededGenerator(1)
+                var random = SeededGenerator(seed: 1)
                 for round in 0..<20 {
                     let (writer, reader) = round % 2 == 0 ? (one, two) : (two, one)
                     let points = try (0..<30).map { try Point("p\($0 + round)", random.vector(4), #"{"round":\#(round)}"#) }
@@ -200,7 +201,7 @@ struct FollowingTests {
                     for writer in 0..<8 {
                         let node = writer % 2 == 0 ? one : two
                         group.addTask {
-                            var random = SeededGenerator(UInt64(writer))
+                            var random = SeededGenerator(seed: UInt64(writer))
                             for round in 0..<8 {
                                 // Ten points of its own, and one that all fight over.
                                 var points = try (0..<10).map { try Point("w\(writer)-\($0)", random.vector(8), #"{"round":\#(round)}"#) }

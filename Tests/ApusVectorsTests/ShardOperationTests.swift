@@ -1,5 +1,6 @@
 import ApusTypes
 import ApusVectorIndex
+import TestKit
 import Testing
 
 @testable import ApusVectors
@@ -60,7 +61,7 @@ struct ShardOperationTests {
 
     @Test("what is written is read", arguments: 0..<200)
     func roundTrip(seed: Int) throws {
-        var random = SeededGenerator(UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         let dimension = Int.random(in: 1...40, using: &random)
         let operation = try Self.operation(&random, dimension: dimension)
         #expect(Self.decoded(try EncodedOperation(operation.encoded(at: TestNode.noon), dimension: dimension)) == operation)
@@ -87,7 +88,7 @@ struct ShardOperationTests {
 
     @Test("bytes that are damaged, cut or anything at all end in an error or in another operation, never in a trap")
     func corruption() throws {
-        var random = SeededGenerator(99)
+        var random = SeededGenerator(seed: 99)
         var refused = 0
         for _ in 0..<3000 {
             var bytes = try Self.operation(&random, dimension: 3).encoded(at: TestNode.noon)

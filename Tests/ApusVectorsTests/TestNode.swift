@@ -3,7 +3,7 @@ import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import ApusVectorIndex
-import DatabaseTestKit
+import TestKit
 import Testing
 
 @testable import ApusVectors
@@ -74,22 +74,6 @@ func withTemporaryDirectory<Value>(_ body: (String) async throws -> Value) async
     let directory = try TemporaryDirectory()
     defer { withExtendedLifetime(directory) {} }
     return try await body(directory.path)
-}
-
-/// Random numbers that are the same in each run: SplitMix64 (Steele, Lea, Flood 2014).
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func vector(_ dimension: Int) -> [Float] { (0..<dimension).map { _ in Float.random(in: -1...1, using: &self) } }
 }
 
 extension Point {

@@ -2,6 +2,7 @@ import ApusCatalog
 import ApusDatabase
 import ApusTypes
 import ApusVectorIndex
+import TestKit
 import Testing
 
 @testable import ApusVectors
@@ -57,7 +58,7 @@ struct VectorServiceTests {
     func restart(metric: Metric) async throws {
         try await withTemporaryDirectory { directory in
             let path = "\(directory)/catalog.db"
-            var random = SeededGenerator(5)
+            var random = SeededGenerator(seed: 5)
             let queries = (0..<10).map { _ in random.vector(8) }
             let before = try await TestNode.onSQLite(path) { node in
                 _ = try await node.service.createCollection(

@@ -5,6 +5,7 @@ import ApusTypes
 import CatalogTestKit
 import DatabaseTestKit
 import Glibc
+import TestKit
 import Testing
 
 /// An append is all there or not at all, whoever is killed wherever; its key finds out which, on another process too.
@@ -20,7 +21,7 @@ struct AppendFaultLaws {
         var points = (1...Self.statements).map { "statement-\($0)" }
         points += ["before-commit", "after-commit"]
         // COMMIT takes a fraction of a millisecond here, so some of these come before its end and some after.
-        points += (0..<(isFull ? 40 : 6)).map { "during-commit \($0 * (isFull ? 50 : 250))" }
+        points += (0..<(LawSize.isFull ? 40 : 6)).map { "during-commit \($0 * (LawSize.isFull ? 50 : 250))" }
         var reached: [String] = []
         var isPastLast = false
         for (number, point) in points.enumerated() {
@@ -49,7 +50,7 @@ struct AppendFaultLaws {
         let ends = try TemporaryDirectory()
         var reached: [String] = []
         var points = (1...Self.statements).map { "statement-\($0)" } + ["before-commit", "after-commit"]
-        if !isFull { points = ["statement-1", "statement-3", "statement-5", "before-commit", "after-commit"] }
+        if !LawSize.isFull { points = ["statement-1", "statement-3", "statement-5", "before-commit", "after-commit"] }
         for (number, point) in points.enumerated() {
             let key = "key-\(number)"
             let end = ends.path + "/\(number)"
@@ -71,7 +72,7 @@ struct AppendFaultLaws {
         #expect(reached.contains("before-commit"))
         #expect(reached.contains("after-commit"))
         // Killed from outside at any moment of a COMMIT, the process answers too.
-        for round in 0..<(isFull ? 20 : 2) {
+        for round in 0..<(LawSize.isFull ? 20 : 2) {
             let key = "during-\(round)"
             let end = ends.path + "/d\(round)"
             let first = try await once(shared, key, "first", shards, ["APUS_FAULT": "before-commit=wait", "APUS_FAULT_END": end])
@@ -114,7 +115,7 @@ struct AppendFaultLaws {
         let shards = try await shared.makeShards(4)
         var random = SeededGenerator(seed: 7)
         var acknowledged: [Acknowledged] = []
-        let rounds = isFull ? 50 : 4
+        let rounds = LawSize.isFull ? 50 : 4
         for round in 0..<rounds {
             let run = try await LawProcessRun.start(
                 "appendOneByOne",

@@ -5,10 +5,8 @@ import ApusTypes
 import CatalogTestKit
 import DatabaseTestKit
 import Glibc
+import TestKit
 import Testing
-
-/// `APUS_LAWS=full` runs the stated sizes instead of the short ones.
-let isFull = getenv("APUS_LAWS").map { String(cString: $0) } == "full"
 
 /// A started `LawProcess`, and what it has said so far.
 struct LawProcessRun {
@@ -23,7 +21,8 @@ struct LawProcessRun {
         var all = ["PATH": "/usr/bin:/bin", "APUS_LAW_DATABASE": url]
         for key in ["LD_LIBRARY_PATH", "HOME"] { if let value = getenv(key) { all[key] = String(cString: value) } }
         let command = ChildProcess.Command(
-            try program(), [command] + options.map { "\($0.key)=\($0.value)" }, environment: all.merging(environment) { $1 },
+            try BuiltProgram.path("LawProcess"), [command] + options.map { "\($0.key)=\($0.value)" },
+            environment: all.merging(environment) { $1 },
             output: .file(directory.path + "/out"))
         return LawProcessRun(child: try await ChildProcess.start(command, on: TestLoops.shared.first), directory: directory)
     }
@@ -49,22 +48,6 @@ struct LawProcessRun {
     func kill() async {
         child.send(signal: SIGKILL)
         _ = await child.wait()
-    }
-
-    /// SwiftPM puts it beside the test bundle.
-    private static func program() throws -> String {
-        var path = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &path, path.count)
-        guard count > 0 else { throw TestKitError("no /proc/self/exe") }
-        let own = String(decoding: path.prefix(count).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let beside = own[..<(own.lastIndex(of: "/") ?? own.startIndex)] + "/LawProcess"
-        if access(String(beside), X_OK) == 0 { return String(beside) }
-        // `swift test` of some versions runs the bundle through a helper, and names the bundle in its arguments.
-        for argument in CommandLine.arguments where argument.contains(".xctest") {
-            let found = argument[..<(argument.lastIndex(of: "/") ?? argument.startIndex)] + "/LawProcess"
-            if access(String(found), X_OK) == 0 { return String(found) }
-        }
-        throw TestKitError("LawProcess is not beside \(own)")
     }
 }
 

@@ -3,9 +3,9 @@ import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import CatalogTestKit
-import DatabaseTestKit
 import Glibc
 import Synchronization
+import TestKit
 import Testing
 
 /// At most one holder's effects are accepted, and a dead holder is replaced, whatever clocks and connections do.

@@ -1,5 +1,5 @@
-import DatabaseTestKit
 import Glibc
+import TestKit
 import Testing
 
 @testable import apus

@@ -1,8 +1,8 @@
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import NodeProcessKit
+import TestKit
 import Testing
 
 /// A node that listens beyond loopback without any credential, as the deployment guide's first machine does.

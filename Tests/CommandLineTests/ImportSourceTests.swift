@@ -1,6 +1,6 @@
 import ApusTypes
-import DatabaseTestKit
 import Glibc
+import TestKit
 import Testing
 
 @testable import apus

@@ -1,9 +1,9 @@
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import NodeProcessKit
+import TestKit
 import Testing
 
 /// The commands against a real node, each as a process of its own.

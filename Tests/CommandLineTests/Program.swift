@@ -1,7 +1,7 @@
 import ApusRuntime
-import DatabaseTestKit
 import Glibc
 import NodeProcessKit
+import TestKit
 import Testing
 
 /// What a program left behind.

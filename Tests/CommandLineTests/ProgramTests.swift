@@ -1,5 +1,5 @@
 import ApusTypes
-import DatabaseTestKit
+import TestKit
 import Testing
 
 @Suite("The program")

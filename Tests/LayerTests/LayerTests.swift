@@ -114,6 +114,19 @@ struct LayerTests {
         #expect(Self.imports(in: text) == ["A", "B", "C", "D", "E", "F"])
     }
 
+    @Test("every folder of sources and tests is a target: nothing lies beside the build")
+    func folders() throws {
+        let manifest = try String(contentsOf: Self.root.appending(path: "Package.swift"), encoding: .utf8)
+        func names(_ path: String) throws -> [String] {
+            try FileManager.default.contentsOfDirectory(atPath: Self.root.appending(path: path).path).filter { !$0.hasPrefix(".") }
+        }
+        var folders = Array(try Self.targets().keys)
+        folders += try names("Tests").filter { $0 != "Kits" } + names("Benchmarks").filter { $0 != "results" }
+        folders += try names("Tests/Kits").map { $0 == "StoreLab" ? "store-lab" : $0 }
+        #expect(folders.count > 40)
+        for folder in folders { #expect(manifest.contains("\"\(folder)\""), "\(folder) is in no target") }
+    }
+
     @Test("nothing uses what Swift's runtime is known to abort on (CONTRIBUTING.md)")
     func asyncLet() throws {
         let words = "async" + " let"

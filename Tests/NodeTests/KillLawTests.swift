@@ -1,9 +1,9 @@
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import NodeProcessKit
+import TestKit
 import Testing
 
 /// `kill -9` of a node at random instants of inserts and deletes: what was acknowledged is there after the restart, nothing twice,
@@ -11,7 +11,7 @@ import Testing
 @Suite("law: a killed node")
 struct KillLawTests {
     static let seed: UInt64 = getenv("APUS_SEED").flatMap { UInt64(String(cString: $0)) } ?? 20_261_121
-    static let rounds = getenv("APUS_LAWS").map { String(cString: $0) } == "full" ? 50 : 6
+    static let rounds = LawSize.scaled(6, full: 50)
     static let writers = 4
     static let batch = 12
 
@@ -139,20 +139,5 @@ extension JSONValue {
         case .double(let value): value
         default: nil
         }
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): small, and the same everywhere.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var value = state
-        value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
-        return value ^ (value >> 31)
     }
 }

@@ -1,9 +1,9 @@
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import HTTPTestKit
 import NodeProcessKit
+import TestKit
 import Testing
 
 /// What the server of a real node does with the process around it.

@@ -1,8 +1,8 @@
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import Glibc
 import HTTPTestKit
+import TestKit
 
 /// A real proxy of the distribution in front of one backend, with connections to it that are used again.
 struct Proxy: Sendable {

@@ -8,6 +8,7 @@ import Glibc
 import HTTPTestKit
 import NodeTestKit
 import Synchronization
+import TestKit
 import Testing
 
 @Suite("API keys")

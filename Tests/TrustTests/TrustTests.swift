@@ -3,9 +3,9 @@ import ApusCluster
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
-import DatabaseTestKit
 import HTTPTestKit
 import NodeTestKit
+import TestKit
 import Testing
 
 /// The trust rule against each way around it, with a real server, real clients and a real proxy.

@@ -6,6 +6,7 @@ import ApusTypes
 import DatabaseTestKit
 import HTTPTestKit
 import NodeTestKit
+import TestKit
 import Testing
 import VectorizerFace
 

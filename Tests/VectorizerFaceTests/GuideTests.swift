@@ -1,8 +1,8 @@
 import ApusCatalog
 import ApusTypes
-import DatabaseTestKit
 import HTTPTestKit
 import NodeTestKit
+import TestKit
 import Testing
 
 /// The deployment guide's curl lines, word for word but for the address.

@@ -1,6 +1,6 @@
 import ApusTypes
-import DatabaseTestKit
 import NodeTestKit
+import TestKit
 import Testing
 
 /// The REST calls of the Python client, with the bodies it sends and the keys its models insist on.

@@ -1,6 +1,7 @@
 internal import ApusRuntime
 internal import ApusTypes
 internal import Glibc
+internal import TestKit
 
 /// A folder under the system's temporary one, for what a benchmark's processes write.
 struct TemporaryFolder {

@@ -2,6 +2,7 @@ import ApusDatabase
 import ApusTypes
 import CatalogTestKit
 import Synchronization
+import TestKit
 import Testing
 
 @testable import ApusCatalog

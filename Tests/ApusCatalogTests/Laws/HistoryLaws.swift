@@ -4,6 +4,7 @@ import ApusTypes
 import CatalogTestKit
 import DatabaseTestKit
 import Foundation
+import TestKit
 import Testing
 
 @testable import ApusCatalog

@@ -1,8 +1,8 @@
 import ApusRuntime
 import ApusTypes
 import CatalogTestKit
-import DatabaseTestKit
 import Foundation
+import TestKit
 
 /// Runs a workload in processes of their own: `LawProcess`, which is built beside the test bundle.
 enum LawProcesses {
@@ -20,7 +20,9 @@ enum LawProcesses {
                         "seconds=900",
                     ]
                     let child = try await ChildProcess.start(
-                        .init(executable, arguments + extra, environment: ["APUS_LAW_DATABASE": url.reveal()], output: .file(output)),
+                        .init(
+                            try BuiltProgram.path("LawProcess"), arguments + extra, environment: ["APUS_LAW_DATABASE": url.reveal()],
+                            output: .file(output)),
                         on: TestLoops.shared.first)
                     let exit = await child.wait()
                     let text = try String(contentsOfFile: output, encoding: .utf8)
@@ -31,7 +33,4 @@ enum LawProcesses {
             return try await group.reduce(into: []) { $0 += $1 }
         }
     }
-
-    private static let executable = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
-        .appending(path: "LawProcess").path
 }

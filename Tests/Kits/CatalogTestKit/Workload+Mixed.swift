@@ -3,6 +3,7 @@ internal import ApusDatabase
 internal import ApusRuntime
 public import ApusTypes
 internal import Synchronization
+internal import TestKit
 
 /// What else a node does with the locks that appends take, beside `append`.
 extension Workload {

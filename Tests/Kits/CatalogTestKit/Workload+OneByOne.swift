@@ -1,6 +1,7 @@
 public import ApusCatalog
 internal import ApusDatabase
 public import ApusTypes
+internal import TestKit
 
 extension Workload {
     /// Each writer appends one request after another to one to three shards, and says each acknowledgement as soon as it is there, so that it

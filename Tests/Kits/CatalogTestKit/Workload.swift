@@ -2,6 +2,7 @@ public import ApusCatalog
 internal import ApusDatabase
 internal import ApusRuntime
 public import ApusTypes
+internal import TestKit
 
 /// Concurrent writers with a seed, for the laws: the same code runs inside a test and inside the processes that a test starts.
 public struct Workload: Sendable {
@@ -124,20 +125,5 @@ public struct Acknowledged: Sendable, Hashable {
             let upTo = Int64(String(decoding: fields[1], as: UTF8.self))
         else { return nil }
         self.init(shard: ShardID(shard), operation: Array(fields[2]), upTo: upTo)
-    }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same numbers from the same seed, everywhere.
-public struct SeededGenerator: RandomNumberGenerator, Sendable {
-    private var state: UInt64
-
-    public init(seed: UInt64) { state = seed }
-
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

@@ -2,6 +2,7 @@ public import ApusHTTP
 public import ApusRuntime
 public import ApusTypes
 internal import Glibc
+internal import TestKit
 
 /// A real `apus node` on loopback, as an operator would start it.
 public final class NodeProcess: Sendable {
@@ -105,17 +106,7 @@ public final class NodeProcess: Sendable {
     public var log: String { Self.tail(of: directory + ".log") }
 
     /// The program that SwiftPM built beside the test bundle.
-    public static func program() throws -> String {
-        var buffer = [CChar](repeating: 0, count: 4096)
-        let count = readlink("/proc/self/exe", &buffer, buffer.count)
-        guard count > 0 else { throw NodeFailure("the test program does not know where it is") }
-        let own = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let candidates = [own, CommandLine.arguments[0]].map {
-            $0.split(separator: "/", omittingEmptySubsequences: false).dropLast().joined(separator: "/") + "/apus"
-        }
-        guard let program = candidates.first(where: { access($0, X_OK) == 0 }) else { throw NodeFailure("no program at \(candidates)") }
-        return program
-    }
+    public static func program() throws -> String { try BuiltProgram.path("apus") }
 
     private static func firstURL(in path: String, of process: Int32) -> String? {
         guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet

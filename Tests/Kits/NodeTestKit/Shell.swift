@@ -1,7 +1,7 @@
 internal import ApusRuntime
 internal import ApusTypes
-public import DatabaseTestKit
 internal import Glibc
+public import TestKit
 
 /// Runs `script` with bash, as another user when told to, and gives its exit status and what it printed.
 public func shell(

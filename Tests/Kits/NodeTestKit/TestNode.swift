@@ -9,6 +9,7 @@ internal import ConsoleFace
 public import DatabaseTestKit
 public import HTTPTestKit
 internal import Synchronization
+public import TestKit
 public import VectorizerFace
 
 /// A whole node in this process: SQLite catalog in a temporary directory, services, both faces on a real server on loopback.
