@@ -173,6 +173,46 @@ struct TrustTests {
         _ = await process.terminate(grace: .seconds(5))
     }
 
+    @Test("a program that connects first and takes connections later is not trusted any more, on the same connection")
+    func listensLater() async throws {
+        try await TestNode.with { node in
+            let program = """
+                import http.client, socket, time
+                node = http.client.HTTPConnection("127.0.0.1", \(node.port))
+                def ask():
+                    node.request("GET", "/collections", headers={"Host": "localhost"})
+                    reply = node.getresponse()
+                    reply.read()
+                    return reply.status
+                first = ask()
+                listener = socket.create_server(("127.0.0.1", 0))
+                # It may be believed for a moment.
+                for _ in range(300):
+                    time.sleep(0.1)
+                    last = ask()
+                    if last != first: break
+                print(first, last)
+                """
+            let (exit, output) = try await shell("python3 - <<'END'\n\(program)\nEND", in: node.directory)
+            #expect(exit == 0 && output == "200 401\n", "\(output)")
+        }
+    }
+
+    @Test("a thousand connections of one program at once are all served")
+    func manyConnections() async throws {
+        try await TestNode.with { node in
+            let program = """
+                import http.client
+                nodes = [http.client.HTTPConnection("127.0.0.1", \(node.port)) for _ in range(1000)]
+                for node in nodes: node.connect()
+                for node in nodes: node.request("GET", "/collections", headers={"Host": "localhost"})
+                print({node.getresponse().status for node in nodes})
+                """
+            let (exit, output) = try await shell("python3 - <<'END'\n\(program)\nEND", in: node.directory)
+            #expect(exit == 0 && output == "{200}\n", "\(output)")
+        }
+    }
+
     @Test("a client that asks many times over one connection is served each time")
     func keptConnection() async throws {
         try await TestNode.with { node in

@@ -14,45 +14,94 @@ public enum PeerProcess: Sendable, Hashable {
     case hidden
 }
 
-/// Finds the processes of peers, and remembers what it found for as long as the same socket is there.
+/// Finds the processes of peers. One look at the system serves all who wait for it, so that a program that opens a thousand connections
+/// is looked at a few times and not a thousand times.
 final class PeerProcesses: Sendable {
-    private static let pool = BlockingPool(name: "peers", threads: 2, queueLimit: 256)
+    /// Of this machine, whichever listener asks.
+    static let shared = PeerProcesses()
+
+    private static let pool = BlockingPool(name: "peers", threads: 1, queueLimit: 1)
+    /// A client may become a server later, so this is how long it is believed. A server stays one.
+    private static let fresh: Duration = .seconds(1)
     /// Sockets that are remembered; beyond it, all are forgotten and found anew.
     private static let limit = 4096
 
+    private typealias Waiting = (peer: PeerSocket, continuation: CheckedContinuation<PeerProcess, any Error>)
+
     private struct State {
         /// By the socket's cookie.
-        var known: [UInt64: PeerProcess] = [:]
-        /// Whose sockets were asked about last: a program that opens many connections is found at once.
+        var known: [UInt64: (process: PeerProcess, at: Instant)] = [:]
+        var waiting: [Waiting] = []
+        var isLooking = false
+        /// Whose sockets were asked about last: they are looked at first.
         var recent: [Int32] = []
     }
 
     private let state = Mutex(State())
 
-    func process(of peer: PeerSocket) async -> PeerProcess {
-        let (known, recent) = state.withLock { ($0.known[peer.cookie], $0.recent) }
-        if let known { return known }
-        // Reading /proc takes milliseconds on a busy machine: not on a loop.
-        let found = try? await Self.pool.run(deadline: BootClock.now.advanced(by: .seconds(5))) {
-            Self.find(peer, recent: recent)
+    private init() {}
+
+    /// Throws `deadline.exceeded` when the system does not tell within seconds.
+    func process(of peer: PeerSocket) async throws -> PeerProcess {
+        if let known = state.withLock({ $0.known[peer.cookie] }),
+            known.process != .client || known.at.duration(to: BootClock.now) < Self.fresh
+        {
+            return known.process
         }
-        guard let found else { return .hidden }  // not found in time is not found
-        state.withLock {
-            if $0.known.count >= Self.limit { $0.known = [:] }
-            $0.known[peer.cookie] = found.process
-            $0.recent = [found.identifier] + $0.recent.filter { $0 != found.identifier }.prefix(7)
+        return try await withCheckedThrowingContinuation { continuation in
+            let isFirst = state.withLock { state in
+                state.waiting.append((peer, continuation))
+                defer { state.isLooking = true }
+                return !state.isLooking
+            }
+            if isFirst { Task { await look() } }
         }
-        return found.process
     }
 
-    private static func find(_ peer: PeerSocket, recent: [Int32]) -> (process: PeerProcess, identifier: Int32)? {
-        for identifier in recent + processes().reversed() {
-            guard let sockets = sockets(of: identifier), sockets.contains(peer.inode) else { continue }
-            if identifier == getpid() { return (.client, identifier) }
-            guard let serving = serving() else { return nil }
-            return (serving.isDisjoint(with: sockets) ? .client : .server(name: name(of: identifier)), identifier)
+    /// Looks until nobody waits.
+    private func look() async {
+        while true {
+            let (waiting, recent) = state.withLock { state in
+                defer {
+                    state.isLooking = !state.waiting.isEmpty
+                    state.waiting = []
+                }
+                return (state.waiting, state.recent)
+            }
+            guard !waiting.isEmpty else { return }
+            let now = BootClock.now
+            do {
+                // Reading /proc takes milliseconds on a busy machine: not on a loop.
+                let found = try await Self.pool.run(deadline: now.advanced(by: .seconds(5))) {
+                    Self.find(Set(waiting.map(\.peer.inode)), recent: recent)
+                }
+                state.withLock { state in
+                    if state.known.count + waiting.count > Self.limit { state.known = [:] }
+                    for (peer, _) in waiting { state.known[peer.cookie] = found.processes[peer.inode].map { ($0, now) } }
+                    state.recent = Array((found.holders + recent.filter { !found.holders.contains($0) }).prefix(8))
+                }
+                for (peer, continuation) in waiting { continuation.resume(returning: found.processes[peer.inode] ?? .hidden) }
+            } catch {
+                for (_, continuation) in waiting { continuation.resume(throwing: error) }
+            }
         }
-        return nil
+    }
+
+    /// The processes that hold the sockets with these inodes, as far as they are shown, and their numbers.
+    private static func find(_ inodes: Set<UInt32>, recent: [Int32]) -> (processes: [UInt32: PeerProcess], holders: [Int32]) {
+        guard let serving = serving() else { return ([:], []) }
+        var processes: [UInt32: PeerProcess] = [:]
+        var holders: [Int32] = []
+        for identifier in recent + allProcesses().reversed() where processes.count < inodes.count {
+            guard let sockets = sockets(of: identifier) else { continue }
+            let held = inodes.intersection(sockets).filter { processes[$0] == nil }
+            guard !held.isEmpty else { continue }
+            let isServer = identifier != getpid() && !serving.isDisjoint(with: sockets)
+            let process = isServer ? PeerProcess.server(name: name(of: identifier)) : .client
+            for inode in held { processes[inode] = process }
+            holders.append(identifier)
+        }
+        return (processes, holders)
     }
 
     /// Inodes of the sockets that listen, and of those that were accepted: a relay may leave listening to its parent. Nil when the kernel
@@ -72,7 +121,7 @@ final class PeerProcesses: Sendable {
     }
 
     /// In the order of /proc, the newest last unless numbers have wrapped around.
-    private static func processes() -> [Int32] { entries(of: "/proc").compactMap { Int32($0) } }
+    private static func allProcesses() -> [Int32] { entries(of: "/proc").compactMap { Int32($0) } }
 
     /// Inodes of the sockets that a process has open; nil when it is gone or may not be looked at.
     private static func sockets(of process: Int32) -> Set<UInt32>? {

@@ -35,7 +35,7 @@ public struct AccessControl: Middleware {
             }
             return principal
         }
-        if let refusal = await trust.refusal(for: request) {
+        if let refusal = try await trust.refusal(for: request) {
             throw ApusError(.unauthenticated, "a key is needed, because \(refusal)", hint: Self.howToMakeAKey)
         }
         return .local

@@ -16,18 +16,17 @@ public struct LocalTrust: Sendable {
     public var nodeUser: UInt32
     /// The host of the URL that the operator gave the node, in lower case.
     private let nodeHost: String?
-    private let examine: @Sendable (PeerSocket) async -> PeerProcess
+    private let examine: @Sendable (PeerSocket) async throws -> PeerProcess
 
     /// `nodeURL` is under which others know the node (`node.url`). `examine` tells of a peer's process; nil asks the system.
     public init(
         isEnabled: Bool, nodeUser: UInt32 = geteuid(), nodeURL: String? = nil,
-        examine: (@Sendable (PeerSocket) async -> PeerProcess)? = nil
+        examine: (@Sendable (PeerSocket) async throws -> PeerProcess)? = nil
     ) {
         self.isEnabled = isEnabled
         self.nodeUser = nodeUser
         nodeHost = nodeURL.flatMap { try? ClientURL($0).origin.host }  // the configuration has checked it; without it, no name is added
-        let processes = PeerProcesses()
-        self.examine = examine ?? { await processes.process(of: $0) }
+        self.examine = examine ?? { try await PeerProcesses.shared.process(of: $0) }
     }
 
     /// Why a request without credentials is not served; the text completes "a key is needed, because …".
@@ -56,8 +55,10 @@ public struct LocalTrust: Sendable {
         }
     }
 
-    /// Nil when the request may do everything. The process is asked for last: it costs most, once for a connection.
-    public func refusal(for request: Request) async -> Refusal? {
+    /// Nil when the request may do everything. The process is asked for last: it costs most, about once a second for a connection.
+    ///
+    /// Throws `deadline.exceeded` when the system does not tell in time.
+    public func refusal(for request: Request) async throws -> Refusal? {
         guard isEnabled else { return .disabled }
         // The kernel knows the owner of exactly this connection's other end, if that is a socket of this machine.
         let peer = await request.connection.peerSocket()
@@ -69,7 +70,7 @@ public struct LocalTrust: Sendable {
         guard hosts.count == 1, isOwnName(hosts[0], request.connection) else { return .foreignHost }
         guard Self.isOwnOrigin(request, host: hosts[0]) else { return .foreignOrigin }
         guard let peer, peer.user == nodeUser || peer.user == 0 else { return .foreignUser(peer?.user) }
-        switch await examine(peer) {
+        switch try await examine(peer) {
         case .client: return nil
         case .server(let name): return .server(name: name)
         case .hidden: return .hiddenProcess
