@@ -22,8 +22,9 @@ struct GroupCommit: Sendable {
         var results = [AppendResult?](repeating: nil, count: appends.count)
         var patience = Patience.waiting
         while true {
-            let now = access.clock.now
-            for index in appends.indices where results[index] == nil && appends[index].deadline <= now {
+            // The shortest deadline cuts the whole group, and a COMMIT that is cut leaves all of it unknown.
+            let soon = access.clock.now.advanced(by: Self.leastTime)
+            for index in appends.indices where results[index] == nil && appends[index].deadline < soon {
                 results[index] = .failure(Self.late)
             }
             let open = appends.indices.filter { results[$0] == nil }
@@ -45,6 +46,9 @@ struct GroupCommit: Sendable {
         }
         return results.map { $0 ?? .failure(Self.late) }
     }
+
+    /// Who has waited so long that less than this is left is refused before anything is written.
+    private static let leastTime = Duration.milliseconds(250)
 
     static let late = ApusError(.deadlineExceeded, "the write waited for its turn until its deadline; nothing was written")
 
@@ -92,7 +96,7 @@ struct GroupCommit: Sendable {
     ) async throws -> AppendPlan.Seen {
         let dialect = access.dialect
         let ids = members.compactMap { $0.request.operationID.map { OperationKey(scope: $0.scope, id: $0.id) } }
-        let shards = Set(members.flatMap { $0.rows.map(\.shard) }).sorted()
+        let shards = Set(members.flatMap { $0.rows.map(\.shard) + ($0.request.expectedHeads ?? [:]).keys }).sorted()
         var seen = AppendPlan.Seen()
         var statements: [Statement] = []
         var heads = AppendSQL.lockHeads(shards, skipsLocked: false, dialect)

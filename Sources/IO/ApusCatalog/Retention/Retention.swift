@@ -69,16 +69,21 @@ public final class Retention: Sendable {
 
     init(access: CatalogAccess) { self.access = access }
 
-    /// Applies every rule until nothing is over its bound, in pieces of some thousand rows; the rows removed by each.
+    /// Applies every rule until nothing is over its bound, in pieces of some thousand rows; the rows removed by each. What cannot be done
+    /// by the deadline is left to the next sweep.
     @discardableResult
     public func sweep(deadline: Instant) async throws -> [String: Int] {
         guard !access.isReadOnly else { return [:] }
         var removed: [String: Int] = [:]
         for rule in Self.rules {
             while access.clock.now < deadline {
-                let count = try await rule.remove(access, deadline)
-                removed[rule.rows, default: 0] += count
-                if count == 0 { break }
+                do {
+                    let count = try await rule.remove(access, deadline)
+                    removed[rule.rows, default: 0] += count
+                    if count == 0 { break }
+                } catch let error as ApusError where error.code == .deadlineExceeded && access.clock.now >= deadline {
+                    return removed
+                }
             }
         }
         return removed
@@ -150,33 +155,39 @@ public final class Retention: Sendable {
         return Ring(period: try row.integer(0), since: try row.integer(1), now: try row.integer(2), isNextUsed: try row.bool(3))
     }
 
-    /// A piece of one deleted shard; its objects become the collector's business.
+    /// A piece of what deleted shards have left; its objects become the collector's business.
     private static func removeDeletedLogs(_ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
-        guard let row = try await access.read(Statement("SELECT shard FROM apus.deleted_shard LIMIT 1"), deadline: deadline).first else {
-            return 0
-        }
-        let shard = SQLValue.integer(try row.integer(0))
-        var last: Int64 = -1
+        let some: StaticSQL = "SELECT shard FROM apus.deleted_shard ORDER BY shard LIMIT 100"
+        let rows = try await access.read(
+            Statement(
+                "SELECT d.shard, l.seq, l.bytes FROM (" + some
+                    + ") AS d LEFT JOIN apus.shard_log AS l ON l.shard = d.shard ORDER BY d.shard, l.seq LIMIT 500"),
+            deadline: deadline)
+        // In ascending order, as all who lock several shards' rows.
+        var pieces: [(shard: SQLValue, last: Int64)] = []
         var bytes: Int64 = 0
-        for row in try await access.read(
-            Statement("SELECT seq, bytes FROM apus.shard_log WHERE shard = $1 ORDER BY seq LIMIT 500", [shard]), deadline: deadline)
-        where last < 0 || bytes < pieceBytes {
-            last = try row.integer(0)
-            bytes += try row.integer(1)
+        for row in rows where bytes < pieceBytes {
+            let shard = SQLValue.integer(try row.integer(0))
+            if pieces.last?.shard != shard { pieces.append((shard, -1)) }
+            guard !row.isNull(1) else { continue }
+            pieces[pieces.count - 1].last = try row.integer(1)
+            bytes += try row.integer(2)
         }
-        let piece = [shard, .integer(last)]
+        guard !pieces.isEmpty else { return 0 }
         let isInPiece: StaticSQL = " shard = $1 AND seq <= $2"
-        let rows = try await access.database.transaction(.write, on: .write, deadline: deadline) { transaction in
-            try await transaction.run([
+        let statements = pieces.flatMap { shard, last in
+            [
                 Statement(
                     "INSERT INTO apus.dropped_object (key, version, dropped_at) SELECT object, (SELECT version FROM apus.feed_head), "
-                        + access.dialect.clock + " FROM apus.shard_log WHERE" + isInPiece + " AND object IS NOT NULL", piece),
-                Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, piece),
+                        + access.dialect.clock + " FROM apus.shard_log WHERE" + isInPiece + " AND object IS NOT NULL",
+                    [shard, .integer(last)]),
+                Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, [shard, .integer(last)]),
                 Statement(
                     "DELETE FROM apus.deleted_shard WHERE shard = $1 AND NOT EXISTS (SELECT 1 FROM apus.shard_log WHERE shard = $1)",
                     [shard]),
-            ])
+            ]
         }
-        return rows[1].changed + rows[2].changed
+        let removed = try await access.database.transaction(.write, on: .write, deadline: deadline) { try await $0.run(statements) }
+        return stride(from: 0, to: removed.count, by: 3).reduce(0) { $0 + removed[$1 + 1].changed + removed[$1 + 2].changed }
     }
 }
