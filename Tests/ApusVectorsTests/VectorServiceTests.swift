@@ -54,6 +54,42 @@ struct VectorServiceTests {
         }
     }
 
+    @Test("a move loses nothing that is written to its source meanwhile")
+    func moving() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                for name in ["from", "to"] as [CollectionName] {
+                    _ = try await service.createCollection(name, .init(dimension: 1, sharding: .init(shards: 2)), deadline: node.deadline)
+                }
+                let ids = (0..<100).map { PointID.integer($0) }
+                func write(_ ids: some Sequence<PointID>, _ payload: String) async throws {
+                    let points = ids.map { Point(id: $0, vector: [1], payload: Array(payload.utf8)) }
+                    #expect(try await service.upsert(points, into: "from", deadline: node.deadline).failures == 0)
+                }
+                try await write(ids, #"{"n":0}"#)
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    group.addTask { for id in ids { try await write([id], #"{"n":1}"#) } }
+                    group.addTask { () async throws in
+                        for start in stride(from: 0, to: 300, by: 10) {
+                            do {
+                                let some = (start..<start + 10).map { ids[$0 % 100] }
+                                #expect(try await service.move(some, from: "from", to: "to", deadline: node.deadline).failures.isEmpty)
+                            } catch let error as ApusError where error.code == .shardBusy {
+                                // The writer was always faster.
+                            }
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                _ = try await service.move(ids + [.integer(1000)], from: "from", to: "to", deadline: node.deadline)
+                #expect(try await service.count("from", deadline: node.deadline) == 0)
+                let moved = try await service.points(ids, in: "to", with: [.payload], deadline: node.deadline)
+                #expect(moved.map(\.id) == ids && moved.allSatisfy { $0.payload == Array(#"{"n":1}"#.utf8) })
+            }
+        }
+    }
+
     @Test("after a restart everything is there: points, payloads, order of results", arguments: [Metric.cosine, .manhattan])
     func restart(metric: Metric) async throws {
         try await withTemporaryDirectory { directory in

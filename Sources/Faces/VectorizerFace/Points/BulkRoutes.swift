@@ -152,16 +152,21 @@ extension VectorizerFace {
         for element in try root.required("ids", "vector_ids").expectElements(atMost: options.maxItems) {
             ids.append(try element.expectPointID())
         }
-        let points = try await vectors.points(ids, in: source.name, deadline: request.deadline)
         var failures: [PointID: ApusError] = [:]
-        if !points.isEmpty {
-            let outcome = try await vectors.upsert(points, into: destination.name, mode: .eachItem, deadline: request.deadline)
-            for (index, point) in points.enumerated() { failures[point.id] = outcome.error(index) }
-            let arrived = points.map(\.id).filter { failures[$0] == nil }
-            if isMove, !arrived.isEmpty { _ = try await vectors.delete(arrived, from: source.name, deadline: request.deadline) }
+        var arrived: Set<PointID> = []
+        if isMove {
+            (arrived, failures) = try await vectors.move(ids, from: source.name, to: destination.name, deadline: request.deadline)
+        } else {
+            let points = try await vectors.points(ids, in: source.name, deadline: request.deadline)
+            if !points.isEmpty {
+                let outcome = try await vectors.upsert(points, into: destination.name, mode: .eachItem, deadline: request.deadline)
+                for (index, point) in points.enumerated() { failures[point.id] = outcome.error(index) }
+            }
+            arrived = Set(points.map(\.id)).subtracting(failures.keys)
         }
-        let found = Set(points.map(\.id))
-        let errors = ids.map { id in found.contains(id) ? failures[id] : ApusError(.pointUnknown, "Vector not found: \(id)") }
+        let errors = ids.map { id in
+            arrived.contains(id) ? nil : failures[id] ?? ApusError(.pointUnknown, "Vector not found: \(id)")
+        }
         return Self.reply(
             source.name, isMove ? "moved" : "copied", errors.count { $0 == nil }, ids, errors,
             ["src": source.name.rawValue, "dst": destination.name.rawValue])

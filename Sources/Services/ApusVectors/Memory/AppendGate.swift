@@ -2,7 +2,7 @@ internal import Synchronization
 
 /// Lets this node's appends to one shard through together, or one of them alone.
 ///
-/// Only a deletion by filter that lost several races goes alone. Whoever is inside leaves within the deadline of its own call, which
+/// Only a change by filter that lost several races goes alone. Whoever is inside leaves within the deadline of its own call, which
 /// bounds the wait of the others.
 final class AppendGate: Sendable {
     fileprivate struct State {

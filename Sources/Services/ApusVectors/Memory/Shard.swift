@@ -77,6 +77,9 @@ final class Shard: Sendable {
     /// Why the log cannot be followed; nil while it can.
     var problem: ApusError? { state.withLock { $0.problem } }
 
+    /// Whether it is loaded and its log can be followed.
+    var answers: Bool { state.withLock { $0.isLoaded && $0.problem == nil } }
+
     /// Points that are there, loaded or not.
     var points: Int { state.withLock { $0.table }.count }
 
@@ -93,6 +96,16 @@ final class Shard: Sendable {
     /// The points, and the place in the log after which they are so. Waits for a write under way. Throws like `table()`.
     func positioned() throws(ApusError) -> (snapshot: PointSnapshot, position: LogPosition) {
         try progress.withLock { (progress) throws(ApusError) in (try table().snapshot(), progress.position) }
+    }
+
+    /// The same, with the row of each of `ids` that is there.
+    func positioned(
+        finding ids: [PointID]
+    ) throws(ApusError) -> (snapshot: PointSnapshot, rows: [UInt32?], position: LogPosition) {
+        try progress.withLock { (progress) throws(ApusError) in
+            let (snapshot, rows) = try table().snapshot(finding: ids)
+            return (snapshot, rows, progress.position)
+        }
     }
 
     /// The points as they are now, and the index to ask. Throws like `table()`.

@@ -53,10 +53,13 @@ struct ShardOperation: Sendable, Hashable {
 // MARK: Encoding
 
 extension ShardOperation {
+    /// At least the bytes that it takes when it is encoded, and not many more.
+    var size: Int { changes.reduce(16) { $0 + $1.size } }
+
     /// `writtenAt` is the writer's time: whoever reads the operation later must not take its own.
     func encoded(at writtenAt: WallTime) -> [UInt8] {
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(changes.reduce(16) { $0 + $1.sizeEstimate })
+        bytes.reserveCapacity(size)
         bytes += Self.magic
         bytes.append(Self.version)
         bytes.append(littleEndian: writtenAt.millisecondsSinceEpoch)
@@ -66,13 +69,14 @@ extension ShardOperation {
 }
 
 extension ShardOperation.Change {
-    fileprivate var sizeEstimate: Int {
+    fileprivate var size: Int {
+        func size(of ids: [PointID]) -> Int { ids.reduce(16) { $0 + $1.size } }
         switch self {
         case .upsert(let points):
-            points.reduce(16) { $0 + $1.vector.count * 4 + ($1.payload?.count ?? 0) + 24 }
-        case .delete(let ids): 16 + ids.count * 24
-        case .setVectors(let ids, let vectors): 16 + ids.count * 24 + vectors.reduce(0) { $0 + $1.count * 4 }
-        case .changePayloads(_, let ids, let payloads): 16 + ids.count * 28 + payloads.reduce(0) { $0 + ($1?.count ?? 0) }
+            return points.reduce(16) { $0 + $1.id.size + $1.vector.count * 4 + 4 + ($1.payload?.count ?? 0) }
+        case .delete(let ids): return size(of: ids)
+        case .setVectors(let ids, let vectors): return vectors.reduce(size(of: ids)) { $0 + $1.count * 4 }
+        case .changePayloads(_, let ids, let payloads): return payloads.reduce(size(of: ids)) { $0 + 4 + ($1?.count ?? 0) }
         }
     }
 
@@ -102,6 +106,16 @@ extension ShardOperation.Change {
             for id in ids { bytes.append(id: id) }
             for payload in payloads { bytes.append(payloadLength: payload) }
             for payload in payloads { bytes += payload ?? [] }
+        }
+    }
+}
+
+extension PointID {
+    fileprivate var size: Int {
+        switch self {
+        case .integer: 9
+        case .uuid: 17
+        case .string(let text): 3 + text.utf8.count
         }
     }
 }

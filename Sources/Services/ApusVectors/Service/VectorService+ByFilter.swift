@@ -16,13 +16,13 @@ extension VectorService {
     public func delete(
         matching filter: Filter, from name: CollectionName, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
-        let sweep = Sweep(filter: filter, limit: options.deletionSize, goesOn: true) { [.delete($0)] }
+        let sweep = Sweep(filter: filter, limit: options.deletionSize) { [.delete($0)] }
         let collection = try await prepare(sweep, in: name, deadline: deadline)
         var outcome = WriteOutcome(errors: [], affected: 0, isRepeat: false)
         var batches = 0
         repeat {
             var batch = operation
-            if batches > 0, let id = operation?.id { batch?.id = "\(id)#\(batches)" }
+            if batches > 0, let scope = operation?.scope { batch?.scope = "\(scope) #\(batches)" }
             let deleted = try await carryOut(sweep, in: collection, batch, deadline: deadline)
             outcome.affected += deleted.affected
             outcome.isRepeat = deleted.isRepeat
@@ -42,9 +42,7 @@ extension VectorService {
         for case .replace(let payload) in changes { try Payload.check(payload, field: "payload") }
         for case .merge(let payload) in changes { try Payload.check(payload, field: "payload") }
         let encoded = changes.map(\.encoded)
-        // Each point's change is written out, with its id of some 24 bytes and a length.
-        let size = encoded.reduce(0) { $0 + ($1.1?.count ?? 0) + 28 }
-        let sweep = Sweep(filter: filter, limit: options.updateSize.bytes / max(1, size), goesOn: false) { ids in
+        let sweep = Sweep(filter: filter, limit: .max) { ids in
             encoded.map { verb, payload in .changePayloads(verb, ids, [[UInt8]?](repeating: payload, count: ids.count)) }
         }
         return try await carryOut(sweep, in: try await prepare(sweep, in: name, deadline: deadline), operation, deadline: deadline)
@@ -53,10 +51,8 @@ extension VectorService {
     /// What is done to the points that match a filter.
     private struct Sweep: Sendable {
         let filter: Filter
-        /// Most points of one transaction.
+        /// Most points of one transaction; those beyond are left to another one.
         let limit: Int
-        /// Whether points beyond the limit are left to another transaction; else the sweep is refused.
-        let goesOn: Bool
         let changes: @Sendable ([PointID]) -> [ShardOperation.Change]
     }
 
@@ -104,19 +100,23 @@ extension VectorService {
         }
         matches = found
         let count = found.reduce(0) { $0 + $1.ids.count }
-        guard sweep.goesOn || count <= sweep.limit else {
-            throw ApusError(
-                .requestTooLarge, "\(count) points match, and at most \(sweep.limit) can be changed so together",
-                hint: "narrow the filter, and send several requests", context: ["field": "filter"])
-        }
-        var write = Write(operations: [], operationID: operation, expectedHeads: [:])
+        // All of them, so that what is written to a shard without matches meanwhile is not overlooked.
+        let heads = Dictionary(zip(collection.shards.map(\.id), shards.map(\.position)), uniquingKeysWith: { first, _ in first })
+        var write = Write(operations: [], operationID: operation, expectedHeads: heads)
         var room = sweep.limit
-        for ((shard, matches), position) in zip(zip(collection.shards, found), shards.map(\.position))
-        where !matches.ids.isEmpty && room > 0 {
+        var size = 0
+        for (shard, matches) in zip(collection.shards, found) where !matches.ids.isEmpty && room > 0 {
             let ids = Array(matches.ids.prefix(room))
             room -= ids.count
-            write.operations.append((shard, ShardOperation(changes: sweep.changes(ids))))
-            write.expectedHeads?[shard.id] = position
+            let operation = ShardOperation(changes: sweep.changes(ids))
+            size += operation.size
+            write.operations.append((shard, operation))
+        }
+        guard size <= options.updateSize.bytes else {
+            throw ApusError(
+                .requestTooLarge,
+                "\(count) points match; to change them takes \(ByteCount(size)), and \(options.updateSize) is the most for one transaction",
+                hint: "narrow the filter, and send several requests", context: ["field": "filter"])
         }
         write.reply.affected = sweep.limit - room
         write.reply.isPartial = count > write.reply.affected

@@ -63,26 +63,27 @@ extension VectorService {
 
     /// Returns when each shard's last look at its log is young enough, or the catalog is known to be away or does not answer in time.
     ///
-    /// Gives the moment of the oldest look, and whether that is too old: what is answered from memory now is at least as young.
+    /// Gives the moment of the oldest look, and whether that is too old: what is answered from memory now is at least as young. Shards that
+    /// cannot answer do not count, and one whose log cannot be followed is not waited for.
     @discardableResult
     func freshen(_ shards: [Shard], deadline: Instant) async throws -> (asOf: Instant, isStale: Bool) {
         let now = clock.now
         let oldest = now.advanced(by: .zero - options.maximumAge).nanosecondsSinceBoot
-        let stale = shards.filter { $0.lookedAt.value < oldest }
+        let stale = shards.filter { $0.problem == nil && $0.lookedAt.value < oldest }
         if !stale.isEmpty, !isCatalogAway {
             wake.rise(by: 1)
             let patience = min(deadline, now.advanced(by: options.maximumAge))
             for shard in stale { _ = await shard.lookedAt.wait(for: oldest, until: patience) }
         }
-        let looked = shards.map(\.lookedAt.value).min() ?? now.nanosecondsSinceBoot
+        let looked = shards.lazy.filter(\.answers).map(\.lookedAt.value).min() ?? now.nanosecondsSinceBoot
         return (Instant(nanosecondsSinceBoot: looked), looked < oldest)
     }
 
     /// How old the oldest part of this node's memory may be, if that is too old: the catalog is away, or does not answer in time.
     public var staleness: Duration? {
-        guard let oldest = allShards().map(\.lookedAt.value).min() else { return nil }
+        guard let oldest = allShards().lazy.filter(\.answers).map(\.lookedAt.value).min() else { return nil }
         let age = Instant(nanosecondsSinceBoot: oldest).duration(to: clock.now)
-        return oldest > 0 && age > options.maximumAge ? age : nil
+        return age > options.maximumAge ? age : nil
     }
 
     /// Returns when this node's memory shows all that was in the logs of the shards when this was called.
