@@ -55,7 +55,7 @@ docs: build ## write the generated reference under docs/reference/
 	@.build/debug/apus config reference > docs/reference/configuration.md
 	@.build/debug/apus config reference --format yaml > Examples/apus.yml
 
-dist: release ## a relocatable tarball under dist/, Swift's runtime and libraries included
+dist: setup ## a relocatable tarball under dist/, Swift's runtime and libraries included
 	@scripts/dist
 
 clean: ## remove what was built

@@ -157,7 +157,10 @@ struct LifecycleTests {
         setrlimit(__rlimit_resource_t(UInt32(RLIMIT_NOFILE.rawValue)), &limit)
         let count = min(5000, (Int(limit.rlim_cur) - 500) / 2)
         #expect(count >= 1000, "raise the limit of open files")
-        try await TestServer.with(routes: { $0.on(.get, "/") { _ in .text("x") } }) { server in
+        // However long a busy machine takes to serve them one after the other.
+        var limits = HTTPLimits.standard
+        limits.idleTime = .seconds(3600)
+        try await TestServer.with(limits: limits, routes: { $0.on(.get, "/") { _ in .text("x") } }) { server in
             var clients: [RawClient] = []
             for _ in 0..<count { clients.append(try RawClient(port: server.port)) }
             for client in clients {

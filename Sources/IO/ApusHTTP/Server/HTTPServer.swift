@@ -44,9 +44,14 @@ public final class HTTPServer: Sendable {
             for (_, sockets) in opened { sockets.forEach { $0.close() } }
             throw error
         }
-        for (listener, sockets) in opened {
-            metrics.watch(listener)
-            for (server, socket) in zip(servers, sockets) { try await server.loop.run { try server.listen(listener, socket) } }
+        do {
+            for (listener, sockets) in opened {
+                metrics.watch(listener)
+                for (server, socket) in zip(servers, sockets) { try await server.loop.run { try server.listen(listener, socket) } }
+            }
+        } catch {
+            await onEachLoop { $0.closeListeners() }
+            throw error
         }
         let watches = opened.compactMap { [loops] in $0.0.tls.map { CertificateWatch($0, loop: loops.first) } }
         for watch in watches { loops.first.execute { watch.start() } }
@@ -86,18 +91,15 @@ public final class HTTPServer: Sendable {
                 await census.emptied()
                 return nil
             }
-            group.addTask { [servers] in
+            group.addTask { [census, servers] in
                 let clock = BootClock()
-                do {
-                    try await clock.sleep(until: deadline.advanced(by: .seconds(-1)))
-                    for server in servers { server.loop.execute { server.cancelHandlers() } }
-                    try await clock.sleep(until: deadline)
-                    var aborted = 0
-                    for server in servers { aborted += try await server.loop.run { server.abort() } }
-                    return aborted
-                } catch {
-                    return nil  // cancelled: all connections have ended by themselves
-                }
+                // Cancelled when all connections have ended by themselves; or because who drains has no time left.
+                _ = try? await clock.sleep(until: deadline.advanced(by: .seconds(-1)))
+                if census.count > 0 { for server in servers { server.loop.execute { server.cancelHandlers() } } }
+                _ = try? await clock.sleep(until: deadline)
+                var aborted = 0
+                for server in servers { aborted += (try? await server.loop.run { server.abort() }) ?? 0 }  // it throws nothing
+                return aborted
             }
             var aborted = 0
             while let outcome = await group.next() {

@@ -17,8 +17,8 @@ final class LogWriter: Sendable {
         var dropped = 0
         var hasThread = false
         var isWriting = false
-        /// Those who wait until everything is written.
-        var flushes = 0
+        /// Somebody waits until everything is written.
+        var isFlushing = false
     }
 
     init(descriptor: Int32, limit: Int = 1 << 20) {
@@ -31,7 +31,9 @@ final class LogWriter: Sendable {
         let (startsThread, wakes) = state.withLock { state in
             guard state.waiting.count + line.count <= limit else {
                 state.dropped += 1
-                return (false, false)
+                // A line that is too long by itself finds nobody at work.
+                defer { state.hasThread = true }
+                return (!state.hasThread, state.waiting.isEmpty && !state.isWriting)
             }
             let wasEmpty = state.waiting.isEmpty
             state.waiting += line
@@ -44,28 +46,31 @@ final class LogWriter: Sendable {
 
     /// Returns when everything queued is written, or when `limit` has passed: for the end of the process.
     func flush(atMost limit: Duration) {
-        let isDone = state.withLock { state in
-            guard !state.waiting.isEmpty || state.isWriting else { return true }
-            state.flushes += 1
-            return false
+        let end = BootClock.now.advanced(by: limit)
+        while BootClock.now < end {
+            let isBusy = state.withLock { state in
+                state.isFlushing = !state.waiting.isEmpty || state.isWriting
+                return state.isFlushing
+            }
+            guard isBusy else { return }
+            _ = idle.wait(atMost: BootClock.now.duration(to: end))
         }
-        if !isDone { _ = idle.wait(atMost: limit) }
     }
 
     private func run() {
         while true {
-            let (bytes, dropped, flushes): ([UInt8], Int, Int) = state.withLock { state in
+            let (bytes, dropped, wakesFlush) = state.withLock { state in
+                state.isWriting = !state.waiting.isEmpty || state.dropped > 0
+                let wakesFlush = state.isFlushing && !state.isWriting
+                if wakesFlush { state.isFlushing = false }
                 defer {
                     state.waiting = []
                     state.dropped = 0
                 }
-                state.isWriting = !state.waiting.isEmpty
-                guard !state.isWriting else { return (state.waiting, state.dropped, 0) }
-                defer { state.flushes = 0 }
-                return ([], 0, state.flushes)
+                return (state.waiting, state.dropped, wakesFlush)
             }
-            for _ in 0..<flushes { idle.signal() }
-            if bytes.isEmpty {
+            if bytes.isEmpty, dropped == 0 {
+                if wakesFlush { idle.signal() }
                 _ = work.wait(atMost: .seconds(3600))
                 continue
             }
