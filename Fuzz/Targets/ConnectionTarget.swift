@@ -55,12 +55,16 @@ private func replies(to bytes: [UInt8], piece: Int) -> [String] {
     let status = withUnsafeBytes(of: address) {
         connect(client, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, socklen_t($0.count))
     }
+    // The fuzzer's own alarm may interrupt any call.
+    if status != 0, errno == EINTR { return replies(to: bytes, piece: piece) }
     guard status == 0 else { fatalError("the server does not accept: \(errno)") }
     var rest = bytes[...]
     while !rest.isEmpty {
         let next = Array(rest.prefix(piece))
-        guard send(client, next, next.count, Int32(MSG_NOSIGNAL)) == next.count else { break }  // the server has heard enough
-        rest = rest.dropFirst(piece)
+        let count = send(client, next, next.count, Int32(MSG_NOSIGNAL))
+        if count < 0, errno == EINTR { continue }
+        guard count > 0 else { break }  // the server has heard enough
+        rest = rest.dropFirst(count)
         sched_yield()
     }
     shutdown(client, Int32(SHUT_WR))

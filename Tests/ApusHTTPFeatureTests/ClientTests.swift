@@ -240,6 +240,28 @@ struct ClientTests {
         }
     }
 
+    @Test(
+        "a pooled connection that ends instead of a reply: what may be repeated is sent again, the rest is an error",
+        arguments: [Method.get, .post])
+    func endInsteadOfReply(method: Method) async throws {
+        try await TestServer.with(routes: { _ in }) { server in
+            // The first connection answers once, reads on, and then ends.
+            let upstream = try CannedServer(
+                ["HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\na", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nb"], readsAgain: true)
+            let client = HTTPClient(loops: server.loops)
+            func send(_ method: Method) async throws -> String {
+                let reply = try await client.send(ClientRequest(method, "http://127.0.0.1:\(upstream.port)/", deadline: soon()))
+                return String(decoding: try await reply.collect(limit: ByteCount(9)), as: UTF8.self)
+            }
+            #expect(try await send(.get) == "a")
+            if method == .get {
+                #expect(try await send(.get) == "b")
+            } else {
+                #expect(try await #require(throws: ApusError.self) { try await send(.post) }.code == .peerUnavailable)
+            }
+        }
+    }
+
     private static let long = String(repeating: "b", count: 70_000)
 
     @Test(
@@ -333,7 +355,8 @@ struct ClientTests {
 final class CannedServer: Sendable {
     let port: Int
 
-    init(_ replies: [String]) throws {
+    /// `readsAgain`: each connection ends after the next request came, without an answer to that.
+    init(_ replies: [String], readsAgain: Bool = false) throws {
         let listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -357,6 +380,7 @@ final class CannedServer: Sendable {
                 _ = recv(client, &buffer, buffer.count, 0)
                 let bytes = Array(reply.utf8)
                 _ = send(client, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+                if readsAgain { _ = recv(client, &buffer, buffer.count, 0) }
                 shutdown(client, Int32(SHUT_WR))
                 while recv(client, &buffer, buffer.count, 0) > 0 {}
                 close(client)

@@ -27,10 +27,25 @@ public final class PostgreSQLServer: Sendable {
     }
 
     deinit {
-        let pids = everyProcess
-        if let process = process.withLock({ $0 }), process.ended == nil {
-            for pid in pids { Glibc.kill(pid, SIGKILL) }
-        }
+        if let process = process.withLock({ $0 }) { Self.killAll(of: process) }
+    }
+
+    /// Those that run when the tests end. Their processes must be gone before their files are, or one that was just started fails for ever
+    /// instead of noticing that the others have died.
+    private static let running = Mutex<[Int32: ChildProcess]>([:])
+    private static let endsWithTests: Void = {
+        atexit { for process in PostgreSQLServer.running.withLock({ $0.values }) { PostgreSQLServer.killAll(of: process) } }
+    }()
+
+    /// `kill -9` of a postmaster and all its processes.
+    @discardableResult
+    private static func killAll(of postmaster: ChildProcess) -> [Int32] {
+        guard running.withLock({ $0.removeValue(forKey: postmaster.identifier) }) != nil, postmaster.ended == nil else { return [] }
+        postmaster.send(signal: SIGSTOP)  // so that it starts no process between the look and the kill
+        for _ in 0..<1000 where state(of: postmaster.identifier) != "T" { sched_yield() }
+        let pids = everyProcess(of: postmaster)
+        for pid in pids { Glibc.kill(pid, SIGKILL) }
+        return pids
     }
 
     /// Where the server's files are.
@@ -114,6 +129,8 @@ public final class PostgreSQLServer: Sendable {
         let command = Self.asServer("postgres", ["-D", dataDirectory], output: .file(logFile))
         let child = try await ChildProcess.start(command, on: TestLoops.shared.first)
         process.withLock { $0 = child }
+        _ = Self.endsWithTests
+        Self.running.withLock { $0[child.identifier] = child }
         try await eventually(within: 60, "PostgreSQL is ready") {
             if child.ended != nil { throw TestKitError("PostgreSQL ended at once: \(Self.read(logFile).suffix(2000))") }
             let lines = Self.read(dataDirectory + "/postmaster.pid").split(separator: "\n", omittingEmptySubsequences: false)
@@ -134,9 +151,7 @@ public final class PostgreSQLServer: Sendable {
     /// `kill -9` of the postmaster and all its processes.
     public func kill() async {
         guard let child = process.withLock({ $0 }) else { return }
-        child.send(signal: SIGSTOP)  // so that it starts no process between the look and the kill
-        let pids = everyProcess
-        for pid in pids { Glibc.kill(pid, SIGKILL) }
+        let pids = Self.killAll(of: child)
         _ = await child.wait()
         // A server cannot start while a process of the old one still holds its shared memory.
         while pids.contains(where: Self.isAlive) { await Task.yield() }
@@ -170,19 +185,26 @@ public final class PostgreSQLServer: Sendable {
     }
 
     private static func isAlive(_ pid: Int32) -> Bool {
-        let state = read("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ").first
+        let state = state(of: pid)
         return state != nil && state != "Z" && state != "X"
     }
 
+    /// As ps(1) shows it; nil when there is no such process.
+    private static func state(of pid: Int32) -> Substring? {
+        read("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ").first
+    }
+
+    private var everyProcess: [Int32] { process.withLock { $0 }.map(Self.everyProcess(of:)) ?? [] }
+
     /// The postmaster and its children.
-    private var everyProcess: [Int32] {
-        guard let child = process.withLock({ $0 }), child.ended == nil else { return [] }
+    private static func everyProcess(of postmaster: ChildProcess) -> [Int32] {
+        guard postmaster.ended == nil else { return [] }
         // `asServer` becomes the postmaster by exec, so its number is the child's.
         let children = TemporaryDirectory.entries("/proc").compactMap(Int32.init).filter { pid in
-            let fields = Self.read("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ") ?? []
-            return fields.count > 1 && Int32(fields[1]) == child.identifier
+            let fields = read("/proc/\(pid)/stat").split(separator: ")").last?.split(separator: " ") ?? []
+            return fields.count > 1 && Int32(fields[1]) == postmaster.identifier
         }
-        return [child.identifier] + children
+        return [postmaster.identifier] + children
     }
 
     // MARK: Settings and SQL

@@ -101,5 +101,8 @@ final class ClientConnection: Sendable {
     func completeBody() -> [UInt8]? { parser.withLock { $0.isComplete ? $0.take() : nil } }
 
     /// Whether the reply has ended in a way that leaves the connection fit for another.
+    /// Whether the reply's head has come.
+    var hasReply: Bool { parser.withLock { $0.head != nil } }
+
     var isReusable: Bool { parser.withLock { $0.isComplete && $0.keepsAlive && $0.rest.isEmpty } }
 }

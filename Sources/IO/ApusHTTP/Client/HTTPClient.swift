@@ -56,6 +56,10 @@ public final class HTTPClient: Sendable {
             } catch let failure as ClientSocket.NothingSent {
                 lease.abandon()
                 guard lease.isReused else { throw failure.cause }
+            } catch let error as ApusError
+                where error.code == .peerUnavailable && lease.isReused && request.isRepeatable && !lease.connection.hasReply
+            {
+                lease.abandon()  // the server ended it when it thought that nobody used it (RFC 9110, 9.2.2)
             } catch {
                 lease.abandon()
                 throw error
@@ -114,6 +118,17 @@ public final class HTTPClient: Sendable {
             return try await lease.connection.readHead()
         } catch {
             throw upload.failure ?? error
+        }
+    }
+}
+
+extension ClientRequest {
+    /// Whether sending it twice does what sending it once does.
+    fileprivate var isRepeatable: Bool {
+        if case .stream = body { return false }
+        return switch method {
+        case .get, .head, .put, .delete, .options: true
+        case .post, .patch: false
         }
     }
 }

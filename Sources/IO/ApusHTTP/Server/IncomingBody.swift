@@ -39,7 +39,13 @@ final class IncomingBody: RequestBody, @unchecked Sendable {  // loop-bound, see
         self.awaitsContinue = awaitsContinue
     }
 
-    deinit { connection.server.bodies.giveBack(held.load(ordering: .relaxed)) }
+    deinit { giveBack() }
+
+    /// The handler has its answer: what was collected is of no use any more.
+    func giveBack() {
+        let count = held.exchange(0, ordering: .relaxed)
+        if count > 0 { connection.server.bodies.giveBack(count) }
+    }
 
     // MARK: The handler's side
 
