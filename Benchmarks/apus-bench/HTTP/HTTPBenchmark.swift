@@ -8,8 +8,8 @@ enum HTTPBenchmark {
     /// The benchmark that is only a server; `run` starts it as a child.
     static let serverCommand = "http-server"
     private static let reply = #"{"id":"a1b2c3","score":0.87,"payload":{"text":"the name is the bird's"}}"#
-    private static let rounds = 7
-    private static let seconds = 4
+    private static let rounds = 15
+    private static let seconds = 2
 
     /// The child process that is measured: prints its port and serves until it is told to end.
     static func serve() async throws {
