@@ -2,6 +2,7 @@ import ApusDatabase
 import ApusRuntime
 import ApusTypes
 import Glibc
+import Synchronization
 import TestKit
 import Testing
 
@@ -28,6 +29,41 @@ struct SQLiteTests {
         holder.send(signal: SIGKILL)
         _ = await holder.wait()
         try await openAndClose()
+    }
+
+    /// A class that throws from its initialiser when all its properties are set is deinitialised, too.
+    @Test("a refused second owner closes its own descriptor once, and nobody else's")
+    func refusalClosesOnce() async throws {
+        try await use(try await SQLiteDatabase.open(path: path)) { (_: any Database) async throws in
+            let churn = Churn()
+            let pool = BlockingPool(name: "descriptors", threads: 4, queueLimit: 4)
+            let lost = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 0..<4 {
+                    group.addTask {
+                        try await pool.run { churn.run() }
+                    }
+                }
+                for _ in 0..<500 {
+                    #expect(await error { _ = try await SQLiteDatabase.open(path: path) }?.code == .catalogOwned)
+                }
+                churn.isDone.store(true, ordering: .relaxed)
+                return try await group.reduce(0, +)
+            }
+            #expect(lost == 0)
+        }
+    }
+
+    private final class Churn: Sendable {
+        let isDone = Atomic(false)
+
+        /// Opens and closes until done: how often somebody else had closed the descriptor in between.
+        func run() -> Int {
+            var lost = 0
+            while !isDone.load(ordering: .relaxed) {
+                if close(Glibc.open("/dev/null", O_RDONLY | O_CLOEXEC)) != 0 { lost += 1 }
+            }
+            return lost
+        }
     }
 
     @Test("a file opened read-only, and its directory, stay as they were to the last byte and timestamp")

@@ -25,11 +25,7 @@ public final class RawClient: Sendable {
         let status = withUnsafeBytes(of: address) {
             Glibc.connect(descriptor, $0.assumingMemoryBound(to: sockaddr.self).baseAddress, socklen_t($0.count))
         }
-        guard status == 0 else {
-            let problem = errno
-            Glibc.close(descriptor)
-            throw RawClientError.system(problem)
-        }
+        guard status == 0 else { throw RawClientError.system(errno) }  // and deinit closes
     }
 
     deinit { Glibc.close(descriptor) }

@@ -20,9 +20,7 @@ final class SQLiteOwner: Sendable {
                 hint: "check that the directory exists and may be written", context: ["path": path])
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = Self.read(descriptor)
-            close(descriptor)
-            throw Self.owned(by: holder, database: database)
+            throw Self.owned(by: Self.read(descriptor), database: database)  // and deinit closes
         }
         var host = [CChar](repeating: 0, count: 256)
         gethostname(&host, host.count - 1)
