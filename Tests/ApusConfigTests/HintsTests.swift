@@ -4,15 +4,6 @@ import Testing
 
 @Suite("Settings that texts name")
 struct HintsTests {
-    private let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-
-    private func sources(_ folder: String) throws -> [(path: String, text: String)] {
-        try TemporaryDirectory.entries(folder).flatMap { name -> [(path: String, text: String)] in
-            let path = "\(folder)/\(name)"
-            return name.hasSuffix(".swift") ? [(path, try text(of: path))] : try sources(path)
-        }
-    }
-
     /// Names that are written as a setting's and are none, each with what it is.
     private static let others: Set<String> = [
         "store.id",  // a row of the catalog's settings
@@ -27,8 +18,8 @@ struct HintsTests {
         // A section may be named too.
         let known = Set(paths).union(paths.map { $0.split(separator: ".").dropLast().joined(separator: ".") })
         var seen = 0
-        for source in try sources("\(root)/Sources") {
-            let file = String(source.path.dropFirst("\(root)/Sources/".count))
+        for source in try SourceFiles.below("\(SourceFiles.root)/Sources") {
+            let file = String(source.path.dropFirst("\(SourceFiles.root)/Sources/".count))
             // Vectorizer's own keys look like ours, and are tested with their table. Error codes do, too.
             if file.contains("ApusConfig/Vectorizer/") || file.hasSuffix("Errors/ErrorCode.swift") { continue }
             for line in source.text.split(separator: "\n") where line.contains("\"") {

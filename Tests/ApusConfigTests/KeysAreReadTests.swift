@@ -4,23 +4,14 @@ import Testing
 
 @Suite("Every setting is read")
 struct KeysAreReadTests {
-    private let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-
-    private func sources(_ folder: String) throws -> [(path: String, text: String)] {
-        try TemporaryDirectory.entries(folder).flatMap { name -> [(path: String, text: String)] in
-            let path = "\(folder)/\(name)"
-            return name.hasSuffix(".swift") ? [(path, try text(of: path))] : try sources(path)
-        }
-    }
-
     /// A setting that nothing reads is a promise that nobody keeps.
     @Test("by something else than its own table, rules and rendering")
     func read() throws {
-        let table = try text(of: "\(root)/Sources/Core/ApusConfig/Schema/ConfigurationKeys.swift")
+        let table = try text(of: "\(SourceFiles.root)/Sources/Core/ApusConfig/Schema/ConfigurationKeys.swift")
         let properties = table.split(separator: "\\.").dropFirst().map { String($0.prefix { $0.isLetter || $0 == "." || $0.isNumber }) }
         #expect(properties.count == ConfigurationKeys.all.count)
         // `Configuration.swift` declares each as a nested property, so a path with a dot in it is a use there too.
-        let readers = try sources("\(root)/Sources").filter {
+        let readers = try SourceFiles.below("\(SourceFiles.root)/Sources").filter {
             !$0.path.contains("/ApusConfig/") || $0.path.hasSuffix("/Configuration.swift")
         }
         for property in properties {

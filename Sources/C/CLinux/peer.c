@@ -55,19 +55,26 @@ static struct endpoint mapped(const struct endpoint *end) {
     return wide;
 }
 
-// Asks for exactly one socket. 0 when it was found, -1 with errno otherwise.
-static int look_up(int netlink, const struct endpoint *source, const struct endpoint *destination, struct apus_peer *peer) {
-    struct {
-        struct nlmsghdr header;
-        struct inet_diag_req_v2 request;
-    } message;
+struct question {
+    struct nlmsghdr header;
+    struct inet_diag_req_v2 request;
+};
+
+static struct question question(uint16_t flags, int family, uint32_t states) {
+    struct question message;
     memset(&message, 0, sizeof message);
     message.header.nlmsg_len = sizeof message;
     message.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-    message.header.nlmsg_flags = NLM_F_REQUEST;
-    message.request.sdiag_family = (uint8_t)source->family;
+    message.header.nlmsg_flags = NLM_F_REQUEST | flags;
+    message.request.sdiag_family = (uint8_t)family;
     message.request.sdiag_protocol = IPPROTO_TCP;
-    message.request.idiag_states = ~0U;
+    message.request.idiag_states = states;
+    return message;
+}
+
+// Asks for exactly one socket. 0 when it was found, -1 with errno otherwise.
+static int look_up(int netlink, const struct endpoint *source, const struct endpoint *destination, struct apus_peer *peer) {
+    struct question message = question(0, source->family, ~0U);
     message.request.id.idiag_sport = source->port;
     message.request.id.idiag_dport = destination->port;
     memcpy(message.request.id.idiag_src, source->address, 16);
@@ -149,17 +156,7 @@ int apus_peer_of(int descriptor, struct apus_peer *found) {
 
 // Reads one family's sockets in `states` from the answer to a dump. The number of those that fitted, -1 with errno.
 static ssize_t dump(int netlink, int family, uint32_t states, struct apus_tcp_socket *sockets, size_t capacity) {
-    struct {
-        struct nlmsghdr header;
-        struct inet_diag_req_v2 request;
-    } message;
-    memset(&message, 0, sizeof message);
-    message.header.nlmsg_len = sizeof message;
-    message.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
-    message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
-    message.request.sdiag_family = (uint8_t)family;
-    message.request.sdiag_protocol = IPPROTO_TCP;
-    message.request.idiag_states = states;
+    struct question message = question(NLM_F_DUMP, family, states);
     if (send(netlink, &message, sizeof message, 0) < 0) return -1;
 
     size_t count = 0;

@@ -100,9 +100,9 @@ final class ClientConnection: Sendable {
     /// What is left of a reply that is complete already, nil when it goes on.
     func completeBody() -> [UInt8]? { parser.withLock { $0.isComplete ? $0.take() : nil } }
 
-    /// Whether the reply has ended in a way that leaves the connection fit for another.
     /// Whether the reply's head has come.
     var hasReply: Bool { parser.withLock { $0.head != nil } }
 
+    /// Whether the reply has ended in a way that leaves the connection fit for another.
     var isReusable: Bool { parser.withLock { $0.isComplete && $0.keepsAlive && $0.rest.isEmpty } }
 }

@@ -6,7 +6,7 @@ extension Connection {
     func serve() async {
         while let exchange = await nextExchange() {
             let response = await answer(exchange)
-            if case .stream = response.body {} else { (exchange.request.body as? IncomingBody)?.giveBack() }
+            if case .stream = response.body {} else { exchange.incoming?.giveBack() }
             isHeadSent = false
             do {
                 guard try await send(response, for: exchange) else { break }

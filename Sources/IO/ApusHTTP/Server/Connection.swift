@@ -212,6 +212,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
             let announced: ByteCount? = if case .length(let length) = head.framing { ByteCount(length) } else { nil }
             let body = IncomingBody(connection: self, announcedSize: announced, awaitsContinue: head.expectsContinue)
             let exchange = Exchange(head, body, self)
+            exchange.incoming = body
             body.deadline = exchange.request.deadline
             self.body = body
             let used = end < bytes.count ? feed(UnsafeRawBufferPointer(rebasing: bytes[end...]), to: body) : 0

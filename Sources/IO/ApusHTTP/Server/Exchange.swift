@@ -5,6 +5,8 @@ internal import ApusTypes
 /// object, because a request is large and passing it on as a value would retain each of its parts each time.
 final class Exchange {
     let request: Request
+    /// The request's body, if it has one.
+    var incoming: IncomingBody?
     /// Set when the request could not be read: this is its answer, and no handler sees it.
     var refusal: ApusError?
     let minorVersion: Int
