@@ -111,20 +111,20 @@ struct ClusterTests {
             let identity = try NodeIdentity.load(directory: directory.path, configuredName: "n1", using: &random)
             let cluster = Cluster(
                 identity: identity, catalog: catalog, health: Health(), clock: BootClock(),
-                options: .init(url: "http://127.0.0.1:1", version: "0.1", storePlace: "catalog"))
+                options: .init(version: "0.1", storePlace: "catalog"))
             return (cluster, database)
         }
         let (first, firstDatabase) = try await cluster()
         let (second, secondDatabase) = try await cluster()
         func deadline() -> Instant { BootClock.now.advanced(by: .seconds(20)) }
-        try await first.join(deadline: deadline())
+        try await first.join(at: "http://127.0.0.1:1", deadline: deadline())
         let running = Task { try await first.run() }
         try await eventually("the first beats") { first.session.epoch != nil }
-        let error = try await #require(throws: ApusError.self) { try await second.join(deadline: deadline()) }
+        let error = try await #require(throws: ApusError.self) { try await second.join(at: "http://127.0.0.1:1", deadline: deadline()) }
         #expect(error.code == .nodeAlive)
         running.cancel()
         _ = await running.result
-        try await second.join(deadline: deadline())
+        try await second.join(at: "http://127.0.0.1:1", deadline: deadline())
         #expect(try await second.catalog.nodes.find("n1", deadline: deadline())?.incarnation == 2)
         await firstDatabase.close()
         await secondDatabase.close()

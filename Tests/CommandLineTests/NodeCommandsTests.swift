@@ -64,6 +64,7 @@ struct NodeCommandsTests {
         #expect(shown.output.contains("dimension: 4") && shown.output.contains("shard_count: 1"))
         let status = try await apus(node, "status")
         #expect(status.status == 0 && status.output.contains("writes       ready") && status.output.contains("words"))
+        #expect(status.output.contains(" at \(node.url),"), "\(status.output)")
 
         let unconfirmed = try await apus(node, "collection", "delete", "words")
         #expect(unconfirmed.status == 3 && unconfirmed.errors.contains("--yes"))

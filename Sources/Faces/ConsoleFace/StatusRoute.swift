@@ -23,7 +23,7 @@ extension ConsoleFace {
             $0.object {
                 $0.member("name", cluster.identity.name.rawValue)
                 $0.member("id", cluster.identity.id)
-                $0.member("url", cluster.options.url)
+                $0.member("url", cluster.url)
                 $0.member("version", options.version)
                 $0.member("uptime_seconds", Int(cluster.startedAt.duration(to: clock.now).seconds))
                 $0.member("roles", .array(cluster.options.roles.map(\.rawValue).sorted().map(JSONValue.string)))

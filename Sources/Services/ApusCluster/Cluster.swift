@@ -9,8 +9,6 @@ internal import Synchronization
 public final class Cluster: Sendable {
     /// What this node tells the cluster about itself.
     public struct Options: Sendable {
-        /// Where other nodes and people reach it: `http://192.168.1.10:15002`.
-        public var url: String
         /// Host and port of the RPC listener; empty when there is none.
         public var rpcAddress = ""
         public var roles: Set<NodeRole> = [.manager, .worker]
@@ -24,8 +22,7 @@ public final class Cluster: Sendable {
         public var suspectAfter: Duration = .seconds(3)
         public var downAfter: Duration = .seconds(5)
 
-        public init(url: String, version: String, storePlace: String) {
-            self.url = url
+        public init(version: String, storePlace: String) {
             self.version = version
             self.storePlace = storePlace
         }
@@ -35,6 +32,7 @@ public final class Cluster: Sendable {
     public let catalog: Catalog
     public let options: Options
     public let startedAt: Instant
+    private let address = Mutex("")
     /// Held while this process is the one that runs under the node's name; each renewal is a heartbeat.
     public let session: LeaseKeeper
     /// Held while this node leads.
@@ -58,15 +56,19 @@ public final class Cluster: Sendable {
         leadership = catalog.leases.keeper(node: identity.name, process: process, terms: options.terms)
     }
 
+    /// Where other nodes and people reach this one: `http://192.168.1.10:15002`. Empty until it joins.
+    public var url: String { address.withLock { $0 } }
+
     /// Writes this node's row and takes the shards that nobody serves. Before it serves anything; again is harmless.
     ///
     /// Throws `node.alive` while another process runs under the same name.
-    public func join(deadline: Instant) async throws {
+    public func join(at url: String, deadline: Instant) async throws {
+        address.withLock { $0 = url }
         guard !catalog.isReadOnly else { return }
         try await refuseTwin(deadline: deadline)
         let incarnation = try await catalog.nodes.register(
             NodeRegistration(
-                name: identity.name, url: options.url, rpcAddress: options.rpcAddress, roles: options.roles, version: options.version,
+                name: identity.name, url: url, rpcAddress: options.rpcAddress, roles: options.roles, version: options.version,
                 hasGeneratedName: identity.isGenerated, metadata: JSONValue.object(["id": .string(identity.id)]).description),
             deadline: deadline)
         log.info("the node has joined", ["node": identity.name.rawValue, "incarnation": String(incarnation)])

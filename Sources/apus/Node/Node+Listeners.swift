@@ -79,15 +79,8 @@ extension BoundListener {
 }
 
 extension Configuration {
-    /// Where others reach this node, unless it is told otherwise: its first listener.
-    var announcedURL: String {
-        if let url = node.url { return url }
-        guard let first = listeners.first else { return "" }
-        return "http\(first.tlsCertificate == nil ? "" : "s")://\(first.address)"
-    }
-
     func clusterOptions(storePlace: String) -> Cluster.Options {
-        var options = Cluster.Options(url: announcedURL, version: Version.current, storePlace: storePlace)
+        var options = Cluster.Options(version: Version.current, storePlace: storePlace)
         options.rpcAddress = node.rpcAddress?.description ?? ""
         options.terms.length = leases.length
         options.terms.renewal = leases.renewal

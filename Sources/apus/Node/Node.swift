@@ -110,7 +110,8 @@ struct Node: Sendable {
         // The listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: httpLimits(), metrics: metrics)
         let bound = try await server.start()
-        try await cluster.join(deadline: clock.now.advanced(by: .seconds(30)))
+        let url = configuration.node.url ?? bound.first?.url ?? ""
+        try await cluster.join(at: url, deadline: clock.now.advanced(by: .seconds(30)))
         try RunFile.write(bound, into: configuration.node.data)
         defer { RunFile.remove(from: configuration.node.data) }
         for listener in bound {

@@ -61,7 +61,7 @@ public struct TestNode: Sendable {
         let identity = try NodeIdentity.load(directory: directory.path, configuredName: "node-1", using: &random)
         let cluster = Cluster(
             identity: identity, catalog: catalog, health: health, clock: clock,
-            options: .init(url: "http://192.168.1.10:15002", version: "0.1-test", storePlace: directory.path + "/store"))
+            options: .init(version: "0.1-test", storePlace: directory.path + "/store"))
         let vectors = VectorService(
             catalog: catalog, pool: BlockingPool(name: "vectors", threads: 2, queueLimit: 64), health: health,
             options: options.vectors)
@@ -87,7 +87,7 @@ public struct TestNode: Sendable {
             let duty = Duty("test", every: .milliseconds(50)) { epoch, _ in duties.add(epoch) }
             for run in [catalog.run, vectors.run] as [@Sendable () async throws -> Void] { group.addTask { try await run() } }
             group.addTask { try await cluster.run(duties: [duty]) }
-            try await cluster.join(deadline: clock.now.advanced(by: .seconds(10)))
+            try await cluster.join(at: "http://192.168.1.10:15002", deadline: clock.now.advanced(by: .seconds(10)))
             try await eventually("the node is ready") { (try? vectors.collections()) != nil && health.readiness().isReady }
             let bound = try await server.start()
             let node = TestNode(
