@@ -152,8 +152,9 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
             if let body { used = feed(bytes, to: body) }
             keep(bytes, from: used)
             if isTaskWaiting, ready == nil, body == nil {
-                // An unread body was being dropped, and has ended.
-                return mustClose ? close() : nextRequest()
+                // An unread body was being dropped, and has ended. The task lingers where no other request can follow: the client may
+                // still send, and a reset would take the reply from it.
+                return mustClose ? wakeTask() : nextRequest()
             }
             if input.count - inputStart >= limits.pipelinedBytes.bytes { stopReading() }
         case .upgraded:
