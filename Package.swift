@@ -59,13 +59,14 @@ let package = Package(
             name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("m")]),
         .target(name: "CVectorKernels", path: "Sources/C/CVectorKernels", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CVectorGraph", path: "Sources/C/CVectorGraph", cSettings: [.unsafeFlags(["-O3"])]),
 
         // Core: pure values and algorithms
         core("ApusTypes", ["COpenSSL", "CSimdjson"]),
         core("ApusConfig", ["ApusTypes", "CYAML"]),
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
         core("ApusMembership", ["ApusTypes"]),
-        core("ApusVectorIndex", ["ApusTypes", "CVectorKernels"]),
+        core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),

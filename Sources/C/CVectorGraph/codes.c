@@ -1,0 +1,219 @@
+#include "kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
+
+size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension) {
+    switch (kind) {
+    case APUS_CODE_4BIT: return round_up((dimension + 1) / 2, 64);
+    case APUS_CODE_8BIT: return round_up(dimension, 64);
+    case APUS_CODE_F16: return round_up(2 * (size_t)dimension, 64);
+    case APUS_CODE_F32: return round_up(4 * (size_t)dimension, 64);
+    }
+    return 0;
+}
+
+// MARK: Training
+
+// 16 steps of 0.335 deviations reach 2.7 deviations to each side, and 128 of 0.07 reach 4.5: what is beyond is cut. Wider steps round more
+// than narrower ones cut.
+static const float STEP_4BIT = 0.335f, STEP_8BIT = 0.07f;
+
+void apus_code_train(
+    enum apus_code_kind kind, enum apus_metric metric, uint32_t dimension, const float *rows, size_t stride, size_t count,
+    float *offsets, float *steps) {
+    if (kind == APUS_CODE_F16 || kind == APUS_CODE_F32 || count == 0) return;
+    float widest = 0;
+    for (uint32_t d = 0; d < dimension; d++) {
+        double sum = 0, squares = 0;
+        float least = INFINITY, most = -INFINITY;
+        for (size_t row = 0; row < count; row++) {
+            float x = rows[row * stride + d];
+            sum += x;
+            least = x < least ? x : least;
+            most = x > most ? x : most;
+        }
+        double mean = sum / (double)count;
+        for (size_t row = 0; row < count; row++) {
+            double x = rows[row * stride + d] - mean;
+            squares += x * x;
+        }
+        float deviation = (float)sqrt(squares / (double)count);
+        if (metric == APUS_METRIC_MANHATTAN) {
+            offsets[d] = least;
+            widest = most - least > widest ? most - least : widest;
+            continue;
+        }
+        float step = deviation * (kind == APUS_CODE_4BIT ? STEP_4BIT : STEP_8BIT);
+        float half = kind == APUS_CODE_4BIT ? 7.5f : 63.5f;
+        // A dimension in which nothing differs has no steps.
+        steps[d] = isfinite(step) ? step : 0;
+        offsets[d] = (float)mean - half * steps[d];
+    }
+    if (metric == APUS_METRIC_MANHATTAN)
+        for (uint32_t d = 0; d < dimension; d++) steps[d] = widest / 255;
+}
+
+// MARK: Encoding
+
+// To the nearest, ties away from zero; unlike roundf() without a call.
+static inline float nearest(float x) { return (float)(int32_t)(x + (x < 0 ? -0.5f : 0.5f)); }
+
+static uint8_t steps_of(float x, float offset, float step, float most) {
+    if (!(step > 0)) return 0;
+    float c = (x - offset) / step;
+    return (uint8_t)nearest(c < 0 ? 0 : c > most ? most : c);
+}
+
+static uint16_t f32_to_f16(float value) {
+    // Beyond the range is its end: an infinity would make every distance one.
+    _Float16 half = (_Float16)(value > 65504 ? 65504 : value < -65504 ? -65504 : value);
+    uint16_t bits;
+    memcpy(&bits, &half, 2);
+    return bits;
+}
+
+void apus_code_encode(const struct apus_coding *coding, const float *row, void *code) {
+    const float *offsets = coding->offsets, *steps = coding->steps;
+    uint32_t dimension = coding->dimension;
+    memset(code, 0, coding->stride);
+    uint8_t *bytes = code;
+    switch (coding->kind) {
+    case APUS_CODE_4BIT:
+        for (uint32_t d = 0; d < dimension; d++) {
+            uint8_t c = steps_of(row[d], offsets[d], steps[d], 15);
+            if (d < coding->stride) bytes[d] |= c;
+            else bytes[d - coding->stride] |= (uint8_t)(c << 4);
+        }
+        break;
+    case APUS_CODE_8BIT: {
+        float most = coding->metric == APUS_METRIC_MANHATTAN ? 255 : 127;
+        for (uint32_t d = 0; d < dimension; d++) bytes[d] = steps_of(row[d], offsets[d], steps[d], most);
+        break;
+    }
+    case APUS_CODE_F16:
+        for (uint32_t d = 0; d < dimension; d++) ((uint16_t *)code)[d] = f32_to_f16(row[d]);
+        break;
+    case APUS_CODE_F32: memcpy(code, row, 4 * (size_t)dimension); break;
+    }
+}
+
+static float squared_length(const float *row, uint32_t dimension) {
+    double sum = 0;
+    for (uint32_t d = 0; d < dimension; d++) sum += (double)row[d] * row[d];
+    return (float)sum;
+}
+
+float apus_code_bias(enum apus_metric metric, uint32_t dimension, const float *row) {
+    return metric == APUS_METRIC_EUCLIDEAN ? squared_length(row, dimension) : 0;
+}
+
+// MARK: Queries
+
+size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension) {
+    size_t stride = apus_code_stride(kind, dimension);
+    return kind == APUS_CODE_4BIT || kind == APUS_CODE_F16 ? 2 * stride : stride;
+}
+
+// Small codes: product = sum of q * offset + sum of (q * step) * c, the second by signed bytes of one size.
+static float prepare_product(const struct apus_coding *coding, const float *query, int8_t *code, float *size) {
+    uint32_t dimension = coding->dimension;
+    float most = 0;
+    for (uint32_t d = 0; d < dimension; d++) most = fmaxf(most, fabsf(query[d] * coding->steps[d]));
+    *size = most > 0 ? most / 127 : 1;
+    // What rounding the weights adds or takes on average, at the codes' middle, is given back.
+    float middle = coding->kind == APUS_CODE_4BIT ? 7.5f : 63.5f;
+    double constant = 0;
+    for (uint32_t d = 0; d < dimension; d++) {
+        float weight = query[d] * coding->steps[d];
+        int8_t rounded = (int8_t)nearest(weight / *size);
+        code[d] = rounded;
+        constant += (double)query[d] * coding->offsets[d] + (weight - *size * rounded) * middle;
+    }
+    return (float)constant;
+}
+
+void apus_query_prepare(const struct apus_coding *coding, const float *query, void *code, struct apus_query *prepared) {
+    uint32_t dimension = coding->dimension;
+    memset(code, 0, apus_query_bytes(coding->kind, dimension));
+    prepared->code = code;
+    bool is_float = coding->kind == APUS_CODE_F16 || coding->kind == APUS_CODE_F32;
+    if (coding->metric == APUS_METRIC_MANHATTAN || (is_float && coding->metric == APUS_METRIC_EUCLIDEAN)) {
+        prepared->base = 0;
+        prepared->scale = 1;
+        if (is_float) {
+            memcpy(code, query, 4 * (size_t)dimension);
+        } else {
+            for (uint32_t d = 0; d < dimension; d++)
+                ((uint8_t *)code)[d] = steps_of(query[d], coding->offsets[d], coding->steps[d], 255);
+            prepared->scale = dimension > 0 ? coding->steps[0] : 1;
+        }
+        return;
+    }
+    float size = 1, constant = 0;
+    if (is_float) memcpy(code, query, 4 * (size_t)dimension);
+    else constant = prepare_product(coding, query, code, &size);
+    switch (coding->metric) {
+    case APUS_METRIC_COSINE:
+        prepared->base = 1 - constant;
+        prepared->scale = -size;
+        break;
+    case APUS_METRIC_DOT:
+        prepared->base = coding->longest_squared + squared_length(query, dimension) - 2 * constant;
+        prepared->scale = -2 * size;
+        break;
+    default:
+        prepared->base = squared_length(query, dimension) - 2 * constant;
+        prepared->scale = -2 * size;
+    }
+}
+
+// MARK: Distances
+
+static void prefetch_row(const uint8_t *row, size_t stride) {
+    for (size_t i = 0; i < stride; i += 64) __builtin_prefetch(row + i);
+}
+
+static float bias_of(const struct apus_codes *codes, uint32_t row) {
+    bool is_direct = codes->coding->kind == APUS_CODE_F16 || codes->coding->kind == APUS_CODE_F32;
+    return codes->bias && !is_direct ? codes->bias[row] : 0;
+}
+
+void apus_codes_distances(
+    const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count, float *out) {
+    size_t stride = codes->coding->stride;
+    apus_code_kernel kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa);
+    enum { AHEAD = 16 };
+    for (size_t i = 0; i < count && i < AHEAD; i++) prefetch_row(codes->rows + rows[i] * stride, stride);
+    for (size_t i = 0; i < count; i += 4) {
+        size_t n = count - i < 4 ? count - i : 4;
+        for (size_t j = i + AHEAD; j < i + AHEAD + n && j < count; j++) prefetch_row(codes->rows + rows[j] * stride, stride);
+        kernel(query->code, codes->rows, stride, rows + i, n, out + i);
+        for (size_t j = i; j < i + n; j++) out[j] = query->base + bias_of(codes, rows[j]) + query->scale * out[j];
+    }
+}
+
+static int nearer(const void *a, const void *b) {
+    const struct apus_found *x = a, *y = b;
+    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
+    return x->row < y->row ? -1 : x->row > y->row;
+}
+
+uint32_t apus_rescore(
+    const struct apus_codes *better, const struct apus_query *query, enum apus_isa isa, struct apus_found *found, uint32_t found_count,
+    uint32_t count) {
+    enum { PART = 64 };
+    uint32_t rows[PART];
+    float distances[PART];
+    for (uint32_t start = 0; start < found_count; start += PART) {
+        uint32_t n = found_count - start < PART ? found_count - start : PART;
+        for (uint32_t i = 0; i < n; i++) rows[i] = found[start + i].row;
+        apus_codes_distances(better, query, isa, rows, n, distances);
+        for (uint32_t i = 0; i < n; i++) found[start + i].distance = distances[i];
+    }
+    qsort(found, found_count, sizeof *found, nearer);
+    return found_count < count ? found_count : count;
+}

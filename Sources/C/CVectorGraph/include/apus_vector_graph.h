@@ -1,0 +1,169 @@
+// A graph over the rows of an immutable table, for approximate nearest neighbour search: HNSW (Malkov and Yashunin, arXiv:1603.09320)
+// with the pruning rule of DiskANN (Subramanya et al., NeurIPS 2019), searched on quantised codes.
+//
+// The rows are in random order, so that any first part of them is a sample: level 0 connects all rows, level 1 the first
+// 1/32 of them, and so on. A level needs no numbering of its own, and the rows of the smallest are scanned.
+//
+// All arrays are the caller's: what is built here can be a mapped file. Distances are smaller for nearer rows, and never negative but for
+// rounding; what they are for each metric is said at `apus_metric`.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Instructions that the kernels use, weakest first.
+enum apus_isa {
+    APUS_ISA_PORTABLE = 0,
+    APUS_ISA_AVX2 = 1,   // AVX2, FMA, F16C
+    APUS_ISA_AVX512 = 2, // AVX-512 F, BW, VL and VNNI
+};
+enum apus_isa apus_isa_best(void);
+
+enum apus_metric {
+    APUS_METRIC_COSINE = 0,    // of rows and queries of length 1: 1 - product
+    APUS_METRIC_DOT = 1,       // longest row's length squared + query's length squared - 2 * product
+    APUS_METRIC_EUCLIDEAN = 2, // squared
+    APUS_METRIC_MANHATTAN = 3,
+};
+
+// How a row is coded.
+enum apus_code_kind {
+    APUS_CODE_4BIT = 0, // each number in 16 steps of its dimension's own size; not for the Manhattan metric
+    APUS_CODE_8BIT = 1, // in 128 steps of its dimension's own size; Manhattan: in 256 steps of one size
+    APUS_CODE_F16 = 2,
+    APUS_CODE_F32 = 3,
+};
+
+// MARK: Codes
+
+// How codes are read. `offsets` and `steps` have one number per dimension: a coded c stands for offset + step * c. F16 and F32 use neither.
+struct apus_coding {
+    enum apus_code_kind kind;
+    enum apus_metric metric;
+    uint32_t dimension;
+    size_t stride; // bytes from row to row, a multiple of 64
+    const float *offsets, *steps;
+    float longest_squared; // squared length of the longest row, for the dot product
+};
+
+size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension);
+
+// Chooses offsets and steps from `count` sampled rows of float32.
+void apus_code_train(
+    enum apus_code_kind kind, enum apus_metric metric, uint32_t dimension, const float *rows, size_t stride, size_t count,
+    float *offsets, float *steps);
+
+// Writes the code of one row (`stride` bytes, the rest zero).
+void apus_code_encode(const struct apus_coding *coding, const float *row, void *code);
+
+// A row's term of the distance that its code does not give: its squared length for the Euclidean metric, else 0.
+float apus_code_bias(enum apus_metric metric, uint32_t dimension, const float *row);
+
+// A query as the kernels want it. `code` has room for apus_query_bytes() and is aligned to 64.
+struct apus_query {
+    const void *code;
+    float base, scale; // distance = base + bias[row] + scale * kernel(query, row)
+};
+size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension);
+void apus_query_prepare(const struct apus_coding *coding, const float *query, void *code, struct apus_query *prepared);
+
+// A table of codes. `bias` may be NULL (all zero).
+struct apus_codes {
+    const struct apus_coding *coding;
+    const uint8_t *rows; // aligned to 64
+    const float *bias;
+    uint32_t count;
+};
+
+// MARK: Graph
+
+enum { APUS_MAX_LEVELS = 8, APUS_LEVEL_RATIO = 32, APUS_SCANNED_LEVEL = 256 };
+
+struct apus_level {
+    const uint32_t *links; // count * degree, each list ended by ~0 where it is not full
+    uint32_t count;        // of the first rows
+    uint32_t degree;
+};
+
+// Level 0 first. The rows before `scanned` are the way in.
+struct apus_graph {
+    struct apus_level levels[APUS_MAX_LEVELS];
+    uint32_t level_count;
+    uint32_t scanned;
+};
+
+// The sizes of the levels of a graph over `count` rows: fills `levels[].count`, `level_count` and `scanned`.
+void apus_graph_plan(uint32_t count, uint32_t degree, struct apus_graph *graph);
+
+// MARK: Search
+
+struct apus_search {
+    uint32_t pool;     // candidates kept, at least `stop_rank`
+    uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
+    float slack;        // negative: no such stop
+    const uint64_t *passing; // bit per row, NULL: all pass
+    uint32_t budget;    // give up after this many distances; 0: never
+};
+
+struct apus_found {
+    float distance;
+    uint32_t row;
+};
+
+struct apus_search_stats {
+    uint32_t distances, expansions;
+    bool gave_up;
+};
+
+// Memory for one search at a time.
+struct apus_scratch;
+struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool);
+void apus_scratch_free(struct apus_scratch *scratch);
+
+// Writes the nearest rows found to `out` (room for `pool`), nearest first, and returns how many.
+uint32_t apus_graph_search(
+    const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
+    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out, struct apus_search_stats *stats);
+
+// Distances of given rows, which may lie anywhere.
+void apus_codes_distances(
+    const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count, float *out);
+
+// Sorts `found` by the distances of better codes, the best `count` of them first, and returns how many there are.
+uint32_t apus_rescore(
+    const struct apus_codes *better, const struct apus_query *query, enum apus_isa isa, struct apus_found *found, uint32_t found_count,
+    uint32_t count);
+
+// MARK: Building
+
+struct apus_build {
+    enum apus_metric metric;
+    uint32_t dimension;
+    uint32_t degree;   // links of a row
+    uint32_t pool;     // candidates looked at for a row's links
+    float slack_angle; // a link is left out where another leads nearer to its end than this much times: DiskANN's alpha, on squared distances
+    enum apus_isa isa;
+};
+
+// Builds the levels of a graph, from the highest to level 0:
+//
+//     for (level = graph.level_count; level-- > 0;) {
+//         apus_builder_begin(builder, level);
+//         // any number of threads, each row once, in about this order:
+//         for (row = apus_builder_first(builder, level); row < graph.levels[level].count; row++) apus_builder_insert(builder, thread, row);
+//         apus_builder_end(builder, links[level]);
+//     }
+//
+// One thread builds the same graph each time.
+struct apus_builder;
+
+// Copies `count` rows of float32 (of length 1 for the cosine) into codes of its own. NULL without memory.
+struct apus_builder *apus_builder_make(
+    const struct apus_build *build, const float *rows, size_t stride, uint32_t count, uint32_t threads);
+void apus_builder_free(struct apus_builder *builder);
+void apus_builder_begin(struct apus_builder *builder, uint32_t level);
+uint32_t apus_builder_first(const struct apus_builder *builder, uint32_t level);
+void apus_builder_insert(struct apus_builder *builder, uint32_t thread, uint32_t row);
+// Writes the level's links: count * degree, nearest first, ended by ~0 where there are fewer.
+void apus_builder_end(struct apus_builder *builder, uint32_t *links);

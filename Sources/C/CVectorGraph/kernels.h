@@ -1,0 +1,15 @@
+// Kernels between one prepared query and many coded rows.
+#pragma once
+
+#include "apus_vector_graph.h"
+
+// out[i] = kernel(query, row ids[i]). `stride` counts bytes and is a multiple of 64.
+typedef void (*apus_code_kernel)(
+    const void *query, const uint8_t *rows, size_t stride, const uint32_t *ids, size_t count, float *out);
+
+// The kernel for codes of a kind under a metric, by the strongest instructions up to `isa` that the processor has.
+apus_code_kernel apus_code_kernel_for(enum apus_code_kind kind, enum apus_metric metric, enum apus_isa isa);
+
+// Products of rows of signed 8-bit numbers (-127...127), and their summed differences; for building. `stride` is a multiple of 64.
+typedef int32_t (*apus_pair_kernel)(const int8_t *a, const int8_t *b, size_t stride);
+apus_pair_kernel apus_pair_kernel_for(enum apus_metric metric, enum apus_isa isa);

@@ -1,0 +1,223 @@
+#include "kernels.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+// MARK: Scratch
+
+// The highest bit of a candidate's row says that its links were followed.
+#define FOLLOWED 0x80000000u
+
+struct apus_scratch {
+    uint64_t *visited;
+    size_t words;
+    uint32_t *touched; // words of `visited` that are not zero, unless there are more than `words`
+    size_t touched_count;
+    struct apus_found *pool;
+    uint32_t capacity;
+};
+
+struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
+    struct apus_scratch *scratch = calloc(1, sizeof *scratch);
+    if (!scratch) return NULL;
+    scratch->words = ((size_t)rows + 63) / 64;
+    scratch->visited = calloc(scratch->words + 1, 8);
+    scratch->touched = malloc((scratch->words + 1) * 4);
+    scratch->capacity = largest_pool;
+    scratch->pool = malloc(((size_t)largest_pool + 1) * sizeof *scratch->pool);
+    if (scratch->visited && scratch->touched && scratch->pool) return scratch;
+    apus_scratch_free(scratch);
+    return NULL;
+}
+
+void apus_scratch_free(struct apus_scratch *scratch) {
+    if (!scratch) return;
+    free(scratch->visited);
+    free(scratch->touched);
+    free(scratch->pool);
+    free(scratch);
+}
+
+// Whether the row was visited before; it is now.
+static inline bool visit(struct apus_scratch *scratch, uint32_t row) {
+    uint64_t *word = scratch->visited + row / 64, bit = 1ull << row % 64;
+    if (*word & bit) return true;
+    if (*word == 0 && scratch->touched_count < scratch->words) scratch->touched[scratch->touched_count++] = row / 64;
+    *word |= bit;
+    return false;
+}
+
+static void forget_visits(struct apus_scratch *scratch) {
+    for (size_t i = 0; i < scratch->touched_count; i++) scratch->visited[scratch->touched[i]] = 0;
+    scratch->touched_count = 0;
+}
+
+// MARK: Pool
+
+// Candidates in order of their distance. `cursor` is the first that may not have been followed.
+struct pool {
+    struct apus_found *items;
+    uint32_t size, limit, cursor;
+};
+
+static inline void pool_insert(struct pool *pool, float distance, uint32_t row) {
+    // Without branches that depend on the distances: they would be guessed wrong half of the time.
+    const struct apus_found *base = pool->items;
+    uint32_t length = pool->size;
+    while (length > 1) {
+        uint32_t half = length / 2;
+        base = base[half - 1].distance <= distance ? base + half : base;
+        length -= half;
+    }
+    uint32_t at = (uint32_t)(base - pool->items) + (length == 1 && base->distance <= distance);
+    if (at == pool->limit) return;
+    if (pool->size < pool->limit) pool->size++;
+    memmove(pool->items + at + 1, pool->items + at, (pool->size - 1 - at) * sizeof *pool->items);
+    pool->items[at] = (struct apus_found){distance, row};
+    if (at < pool->cursor) pool->cursor = at;
+}
+
+static inline float pool_worst(const struct pool *pool) {
+    return pool->size < pool->limit ? INFINITY : pool->items[pool->size - 1].distance;
+}
+
+// MARK: Traversal
+
+struct traversal {
+    const struct apus_codes *codes;
+    const struct apus_query *query;
+    apus_code_kernel kernel;
+    size_t stride;
+    bool has_bias;
+    struct apus_scratch *scratch;
+    struct apus_search_stats *stats;
+    struct pool pool;
+    const struct apus_search *search;
+};
+
+enum { BATCH = 64 };
+
+static inline float distance_of(const struct traversal *t, uint32_t row, float raw) {
+    float distance = t->query->base + t->query->scale * raw;
+    return t->has_bias ? distance + t->codes->bias[row] : distance;
+}
+
+// The distance beyond which candidates are not worth following.
+static inline float reach(const struct traversal *t) {
+    float worst = pool_worst(&t->pool);
+    const struct apus_search *search = t->search;
+    if (search->slack < 0 || t->pool.size < search->stop_rank) return worst;
+    float near = t->pool.items[search->stop_rank - 1].distance;
+    float bound = near + search->slack * (near > 0 ? near : 0);
+    return bound < worst ? bound : worst;
+}
+
+static inline void score(struct traversal *t, const uint32_t *rows, size_t count) {
+    float raw[BATCH];
+    t->kernel(t->query->code, t->codes->rows, t->stride, rows, count, raw);
+    t->stats->distances += (uint32_t)count;
+    float limit = reach(t);
+    for (size_t i = 0; i < count; i++) {
+        float distance = distance_of(t, rows[i], raw[i]);
+        if (!(distance < limit)) continue;
+        pool_insert(&t->pool, distance, rows[i]);
+        limit = reach(t);
+    }
+}
+
+static void scan_first(struct traversal *t, uint32_t count) {
+    uint32_t rows[BATCH];
+    for (uint32_t start = 0; start < count; start += BATCH) {
+        uint32_t n = count - start < BATCH ? count - start : BATCH;
+        for (uint32_t i = 0; i < n; i++) {
+            rows[i] = start + i;
+            visit(t->scratch, start + i);
+        }
+        score(t, rows, n);
+    }
+}
+
+// The next candidate to follow among the first `width`, NULL when there is none within reach.
+static struct apus_found *next_candidate(struct traversal *t, uint32_t width) {
+    struct pool *pool = &t->pool;
+    while (pool->cursor < pool->size && pool->items[pool->cursor].row & FOLLOWED) pool->cursor++;
+    if (pool->cursor >= pool->size || pool->cursor >= width) return NULL;
+    struct apus_found *candidate = pool->items + pool->cursor;
+    return candidate->distance > reach(t) ? NULL : candidate;
+}
+
+// Collects the rows that a candidate links to and that were not visited yet, and has their codes fetched.
+static uint32_t gather(struct traversal *t, const struct apus_level *level, struct apus_found *candidate, uint32_t *batch) {
+    const uint32_t *links = level->links + (size_t)candidate->row * level->degree;
+    candidate->row |= FOLLOWED;
+    t->stats->expansions++;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < level->degree && links[i] != ~0u; i++) {
+        uint32_t row = links[i];
+        if (row >= level->count || visit(t->scratch, row)) continue; // a damaged link leads nowhere
+        batch[count++] = row;
+        const uint8_t *code = t->codes->rows + row * t->stride;
+        for (size_t line = 0; line < t->stride; line += 64) __builtin_prefetch(code + line);
+    }
+    return count;
+}
+
+// Follows links until none of the first `width` candidates is left.
+//
+// One candidate's rows are scored while those of the next are on their way from memory: the next is chosen a little too early, which
+// costs some distances and hides most of the waiting.
+static void follow(struct traversal *t, const struct apus_level *level, uint32_t width) {
+    struct pool *pool = &t->pool;
+    uint32_t batches[2][BATCH], counts[2] = {0, 0}, now = 0;
+    pool->cursor = 0;
+    for (;;) {
+        struct apus_found *candidate = next_candidate(t, width);
+        counts[!now] = candidate ? gather(t, level, candidate, batches[!now]) : 0;
+        if (!candidate && counts[now] == 0) return;
+        score(t, batches[now], counts[now]);
+        counts[now] = 0;
+        now = !now;
+        // The links of the two that are likely to come next.
+        uint32_t ahead = 0;
+        for (uint32_t i = pool->cursor; i < pool->size && ahead < 2; i++) {
+            if (pool->items[i].row & FOLLOWED) continue;
+            const uint32_t *links = level->links + (size_t)pool->items[i].row * level->degree;
+            for (uint32_t j = 0; j < level->degree; j += 16) __builtin_prefetch(links + j);
+            ahead++;
+        }
+    }
+}
+
+// How many candidates an upper level keeps, and how many of them it follows.
+enum { UPPER_POOL = 16, UPPER_WIDTH = 4 };
+
+uint32_t apus_graph_search(
+    const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
+    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out, struct apus_search_stats *stats) {
+    uint32_t limit = search->pool < scratch->capacity ? search->pool : scratch->capacity;
+    struct traversal t = {
+        .codes = codes,
+        .query = query,
+        .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
+        .stride = codes->coding->stride,
+        .has_bias = codes->bias && codes->coding->kind != APUS_CODE_F16 && codes->coding->kind != APUS_CODE_F32,
+        .scratch = scratch,
+        .stats = stats,
+        .pool = {.items = scratch->pool, .limit = limit},
+        .search = search,
+    };
+    *stats = (struct apus_search_stats){0};
+    // Above level 0 it has only to come near; a short list is quicker to keep.
+    if (graph->level_count > 1 && limit > UPPER_POOL) t.pool.limit = UPPER_POOL;
+    scan_first(&t, graph->scanned);
+    for (uint32_t level = graph->level_count; level-- > 0;) {
+        // What was found above is known here too; only its links are others.
+        for (uint32_t i = 0; i < t.pool.size; i++) t.pool.items[i].row &= ~FOLLOWED;
+        if (level == 0) t.pool.limit = limit;
+        follow(&t, &graph->levels[level], level == 0 ? limit : UPPER_WIDTH);
+    }
+    for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.items[i].distance, t.pool.items[i].row & ~FOLLOWED};
+    forget_visits(scratch);
+    return t.pool.size;
+}

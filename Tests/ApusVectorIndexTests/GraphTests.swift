@@ -1,0 +1,92 @@
+import TestKit
+import Testing
+
+@testable import ApusVectorIndex
+
+@Suite("vector graph")
+struct GraphTests {
+    private func recall(
+        _ rows: GraphRows, _ metric: Metric, _ graph: VectorGraph, _ kind: CodeKind, queries: [[Float]], effort: VectorGraph.Effort,
+        level: InstructionSet = .best
+    ) -> Double {
+        let codes = rows.with { CodeTable(Coding(kind, metric, for: $0), of: $0) }
+        let better = rows.with { CodeTable(Coding(.float, metric, for: $0), of: $0) }
+        let scratch = GraphScratch(rows: rows.count)
+        var hits = 0
+        for query in queries {
+            let truth = rows.nearest(query, 10, by: better)
+            let found = graph.nearest(to: query, limit: 10, codes: codes, better: better, effort: effort, scratch: scratch, level: level)
+            #expect(found.count == 10 && Set(found.map(\.row)).count == 10)
+            #expect(zip(found, found.dropFirst()).allSatisfy { $0.distance <= $1.distance })
+            hits += found.count { truth.contains($0.row) }
+        }
+        return Double(hits) / Double(queries.count * 10)
+    }
+
+    @Test("finds nearly all neighbours under every metric, on every code", arguments: CodeTests.pairs)
+    func finds(kind: CodeKind, metric: Metric) {
+        let rows = GraphRows.clusters(3000, dimension: 48, seed: 11, normalised: metric == .cosine)
+        let queries = GraphRows.clusters(40, dimension: 48, seed: 11, normalised: metric == .cosine)
+        let found = recall(
+            rows, metric, rows.graph(metric), kind, queries: (0..<40).map { queries[$0] }, effort: .init(candidates: 128))
+        #expect(found >= 0.97, "\(found)")
+    }
+
+    @Test("finds sentences near sentences, with each instruction set, by a fixed or an adaptive stop", arguments: CodeTests.levels)
+    func words(level: InstructionSet) {
+        let rows = GraphRows.words
+        let graph = rows.graph(.cosine, level: level)
+        // What a text's neighbour might be: halfway between two.
+        let queries = (0..<50).map { number in
+            DistanceKernel.normalised(zip(rows[number * 7], rows[number * 31 + 1]).map { $0 + $1 })
+        }
+        let fixed = recall(rows, .cosine, graph, .bits4, queries: queries, effort: .init(candidates: 160), level: level)
+        #expect(fixed >= 0.98, "\(fixed)")
+        let adaptive = recall(rows, .cosine, graph, .bits4, queries: queries, effort: .init(candidates: 400, slack: 0.25), level: level)
+        #expect(adaptive >= 0.97, "\(adaptive)")
+    }
+
+    @Test("one thread builds the same graph twice; several build one that is as it must be")
+    func deterministic() async {
+        let rows = GraphRows.clusters(20_000, dimension: 16, seed: 2)
+        let first = rows.graph(.euclidean), second = rows.graph(.euclidean)
+        #expect(first.links.count == 2)
+        for (a, b) in zip(first.links, second.links) { #expect(a.elementsEqual(b)) }
+        let builder = rows.with { GraphBuilder($0, metric: .euclidean, threads: 4) }
+        for level in builder.levels.reversed() {
+            await withTaskGroup { group in
+                for thread in 0..<4 { group.addTask { while builder.insert(in: level, thread: thread) {} } }
+            }
+            builder.finish(level)
+        }
+        let graph = builder.graph
+        for (level, links) in graph.links.enumerated() {
+            let count = level == 0 ? rows.count : rows.count / 32
+            let list = links.bindMemory(to: UInt32.self)
+            #expect(list.count == count * 32)
+            for row in 0..<count {
+                let linked = list[row * 32..<(row + 1) * 32].prefix { $0 != .max }
+                #expect(!linked.isEmpty && linked.allSatisfy { $0 < count && $0 != row } && Set(linked).count == linked.count)
+                #expect(list[(row * 32 + linked.count)..<(row + 1) * 32].allSatisfy { $0 == .max })
+            }
+        }
+        let queries = GraphRows.clusters(40, dimension: 16, seed: 2)
+        let found = recall(rows, .euclidean, graph, .bits8, queries: (0..<40).map { queries[$0] }, effort: .init(candidates: 128))
+        #expect(found >= 0.97, "\(found)")
+    }
+
+    @Test("few rows, equal rows, more wanted than there are", arguments: [1, 2, 33, 200, 300])
+    func small(count: Int) {
+        for metric in Metric.allCases {
+            let rows = GraphRows(
+                [Float](repeating: 0.25, count: count * 5), dimension: 5, normalised: metric == .cosine)
+            let graph = rows.graph(metric)
+            let codes = rows.with { CodeTable(Coding(.bits8, metric, for: $0), of: $0) }
+            let found = graph.nearest(
+                to: rows[0], limit: 1000, codes: codes, better: codes, effort: .init(candidates: 10), scratch: GraphScratch(rows: count))
+            #expect(
+                Set(found.map(\.row)).count == found.count && found.count <= count && found.count >= min(count, 33),
+                "\(metric) \(found.count)")
+        }
+    }
+}
