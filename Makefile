@@ -7,7 +7,7 @@ BUILD := swift build
 BUILD_RELEASE := swift build -c release --static-swift-stdlib
 RELEASE := .build/release
 
-.PHONY: help setup build release run stop test laws fuzz lint format completion docs clean
+.PHONY: help setup build release run stop test laws fuzz lint format docs dist clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -25,13 +25,13 @@ run: release ## the main job: start a node, import a sample, search it, leave it
 	@scripts/run
 
 stop: ## end the node that `make run` left serving
-	@if [ -f .apus/node.pid ] && kill $$(cat .apus/node.pid) 2>/dev/null; then echo stopped; else echo "no node of 'make run' is running"; fi; rm -f .apus/node.pid
+	@if [ -f .apus/node.pid ] && [ "$$(cat /proc/$$(cat .apus/node.pid)/comm 2>/dev/null)" = apus ] && kill $$(cat .apus/node.pid); then echo stopped; else echo "no node of 'make run' is running"; fi; rm -f .apus/node.pid
 
 test: ## build and pass all tests (real PostgreSQL, nginx and HAProxy, started by the tests)
 	@scripts/setup --test
 	@scripts/test
 
-laws: ## the law suites at their full sizes (about an hour)
+laws: ## the law suites at their full sizes (about 20 minutes)
 	@scripts/setup --test
 	@APUS_LAWS=full scripts/test --filter Law
 
@@ -51,7 +51,7 @@ lint: ## style: formatting of every Swift file
 format: ## format every Swift file in place
 	@swift format --in-place --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift
 
-docs: build ## write the generated reference under docs/reference/
+docs: build ## write the generated reference: docs/reference/ and Examples/apus.yml
 	@.build/debug/apus config reference > docs/reference/configuration.md
 	@.build/debug/apus config reference --format yaml > Examples/apus.yml
 

@@ -23,7 +23,9 @@ struct CodeTests {
                 if pair.kind == .bits4 || pair.kind == .bits8 {
                     #expect(found == expected, "dimension \(dimension)")
                 } else {
-                    for (a, b) in zip(found, expected) { #expect(abs(a - b) <= 1e-4 * abs(b) + 2e-6 * Float(dimension), "dimension \(dimension)") }
+                    for (a, b) in zip(found, expected) {
+                        #expect(abs(a - b) <= 1e-4 * abs(b) + 2e-6 * Float(dimension), "dimension \(dimension)")
+                    }
                 }
             }
         }

@@ -132,7 +132,10 @@ struct ArgumentParser {
     private func checkArguments(_ invocation: Invocation) throws(ApusError) {
         let declared = invocation.command.arguments
         if invocation.arguments.count > declared.count {
-            throw usage("'\(invocation.arguments[declared.count])' is one argument too many", invocation.path)
+            let word = invocation.arguments[declared.count]
+            // A file given to a command that takes one by option.
+            let isFile = invocation.command.options.contains { $0.name == "config" } && word.hasSuffix(".yml")
+            throw usage("'\(word)' is one argument too many\(isFile ? "; did you mean --config \(word)?" : "")", invocation.path)
         }
         for (index, argument) in declared.enumerated() {
             guard index < invocation.arguments.count else {

@@ -71,7 +71,9 @@ enum ImportCommand {
             run: hexadecimal((0..<8).map { _ in UInt8.random(in: 0...255, using: &random) }))
         var sender: BatchSender?
         var statePath: String?
-        if !invocation.isSet(ClientOptions.dryRun) {
+        if invocation.isSet(ClientOptions.dryRun) {
+            try await rehearse(collection, dimension: dimension, &source, invocation)
+        } else {
             let client = try NodeClient(invocation)
             let target = try await prepare(collection, dimension: dimension, client, invocation)
             state.createdAt = target.createdAt
@@ -112,6 +114,28 @@ enum ImportCommand {
         /// To tell a collection from an earlier one of the same name.
         var createdAt: String
         var dimension: Int
+    }
+
+    /// What `prepare` would do and refuse, as far as a node can be asked.
+    private static func rehearse(
+        _ collection: String, dimension: Int, _ source: inout some PointSource, _ invocation: Invocation
+    ) async throws(ApusError) {
+        let reply: NodeClient.Reply
+        do throws(ApusError) {
+            reply = try await NodeClient(invocation).send(.get, "/collections/\(NodeClient.segment(collection))?detail=true")
+        } catch {
+            return invocation.terminal.note("only the file is checked, because no node can be asked: \(error.summary)")
+        }
+        if reply.status == 404, invocation.isSet(create) {
+            return invocation.terminal.note("would create collection '\(collection)' (\(dimension) dimensions)")
+        }
+        guard reply.status < 400 else {
+            var error = NodeClient.error(reply, collection)
+            if reply.status == 404 { error.hint = "add --create to make it, or see 'apus collection list'" }
+            throw error
+        }
+        try checkSettings(of: collection, reply.body, invocation)
+        if let wanted = reply.body["dimension"]?.asInteger { try source.expect(dimension: Int(wanted)) }
     }
 
     /// Makes sure that the collection is there, as the command line wants it.

@@ -94,7 +94,7 @@ extension Configuration {
     var httpLimits: HTTPLimits {
         var limits = HTTPLimits.standard
         limits.connectionsPerListener = http.maxConnections
-        limits.connections = max(http.maxConnections, limits.connections)
+        limits.connections = http.maxConnections * max(1, listeners.count)
         limits.requestLine = http.maxPathBytes
         limits.head = http.maxHeaderBytes
         limits.headerCount = http.maxHeaders

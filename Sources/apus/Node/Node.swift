@@ -111,6 +111,9 @@ struct Node: Sendable {
         let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: httpLimits(), metrics: metrics)
         let bound = try await server.start()
         let url = configuration.node.url ?? bound.first?.url ?? ""
+        if configuration.node.url == nil, configuration.listeners.first?.address.isAny == true {
+            Self.log.warning("nobody can reach this node under the URL that it announces; set node.url", ["url": url])
+        }
         try await cluster.join(at: url, deadline: clock.now.advanced(by: .seconds(30)))
         try RunFile.write(bound, into: configuration.node.data)
         defer { RunFile.remove(from: configuration.node.data) }

@@ -21,9 +21,9 @@ extension Configuration {
             leases.length >= leases.renewal * 3, "leases.length_seconds", ["leases.renewal_seconds"],
             "must be at least three renewals (\(seconds(leases.renewal * 3))), so that one lost renewal does not lose the lease")
         require(
-            leases.holderMargin <= leases.length - leases.renewal * 2, "leases.holder_margin_seconds",
+            leases.length < leases.renewal * 3 || leases.holderMargin <= leases.length - leases.renewal * 2, "leases.holder_margin_seconds",
             ["leases.length_seconds", "leases.renewal_seconds"],
-            "must leave room for two renewals (at most \(seconds(max(.zero, leases.length - leases.renewal * 2))))")
+            "must leave room for two renewals (at most \(seconds(leases.length - leases.renewal * 2)))")
         require(
             leases.poll <= leases.length / 2, "leases.poll_seconds", ["leases.length_seconds"],
             "must be at most half of a lease's length (\(seconds(leases.length / 2)))")

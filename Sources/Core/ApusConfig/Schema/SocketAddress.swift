@@ -38,6 +38,9 @@ public struct SocketAddress: Sendable, Hashable, CustomStringConvertible {
         return false
     }
 
+    /// Every address of the machine: one to listen on, not one to be reached at.
+    public var isAny: Bool { host == "0.0.0.0" || host == "::" }
+
     /// Only this machine can reach it.
     public var isLoopback: Bool {
         host == "localhost" || host == "::1" || host.hasPrefix("127.") && host.split(separator: ".").count == 4
