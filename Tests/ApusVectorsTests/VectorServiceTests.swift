@@ -218,6 +218,15 @@ struct VectorServiceTests {
                 let again = try await update(filter, #"{"new":1}"#, id)
                 #expect(again.affected == 20 && again.isRepeat)
                 #expect(try await service.count("c", matching: .exists(PayloadPath("new")), deadline: node.deadline) == 19)
+                // A repeat gets its reply also when more match now than one update may change.
+                _ = try await service.upsert(
+                    (100..<500).map { try Point("\($0)", [1], #"{"n":1}"#) }, into: "c", deadline: node.deadline)
+                let late = try await update(filter, #"{"new":1}"#, id)
+                #expect(late.affected == 20 && late.isRepeat)
+                let other = await #expect(throws: ApusError.self) {
+                    try await update(filter, #"{"new":1}"#, .init(scope: "test", id: "v", bodyDigest: .origin))
+                }
+                #expect(other?.code == .requestTooLarge)
                 let large = await #expect(throws: ApusError.self) {
                     try await update(.not(filter), #"{"text":"\#(String(repeating: "x", count: 200))"}"#, nil)
                 }

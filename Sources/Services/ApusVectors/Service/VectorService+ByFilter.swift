@@ -113,6 +113,8 @@ extension VectorService {
             write.operations.append((shard, operation))
         }
         guard size <= options.updateSize.bytes else {
+            // More may match than the first time.
+            if let operation, let first = try await firstReply(to: operation, deadline: deadline) { return first }
             throw ApusError(
                 .requestTooLarge,
                 "\(count) points match; to change them takes \(ByteCount(size)), and \(options.updateSize) is the most for one transaction",
@@ -130,6 +132,18 @@ extension VectorService {
                 if await shard.applied.wait(for: matches.moment + 1, until: soon) { break }
             }
             return nil
+        }
+    }
+
+    /// The reply to a request that was done before; nil if it was not, and now never will be under its id.
+    private func firstReply(to operation: OperationID, deadline: Instant) async throws -> WriteOutcome? {
+        switch try await catalog.operations.settle(operation, deadline: deadline) {
+        case .done(let reply): return WriteOutcome(repeating: reply)
+        case .refused: return nil
+        case .unknown:
+            throw ApusError(
+                .outcomeUnknown, "whether the same request was done before cannot be found out now",
+                hint: "send it again with the same key")
         }
     }
 }
