@@ -40,9 +40,12 @@ struct GraphTests {
         let queries = (0..<50).map { number in
             DistanceKernel.normalised(zip(rows[number * 7], rows[number * 31 + 1]).map { $0 + $1 })
         }
-        let fixed = recall(rows, .cosine, graph, .bits4, queries: queries, effort: .init(candidates: 160), level: level)
+        let fixed = recall(
+            rows, .cosine, graph, .preferred(.cosine, dimension: 384), queries: queries, effort: .init(candidates: 160), level: level)
         #expect(fixed >= 0.98, "\(fixed)")
-        let adaptive = recall(rows, .cosine, graph, .bits4, queries: queries, effort: .init(candidates: 400, slack: 0.25), level: level)
+        let adaptive = recall(
+            rows, .cosine, graph, .preferred(.cosine, dimension: 384), queries: queries, effort: .init(candidates: 400, slack: 0.25),
+            level: level)
         #expect(adaptive >= 0.97, "\(adaptive)")
     }
 
@@ -59,15 +62,15 @@ struct GraphTests {
             }
             builder.finish(level)
         }
-        let graph = builder.graph
+        let graph = builder.graph, degree = graph.degree
         for (level, links) in graph.links.enumerated() {
             let count = level == 0 ? rows.count : rows.count / 32
             let list = links.bindMemory(to: UInt32.self)
-            #expect(list.count == count * 32)
+            #expect(list.count == count * degree)
             for row in 0..<count {
-                let linked = list[row * 32..<(row + 1) * 32].prefix { $0 != .max }
+                let linked = list[row * degree..<(row + 1) * degree].prefix { $0 != .max }
                 #expect(!linked.isEmpty && linked.allSatisfy { $0 < count && $0 != row } && Set(linked).count == linked.count)
-                #expect(list[(row * 32 + linked.count)..<(row + 1) * 32].allSatisfy { $0 == .max })
+                #expect(list[(row * degree + linked.count)..<(row + 1) * degree].allSatisfy { $0 == .max })
             }
         }
         let queries = GraphRows.clusters(40, dimension: 16, seed: 2)

@@ -6,8 +6,11 @@
 
 static size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
+static bool is_float(enum apus_code_kind kind) { return kind == APUS_CODE_F16 || kind == APUS_CODE_F32; }
+
 size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension) {
     switch (kind) {
+    case APUS_CODE_THIRDS: return round_up((dimension + 2) / 3, 64);
     case APUS_CODE_4BIT: return round_up((dimension + 1) / 2, 64);
     case APUS_CODE_8BIT: return round_up(dimension, 64);
     case APUS_CODE_F16: return round_up(2 * (size_t)dimension, 64);
@@ -16,16 +19,62 @@ size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension) {
     return 0;
 }
 
+// MARK: Places
+
+// Where a dimension's steps stand in a code, and how many there are.
+struct place {
+    size_t byte;
+    int shift;
+    uint8_t most; // the largest code
+};
+
+// `index` counts places: for THIRDS in the coding's order, else dimensions.
+static struct place place_of(const struct apus_coding *coding, uint32_t index) {
+    size_t stride = coding->stride;
+    switch (coding->kind) {
+    case APUS_CODE_THIRDS:
+        return index < stride       ? (struct place){index, 0, 7}
+               : index < 2 * stride ? (struct place){index - stride, 3, 7}
+                                    : (struct place){index - 2 * stride, 6, 3};
+    case APUS_CODE_4BIT: return index < stride ? (struct place){index, 0, 15} : (struct place){index - stride, 4, 15};
+    default: return (struct place){index, 0, coding->metric == APUS_METRIC_MANHATTAN ? 255 : 127};
+    }
+}
+
+static uint32_t dimension_at(const struct apus_coding *coding, uint32_t index) { return coding->order ? coding->order[index] : index; }
+
 // MARK: Training
 
-// 16 steps of 0.335 deviations reach 2.7 deviations to each side, and 128 of 0.07 reach 4.5: what is beyond is cut. Wider steps round more
-// than narrower ones cut.
-static const float STEP_4BIT = 0.335f, STEP_8BIT = 0.07f;
+// The step in deviations, by the largest code. Wider steps round more than narrower ones cut: those of 4 and 8 are Lloyd and Max's for a
+// normal distribution, the others were measured.
+static float step_of(uint8_t most) { return most == 3 ? 0.996f : most == 7 ? 0.586f : most == 15 ? 0.335f : 0.07f; }
+
+static void sort_by_deviation(uint32_t *order, const float *deviations, uint32_t count) {
+    // Heap sort, largest first: qsort has no room for the deviations.
+    for (uint32_t i = 0; i < count; i++) order[i] = i;
+    for (uint32_t start = count / 2, end = count; end > 1;) {
+        if (start > 0) {
+            start--;
+        } else {
+            end--;
+            uint32_t last = order[end];
+            order[end] = order[0];
+            order[0] = last;
+        }
+        for (uint32_t parent = start, child; (child = 2 * parent + 1) < end; parent = child) {
+            if (child + 1 < end && deviations[order[child + 1]] < deviations[order[child]]) child++;
+            if (deviations[order[parent]] <= deviations[order[child]]) break;
+            uint32_t moved = order[parent];
+            order[parent] = order[child];
+            order[child] = moved;
+        }
+    }
+}
 
 void apus_code_train(
     enum apus_code_kind kind, enum apus_metric metric, uint32_t dimension, const float *rows, size_t stride, size_t count,
-    float *offsets, float *steps) {
-    if (kind == APUS_CODE_F16 || kind == APUS_CODE_F32 || count == 0) return;
+    float *offsets, float *steps, uint32_t *order) {
+    if (is_float(kind) || count == 0) return;
     float widest = 0;
     for (uint32_t d = 0; d < dimension; d++) {
         double sum = 0, squares = 0;
@@ -41,20 +90,25 @@ void apus_code_train(
             double x = rows[row * stride + d] - mean;
             squares += x * x;
         }
+        widest = most - least > widest ? most - least : widest;
+        offsets[d] = metric == APUS_METRIC_MANHATTAN ? least : (float)mean;
         float deviation = (float)sqrt(squares / (double)count);
-        if (metric == APUS_METRIC_MANHATTAN) {
-            offsets[d] = least;
-            widest = most - least > widest ? most - least : widest;
-            continue;
-        }
-        float step = deviation * (kind == APUS_CODE_4BIT ? STEP_4BIT : STEP_8BIT);
-        float half = kind == APUS_CODE_4BIT ? 7.5f : 63.5f;
         // A dimension in which nothing differs has no steps.
-        steps[d] = isfinite(step) ? step : 0;
-        offsets[d] = (float)mean - half * steps[d];
+        steps[d] = isfinite(deviation) ? deviation : 0;
     }
-    if (metric == APUS_METRIC_MANHATTAN)
+    if (metric == APUS_METRIC_MANHATTAN) {
         for (uint32_t d = 0; d < dimension; d++) steps[d] = widest / 255;
+        return;
+    }
+    if (kind == APUS_CODE_THIRDS) sort_by_deviation(order, steps, dimension);
+    struct apus_coding coding = {
+        .kind = kind, .metric = metric, .stride = apus_code_stride(kind, dimension), .order = kind == APUS_CODE_THIRDS ? order : NULL};
+    for (uint32_t i = 0; i < dimension; i++) {
+        uint32_t d = dimension_at(&coding, i);
+        uint8_t most = place_of(&coding, i).most;
+        steps[d] *= step_of(most);
+        offsets[d] -= (float)most / 2 * steps[d];
+    }
 }
 
 // MARK: Encoding
@@ -77,27 +131,19 @@ static uint16_t f32_to_f16(float value) {
 }
 
 void apus_code_encode(const struct apus_coding *coding, const float *row, void *code) {
-    const float *offsets = coding->offsets, *steps = coding->steps;
     uint32_t dimension = coding->dimension;
     memset(code, 0, coding->stride);
-    uint8_t *bytes = code;
     switch (coding->kind) {
-    case APUS_CODE_4BIT:
-        for (uint32_t d = 0; d < dimension; d++) {
-            uint8_t c = steps_of(row[d], offsets[d], steps[d], 15);
-            if (d < coding->stride) bytes[d] |= c;
-            else bytes[d - coding->stride] |= (uint8_t)(c << 4);
-        }
-        break;
-    case APUS_CODE_8BIT: {
-        float most = coding->metric == APUS_METRIC_MANHATTAN ? 255 : 127;
-        for (uint32_t d = 0; d < dimension; d++) bytes[d] = steps_of(row[d], offsets[d], steps[d], most);
-        break;
-    }
     case APUS_CODE_F16:
         for (uint32_t d = 0; d < dimension; d++) ((uint16_t *)code)[d] = f32_to_f16(row[d]);
         break;
     case APUS_CODE_F32: memcpy(code, row, 4 * (size_t)dimension); break;
+    default:
+        for (uint32_t i = 0; i < dimension; i++) {
+            uint32_t d = dimension_at(coding, i);
+            struct place place = place_of(coding, i);
+            ((uint8_t *)code)[place.byte] |= (uint8_t)(steps_of(row[d], coding->offsets[d], coding->steps[d], place.most) << place.shift);
+        }
     }
 }
 
@@ -115,36 +161,38 @@ float apus_code_bias(enum apus_metric metric, uint32_t dimension, const float *r
 
 size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension) {
     size_t stride = apus_code_stride(kind, dimension);
-    return kind == APUS_CODE_4BIT || kind == APUS_CODE_F16 ? 2 * stride : stride;
+    return kind == APUS_CODE_THIRDS ? 3 * stride : kind == APUS_CODE_4BIT || kind == APUS_CODE_F16 ? 2 * stride : stride;
 }
 
 // Small codes: product = sum of q * offset + sum of (q * step) * c, the second by signed bytes of one size.
 static float prepare_product(const struct apus_coding *coding, const float *query, int8_t *code, float *size) {
     uint32_t dimension = coding->dimension;
     float most = 0;
-    for (uint32_t d = 0; d < dimension; d++) most = fmaxf(most, fabsf(query[d] * coding->steps[d]));
-    *size = most > 0 ? most / 127 : 1;
-    // What rounding the weights adds or takes on average, at the codes' middle, is given back.
-    float middle = coding->kind == APUS_CODE_4BIT ? 7.5f : 63.5f;
-    double constant = 0;
     for (uint32_t d = 0; d < dimension; d++) {
-        float weight = query[d] * coding->steps[d];
-        int8_t rounded = (int8_t)nearest(weight / *size);
-        code[d] = rounded;
-        constant += (double)query[d] * coding->offsets[d] + (weight - *size * rounded) * middle;
+        float weight = fabsf(query[d] * coding->steps[d]);
+        most = weight > most ? weight : most;
     }
-    return (float)constant;
+    *size = most > 0 ? most / 127 : 1;
+    float constant = 0;
+    for (uint32_t i = 0; i < dimension; i++) {
+        uint32_t d = dimension_at(coding, i);
+        float weight = query[d] * coding->steps[d], rounded = nearest(weight / *size);
+        // What rounding the weights adds or takes on average, at the codes' middle, is given back.
+        constant += query[d] * coding->offsets[d] + (weight - *size * rounded) * (float)place_of(coding, i).most / 2;
+        code[i] = (int8_t)rounded;
+    }
+    return constant;
 }
 
 void apus_query_prepare(const struct apus_coding *coding, const float *query, void *code, struct apus_query *prepared) {
     uint32_t dimension = coding->dimension;
     memset(code, 0, apus_query_bytes(coding->kind, dimension));
     prepared->code = code;
-    bool is_float = coding->kind == APUS_CODE_F16 || coding->kind == APUS_CODE_F32;
-    if (coding->metric == APUS_METRIC_MANHATTAN || (is_float && coding->metric == APUS_METRIC_EUCLIDEAN)) {
+    bool keeps = is_float(coding->kind);
+    if (coding->metric == APUS_METRIC_MANHATTAN || (keeps && coding->metric == APUS_METRIC_EUCLIDEAN)) {
         prepared->base = 0;
         prepared->scale = 1;
-        if (is_float) {
+        if (keeps) {
             memcpy(code, query, 4 * (size_t)dimension);
         } else {
             for (uint32_t d = 0; d < dimension; d++)
@@ -154,7 +202,7 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
         return;
     }
     float size = 1, constant = 0;
-    if (is_float) memcpy(code, query, 4 * (size_t)dimension);
+    if (keeps) memcpy(code, query, 4 * (size_t)dimension);
     else constant = prepare_product(coding, query, code, &size);
     switch (coding->metric) {
     case APUS_METRIC_COSINE:
@@ -178,8 +226,7 @@ static void prefetch_row(const uint8_t *row, size_t stride) {
 }
 
 static float bias_of(const struct apus_codes *codes, uint32_t row) {
-    bool is_direct = codes->coding->kind == APUS_CODE_F16 || codes->coding->kind == APUS_CODE_F32;
-    return codes->bias && !is_direct ? codes->bias[row] : 0;
+    return codes->bias && !is_float(codes->coding->kind) ? codes->bias[row] : 0;
 }
 
 void apus_codes_distances(

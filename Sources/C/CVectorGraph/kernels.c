@@ -41,6 +41,17 @@ INLINE void portable_q4_dot_rows(const void *query, const uint8_t *const *r, siz
 }
 BATCHED(, portable_q4_dot)
 
+INLINE void portable_q3_dot_rows(const void *query, const uint8_t *const *r, size_t stride, float *out, const int width) {
+    const int8_t *low = query, *middle = low + stride, *high = middle + stride;
+    for (int row = 0; row < width; row++) {
+        int32_t sum = 0;
+        for (size_t i = 0; i < stride; i++)
+            sum += low[i] * (r[row][i] & 7) + middle[i] * (r[row][i] >> 3 & 7) + high[i] * (r[row][i] >> 6);
+        out[row] = (float)sum;
+    }
+}
+BATCHED(, portable_q3_dot)
+
 INLINE void portable_q8_dot_rows(const void *query, const uint8_t *const *r, size_t stride, float *out, const int width) {
     const int8_t *q = query;
     for (int row = 0; row < width; row++) {
@@ -117,8 +128,45 @@ AVX2 INLINE float add_up_f32(__m256 v) {
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-// The sums of pairs that maddubs makes stay below 2^15 for this many steps: each is at most 2 * 15 * 127 in two halves of a byte.
-enum { Q4_STEPS = 4 };
+// Four rows' sums at a time take three additions of neighbours.
+AVX2 INLINE void write_sums(const __m256i *sums, float *out, const int width) {
+    if (width == 4) {
+        __m256i pairs = _mm256_hadd_epi32(_mm256_hadd_epi32(sums[0], sums[1]), _mm256_hadd_epi32(sums[2], sums[3]));
+        _mm_storeu_ps(out, _mm_cvtepi32_ps(_mm_add_epi32(_mm256_castsi256_si128(pairs), _mm256_extracti128_si256(pairs, 1))));
+    } else {
+        for (int row = 0; row < width; row++) out[row] = (float)add_up_i32(sums[row]);
+    }
+}
+
+// maddubs adds pairs of products in 16 bits, which hold this many steps: each is at most 2 * 127 times the largest codes of a byte's parts,
+// 7 + 7 + 3 or 15 + 15.
+enum { Q3_STEPS = 7, Q4_STEPS = 4 };
+
+AVX2 INLINE void avx2_q3_dot_rows(const void *query, const uint8_t *const *r, size_t stride, float *out, const int width) {
+    const uint8_t *low = query, *middle = low + stride, *high = middle + stride;
+    const __m256i seven = _mm256_set1_epi8(7), three = _mm256_set1_epi8(3), ones = _mm256_set1_epi16(1);
+    __m256i sums[4];
+    for (int row = 0; row < width; row++) sums[row] = _mm256_setzero_si256();
+    for (size_t start = 0; start < stride; start += Q3_STEPS * 32) {
+        size_t end = start + Q3_STEPS * 32 < stride ? start + Q3_STEPS * 32 : stride;
+        __m256i words[4];
+        for (int row = 0; row < width; row++) words[row] = _mm256_setzero_si256();
+        for (size_t i = start; i < end; i += 32) {
+            __m256i ql = _mm256_load_si256((const __m256i *)(low + i)), qm = _mm256_load_si256((const __m256i *)(middle + i)),
+                    qh = _mm256_load_si256((const __m256i *)(high + i));
+            for (int row = 0; row < width; row++) {
+                __m256i x = _mm256_load_si256((const __m256i *)(r[row] + i));
+                __m256i l = _mm256_maddubs_epi16(_mm256_and_si256(x, seven), ql);
+                __m256i m = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(x, 3), seven), qm);
+                __m256i h = _mm256_maddubs_epi16(_mm256_and_si256(_mm256_srli_epi16(x, 6), three), qh);
+                words[row] = _mm256_add_epi16(words[row], _mm256_add_epi16(_mm256_add_epi16(l, m), h));
+            }
+        }
+        for (int row = 0; row < width; row++) sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(words[row], ones));
+    }
+    write_sums(sums, out, width);
+}
+BATCHED(AVX2, avx2_q3_dot)
 
 AVX2 INLINE void avx2_q4_dot_rows(const void *query, const uint8_t *const *r, size_t stride, float *out, const int width) {
     const uint8_t *low = query, *high = low + stride;
@@ -140,7 +188,7 @@ AVX2 INLINE void avx2_q4_dot_rows(const void *query, const uint8_t *const *r, si
         }
         for (int row = 0; row < width; row++) sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(words[row], ones));
     }
-    for (int row = 0; row < width; row++) out[row] = (float)add_up_i32(sums[row]);
+    write_sums(sums, out, width);
 }
 BATCHED(AVX2, avx2_q4_dot)
 
@@ -157,7 +205,7 @@ AVX2 INLINE void avx2_q8_dot_rows(const void *query, const uint8_t *const *r, si
             sums[row] = _mm256_add_epi32(sums[row], _mm256_madd_epi16(_mm256_maddubs_epi16(x, y), ones));
         }
     }
-    for (int row = 0; row < width; row++) out[row] = (float)add_up_i32(sums[row]);
+    write_sums(sums, out, width);
 }
 BATCHED(AVX2, avx2_q8_dot)
 
@@ -170,7 +218,7 @@ AVX2 INLINE void avx2_q8_sad_rows(const void *query, const uint8_t *const *r, si
         for (int row = 0; row < width; row++)
             sums[row] = _mm256_add_epi64(sums[row], _mm256_sad_epu8(_mm256_load_si256((const __m256i *)(r[row] + i)), y));
     }
-    for (int row = 0; row < width; row++) out[row] = (float)add_up_i32(sums[row]);
+    write_sums(sums, out, width);
 }
 BATCHED(AVX2, avx2_q8_sad)
 
@@ -230,6 +278,24 @@ AVX2 static int32_t avx2_pair_l1(const int8_t *a, const int8_t *b, size_t stride
 // MARK: AVX-512
 
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni,avx2,fma,f16c")))
+
+AVX512 INLINE void avx512_q3_dot_rows(const void *query, const uint8_t *const *r, size_t stride, float *out, const int width) {
+    const uint8_t *low = query, *middle = low + stride, *high = middle + stride;
+    const __m512i seven = _mm512_set1_epi8(7), three = _mm512_set1_epi8(3);
+    __m512i sums[4][2];
+    for (int row = 0; row < width; row++) sums[row][0] = sums[row][1] = _mm512_setzero_si512();
+    for (size_t i = 0; i < stride; i += 64) {
+        __m512i ql = _mm512_load_si512(low + i), qm = _mm512_load_si512(middle + i), qh = _mm512_load_si512(high + i);
+        for (int row = 0; row < width; row++) {
+            __m512i x = _mm512_load_si512(r[row] + i);
+            sums[row][0] = _mm512_dpbusd_epi32(sums[row][0], _mm512_and_si512(x, seven), ql);
+            sums[row][1] = _mm512_dpbusd_epi32(sums[row][1], _mm512_and_si512(_mm512_srli_epi16(x, 3), seven), qm);
+            sums[row][0] = _mm512_dpbusd_epi32(sums[row][0], _mm512_and_si512(_mm512_srli_epi16(x, 6), three), qh);
+        }
+    }
+    for (int row = 0; row < width; row++) out[row] = (float)_mm512_reduce_add_epi32(_mm512_add_epi32(sums[row][0], sums[row][1]));
+}
+BATCHED(AVX512, avx512_q3_dot)
 
 AVX512 INLINE void avx512_q4_dot_rows(const void *query, const uint8_t *const *r, size_t stride, float *out, const int width) {
     const uint8_t *low = query, *high = low + stride;
@@ -333,11 +399,11 @@ static enum apus_isa at_most(enum apus_isa isa) {
 }
 
 #define SET(PREFIX)                                                                                                   \
-    {{PREFIX##_q4_dot, NULL, NULL}, {PREFIX##_q8_dot, NULL, PREFIX##_q8_sad}, {PREFIX##_f16_dot, PREFIX##_f16_l2, PREFIX##_f16_l1}, \
-        {PREFIX##_f32_dot, PREFIX##_f32_l2, PREFIX##_f32_l1}}
+    {{PREFIX##_q3_dot, NULL, NULL}, {PREFIX##_q4_dot, NULL, NULL}, {PREFIX##_q8_dot, NULL, PREFIX##_q8_sad},           \
+        {PREFIX##_f16_dot, PREFIX##_f16_l2, PREFIX##_f16_l1}, {PREFIX##_f32_dot, PREFIX##_f32_l2, PREFIX##_f32_l1}}
 
 apus_code_kernel apus_code_kernel_for(enum apus_code_kind kind, enum apus_metric metric, enum apus_isa isa) {
-    static const apus_code_kernel kernels[3][4][3] = {
+    static const apus_code_kernel kernels[3][5][3] = {
         SET(portable),
 #if defined(__x86_64__)
         SET(avx2),

@@ -29,30 +29,34 @@ enum apus_metric {
 
 // How a row is coded.
 enum apus_code_kind {
-    APUS_CODE_4BIT = 0, // each number in 16 steps of its dimension's own size; not for the Manhattan metric
-    APUS_CODE_8BIT = 1, // in 128 steps of its dimension's own size; Manhattan: in 256 steps of one size
-    APUS_CODE_F16 = 2,
-    APUS_CODE_F32 = 3,
+    APUS_CODE_THIRDS = 0, // three numbers in a byte: 8, 8 and 4 steps of their dimensions' own sizes; not for the Manhattan metric
+    APUS_CODE_4BIT = 1,   // each number in 16 steps; not for the Manhattan metric
+    APUS_CODE_8BIT = 2,   // in 128 steps; Manhattan: in 256 steps of one size for all dimensions
+    APUS_CODE_F16 = 3,
+    APUS_CODE_F32 = 4,
 };
 
 // MARK: Codes
 
-// How codes are read. `offsets` and `steps` have one number per dimension: a coded c stands for offset + step * c. F16 and F32 use neither.
+// How codes are read. `offsets` and `steps` have one number per dimension: a coded c stands for offset + step * c. `order` has the
+// dimensions in the order of their places in a code, for THIRDS only: those that vary least come last, where there are fewer steps. F16 and
+// F32 use none of them.
 struct apus_coding {
     enum apus_code_kind kind;
     enum apus_metric metric;
     uint32_t dimension;
     size_t stride; // bytes from row to row, a multiple of 64
     const float *offsets, *steps;
+    const uint32_t *order;
     float longest_squared; // squared length of the longest row, for the dot product
 };
 
 size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension);
 
-// Chooses offsets and steps from `count` sampled rows of float32.
+// Chooses offsets, steps and order from `count` sampled rows of float32.
 void apus_code_train(
     enum apus_code_kind kind, enum apus_metric metric, uint32_t dimension, const float *rows, size_t stride, size_t count,
-    float *offsets, float *steps);
+    float *offsets, float *steps, uint32_t *order);
 
 // Writes the code of one row (`stride` bytes, the rest zero).
 void apus_code_encode(const struct apus_coding *coding, const float *row, void *code);

@@ -2,14 +2,26 @@ internal import CVectorGraph
 
 /// How a row's code stores each number.
 public enum CodeKind: UInt32, Sendable, CaseIterable {
-    /// In 16 steps of the dimension's own size. Not for the Manhattan metric.
-    case bits4 = 0
-    /// In 128 steps of the dimension's own size; for the Manhattan metric in 256 steps of one size.
-    case bits8 = 1
-    case half = 2
-    case float = 3
+    /// Three in a byte: in 8, 8 and 4 steps of their dimensions' own sizes. Not for the Manhattan metric.
+    case thirds = 0
+    /// In 16 steps. Not for the Manhattan metric.
+    case bits4 = 1
+    /// In 128 steps; for the Manhattan metric in 256 steps of one size for all dimensions.
+    case bits8 = 2
+    case half = 3
+    case float = 4
 
-    public func serves(_ metric: Metric) -> Bool { self != .bits4 || metric != .manhattan }
+    public func serves(_ metric: Metric) -> Bool { (self != .thirds && self != .bits4) || metric != .manhattan }
+
+    var isSmall: Bool { self != .half && self != .float }
+
+    /// What a graph is walked on. A search waits for memory more than it computes, so what counts is how many lines of it a row takes: 384
+    /// numbers in 2 lines of thirds are found as well as in 3 of four bits. Where the lines are as many, four bits tell more.
+    public static func preferred(_ metric: Metric, dimension: Int) -> CodeKind {
+        if metric == .manhattan { return .bits8 }
+        func stride(_ kind: CodeKind) -> Int { apus_code_stride(kind.c, UInt32(dimension)) }
+        return stride(.thirds) < stride(.bits4) ? .thirds : .bits4
+    }
 }
 
 /// What is needed to read codes: made once for a table of rows, and kept with it.
@@ -20,50 +32,61 @@ public struct Coding: Sendable, Hashable {
     /// A code c stands for offset + step · c. One number per dimension; empty for `half` and `float`.
     public let offsets: [Float]
     public let steps: [Float]
+    /// For `thirds`, the dimensions in the order of their places in a code; else empty.
+    public let order: [UInt32]
     /// Squared length of the longest row, for the dot product.
     public let longestSquared: Float
 
-    public init(_ kind: CodeKind, _ metric: Metric, dimension: Int, offsets: [Float] = [], steps: [Float] = [], longestSquared: Float = 0) {
-        precondition(kind.serves(metric), "4-bit codes do not serve the Manhattan metric")
-        let count = kind == .bits4 || kind == .bits8 ? dimension : 0
+    public init(
+        _ kind: CodeKind, _ metric: Metric, dimension: Int, offsets: [Float] = [], steps: [Float] = [], order: [UInt32] = [],
+        longestSquared: Float = 0
+    ) {
+        precondition(kind.serves(metric), "these codes do not serve the Manhattan metric")
+        let count = kind.isSmall ? dimension : 0
         precondition(offsets.count == count && steps.count == count, "one offset and one step per dimension")
+        precondition(order.count == (kind == .thirds ? dimension : 0) && order.allSatisfy { $0 < dimension }, "one place per dimension")
         self.kind = kind
         self.metric = metric
         self.dimension = dimension
         self.offsets = offsets
         self.steps = steps
+        self.order = order
         self.longestSquared = longestSquared
     }
 
-    /// Chooses offsets and steps from `rows`, of which the first are a sample.
+    /// Chooses what is needed from `rows`, of which the first are a sample.
     public init(_ kind: CodeKind, _ metric: Metric, for rows: FloatRows) {
         let sample = min(rows.count, 10_000)
-        var offsets = [Float](repeating: 0, count: kind == .bits4 || kind == .bits8 ? rows.dimension : 0)
+        var offsets = [Float](repeating: 0, count: kind.isSmall ? rows.dimension : 0)
         var steps = offsets
+        var order = [UInt32](repeating: 0, count: kind == .thirds ? rows.dimension : 0)
         apus_code_train(
-            kind.c, metric.c, UInt32(rows.dimension), rows.base, rows.stride, sample, &offsets, &steps)
+            kind.c, metric.c, UInt32(rows.dimension), rows.base, rows.stride, sample, &offsets, &steps, &order)
         var longest: Float = 0
         if metric == .dot {
             for row in 0..<rows.count {
                 longest = max(longest, apus_code_bias(APUS_METRIC_EUCLIDEAN, UInt32(rows.dimension), rows.base + row * rows.stride))
             }
         }
-        self.init(kind, metric, dimension: rows.dimension, offsets: offsets, steps: steps, longestSquared: longest)
+        self.init(
+            kind, metric, dimension: rows.dimension, offsets: offsets, steps: steps, order: order, longestSquared: longest)
     }
 
     /// Bytes of one row's code, a multiple of 64.
     public var stride: Int { apus_code_stride(kind.c, UInt32(dimension)) }
 
     /// Whether codes alone do not give the distance, and a number beside each row's is needed.
-    var needsBias: Bool { metric == .euclidean && (kind == .bits4 || kind == .bits8) }
+    var needsBias: Bool { metric == .euclidean && kind.isSmall }
 
     func withC<Value>(_ body: (UnsafePointer<apus_coding>) -> Value) -> Value {
         offsets.withUnsafeBufferPointer { offsets in
             steps.withUnsafeBufferPointer { steps in
-                var coding = apus_coding(
-                    kind: kind.c, metric: metric.c, dimension: UInt32(dimension), stride: stride, offsets: offsets.baseAddress,
-                    steps: steps.baseAddress, longest_squared: longestSquared)
-                return body(&coding)
+                order.withUnsafeBufferPointer { order in
+                    var coding = apus_coding(
+                        kind: kind.c, metric: metric.c, dimension: UInt32(dimension), stride: stride, offsets: offsets.baseAddress,
+                        steps: steps.baseAddress, order: order.isEmpty ? nil : order.baseAddress, longest_squared: longestSquared)
+                    return body(&coding)
+                }
             }
         }
     }
