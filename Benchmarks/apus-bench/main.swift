@@ -4,6 +4,12 @@ import Foundation
 let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] = [
     ("catalog", "appends to shard logs on SQLite and PostgreSQL, 1 and 16 writers", { try await CatalogBench.run() }),
     ("import", "points per second through `apus import`, and recall and rate of exact search", { try await ImportBench.run() }),
+    (
+        "vectors", "approximate search beside hnswlib and faiss: queries per CPU second at equal recall, build, memory",
+        {
+            try await VectorsBench.run()
+        }
+    ),
     ("http", "a small JSON reply beside nginx, memory per idle connection, a 500 MB upload", { try await HTTPBenchmark.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
