@@ -82,11 +82,8 @@ final class GraphRows: Sendable {
     func graph(_ metric: Metric, _ parameters: GraphParameters = GraphParameters(), level: InstructionSet = .best) -> VectorGraph {
         with { rows in
             let builder = GraphBuilder(rows, metric: metric, parameters: parameters, threads: 1, level: level)
-            for level in builder.levels.reversed() {
-                while builder.insert(in: level, thread: 0) {}
-                builder.finish(level)
-            }
-            return builder.graph
+            while builder.insert(thread: 0) {}
+            return builder.finish()
         }
     }
 }

@@ -192,17 +192,14 @@ struct ApusIndex: BenchedIndex {
             UnsafePointer(values.baseAddress!), stride: points.dimension, count: points.count, dimension: points.dimension)
         let builder = GraphBuilder(rows, metric: .cosine, threads: VectorsBench.threads)
         let pool = BlockingPool(name: "build", threads: VectorsBench.threads, queueLimit: VectorsBench.threads)
-        for level in builder.levels.reversed() {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for thread in 0..<VectorsBench.threads {
-                    group.addTask { try await pool.run { while builder.insert(in: level, thread: thread) {} } }
-                }
-                try await group.waitForAll()
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for thread in 0..<VectorsBench.threads {
+                group.addTask { try await pool.run { while builder.insert(thread: thread) {} } }
             }
-            builder.finish(level)
+            try await group.waitForAll()
         }
         self.order = order
-        graph = builder.graph
+        graph = builder.finish()
         codes = CodeTable(Coding(.preferred(.cosine, dimension: points.dimension), .cosine, for: rows), of: rows)
         better = CodeTable(Coding(.half, .cosine, for: rows), of: rows)
         scratch = GraphScratch(rows: points.count)

@@ -9,11 +9,11 @@
 // of the longest; the nearest by distance is then the one with the largest product (Bachrach et al., RecSys 2014).
 
 enum {
-    SPREAD = 64,  // numbers over which the length that a row lacks is spread, because one would be cut
-    ROOM = 10,    // a list takes this many tenths more of `degree` before it is pruned... see list_room
+    SPREAD = 64, // numbers over which the length that a row lacks is spread, because one would be cut
 };
 
-static uint32_t list_room(uint32_t degree) { return degree + degree * 3 / ROOM; }
+// How many links a row's list holds until it is pruned: some room keeps it from being pruned at each new one.
+static uint32_t list_room(uint32_t degree) { return degree + degree * 3 / 10; }
 
 struct neighbour {
     uint32_t distance, row;
@@ -47,11 +47,8 @@ struct apus_builder {
     apus_pair_kernel kernel;
     float alpha;
 
-    struct apus_graph plan;
-    uint32_t level;
-    uint8_t *lists; // of the level under work
+    uint8_t *lists;
     size_t list_bytes;
-    uint32_t *upper; // links of the level above, `degree` each
     struct walker *walkers;
     uint32_t threads;
 };
@@ -218,21 +215,18 @@ static void score(struct apus_builder *b, struct walker *walker, uint32_t row, c
         offer(walker, b->build.pool, (struct neighbour){distance(b, row, rows[i]), rows[i]});
 }
 
-// Follows the links of the level above (`upper`) or of the one under work until none of the first `width` candidates is left.
-static void follow(struct apus_builder *b, struct walker *walker, uint32_t row, const uint32_t *upper, uint32_t width) {
-    uint32_t degree = b->build.degree, room = list_room(degree);
-    uint32_t batch[room];
-    for (walker->cursor = 0; walker->cursor < walker->size && walker->cursor < width;) {
+// Follows links until no candidate is left.
+static void follow(struct apus_builder *b, struct walker *walker, uint32_t row) {
+    uint32_t batch[list_room(b->build.degree)];
+    for (walker->cursor = 0; walker->cursor < walker->size;) {
         struct neighbour *candidate = walker->pool + walker->cursor;
         walker->cursor++;
         if (candidate->row & FOLLOWED) continue;
-        uint32_t from = candidate->row, count = 0;
+        const struct list *list = list_of(b, candidate->row);
         candidate->row |= FOLLOWED;
-        const struct list *list = upper ? NULL : list_of(b, from);
-        uint32_t links = upper ? degree : __atomic_load_n(&list->count, __ATOMIC_ACQUIRE);
+        uint32_t links = __atomic_load_n(&list->count, __ATOMIC_ACQUIRE), count = 0;
         for (uint32_t i = 0; i < links; i++) {
-            uint32_t to = upper ? upper[(size_t)from * degree + i] : row_at(list, i);
-            if (to == ~0u) break;
+            uint32_t to = row_at(list, i);
             if (to == row || visit(walker, to)) continue;
             batch[count++] = to;
             prefetch(b, to);
@@ -243,33 +237,17 @@ static void follow(struct apus_builder *b, struct walker *walker, uint32_t row, 
 
 static void find_candidates(struct apus_builder *b, struct walker *walker, uint32_t row) {
     walker->size = 0;
-    uint32_t above = b->level + 1 < b->plan.level_count ? b->plan.levels[b->level + 1].count : 0;
-    uint32_t scanned = b->plan.scanned < row ? b->plan.scanned : row;
-    for (uint32_t i = 0; i < scanned; i++) {
+    for (uint32_t i = 0; i < APUS_ENTRIES && i < row; i++) {
         visit(walker, i);
         score(b, walker, row, &i, 1);
     }
-    if (above > 0) {
-        follow(b, walker, row, b->upper, 4);
-        for (uint32_t i = 0; i < walker->size; i++) walker->pool[i].row &= ~FOLLOWED;
-    }
-    follow(b, walker, row, NULL, b->build.pool);
+    follow(b, walker, row);
     for (size_t i = 0; i < walker->touched_count; i++) walker->visited[walker->touched[i]] = 0;
     walker->touched_count = 0;
     for (uint32_t i = 0; i < walker->size; i++) walker->pool[i].row &= ~FOLLOWED;
 }
 
 // MARK: The interface
-
-void apus_graph_plan(uint32_t count, uint32_t degree, struct apus_graph *graph) {
-    *graph = (struct apus_graph){0};
-    do {
-        graph->levels[graph->level_count++] = (struct apus_level){.count = count, .degree = degree};
-        count /= APUS_LEVEL_RATIO;
-    } while (count > APUS_SCANNED_LEVEL && graph->level_count < APUS_MAX_LEVELS);
-    uint32_t smallest = graph->levels[graph->level_count - 1].count;
-    graph->scanned = smallest < 2 * APUS_LEVEL_RATIO ? smallest : count > APUS_LEVEL_RATIO ? count : APUS_LEVEL_RATIO;
-}
 
 struct apus_builder *apus_builder_make(
     const struct apus_build *build, const float *rows, size_t stride, uint32_t count, uint32_t threads) {
@@ -283,13 +261,11 @@ struct apus_builder *apus_builder_make(
     // On summed differences the angle is that of the distance itself.
     b->alpha = build->metric == APUS_METRIC_MANHATTAN ? sqrtf(build->slack_angle) : build->slack_angle;
     b->list_bytes = sizeof(struct list) + list_room(build->degree) * sizeof(struct neighbour);
-    apus_graph_plan(count, build->degree, &b->plan);
     b->codes = aligned_alloc(64, (size_t)count * b->stride + 64);
     b->lengths = malloc((size_t)count * sizeof *b->lengths + 1);
     b->lists = calloc(count + 1, b->list_bytes);
-    b->upper = malloc(((size_t)count / APUS_LEVEL_RATIO * build->degree + 1) * sizeof *b->upper);
     b->walkers = calloc(threads, sizeof *b->walkers);
-    bool is_whole = b->codes && b->lengths && b->lists && b->upper && b->walkers;
+    bool is_whole = b->codes && b->lengths && b->lists && b->walkers;
     for (uint32_t i = 0; is_whole && i < threads; i++) {
         size_t words = ((size_t)count + 63) / 64 + 1;
         b->walkers[i] = (struct walker){
@@ -316,15 +292,7 @@ void apus_builder_free(struct apus_builder *b) {
     free(b->codes);
     free(b->lengths);
     free(b->lists);
-    free(b->upper);
     free(b);
-}
-
-// The rows of the level above are there already, with the links that they have there.
-void apus_builder_begin(struct apus_builder *b, uint32_t level) { b->level = level; }
-
-uint32_t apus_builder_first(const struct apus_builder *b, uint32_t level) {
-    return level + 1 < b->plan.level_count ? b->plan.levels[level + 1].count : 0;
 }
 
 void apus_builder_insert(struct apus_builder *b, uint32_t thread, uint32_t row) {
@@ -354,13 +322,12 @@ void apus_builder_insert(struct apus_builder *b, uint32_t thread, uint32_t row) 
     }
 }
 
-void apus_builder_end(struct apus_builder *b, uint32_t *links) {
-    uint32_t degree = b->build.degree, count = b->plan.levels[b->level].count;
-    for (uint32_t row = 0; row < count; row++) {
+void apus_builder_finish(struct apus_builder *b, uint32_t *links) {
+    uint32_t degree = b->build.degree;
+    for (uint32_t row = 0; row < b->count; row++) {
         struct list *list = list_of(b, row);
         qsort(list->items, list->count, sizeof *list->items, nearer);
         if (list->count > degree) list->count = prune(b, list->items, list->count);
         for (uint32_t i = 0; i < degree; i++) links[(size_t)row * degree + i] = i < list->count ? list->items[i].row : ~0u;
     }
-    if (b->level > 0) memcpy(b->upper, links, (size_t)count * degree * sizeof *links);
 }

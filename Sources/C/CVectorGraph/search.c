@@ -138,24 +138,24 @@ static void scan_first(struct traversal *t, uint32_t count) {
     }
 }
 
-// The next candidate to follow among the first `width`, NULL when there is none within reach.
-static struct apus_found *next_candidate(struct traversal *t, uint32_t width) {
+// The next candidate to follow, NULL when there is none within reach.
+static struct apus_found *next_candidate(struct traversal *t) {
     struct pool *pool = &t->pool;
     while (pool->cursor < pool->size && pool->items[pool->cursor].row & FOLLOWED) pool->cursor++;
-    if (pool->cursor >= pool->size || pool->cursor >= width) return NULL;
+    if (pool->cursor >= pool->size) return NULL;
     struct apus_found *candidate = pool->items + pool->cursor;
     return candidate->distance > reach(t) ? NULL : candidate;
 }
 
 // Collects the rows that a candidate links to and that were not visited yet, and has their codes fetched.
-static uint32_t gather(struct traversal *t, const struct apus_level *level, struct apus_found *candidate, uint32_t *batch) {
-    const uint32_t *links = level->links + (size_t)candidate->row * level->degree;
+static uint32_t gather(struct traversal *t, const struct apus_graph *graph, struct apus_found *candidate, uint32_t *batch) {
+    const uint32_t *links = graph->links + (size_t)candidate->row * graph->degree;
     candidate->row |= FOLLOWED;
     t->stats->expansions++;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < level->degree && links[i] != ~0u; i++) {
+    for (uint32_t i = 0; i < graph->degree && links[i] != ~0u; i++) {
         uint32_t row = links[i];
-        if (row >= level->count || visit(t->scratch, row)) continue; // a damaged link leads nowhere
+        if (row >= graph->count || visit(t->scratch, row)) continue; // a damaged link leads nowhere
         batch[count++] = row;
         const uint8_t *code = t->codes->rows + row * t->stride;
         for (size_t line = 0; line < t->stride; line += 64) __builtin_prefetch(code + line);
@@ -163,17 +163,17 @@ static uint32_t gather(struct traversal *t, const struct apus_level *level, stru
     return count;
 }
 
-// Follows links until none of the first `width` candidates is left.
+// Follows links until no candidate is left.
 //
 // One candidate's rows are scored while those of the next are on their way from memory: the next is chosen a little too early, which
 // costs some distances and hides most of the waiting.
-static void follow(struct traversal *t, const struct apus_level *level, uint32_t width) {
+static void follow(struct traversal *t, const struct apus_graph *graph) {
     struct pool *pool = &t->pool;
     uint32_t batches[2][BATCH], counts[2] = {0, 0}, now = 0;
     pool->cursor = 0;
     for (;;) {
-        struct apus_found *candidate = next_candidate(t, width);
-        counts[!now] = candidate ? gather(t, level, candidate, batches[!now]) : 0;
+        struct apus_found *candidate = next_candidate(t);
+        counts[!now] = candidate ? gather(t, graph, candidate, batches[!now]) : 0;
         if (!candidate && counts[now] == 0) return;
         score(t, batches[now], counts[now]);
         counts[now] = 0;
@@ -182,15 +182,12 @@ static void follow(struct traversal *t, const struct apus_level *level, uint32_t
         uint32_t ahead = 0;
         for (uint32_t i = pool->cursor; i < pool->size && ahead < 2; i++) {
             if (pool->items[i].row & FOLLOWED) continue;
-            const uint32_t *links = level->links + (size_t)pool->items[i].row * level->degree;
-            for (uint32_t j = 0; j < level->degree; j += 16) __builtin_prefetch(links + j);
+            const uint32_t *links = graph->links + (size_t)pool->items[i].row * graph->degree;
+            for (uint32_t j = 0; j < graph->degree; j += 16) __builtin_prefetch(links + j);
             ahead++;
         }
     }
 }
-
-// How many candidates an upper level keeps, and how many of them it follows.
-enum { UPPER_POOL = 16, UPPER_WIDTH = 4 };
 
 uint32_t apus_graph_search(
     const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
@@ -208,15 +205,8 @@ uint32_t apus_graph_search(
         .search = search,
     };
     *stats = (struct apus_search_stats){0};
-    // Above level 0 it has only to come near; a short list is quicker to keep.
-    if (graph->level_count > 1 && limit > UPPER_POOL) t.pool.limit = UPPER_POOL;
-    scan_first(&t, graph->scanned);
-    for (uint32_t level = graph->level_count; level-- > 0;) {
-        // What was found above is known here too; only its links are others.
-        for (uint32_t i = 0; i < t.pool.size; i++) t.pool.items[i].row &= ~FOLLOWED;
-        if (level == 0) t.pool.limit = limit;
-        follow(&t, &graph->levels[level], level == 0 ? limit : UPPER_WIDTH);
-    }
+    scan_first(&t, graph->count < APUS_ENTRIES ? graph->count : APUS_ENTRIES);
+    follow(&t, graph);
     for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.items[i].distance, t.pool.items[i].row & ~FOLLOWED};
     forget_visits(scratch);
     return t.pool.size;

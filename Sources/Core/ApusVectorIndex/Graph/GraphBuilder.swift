@@ -16,24 +16,18 @@ public struct GraphParameters: Sendable, Hashable {
 
 /// Builds a `VectorGraph`. The caller gives the threads:
 ///
-///     for level in builder.levels.reversed() {
-///         // on each thread
-///         while builder.insert(in: level, thread: thread) {}
-///         // when all are done
-///         builder.finish(level)
-///     }
-///     let graph = builder.graph
+///     while builder.insert(thread: thread) {}  // on each thread
+///     let graph = builder.finish()             // when all are done
 ///
-/// With one thread the same rows give the same graph. Rows must be in random order: the first of them are the upper levels.
+/// With one thread the same rows give the same graph. Rows must be in random order: a search begins at the first of them.
 public final class GraphBuilder: @unchecked Sendable {  // the threads share what the C code locks, and `next`
     /// Rows that a thread takes at a time.
     private static let step = 16
 
     private let builder: OpaquePointer
-    private var plan = apus_graph()
+    private let count: Int
     private let degree: Int
-    private let links: [Slab]
-    private let next: [Atomic64]
+    private let next = Atomic(0)
 
     public init(
         _ rows: FloatRows, metric: Metric, parameters: GraphParameters = GraphParameters(), threads: Int, level: InstructionSet = .best
@@ -46,52 +40,25 @@ public final class GraphBuilder: @unchecked Sendable {  // the threads share wha
             fatalError("out of memory for a graph over \(rows.count) rows")
         }
         self.builder = builder
+        count = rows.count
         degree = parameters.degree
-        apus_graph_plan(UInt32(rows.count), UInt32(degree), &plan)
-        var links: [Slab] = []
-        var next: [Atomic64] = []
-        for level in 0..<Int(plan.level_count) {
-            links.append(Slab(VectorGraph.count(plan, level) * parameters.degree * 4))
-            next.append(Atomic64(Int(apus_builder_first(builder, UInt32(level)))))
-        }
-        self.links = links
-        self.next = next
-        apus_builder_begin(builder, plan.level_count - 1)
     }
 
     deinit { apus_builder_free(builder) }
 
-    public var levels: Range<Int> { 0..<Int(plan.level_count) }
-
     /// Inserts a few rows; false when none are left. `thread` is below the number of threads, and no two callers' at once.
-    public func insert(in level: Int, thread: Int) -> Bool {
-        let count = VectorGraph.count(plan, level)
-        let first = next[level].value.wrappingAdd(Self.step, ordering: .relaxed).oldValue
+    public func insert(thread: Int) -> Bool {
+        let first = next.wrappingAdd(Self.step, ordering: .relaxed).oldValue
         guard first < count else { return false }
         for row in first..<min(first + Self.step, count) { apus_builder_insert(builder, UInt32(thread), UInt32(row)) }
         return true
     }
 
-    /// Ends a level, after all its rows were inserted.
-    public func finish(_ level: Int) {
-        apus_builder_end(builder, links[level].bytes.baseAddress?.assumingMemoryBound(to: UInt32.self))
-        if level > 0 { apus_builder_begin(builder, UInt32(level - 1)) }
-    }
-
-    /// The graph, when level 0 is finished.
-    public var graph: VectorGraph {
-        VectorGraph(
-            count: VectorGraph.count(plan, 0), degree: degree, links: links.map { UnsafeRawPointer($0.bytes.baseAddress!) },
-            owner: Slabs(links))
-    }
-
-    private final class Slabs: Sendable {
-        let slabs: [Slab]
-        init(_ slabs: [Slab]) { self.slabs = slabs }
-    }
-
-    private final class Atomic64: Sendable {
-        let value: Atomic<Int>
-        init(_ start: Int) { value = Atomic(start) }
+    /// The graph, after all rows were inserted.
+    public func finish() -> VectorGraph {
+        let links = Slab(count * degree * 4)
+        let base = links.bytes.baseAddress!  // there are rows
+        apus_builder_finish(builder, base.assumingMemoryBound(to: UInt32.self))
+        return VectorGraph(count: count, degree: degree, links: base, owner: links)
     }
 }

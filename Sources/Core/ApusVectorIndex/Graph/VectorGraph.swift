@@ -5,38 +5,19 @@ internal import CVectorGraph
 public struct VectorGraph: @unchecked Sendable {  // read only
     public let count: Int
     public let degree: Int
-    /// Each level's links, from level 0.
-    public let links: [UnsafeRawBufferPointer]
-    private var plan: apus_graph
+    /// `degree` rows for each row, nearest first; ended by ~0 where there are fewer.
+    public let links: UnsafeBufferPointer<UInt32>
     private let owner: any AnyObject & Sendable
 
-    /// `links` (aligned to 4 bytes) stay as long as `owner` lives: `sizes(count:degree:)` says how large each is.
-    public init(count: Int, degree: Int, links: [UnsafeRawPointer], owner: any AnyObject & Sendable) {
+    /// `links` (aligned to 4 bytes) stay as long as `owner` lives.
+    public init(count: Int, degree: Int, links: UnsafeRawPointer, owner: any AnyObject & Sendable) {
         self.count = count
         self.degree = degree
+        self.links = UnsafeBufferPointer(start: links.assumingMemoryBound(to: UInt32.self), count: count * degree)
         self.owner = owner
-        plan = apus_graph()
-        apus_graph_plan(UInt32(count), UInt32(degree), &plan)
-        precondition(links.count == Int(plan.level_count), "one list of links per level")
-        self.links = zip(links, Self.sizes(count: count, degree: degree)).map { UnsafeRawBufferPointer(start: $0, count: $1) }
-        withUnsafeMutableBytes(of: &plan.levels) { levels in
-            let levels = levels.assumingMemoryBound(to: apus_level.self)
-            for (level, list) in links.enumerated() { levels[level].links = list.assumingMemoryBound(to: UInt32.self) }
-        }
     }
 
-    /// Bytes of each level's links in a graph over `count` rows.
-    public static func sizes(count: Int, degree: Int) -> [Int] {
-        var plan = apus_graph()
-        apus_graph_plan(UInt32(count), UInt32(degree), &plan)
-        return (0..<Int(plan.level_count)).map { Self.count(plan, $0) * degree * 4 }
-    }
-
-    static func count(_ plan: apus_graph, _ level: Int) -> Int {
-        withUnsafeBytes(of: plan.levels) { Int($0.assumingMemoryBound(to: apus_level.self)[level].count) }
-    }
-
-    public var bytes: Int { links.reduce(0) { $0 + $1.count } }
+    public var bytes: Int { links.count * 4 }
 
     /// How far a search looks.
     public struct Effort: Sendable, Hashable {
@@ -74,9 +55,8 @@ public struct VectorGraph: @unchecked Sendable {  // read only
             var prepared = apus_query()
             var stats = apus_search_stats()
             apus_query_prepare(codes.pointee.coding, query, memory, &prepared)
-            return withUnsafePointer(to: plan) {
-                apus_graph_search($0, codes, &prepared, &search, level.c, scratch.handle, found, &stats)
-            }
+            var graph = apus_graph(links: links.baseAddress, count: UInt32(self.count), degree: UInt32(degree))
+            return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found, &stats)
         }
         if let better {
             let memory = scratch.query(bytes: apus_query_bytes(better.coding.kind.c, UInt32(query.count)))
