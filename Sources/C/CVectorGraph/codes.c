@@ -100,14 +100,25 @@ void apus_code_train(
         for (uint32_t d = 0; d < dimension; d++) steps[d] = widest / 255;
         return;
     }
-    if (kind == APUS_CODE_THIRDS) sort_by_deviation(order, steps, dimension);
-    struct apus_coding coding = {
-        .kind = kind, .metric = metric, .stride = apus_code_stride(kind, dimension), .order = kind == APUS_CODE_THIRDS ? order : NULL};
+    // Without the memory for it the order stays as it is.
+    float *copy = kind == APUS_CODE_THIRDS ? malloc(2 * (size_t)dimension * sizeof *copy) : NULL;
+    if (copy) {
+        sort_by_deviation(order, steps, dimension);
+        memcpy(copy, offsets, dimension * sizeof *copy);
+        memcpy(copy + dimension, steps, dimension * sizeof *copy);
+        for (uint32_t i = 0; i < dimension; i++) {
+            offsets[i] = copy[order[i]];
+            steps[i] = copy[dimension + order[i]];
+        }
+        free(copy);
+    } else if (kind == APUS_CODE_THIRDS) {
+        for (uint32_t i = 0; i < dimension; i++) order[i] = i;
+    }
+    struct apus_coding coding = {.kind = kind, .metric = metric, .stride = apus_code_stride(kind, dimension)};
     for (uint32_t i = 0; i < dimension; i++) {
-        uint32_t d = dimension_at(&coding, i);
         uint8_t most = place_of(&coding, i).most;
-        steps[d] *= step_of(most);
-        offsets[d] -= (float)most / 2 * steps[d];
+        steps[i] *= step_of(most);
+        offsets[i] -= (float)most / 2 * steps[i];
     }
 }
 
@@ -140,9 +151,9 @@ void apus_code_encode(const struct apus_coding *coding, const float *row, void *
     case APUS_CODE_F32: memcpy(code, row, 4 * (size_t)dimension); break;
     default:
         for (uint32_t i = 0; i < dimension; i++) {
-            uint32_t d = dimension_at(coding, i);
+            float x = row[dimension_at(coding, i)];
             struct place place = place_of(coding, i);
-            ((uint8_t *)code)[place.byte] |= (uint8_t)(steps_of(row[d], coding->offsets[d], coding->steps[d], place.most) << place.shift);
+            ((uint8_t *)code)[place.byte] |= (uint8_t)(steps_of(x, coding->offsets[i], coding->steps[i], place.most) << place.shift);
         }
     }
 }
@@ -168,18 +179,23 @@ size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension) {
 static float prepare_product(const struct apus_coding *coding, const float *query, int8_t *code, float *size) {
     uint32_t dimension = coding->dimension;
     float most = 0;
-    for (uint32_t d = 0; d < dimension; d++) {
-        float weight = fabsf(query[d] * coding->steps[d]);
+    for (uint32_t i = 0; i < dimension; i++) {
+        float weight = fabsf(query[dimension_at(coding, i)] * coding->steps[i]);
         most = weight > most ? weight : most;
     }
     *size = most > 0 ? most / 127 : 1;
-    float constant = 0;
-    for (uint32_t i = 0; i < dimension; i++) {
-        uint32_t d = dimension_at(coding, i);
-        float weight = query[d] * coding->steps[d], rounded = nearest(weight / *size);
-        // What rounding the weights adds or takes on average, at the codes' middle, is given back.
-        constant += query[d] * coding->offsets[d] + (weight - *size * rounded) * (float)place_of(coding, i).most / 2;
-        code[i] = (int8_t)rounded;
+    float constant = 0, scale = 1 / *size;
+    for (uint32_t i = 0, end; i < dimension; i = end) {
+        // Places of one part of a byte, which have the same number of steps.
+        float middle = (float)place_of(coding, i).most / 2;
+        end = (uint32_t)((i / coding->stride + 1) * coding->stride);
+        if (end > dimension) end = dimension;
+        for (uint32_t place = i; place < end; place++) {
+            float x = query[dimension_at(coding, place)], weight = x * coding->steps[place], rounded = nearest(weight * scale);
+            // What rounding the weights adds or takes on average, at the codes' middle, is given back.
+            constant += x * coding->offsets[place] + (weight - *size * rounded) * middle;
+            code[place] = (int8_t)rounded;
+        }
     }
     return constant;
 }

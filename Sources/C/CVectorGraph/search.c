@@ -124,6 +124,9 @@ static inline void score(struct traversal *t, const uint32_t *rows, size_t count
         pool_insert(&t->pool, distance, rows[i]);
         limit = reach(t);
     }
+    // What is out of reach is never followed: a short pool is quicker to insert into.
+    struct pool *pool = &t->pool;
+    while (pool->size > t->search->wanted && pool->items[pool->size - 1].distance > limit) pool->size--;
 }
 
 static void scan_first(struct traversal *t, uint32_t count) {

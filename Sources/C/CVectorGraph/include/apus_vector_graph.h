@@ -38,9 +38,9 @@ enum apus_code_kind {
 
 // MARK: Codes
 
-// How codes are read. `offsets` and `steps` have one number per dimension: a coded c stands for offset + step * c. `order` has the
-// dimensions in the order of their places in a code, for THIRDS only: those that vary least come last, where there are fewer steps. F16 and
-// F32 use none of them.
+// How codes are read. `offsets` and `steps` have one number for each place in a code: a coded c stands for offset + step * c. `order` has
+// each place's dimension, for THIRDS only: those that vary least come last, where there are fewer steps. Else place and dimension are the
+// same. F16 and F32 use none of them.
 struct apus_coding {
     enum apus_code_kind kind;
     enum apus_metric metric;
@@ -93,7 +93,8 @@ enum { APUS_ENTRIES = 64 };
 // MARK: Search
 
 struct apus_search {
-    uint32_t pool;     // candidates kept, at least `stop_rank`
+    uint32_t pool;     // candidates kept at most, at least `wanted`
+    uint32_t wanted;   // of those found so many are kept, whether they are within reach of `slack` or not
     uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
     float slack;        // negative: no such stop
     const uint64_t *passing; // bit per row, NULL: all pass

@@ -29,10 +29,10 @@ public struct Coding: Sendable, Hashable {
     public let kind: CodeKind
     public let metric: Metric
     public let dimension: Int
-    /// A code c stands for offset + step · c. One number per dimension; empty for `half` and `float`.
+    /// A code c stands for offset + step · c. One number for each place in a code; empty for `half` and `float`.
     public let offsets: [Float]
     public let steps: [Float]
-    /// For `thirds`, the dimensions in the order of their places in a code; else empty.
+    /// For `thirds`, the dimension of each place; else empty, and places are dimensions.
     public let order: [UInt32]
     /// Squared length of the longest row, for the dot product.
     public let longestSquared: Float

@@ -50,7 +50,8 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         let found = scratch.room(for: candidates)
         let memory = scratch.query(bytes: apus_query_bytes(codes.coding.kind.c, UInt32(query.count)))
         var search = apus_search(
-            pool: UInt32(candidates), stop_rank: UInt32(max(effort.rank, limit)), slack: effort.slack ?? -1, passing: nil, budget: 0)
+            pool: UInt32(candidates), wanted: UInt32(min(candidates, max(effort.rescored, limit))),
+            stop_rank: UInt32(max(effort.rank, limit)), slack: effort.slack ?? -1, passing: nil, budget: 0)
         var count = codes.withC { codes in
             var prepared = apus_query()
             var stats = apus_search_stats()
