@@ -14,7 +14,8 @@ struct apus_scratch {
     size_t words;
     uint32_t *touched; // words of `visited` that are not zero, unless there are more than `words`
     size_t touched_count;
-    struct apus_found *pool;
+    float *distances; // of the pool
+    uint32_t *rows;
     uint32_t capacity;
 };
 
@@ -25,8 +26,9 @@ struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
     scratch->visited = calloc(scratch->words + 1, 8);
     scratch->touched = malloc((scratch->words + 1) * 4);
     scratch->capacity = largest_pool;
-    scratch->pool = malloc(((size_t)largest_pool + 1) * sizeof *scratch->pool);
-    if (scratch->visited && scratch->touched && scratch->pool) return scratch;
+    scratch->distances = malloc(((size_t)largest_pool + 1) * sizeof *scratch->distances);
+    scratch->rows = malloc(((size_t)largest_pool + 1) * sizeof *scratch->rows);
+    if (scratch->visited && scratch->touched && scratch->distances && scratch->rows) return scratch;
     apus_scratch_free(scratch);
     return NULL;
 }
@@ -35,7 +37,8 @@ void apus_scratch_free(struct apus_scratch *scratch) {
     if (!scratch) return;
     free(scratch->visited);
     free(scratch->touched);
-    free(scratch->pool);
+    free(scratch->distances);
+    free(scratch->rows);
     free(scratch);
 }
 
@@ -55,31 +58,39 @@ static void forget_visits(struct apus_scratch *scratch) {
 
 // MARK: Pool
 
-// Candidates in order of their distance. `cursor` is the first that may not have been followed.
+// Candidates in order of their distance, distances and rows apart. `cursor` is the first that may not have been followed.
 struct pool {
-    struct apus_found *items;
+    float *distances;
+    uint32_t *rows;
     uint32_t size, limit, cursor;
 };
 
-static inline void pool_insert(struct pool *pool, float distance, uint32_t row) {
-    // Without branches that depend on the distances: they would be guessed wrong half of the time.
-    const struct apus_found *base = pool->items;
-    uint32_t length = pool->size;
-    while (length > 1) {
+// How many of the pool are at most as far. Without branches that depend on distances: they would be guessed wrong half of the time.
+static inline uint32_t pool_rank(const struct pool *pool, float distance) {
+    const float *base = pool->distances;
+    uint32_t length = pool->size, rank = 0;
+    while (length > 64) {
         uint32_t half = length / 2;
-        base = base[half - 1].distance <= distance ? base + half : base;
+        base += (base[half - 1] <= distance) * half;
         length -= half;
     }
-    uint32_t at = (uint32_t)(base - pool->items) + (length == 1 && base->distance <= distance);
+    for (uint32_t i = 0; i < length; i++) rank += base[i] <= distance;
+    return (uint32_t)(base - pool->distances) + rank;
+}
+
+static inline void pool_insert(struct pool *pool, float distance, uint32_t row) {
+    uint32_t at = pool_rank(pool, distance);
     if (at == pool->limit) return;
     if (pool->size < pool->limit) pool->size++;
-    memmove(pool->items + at + 1, pool->items + at, (pool->size - 1 - at) * sizeof *pool->items);
-    pool->items[at] = (struct apus_found){distance, row};
+    memmove(pool->distances + at + 1, pool->distances + at, (pool->size - 1 - at) * sizeof *pool->distances);
+    memmove(pool->rows + at + 1, pool->rows + at, (pool->size - 1 - at) * sizeof *pool->rows);
+    pool->distances[at] = distance;
+    pool->rows[at] = row;
     if (at < pool->cursor) pool->cursor = at;
 }
 
 static inline float pool_worst(const struct pool *pool) {
-    return pool->size < pool->limit ? INFINITY : pool->items[pool->size - 1].distance;
+    return pool->size < pool->limit ? INFINITY : pool->distances[pool->size - 1];
 }
 
 // MARK: Traversal
@@ -108,7 +119,7 @@ static inline float reach(const struct traversal *t) {
     float worst = pool_worst(&t->pool);
     const struct apus_search *search = t->search;
     if (search->slack < 0 || t->pool.size < search->stop_rank) return worst;
-    float near = t->pool.items[search->stop_rank - 1].distance;
+    float near = t->pool.distances[search->stop_rank - 1];
     float bound = near + search->slack * (near > 0 ? near : 0);
     return bound < worst ? bound : worst;
 }
@@ -126,7 +137,7 @@ static inline void score(struct traversal *t, const uint32_t *rows, size_t count
     }
     // What is out of reach is never followed: a short pool is quicker to insert into.
     struct pool *pool = &t->pool;
-    while (pool->size > t->search->wanted && pool->items[pool->size - 1].distance > limit) pool->size--;
+    while (pool->size > t->search->wanted && pool->distances[pool->size - 1] > limit) pool->size--;
 }
 
 static void scan_first(struct traversal *t, uint32_t count) {
@@ -141,19 +152,19 @@ static void scan_first(struct traversal *t, uint32_t count) {
     }
 }
 
-// The next candidate to follow, NULL when there is none within reach.
-static struct apus_found *next_candidate(struct traversal *t) {
+// The next candidate to follow; false when there is none within reach.
+static bool next_candidate(struct traversal *t, uint32_t *row) {
     struct pool *pool = &t->pool;
-    while (pool->cursor < pool->size && pool->items[pool->cursor].row & FOLLOWED) pool->cursor++;
-    if (pool->cursor >= pool->size) return NULL;
-    struct apus_found *candidate = pool->items + pool->cursor;
-    return candidate->distance > reach(t) ? NULL : candidate;
+    while (pool->cursor < pool->size && pool->rows[pool->cursor] & FOLLOWED) pool->cursor++;
+    if (pool->cursor >= pool->size || pool->distances[pool->cursor] > reach(t)) return false;
+    *row = pool->rows[pool->cursor];
+    pool->rows[pool->cursor] |= FOLLOWED;
+    return true;
 }
 
 // Collects the rows that a candidate links to and that were not visited yet, and has their codes fetched.
-static uint32_t gather(struct traversal *t, const struct apus_graph *graph, struct apus_found *candidate, uint32_t *batch) {
-    const uint32_t *links = graph->links + (size_t)candidate->row * graph->degree;
-    candidate->row |= FOLLOWED;
+static uint32_t gather(struct traversal *t, const struct apus_graph *graph, uint32_t from, uint32_t *batch) {
+    const uint32_t *links = graph->links + (size_t)from * graph->degree;
     t->stats->expansions++;
     uint32_t count = 0;
     for (uint32_t i = 0; i < graph->degree && links[i] != ~0u; i++) {
@@ -175,17 +186,18 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
     uint32_t batches[2][BATCH], counts[2] = {0, 0}, now = 0;
     pool->cursor = 0;
     for (;;) {
-        struct apus_found *candidate = next_candidate(t);
-        counts[!now] = candidate ? gather(t, graph, candidate, batches[!now]) : 0;
-        if (!candidate && counts[now] == 0) return;
+        uint32_t candidate;
+        bool goes_on = next_candidate(t, &candidate);
+        counts[!now] = goes_on ? gather(t, graph, candidate, batches[!now]) : 0;
+        if (!goes_on && counts[now] == 0) return;
         score(t, batches[now], counts[now]);
         counts[now] = 0;
         now = !now;
         // The links of the two that are likely to come next.
         uint32_t ahead = 0;
         for (uint32_t i = pool->cursor; i < pool->size && ahead < 2; i++) {
-            if (pool->items[i].row & FOLLOWED) continue;
-            const uint32_t *links = graph->links + (size_t)pool->items[i].row * graph->degree;
+            if (pool->rows[i] & FOLLOWED) continue;
+            const uint32_t *links = graph->links + (size_t)pool->rows[i] * graph->degree;
             for (uint32_t j = 0; j < graph->degree; j += 16) __builtin_prefetch(links + j);
             ahead++;
         }
@@ -204,13 +216,13 @@ uint32_t apus_graph_search(
         .has_bias = codes->bias && codes->coding->kind != APUS_CODE_F16 && codes->coding->kind != APUS_CODE_F32,
         .scratch = scratch,
         .stats = stats,
-        .pool = {.items = scratch->pool, .limit = limit},
+        .pool = {.distances = scratch->distances, .rows = scratch->rows, .limit = limit},
         .search = search,
     };
     *stats = (struct apus_search_stats){0};
     scan_first(&t, graph->count < APUS_ENTRIES ? graph->count : APUS_ENTRIES);
     follow(&t, graph);
-    for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.items[i].distance, t.pool.items[i].row & ~FOLLOWED};
+    for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.distances[i], t.pool.rows[i] & ~FOLLOWED};
     forget_visits(scratch);
     return t.pool.size;
 }
