@@ -7,8 +7,8 @@ import TestKit
 
 /// Approximate search in one thread beside hnswlib and faiss: queries per second of CPU time at the same recall@10.
 ///
-/// Every system's parameters are chosen on a random half of the queries, the least effort that reaches the recall, and what is reported
-/// comes from the other half, round by round in turn. CPU time, because these machines are shared. `APUS_BENCH_DATA` as for `import`.
+/// Every system's parameters are chosen on a random half of the queries, the least effort that reaches the recall, and judged on the other
+/// half, both ways round, all systems in turn. CPU time, because these machines are shared. `APUS_BENCH_DATA` as for `import`.
 enum VectorsBench {
     static let targets = [0.97, 0.99]
     static let rounds = 7
@@ -53,25 +53,33 @@ enum VectorsBench {
         report.row("")
         report.row("", "recall@\(limit)", "queries/CPU s, min", "median", "max", "with")
         for target in targets {
-            var chosen: [(index: any BenchedIndex, effort: Double)] = []
-            for system in systems {
-                if let effort = try leastEffort(of: system, for: target, set) { chosen.append((system, effort)) }
+            // What each half says about the parameters is judged on the other: so every query counts, for every system alike.
+            let chosen = try systems.compactMap { system -> (index: any BenchedIndex, efforts: [Double])? in
+                let efforts = try set.halves.compactMap { try leastEffort(of: system, for: target, on: $0, set) }
+                return efforts.count == set.halves.count ? (system, efforts) : nil
             }
             var rates = [[Double]](repeating: [], count: chosen.count)
             var recalls = [Double](repeating: 0, count: chosen.count)
             for round in 0..<rounds {
                 for turn in chosen.indices {
                     let number = (turn + round) % chosen.count
-                    let (seconds, rows) = try chosen[number].index.search(set.judging, in: set, effort: chosen[number].effort)
-                    rates[number].append(Double(set.judging.count) / seconds)
-                    recalls[number] = set.recall(of: rows, set.judging)
+                    var (seconds, recall) = (0.0, 0.0)
+                    for (half, effort) in zip(set.halves.reversed(), chosen[number].efforts) {
+                        let found = try chosen[number].index.search(half, in: set, effort: effort)
+                        seconds += found.seconds
+                        recall += set.recall(of: found.rows, half) * Double(half.count) / Double(set.queries.count)
+                    }
+                    rates[number].append(Double(set.queries.count) / seconds)
+                    recalls[number] = recall
                 }
             }
-            for (number, (system, effort)) in chosen.enumerated() {
+            for (number, (system, efforts)) in chosen.enumerated() {
                 let spread = Spread(rates[number])
                 report.row(
                     "\(system.name), recall \(target)", String(format: "%.4f", recalls[number]), BenchReport.short(spread.min),
-                    BenchReport.short(spread.median), BenchReport.short(spread.max), system.describe(effort))
+                    BenchReport.short(spread.median), BenchReport.short(spread.max),
+                    efforts.map(system.describe).joined(separator: ", "))
+                report.figure("\(system.name.replacing(" ", with: "_"))_queries_per_cpu_second_at_\(target)", rates[number])
             }
             for name in ["hnswlib", "faiss"] {
                 let of = chosen.indices.filter { chosen[$0].index.name.hasPrefix(name) }
@@ -82,11 +90,11 @@ enum VectorsBench {
         try report.finish()
     }
 
-    /// The least effort that reaches a recall on the half that parameters are chosen on; nil if none does.
-    private static func leastEffort(of system: any BenchedIndex, for target: Double, _ set: QuerySet) throws -> Double? {
+    /// The least effort that reaches a recall on one half of the queries; nil if none does.
+    private static func leastEffort(of system: any BenchedIndex, for target: Double, on half: [Int], _ set: QuerySet) throws -> Double? {
         var (low, high) = (system.efforts.lowerBound, system.efforts.upperBound)
         func reaches(_ effort: Double) throws -> Bool {
-            set.recall(of: try system.search(set.choosing, in: set, effort: effort).rows, set.choosing) >= target
+            set.recall(of: try system.search(half, in: set, effort: effort).rows, half) >= target
         }
         guard try reaches(high) else { return nil }
         for _ in 0..<9 {
@@ -101,16 +109,14 @@ enum VectorsBench {
 struct QuerySet {
     let queries: Vectors
     let truth: [[Int]]
-    let choosing: [Int]
-    let judging: [Int]
+    let halves: [[Int]]
 
     init(queries: Vectors, truth: [[Int]]) {
         self.queries = queries
         self.truth = truth
         var random = SeededGenerator(seed: 4)
         let order = queries.indices.shuffled(using: &random)
-        choosing = Array(order[..<(order.count / 2)])
-        judging = Array(order[(order.count / 2)...])
+        halves = [Array(order[..<(order.count / 2)]), Array(order[(order.count / 2)...])]
     }
 
     func recall(of rows: [[Int]], _ half: [Int]) -> Double {
