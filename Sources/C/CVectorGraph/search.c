@@ -12,7 +12,7 @@
 struct apus_scratch {
     uint64_t *visited;
     size_t words;
-    uint32_t *touched; // words of `visited` that are not zero, unless there are more than `words`
+    uint32_t *touched; // the words of `visited` that are not zero
     size_t touched_count;
     float *distances; // of the pool
     uint32_t *rows;
@@ -46,7 +46,7 @@ void apus_scratch_free(struct apus_scratch *scratch) {
 static inline bool visit(struct apus_scratch *scratch, uint32_t row) {
     uint64_t *word = scratch->visited + row / 64, bit = 1ull << row % 64;
     if (*word & bit) return true;
-    if (*word == 0 && scratch->touched_count < scratch->words) scratch->touched[scratch->touched_count++] = row / 64;
+    if (*word == 0) scratch->touched[scratch->touched_count++] = row / 64;
     *word |= bit;
     return false;
 }
@@ -107,7 +107,7 @@ struct traversal {
     const struct apus_search *search;
 };
 
-enum { BATCH = 64 };
+enum { BATCH = APUS_MOST_LINKS };
 
 static inline float distance_of(const struct traversal *t, uint32_t row, float raw) {
     float distance = t->query->base + t->query->scale * raw;

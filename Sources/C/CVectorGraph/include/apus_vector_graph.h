@@ -84,8 +84,10 @@ struct apus_codes {
 
 struct apus_graph {
     const uint32_t *links; // count * degree, each list nearest first, ended by ~0 where it is not full
-    uint32_t count, degree;
+    uint32_t count, degree; // degree: at most APUS_MOST_LINKS
 };
+
+enum { APUS_MOST_LINKS = 64 };
 
 // The first rows, where a search begins.
 enum { APUS_ENTRIES = 64 };
@@ -93,12 +95,10 @@ enum { APUS_ENTRIES = 64 };
 // MARK: Search
 
 struct apus_search {
-    uint32_t pool;     // candidates kept at most, at least `wanted`
-    uint32_t wanted;   // of those found so many are kept, whether they are within reach of `slack` or not
+    uint32_t pool;      // candidates kept at most, at least `wanted`
+    uint32_t wanted;    // of those found so many are kept, whether they are within reach of `slack` or not
     uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
     float slack;        // negative: no such stop
-    const uint64_t *passing; // bit per row, NULL: all pass
-    uint32_t budget;    // give up after this many distances; 0: never
 };
 
 struct apus_found {
@@ -108,7 +108,6 @@ struct apus_found {
 
 struct apus_search_stats {
     uint32_t distances, expansions;
-    bool gave_up;
 };
 
 // Memory for one search at a time.

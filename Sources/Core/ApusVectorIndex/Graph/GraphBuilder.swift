@@ -33,6 +33,7 @@ public final class GraphBuilder: @unchecked Sendable {  // the threads share wha
         _ rows: FloatRows, metric: Metric, parameters: GraphParameters = GraphParameters(), threads: Int, level: InstructionSet = .best
     ) {
         precondition(rows.count > 0 && rows.count < 1 << 31 && threads > 0, "a graph has rows, fewer than 2³¹")
+        precondition((1...APUS_MOST_LINKS).contains(parameters.degree), "a row has 1 to 64 links")
         var build = apus_build(
             metric: metric.c, dimension: UInt32(rows.dimension), degree: UInt32(parameters.degree), pool: UInt32(parameters.candidates),
             slack_angle: parameters.angle, isa: level.c)

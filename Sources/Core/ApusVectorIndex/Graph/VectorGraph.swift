@@ -11,6 +11,7 @@ public struct VectorGraph: @unchecked Sendable {  // read only
 
     /// `links` (aligned to 4 bytes) stay as long as `owner` lives.
     public init(count: Int, degree: Int, links: UnsafeRawPointer, owner: any AnyObject & Sendable) {
+        precondition((1...APUS_MOST_LINKS).contains(degree), "a row has 1 to 64 links")
         self.count = count
         self.degree = degree
         self.links = UnsafeBufferPointer(start: links.assumingMemoryBound(to: UInt32.self), count: count * degree)
@@ -51,7 +52,7 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         let memory = scratch.query(bytes: apus_query_bytes(codes.coding.kind.c, UInt32(query.count)))
         var search = apus_search(
             pool: UInt32(candidates), wanted: UInt32(min(candidates, max(effort.rescored, limit))),
-            stop_rank: UInt32(max(effort.rank, limit)), slack: effort.slack ?? -1, passing: nil, budget: 0)
+            stop_rank: UInt32(max(effort.rank, limit)), slack: effort.slack ?? -1)
         var count = codes.withC { codes in
             var prepared = apus_query()
             var stats = apus_search_stats()
