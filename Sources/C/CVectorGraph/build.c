@@ -1,4 +1,5 @@
 #include "kernels.h"
+#include "visits.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,9 +30,7 @@ struct list {
 
 // One thread's memory.
 struct walker {
-    uint64_t *visited;
-    uint32_t *touched;
-    size_t touched_count;
+    struct visits visits;
     struct neighbour *pool; // the highest bit of `row` says that its links were followed
     uint32_t size, cursor;
 };
@@ -76,7 +75,7 @@ static bool encode(struct apus_builder *b, const float *rows, size_t stride) {
         for (uint32_t row = 0; row < count; row++) longest = fmax(longest, squared(rows + row * stride, dimension));
     for (uint32_t row = 0; row < sample; row++)
         for (uint32_t d = 0; d < dimension; d++) mean[d] += rows[row * stride + d] / (float)sample;
-    // The size covers four deviations of the widest dimension, or all there is.
+    // The size covers six deviations of the widest dimension, or all there is.
     double most = 0, widest = 0;
     for (uint32_t d = 0; d < dimension; d++) {
         double squares = 0;
@@ -115,10 +114,7 @@ static inline uint32_t distance(const struct apus_builder *b, uint32_t x, uint32
     return (uint32_t)(b->lengths[x] + b->lengths[y] - 2 * raw);
 }
 
-static inline void prefetch(const struct apus_builder *b, uint32_t row) {
-    const int8_t *code = b->codes + row * b->stride;
-    for (size_t line = 0; line < b->stride; line += 64) __builtin_prefetch(code + line);
-}
+static inline void prefetch(const struct apus_builder *b, uint32_t row) { prefetch_row(b->codes + row * b->stride, b->stride); }
 
 // MARK: Lists
 
@@ -188,14 +184,6 @@ static void link_back(struct apus_builder *b, uint32_t to, struct neighbour item
 
 // MARK: Walking
 
-static inline bool visit(struct walker *walker, uint32_t row) {
-    uint64_t *word = walker->visited + row / 64, bit = 1ull << row % 64;
-    if (*word & bit) return true;
-    if (*word == 0) walker->touched[walker->touched_count++] = row / 64;
-    *word |= bit;
-    return false;
-}
-
 static void offer(struct walker *walker, uint32_t limit, struct neighbour item) {
     if (walker->size == limit && item.distance >= walker->pool[limit - 1].distance) return;
     uint32_t low = 0, high = walker->size;
@@ -227,7 +215,7 @@ static void follow(struct apus_builder *b, struct walker *walker, uint32_t row) 
         uint32_t links = __atomic_load_n(&list->count, __ATOMIC_ACQUIRE), count = 0;
         for (uint32_t i = 0; i < links; i++) {
             uint32_t to = row_at(list, i);
-            if (to == row || visit(walker, to)) continue;
+            if (to == row || visit(&walker->visits, to)) continue;
             batch[count++] = to;
             prefetch(b, to);
         }
@@ -238,12 +226,11 @@ static void follow(struct apus_builder *b, struct walker *walker, uint32_t row) 
 static void find_candidates(struct apus_builder *b, struct walker *walker, uint32_t row) {
     walker->size = 0;
     for (uint32_t i = 0; i < APUS_ENTRIES && i < row; i++) {
-        visit(walker, i);
+        visit(&walker->visits, i);
         score(b, walker, row, &i, 1);
     }
     follow(b, walker, row);
-    for (size_t i = 0; i < walker->touched_count; i++) walker->visited[walker->touched[i]] = 0;
-    walker->touched_count = 0;
+    visits_forget(&walker->visits);
     for (uint32_t i = 0; i < walker->size; i++) walker->pool[i].row &= ~FOLLOWED;
 }
 
@@ -267,10 +254,8 @@ struct apus_builder *apus_builder_make(
     b->walkers = calloc(threads, sizeof *b->walkers);
     bool is_whole = b->codes && b->lengths && b->lists && b->walkers;
     for (uint32_t i = 0; is_whole && i < threads; i++) {
-        size_t words = ((size_t)count + 63) / 64 + 1;
-        b->walkers[i] = (struct walker){
-            .visited = calloc(words, 8), .touched = malloc(words * 4), .pool = malloc((build->pool + 1) * sizeof(struct neighbour))};
-        is_whole = b->walkers[i].visited && b->walkers[i].touched && b->walkers[i].pool;
+        b->walkers[i].pool = malloc((build->pool + 1) * sizeof(struct neighbour));
+        is_whole = visits_make(&b->walkers[i].visits, count) && b->walkers[i].pool;
     }
     if (is_whole) {
         memset(b->codes, 0, (size_t)count * b->stride);
@@ -284,8 +269,7 @@ struct apus_builder *apus_builder_make(
 void apus_builder_free(struct apus_builder *b) {
     if (!b) return;
     for (uint32_t i = 0; b->walkers && i < b->threads; i++) {
-        free(b->walkers[i].visited);
-        free(b->walkers[i].touched);
+        visits_free(&b->walkers[i].visits);
         free(b->walkers[i].pool);
     }
     free(b->walkers);

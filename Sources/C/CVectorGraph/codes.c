@@ -6,8 +6,6 @@
 
 static size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
-static bool is_float(enum apus_code_kind kind) { return kind == APUS_CODE_F16 || kind == APUS_CODE_F32; }
-
 size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension) {
     switch (kind) {
     case APUS_CODE_THIRDS: return round_up((dimension + 2) / 3, 64);
@@ -236,10 +234,6 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
 }
 
 // MARK: Distances
-
-static void prefetch_row(const uint8_t *row, size_t stride) {
-    for (size_t i = 0; i < stride; i += 64) __builtin_prefetch(row + i);
-}
 
 static float bias_of(const struct apus_codes *codes, uint32_t row) {
     return codes->bias && !is_float(codes->coding->kind) ? codes->bias[row] : 0;

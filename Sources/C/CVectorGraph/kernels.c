@@ -411,8 +411,7 @@ apus_code_kernel apus_code_kernel_for(enum apus_code_kind kind, enum apus_metric
 #endif
     };
     // Small codes give the Euclidean distance by the product and the rows' lengths.
-    bool is_float = kind == APUS_CODE_F16 || kind == APUS_CODE_F32;
-    int operation = metric == APUS_METRIC_MANHATTAN ? 2 : metric == APUS_METRIC_EUCLIDEAN && is_float ? 1 : 0;
+    int operation = metric == APUS_METRIC_MANHATTAN ? 2 : metric == APUS_METRIC_EUCLIDEAN && is_float(kind) ? 1 : 0;
     return kernels[at_most(isa)][kind][operation];
 }
 

@@ -3,6 +3,14 @@
 
 #include "apus_vector_graph.h"
 
+// Whether codes hold numbers rather than steps.
+static inline bool is_float(enum apus_code_kind kind) { return kind == APUS_CODE_F16 || kind == APUS_CODE_F32; }
+
+// Has all lines of a row fetched.
+static inline void prefetch_row(const void *row, size_t stride) {
+    for (size_t line = 0; line < stride; line += 64) __builtin_prefetch((const char *)row + line);
+}
+
 // out[i] = kernel(query, row ids[i]). `stride` counts bytes and is a multiple of 64.
 typedef void (*apus_code_kernel)(
     const void *query, const uint8_t *rows, size_t stride, const uint32_t *ids, size_t count, float *out);

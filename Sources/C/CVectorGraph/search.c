@@ -1,4 +1,5 @@
 #include "kernels.h"
+#include "visits.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -10,10 +11,7 @@
 #define FOLLOWED 0x80000000u
 
 struct apus_scratch {
-    uint64_t *visited;
-    size_t words;
-    uint32_t *touched; // the words of `visited` that are not zero
-    size_t touched_count;
+    struct visits visits;
     float *distances; // of the pool
     uint32_t *rows;
     uint32_t capacity;
@@ -22,38 +20,21 @@ struct apus_scratch {
 struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
     struct apus_scratch *scratch = calloc(1, sizeof *scratch);
     if (!scratch) return NULL;
-    scratch->words = ((size_t)rows + 63) / 64;
-    scratch->visited = calloc(scratch->words + 1, 8);
-    scratch->touched = malloc((scratch->words + 1) * 4);
+    bool is_whole = visits_make(&scratch->visits, rows);
     scratch->capacity = largest_pool;
     scratch->distances = malloc(((size_t)largest_pool + 1) * sizeof *scratch->distances);
     scratch->rows = malloc(((size_t)largest_pool + 1) * sizeof *scratch->rows);
-    if (scratch->visited && scratch->touched && scratch->distances && scratch->rows) return scratch;
+    if (is_whole && scratch->distances && scratch->rows) return scratch;
     apus_scratch_free(scratch);
     return NULL;
 }
 
 void apus_scratch_free(struct apus_scratch *scratch) {
     if (!scratch) return;
-    free(scratch->visited);
-    free(scratch->touched);
+    visits_free(&scratch->visits);
     free(scratch->distances);
     free(scratch->rows);
     free(scratch);
-}
-
-// Whether the row was visited before; it is now.
-static inline bool visit(struct apus_scratch *scratch, uint32_t row) {
-    uint64_t *word = scratch->visited + row / 64, bit = 1ull << row % 64;
-    if (*word & bit) return true;
-    if (*word == 0) scratch->touched[scratch->touched_count++] = row / 64;
-    *word |= bit;
-    return false;
-}
-
-static void forget_visits(struct apus_scratch *scratch) {
-    for (size_t i = 0; i < scratch->touched_count; i++) scratch->visited[scratch->touched[i]] = 0;
-    scratch->touched_count = 0;
 }
 
 // MARK: Pool
@@ -102,7 +83,6 @@ struct traversal {
     size_t stride;
     bool has_bias;
     struct apus_scratch *scratch;
-    struct apus_search_stats *stats;
     struct pool pool;
     const struct apus_search *search;
 };
@@ -127,7 +107,6 @@ static inline float reach(const struct traversal *t) {
 static inline void score(struct traversal *t, const uint32_t *rows, size_t count) {
     float raw[BATCH];
     t->kernel(t->query->code, t->codes->rows, t->stride, rows, count, raw);
-    t->stats->distances += (uint32_t)count;
     float limit = reach(t);
     for (size_t i = 0; i < count; i++) {
         float distance = distance_of(t, rows[i], raw[i]);
@@ -146,7 +125,7 @@ static void scan_first(struct traversal *t, uint32_t count) {
         uint32_t n = count - start < BATCH ? count - start : BATCH;
         for (uint32_t i = 0; i < n; i++) {
             rows[i] = start + i;
-            visit(t->scratch, start + i);
+            visit(&t->scratch->visits, start + i);
         }
         score(t, rows, n);
     }
@@ -165,14 +144,12 @@ static bool next_candidate(struct traversal *t, uint32_t *row) {
 // Collects the rows that a candidate links to and that were not visited yet, and has their codes fetched.
 static uint32_t gather(struct traversal *t, const struct apus_graph *graph, uint32_t from, uint32_t *batch) {
     const uint32_t *links = graph->links + (size_t)from * graph->degree;
-    t->stats->expansions++;
     uint32_t count = 0;
     for (uint32_t i = 0; i < graph->degree && links[i] != ~0u; i++) {
         uint32_t row = links[i];
-        if (row >= graph->count || visit(t->scratch, row)) continue; // a damaged link leads nowhere
+        if (row >= graph->count || visit(&t->scratch->visits, row)) continue; // a damaged link leads nowhere
         batch[count++] = row;
-        const uint8_t *code = t->codes->rows + row * t->stride;
-        for (size_t line = 0; line < t->stride; line += 64) __builtin_prefetch(code + line);
+        prefetch_row(t->codes->rows + row * t->stride, t->stride);
     }
     return count;
 }
@@ -198,7 +175,7 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
         for (uint32_t i = pool->cursor; i < pool->size && ahead < 2; i++) {
             if (pool->rows[i] & FOLLOWED) continue;
             const uint32_t *links = graph->links + (size_t)pool->rows[i] * graph->degree;
-            for (uint32_t j = 0; j < graph->degree; j += 16) __builtin_prefetch(links + j);
+            prefetch_row(links, graph->degree * sizeof *links);
             ahead++;
         }
     }
@@ -206,23 +183,21 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
 
 uint32_t apus_graph_search(
     const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
-    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out, struct apus_search_stats *stats) {
+    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out) {
     uint32_t limit = search->pool < scratch->capacity ? search->pool : scratch->capacity;
     struct traversal t = {
         .codes = codes,
         .query = query,
         .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
         .stride = codes->coding->stride,
-        .has_bias = codes->bias && codes->coding->kind != APUS_CODE_F16 && codes->coding->kind != APUS_CODE_F32,
+        .has_bias = codes->bias && !is_float(codes->coding->kind),
         .scratch = scratch,
-        .stats = stats,
         .pool = {.distances = scratch->distances, .rows = scratch->rows, .limit = limit},
         .search = search,
     };
-    *stats = (struct apus_search_stats){0};
     scan_first(&t, graph->count < APUS_ENTRIES ? graph->count : APUS_ENTRIES);
     follow(&t, graph);
     for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.distances[i], t.pool.rows[i] & ~FOLLOWED};
-    forget_visits(scratch);
+    visits_forget(&scratch->visits);
     return t.pool.size;
 }

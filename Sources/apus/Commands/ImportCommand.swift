@@ -129,13 +129,7 @@ enum ImportCommand {
         if reply.status == 404, invocation.isSet(create) {
             return invocation.terminal.note("would create collection '\(collection)' (\(dimension) dimensions)")
         }
-        guard reply.status < 400 else {
-            var error = NodeClient.error(reply, collection)
-            if reply.status == 404 { error.hint = "add --create to make it, or see 'apus collection list'" }
-            throw error
-        }
-        try checkSettings(of: collection, reply.body, invocation)
-        if let wanted = reply.body["dimension"]?.asInteger { try source.expect(dimension: Int(wanted)) }
+        try source.expect(dimension: try target(collection, reply, dimension: dimension, invocation).dimension)
     }
 
     /// Makes sure that the collection is there, as the command line wants it.
@@ -154,8 +148,15 @@ enum ImportCommand {
                 "created collection '\(collection)' (\(dimension) dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))")
             reply = try await client.send(.get, question)
         }
+        return try target(collection, reply, dimension: dimension, invocation)
+    }
+
+    /// The collection that a node describes, if it is there and as the command line wants it.
+    private static func target(
+        _ collection: String, _ reply: NodeClient.Reply, dimension: Int, _ invocation: Invocation
+    ) throws(ApusError) -> Target {
         guard reply.status < 400 else {
-            var error = NodeClient.error(reply, path)
+            var error = NodeClient.error(reply, "/collections/\(NodeClient.segment(collection))")
             if reply.status == 404 { error.hint = "add --create to make it, or see 'apus collection list'" }
             throw error
         }

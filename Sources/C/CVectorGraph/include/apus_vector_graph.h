@@ -106,10 +106,6 @@ struct apus_found {
     uint32_t row;
 };
 
-struct apus_search_stats {
-    uint32_t distances, expansions;
-};
-
 // Memory for one search at a time.
 struct apus_scratch;
 struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool);
@@ -118,7 +114,7 @@ void apus_scratch_free(struct apus_scratch *scratch);
 // Writes the nearest rows found to `out` (room for `pool`), nearest first, and returns how many.
 uint32_t apus_graph_search(
     const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
-    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out, struct apus_search_stats *stats);
+    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out);
 
 // Distances of given rows, which may lie anywhere.
 void apus_codes_distances(

@@ -55,10 +55,9 @@ public struct VectorGraph: @unchecked Sendable {  // read only
             stop_rank: UInt32(max(effort.rank, limit)), slack: effort.slack ?? -1)
         var count = codes.withC { codes in
             var prepared = apus_query()
-            var stats = apus_search_stats()
             apus_query_prepare(codes.pointee.coding, query, memory, &prepared)
             var graph = apus_graph(links: links.baseAddress, count: UInt32(self.count), degree: UInt32(degree))
-            return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found, &stats)
+            return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found)
         }
         if let better {
             let memory = scratch.query(bytes: apus_query_bytes(better.coding.kind.c, UInt32(query.count)))

@@ -4,7 +4,8 @@ public import ApusTypes
 public import ApusVectorIndex
 
 extension VectorService {
-    private static let mostTries = 12
+    /// To find a place in logs that others write to.
+    static let mostTries = 12
     /// After this many tries nobody else on this node appends to the shards meanwhile.
     private static let triesTogether = 2
 

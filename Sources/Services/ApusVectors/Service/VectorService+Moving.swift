@@ -2,8 +2,6 @@ public import ApusTypes
 public import ApusVectorIndex
 
 extension VectorService {
-    private static let mostTries = 12
-
     /// Moves points to another collection: writes there what is here, and deletes it here unless something was written to its shards
     /// meanwhile; then what is here now is moved. So a point may be in both collections for a moment, and is in both after an error, but
     /// what was acknowledged is never in neither.
