@@ -125,8 +125,10 @@ struct FollowingTests {
         let incarnation = Incarnation(system: 1, timeline: 1, restores: 0)
         let clock = BootClock()
         let shard = Shard(
-            id: ShardID(1), number: 0, dimension: 1, metric: .dot, beginning: .beginning(of: incarnation), isNew: false, clock: clock)
-        let operation = ShardOperation(changes: [.upsert([try Point("a", [1])])]).encoded(at: TestNode.noon)
+            id: ShardID(1), number: 0, fields: [VectorField(dimension: 1, metric: .dot)], beginning: .beginning(of: incarnation),
+            isNew: false, clock: clock)
+        let operation = ShardOperation(changes: [.upsert([try Point("a", [1])])]).encoded(
+            at: TestNode.noon, for: [VectorField(dimension: 1, metric: .dot)])
         let record = LogRecord(
             shard: shard.id, sequence: 1, digest: Digest.origin.chained(with: Digest(of: operation)), operation: operation)
         let before = shard.standing.memory
@@ -289,7 +291,11 @@ struct FollowingTests {
         for number in 20..<25 {
             let operation = ShardOperation(changes: [.upsert([try Point("\(number)", [1], #"{"history":2}"#)])])
             _ = try await node.catalog.log.append(
-                AppendRequest(appends: [LogAppend(shard: made.shards[0].id, operation: operation.encoded(at: TestNode.noon))]),
+                AppendRequest(appends: [
+                    LogAppend(
+                        shard: made.shards[0].id,
+                        operation: operation.encoded(at: TestNode.noon, for: [VectorField(dimension: 1, metric: .dot)]))
+                ]),
                 deadline: node.deadline)
         }
     }
@@ -340,7 +346,8 @@ struct FollowingTests {
                 let made = try await node.service.createCollection(
                     "c", .init(dimension: 1, metric: .dot, sharding: .init(shards: 2)), deadline: node.deadline)
                 _ = try await node.service.upsert((0..<50).map { try Point("\($0)", [1]) }, into: "c", deadline: node.deadline)
-                var newer = ShardOperation(changes: [.delete([.integer(1)])]).encoded(at: TestNode.noon)
+                var newer = ShardOperation(changes: [.delete([.integer(1)])]).encoded(
+                    at: TestNode.noon, for: [VectorField(dimension: 1, metric: .dot)])
                 newer[3] = 9
                 _ = try await node.catalog.log.append(
                     AppendRequest(appends: [LogAppend(shard: made.shards[1].id, operation: newer)]), deadline: node.deadline)

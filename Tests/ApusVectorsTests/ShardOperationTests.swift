@@ -19,14 +19,41 @@ struct ShardOperationTests {
         Bool.random(using: &random) ? nil : Array(#"{"k":\#(random.next() % 100),"text":"\#(random.next())"}"#.utf8)
     }
 
-    static func operation(_ random: inout SeededGenerator, dimension: Int) throws -> ShardOperation {
+    /// Of a collection with one unnamed dense field, or with fields of every kind.
+    static func fields(_ random: inout SeededGenerator, dimension: Int) -> [VectorField] {
+        if Bool.random(using: &random) { return [VectorField(dimension: dimension, metric: .cosine)] }
+        return [
+            VectorField("title", .dense(dimension: dimension, .dot)), VectorField("", .dense(dimension: 2, .cosine)),
+            VectorField("tokens", .multiple(dimension: 3, .cosine)), VectorField("words", .sparse(idf: true)),
+        ]
+    }
+
+    static func value(_ random: inout SeededGenerator, of field: VectorField) -> VectorValue {
+        switch field.kind {
+        case .dense(let dimension, _): return .dense(random.vector(dimension))
+        case .multiple(let dimension, _):
+            return .multiple((0..<Int.random(in: 1...4, using: &random)).map { _ in random.vector(dimension) })
+        case .sparse:
+            let indices = Set((0..<Int.random(in: 0...6, using: &random)).map { _ in UInt32(random.next() % 100) }).sorted()
+            return .sparse(SparseVector(indices: indices, values: random.vector(indices.count)))
+        }
+    }
+
+    static func vectors(_ random: inout SeededGenerator, _ fields: [VectorField]) -> PointVectors {
+        PointVectors(
+            fields.filter { _ in fields.count == 1 || Bool.random(using: &random) }.map { .init($0.name, value(&random, of: $0)) })
+    }
+
+    static func operation(_ random: inout SeededGenerator, _ fields: [VectorField]) throws -> ShardOperation {
         var changes: [ShardOperation.Change] = []
         for _ in 0..<Int.random(in: 0...4, using: &random) {
             let ids = try (0..<Int.random(in: 1...20, using: &random)).map { _ in try id(&random) }
-            switch Int.random(in: 0..<4, using: &random) {
-            case 0: changes.append(.upsert(ids.map { Point(id: $0, vector: random.vector(dimension), payload: payload(&random)) }))
+            switch Int.random(in: 0..<5, using: &random) {
+            case 0:
+                changes.append(.upsert(ids.map { Point(id: $0, vectors: vectors(&random, fields), payload: payload(&random)) }))
             case 1: changes.append(.delete(ids))
-            case 2: changes.append(.setVectors(ids, ids.map { _ in random.vector(dimension) }))
+            case 2: changes.append(.setVectors(ids, ids.map { _ in vectors(&random, fields) }))
+            case 3: changes.append(.removeVectors(ids, fields: fields.map(\.name).filter { _ in Bool.random(using: &random) }))
             default:
                 let verb = [ShardOperation.PayloadVerb.replace, .merge][Int.random(in: 0..<2, using: &random)]
                 changes.append(.changePayloads(verb, ids, ids.map { _ in payload(&random) }))
@@ -36,22 +63,24 @@ struct ShardOperationTests {
     }
 
     /// The operation that the checked bytes mean.
-    static func decoded(_ encoded: EncodedOperation) -> ShardOperation {
-        func vector(_ part: EncodedOperation.Part, _ index: Int) -> [Float] {
-            encoded.bytes.withUnsafeBytes { bytes in
-                (0..<part.dimension).map {
-                    bytes.loadUnaligned(fromByteOffset: part.vectors + (index * part.dimension + $0) * 4, as: Float.self)
-                }
-            }
+    static func decoded(_ encoded: EncodedOperation, _ fields: [VectorField]) -> ShardOperation {
+        func value(_ field: VectorField, _ range: Range<Int>) -> PointVectors.Entry {
+            encoded.bytes.withUnsafeBytes { .init(field.name, field.value(UnsafeRawBufferPointer(rebasing: $0[range]))) }
+        }
+        func vectors(_ part: EncodedOperation.Part, _ index: Int) -> PointVectors {
+            if !part.entries.isEmpty { return PointVectors(part.entries[index].map { value(fields[$0.field], $0.bytes) }) }
+            let start = part.vectors + index * part.dimension * 4
+            return PointVectors([value(fields[0], start..<start + part.dimension * 4)])
         }
         return ShardOperation(
             changes: encoded.parts.map { part in
                 let payloads = part.payloads.map { $0.map { Array(encoded.bytes[$0]) } }
                 switch part.kind {
-                case .upsert:
-                    return .upsert(part.ids.enumerated().map { Point(id: $1, vector: vector(part, $0), payload: payloads[$0]) })
+                case .upsert, .upsertFields:
+                    return .upsert(part.ids.enumerated().map { Point(id: $1, vectors: vectors(part, $0), payload: payloads[$0]) })
                 case .delete: return .delete(part.ids)
-                case .setVectors: return .setVectors(part.ids, part.ids.indices.map { vector(part, $0) })
+                case .setVectors, .setFields: return .setVectors(part.ids, part.ids.indices.map { vectors(part, $0) })
+                case .removeFields: return .removeVectors(part.ids, fields: part.removed.sorted().map { fields[$0].name })
                 case .replacePayloads: return .changePayloads(.replace, part.ids, payloads)
                 case .mergePayloads: return .changePayloads(.merge, part.ids, payloads)
                 case .removeMembers: return .changePayloads(.remove, part.ids, payloads)
@@ -62,9 +91,9 @@ struct ShardOperationTests {
     @Test("what is written is read", arguments: 0..<200)
     func roundTrip(seed: Int) throws {
         var random = SeededGenerator(seed: UInt64(seed))
-        let dimension = Int.random(in: 1...40, using: &random)
-        let operation = try Self.operation(&random, dimension: dimension)
-        #expect(Self.decoded(try EncodedOperation(operation.encoded(at: TestNode.noon), dimension: dimension)) == operation)
+        let fields = Self.fields(&random, dimension: Int.random(in: 1...40, using: &random))
+        let operation = try Self.operation(&random, fields)
+        #expect(Self.decoded(try EncodedOperation(operation.encoded(at: TestNode.noon, for: fields), fields: fields), fields) == operation)
     }
 
     @Test("the bytes are those of the document")
@@ -76,14 +105,39 @@ struct ShardOperationTests {
             .delete([try PointID("é")]),
         ])
         let expected: [UInt8] =
-            [0x41, 0x50, 0x56, 1] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
+            [0x41, 0x50, 0x56, 2] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
             + [1, 2, 0, 0, 0, 2, 0, 0, 0]
             + [0, 2, 1, 0, 0, 0, 0, 0, 0] + [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
             + [2, 0, 0, 0, 255, 255, 255, 255] + [0x7b, 0x7d]
             + [0, 0, 0x80, 0x3f, 0, 0, 0, 0xc0, 0, 0, 0, 0, 0, 0, 0, 0x3f]
             + [2, 1, 0, 0, 0, 2, 2, 0, 0xc3, 0xa9]
-        #expect(operation.encoded(at: TestNode.noon) == expected)
-        #expect(try EncodedOperation(expected, dimension: 2).writtenAt == TestNode.noon)
+        #expect(operation.encoded(at: TestNode.noon, for: Self.pair) == expected)
+        #expect(try EncodedOperation(expected, fields: Self.pair).writtenAt == TestNode.noon)
+        // As format 1 wrote it.
+        var first = expected
+        first[3] = 1
+        #expect(Self.decoded(try EncodedOperation(first, fields: Self.pair), Self.pair) == operation)
+    }
+
+    static let pair = [VectorField(dimension: 2, metric: .cosine)]
+
+    @Test("the bytes of named vectors are those of the document")
+    func goldenFields() throws {
+        let fields = [VectorField("a", .dense(dimension: 1, .dot)), VectorField("s", .sparse(idf: false))]
+        let operation = ShardOperation(changes: [
+            .upsert([
+                Point(id: .integer(7), vectors: PointVectors([.init("s", .sparse(SparseVector(indices: [9, 3], values: [1, 2])))]))
+            ]),
+            .setVectors([.integer(7)], [PointVectors([.init("a", .dense([0.5]))])]), .removeVectors([.integer(7)], fields: ["s"]),
+        ])
+        let id: [UInt8] = [1, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
+        let expected: [UInt8] =
+            [0x41, 0x50, 0x56, 2] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
+            + [7] + id + [255, 255, 255, 255] + [1, 1, 0, 16, 0, 0, 0] + [3, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0x80, 0x3f]
+            + [8] + id + [1, 0, 0, 4, 0, 0, 0] + [0, 0, 0, 0x3f]
+            + [9] + id + [1, 1, 0]
+        #expect(operation.encoded(at: TestNode.noon, for: fields) == expected)
+        #expect(Self.decoded(try EncodedOperation(expected, fields: fields), fields) == operation)
     }
 
     @Test("bytes that are damaged, cut or anything at all end in an error or in another operation, never in a trap")
@@ -91,15 +145,16 @@ struct ShardOperationTests {
         var random = SeededGenerator(seed: 99)
         var refused = 0
         for _ in 0..<3000 {
-            var bytes = try Self.operation(&random, dimension: 3).encoded(at: TestNode.noon)
+            let fields = Self.fields(&random, dimension: 3)
+            var bytes = try Self.operation(&random, fields).encoded(at: TestNode.noon, for: fields)
             switch Int.random(in: 0..<3, using: &random) {
             case 0: bytes.removeLast(Int.random(in: 0...bytes.count, using: &random))
             case 1: for _ in 0..<3 { bytes[Int.random(in: 0..<bytes.count, using: &random)] = UInt8.random(in: 0...255, using: &random) }
-            default: bytes = Array(bytes.prefix(12)) + (0..<40).map { _ in UInt8.random(in: 0...8, using: &random) }
+            default: bytes = Array(bytes.prefix(12)) + (0..<40).map { _ in UInt8.random(in: 0...9, using: &random) }
             }
             do {
-                let operation = try EncodedOperation(bytes, dimension: 3)
-                let table = PointTable(dimension: 3, metric: .cosine)
+                let operation = try EncodedOperation(bytes, fields: fields)
+                let table = PointTable(fields)
                 _ = table.apply(at: 1) { operation.apply(to: &$0) }
             } catch {
                 refused += 1
@@ -111,16 +166,16 @@ struct ShardOperationTests {
 
     @Test("a newer format is refused by its number")
     func newerFormat() throws {
-        var bytes = ShardOperation(changes: []).encoded(at: TestNode.noon)
-        bytes[3] = 2
-        let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, dimension: 3) }
-        #expect(error?.code == .catalogIncompatible && error?.summary.contains("format 2") == true)
+        var bytes = ShardOperation(changes: []).encoded(at: TestNode.noon, for: Self.pair)
+        bytes[3] = ShardOperation.version + 1
+        let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, fields: Self.pair) }
+        #expect(error?.code == .catalogIncompatible && error?.summary.contains("format \(ShardOperation.version + 1)") == true)
     }
 
     @Test("vectors of another dimension are refused")
     func otherDimension() throws {
-        let bytes = ShardOperation(changes: [.upsert([Point(id: .integer(1), vector: [1, 2])])]).encoded(at: TestNode.noon)
-        let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, dimension: 3) }
+        let bytes = ShardOperation(changes: [.upsert([Point(id: .integer(1), vector: [1, 2])])]).encoded(at: TestNode.noon, for: Self.pair)
+        let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, fields: [VectorField(dimension: 3, metric: .dot)]) }
         #expect(error?.code == .logCorrupt)
     }
 }

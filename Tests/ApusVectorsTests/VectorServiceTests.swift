@@ -2,6 +2,7 @@ import ApusCatalog
 import ApusDatabase
 import ApusTypes
 import ApusVectorIndex
+import Glibc
 import TestKit
 import Testing
 
@@ -38,7 +39,7 @@ struct VectorServiceTests {
                 _ = try await service.update(
                     [
                         PointUpdate(id: ids[2], payload: .merge(Array(#"{"tag":"x","year":3}"#.utf8))),
-                        PointUpdate(id: ids[0], vector: [3, 4], payload: .remove(["year"])),
+                        PointUpdate(id: ids[0], vectors: PointVectors([3, 4]), payload: .remove(["year"])),
                     ], in: "books", deadline: node.deadline)
                 #expect(
                     try await service.points(ids, in: "books", deadline: node.deadline)
@@ -50,6 +51,85 @@ struct VectorServiceTests {
                 #expect(try await service.count("books", deadline: node.deadline) == 2)
                 try await service.deleteCollection("books", deadline: node.deadline)
                 await #expect(throws: ApusError.self) { try await service.count("books", deadline: node.deadline) }
+            }
+        }
+    }
+
+    @Test("points have vectors in named fields, of every kind, each searched by itself")
+    func fields() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                let fields = [
+                    VectorField("title", .dense(dimension: 2, .cosine)), VectorField("tokens", .multiple(dimension: 2, .dot)),
+                    VectorField("words", .sparse(idf: true)), VectorField("plain", .sparse(idf: false)),
+                ]
+                let made = try await service.createCollection(
+                    "docs", .init(fields, sharding: .init(shards: 2)), deadline: node.deadline)
+                #expect(made.configuration.fields == fields && made.configuration.dimension == 2)
+                func words(_ pairs: KeyValuePairs<UInt32, Float>) -> VectorValue {
+                    .sparse(SparseVector(indices: pairs.map(\.key), values: pairs.map(\.value)))
+                }
+                let points = [
+                    Point(
+                        id: .integer(1),
+                        vectors: PointVectors([
+                            .init("title", .dense([1, 0])), .init("tokens", .multiple([[1, 0], [0, 3]])),
+                            .init("words", words([7: 1, 9: 1])),
+                        ])),
+                    Point(
+                        id: .integer(2),
+                        vectors: PointVectors([
+                            .init("title", .dense([0, 2])), .init("words", words([7: 2])), .init("plain", words([7: 2, 1: 1])),
+                        ])),
+                    Point(id: .integer(3), vectors: PointVectors(), payload: Array(#"{"empty":true}"#.utf8)),
+                ]
+                #expect(try await service.upsert(points, into: "docs", deadline: node.deadline).failures == 0)
+                let ids = (1...3).map { PointID.integer($0) }
+                #expect(try await service.points(ids, in: "docs", deadline: node.deadline) == points)
+
+                func search(_ field: String, _ vector: VectorValue) async throws -> [(PointID, Float)] {
+                    try await service.search(
+                        SearchRequest(vector, field: field, limit: 10), in: "docs", deadline: node.deadline
+                    ).hits.map { ($0.point.id, $0.score) }
+                }
+                let titles = try await search("title", .dense([0, 1]))
+                #expect(titles.map(\.0) == [.integer(2), .integer(1)] && titles.map(\.1) == [1, 0])
+                let tokens = try await search("tokens", .multiple([[1, 1], [2, 0]]))
+                #expect(tokens.map(\.0) == [.integer(1)] && tokens.map(\.1) == [5])
+                #expect(try await search("tokens", .dense([0, 1])).map(\.1) == [3])
+                let plain = try await search("plain", words([1: 3, 7: 1, 8: 9]))
+                #expect(plain.map(\.0) == [.integer(2)] && plain.map(\.1) == [5])
+                // Two of two have 7, one of two has 9.
+                let weighted = try await search("words", words([9: 1, 7: 1]))
+                #expect(weighted.map(\.0) == [.integer(1), .integer(2)])
+                #expect(abs(weighted[0].1 - (log(1 + 0.5 / 2.5) + log(1 + 1.5 / 1.5))) < 1e-5)
+                #expect(abs(weighted[1].1 - 2 * log(1 + 0.5 / 2.5)) < 1e-5)
+
+                _ = try await service.update(
+                    [
+                        PointUpdate(
+                            id: ids[0], vectors: PointVectors([.init("plain", words([1: 1]))]), removedFields: ["tokens", "words"]),
+                        PointUpdate(id: ids[2], vectors: PointVectors([.init("title", .dense([3, 3]))])),
+                    ], in: "docs", deadline: node.deadline)
+                let changed = try await service.points(ids, in: "docs", deadline: node.deadline)
+                #expect(changed[0].vectors.entries.map(\.field) == ["title", "plain"])
+                #expect(changed[2].vectors["title"] == .dense([3, 3]) && changed[2].payload == points[2].payload)
+                #expect(try await search("title", .dense([0, 1])).count == 3)
+
+                for (vectors, code, field) in [
+                    (PointVectors([1, 2]), ErrorCode.vectorUnknownField, ""),
+                    (PointVectors([.init("title", .dense([1]))]), .vectorWrongDimension, "vector.title"),
+                    (PointVectors([.init("tokens", .multiple([]))]), .vectorInvalid, "vector.tokens"),
+                    (PointVectors([.init("tokens", .multiple([[1, .nan]]))]), .vectorInvalid, "vector.tokens[0][1]"),
+                    (PointVectors([.init("words", words([4: 1, 4: 2]))]), .vectorInvalid, "vector.words.indices"),
+                    (PointVectors([.init("words", .dense([1, 2]))]), .vectorInvalid, "vector.words"),
+                ] {
+                    let error = await #expect(throws: ApusError.self) {
+                        try await service.upsert([Point(id: .integer(9), vectors: vectors)], into: "docs", deadline: node.deadline)
+                    }
+                    #expect(error?.code == code && error?.context["field"] == field)
+                }
             }
         }
     }

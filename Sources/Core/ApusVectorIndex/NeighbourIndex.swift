@@ -12,16 +12,16 @@ public protocol NeighbourIndex: Sendable {
     func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour]
 }
 
-/// What an index is asked. The vector has the dimension of the index.
+/// What an index is asked. The vector is one of the index's field.
 public struct NeighbourQuery: Sendable {
-    public var vector: [Float]
+    public var vector: VectorValue
     public var limit: Int
     public var filter: Filter
     public var scoreThreshold: Float?
     /// Whether only the exact answer will do.
     public var isExact: Bool
 
-    public init(vector: [Float], limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = true) {
+    public init(vector: VectorValue, limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = true) {
         self.vector = vector
         self.limit = limit
         self.filter = filter

@@ -4,20 +4,33 @@ public import ApusVectorIndex
 /// What a collection is made with; it never changes.
 public struct CollectionConfiguration: Sendable, Hashable {
     public static let dimensions = 1...65_536
+    /// Most fields.
+    public static let mostFields = 64
+    /// Longest name of a field, in UTF-8 bytes.
+    public static let longestFieldName = 200
 
-    /// Numbers in each vector.
-    public var dimension: Int
-    public var metric: Metric
+    /// The vectors that a point may have: at least one field, with names of their own.
+    public var fields: [VectorField]
     public var sharding: Sharding
     /// Free text of whoever made it.
     public var description: String?
 
-    public init(dimension: Int, metric: Metric = .cosine, sharding: Sharding = .single, description: String? = nil) {
-        self.dimension = dimension
-        self.metric = metric
+    public init(_ fields: [VectorField], sharding: Sharding = .single, description: String? = nil) {
+        self.fields = fields
         self.sharding = sharding
         self.description = description
     }
+
+    /// With one dense field, which has no name.
+    public init(dimension: Int, metric: Metric = .cosine, sharding: Sharding = .single, description: String? = nil) {
+        self.init([VectorField(dimension: dimension, metric: metric)], sharding: sharding, description: description)
+    }
+
+    /// What is said of a collection where there is room for one field: its unnamed one, else the first that has a dimension.
+    public var mainField: VectorField? { fields.first { $0.name.isEmpty } ?? fields.first { $0.dimension != nil } }
+    /// Of the main field; 0 where all are sparse.
+    public var dimension: Int { mainField?.dimension ?? 0 }
+    public var metric: Metric { mainField?.metric ?? .dot }
 }
 
 /// How a collection's points spread over shards.

@@ -3,15 +3,25 @@ public import ApusVectorIndex
 /// A point as clients write and read it.
 public struct Point: Sendable, Hashable {
     public var id: PointID
-    /// As many finite numbers as the collection's dimension. Empty where a reader did not ask for it.
-    public var vector: [Float]
+    /// By the names of their fields. Empty where a reader did not ask for them.
+    public var vectors: PointVectors
     /// A JSON object without white space; nil where there is none, or where a reader did not ask for it.
     public var payload: [UInt8]?
 
-    public init(id: PointID, vector: [Float], payload: [UInt8]? = nil) {
+    public init(id: PointID, vectors: PointVectors, payload: [UInt8]? = nil) {
         self.id = id
-        self.vector = vector
+        self.vectors = vectors
         self.payload = payload
+    }
+
+    /// A point of a collection whose only field has no name.
+    public init(id: PointID, vector: [Float], payload: [UInt8]? = nil) {
+        self.init(id: id, vectors: PointVectors(vector), payload: payload)
+    }
+
+    /// Of the unnamed field; empty if there is none.
+    public var vector: [Float] {
+        if case .dense(let vector)? = vectors[""] { vector } else { [] }
     }
 }
 

@@ -3,8 +3,10 @@ public import ApusVectorIndex
 
 /// What to look for.
 public struct SearchRequest: Sendable {
-    /// As many finite numbers as the collection's dimension.
-    public var vector: [Float]
+    /// One of the field.
+    public var vector: VectorValue
+    /// The name of the field that is searched.
+    public var field: String
     /// Most hits wanted; 0 gives none, and more than there are gives all.
     public var limit: Int
     public var filter: Filter
@@ -15,15 +17,25 @@ public struct SearchRequest: Sendable {
     public var projection: Projection
 
     public init(
-        vector: [Float], limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = false,
-        projection: Projection = []
+        _ vector: VectorValue, field: String = "", limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil,
+        isExact: Bool = false, projection: Projection = []
     ) {
         self.vector = vector
+        self.field = field
         self.limit = limit
         self.filter = filter
         self.scoreThreshold = scoreThreshold
         self.isExact = isExact
         self.projection = projection
+    }
+
+    /// In a collection whose only field has no name.
+    public init(
+        vector: [Float], limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = false,
+        projection: Projection = []
+    ) {
+        self.init(
+            .dense(vector), limit: limit, filter: filter, scoreThreshold: scoreThreshold, isExact: isExact, projection: projection)
     }
 }
 

@@ -37,12 +37,16 @@ public enum PayloadChange: Sendable, Hashable {
 /// A change of one point: what is nil stays.
 public struct PointUpdate: Sendable, Hashable {
     public var id: PointID
-    public var vector: [Float]?
+    /// Of the fields named here; those of the others stay.
+    public var vectors: PointVectors?
+    /// Fields whose vectors are taken away.
+    public var removedFields: [String]
     public var payload: PayloadChange?
 
-    public init(id: PointID, vector: [Float]? = nil, payload: PayloadChange? = nil) {
+    public init(id: PointID, vectors: PointVectors? = nil, removedFields: [String] = [], payload: PayloadChange? = nil) {
         self.id = id
-        self.vector = vector
+        self.vectors = vectors
+        self.removedFields = removedFields
         self.payload = payload
     }
 }

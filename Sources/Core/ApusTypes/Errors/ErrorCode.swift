@@ -122,6 +122,8 @@ extension ErrorCode {
     public static let collectionExists: ErrorCode = "collection.exists"
     public static let pointUnknown: ErrorCode = "point.unknown"
     public static let vectorWrongDimension: ErrorCode = "vector.wrong_dimension"
+    /// A field of vectors that the collection does not have.
+    public static let vectorUnknownField: ErrorCode = "vector.unknown_field"
     public static let vectorInvalid: ErrorCode = "vector.invalid"
     public static let embeddingUnavailable: ErrorCode = "embedding.unavailable"
 
@@ -212,6 +214,7 @@ extension ErrorCode {
         .collectionExists: Surface(409, 6, .refused),
         .pointUnknown: Surface(404, 5, .badInput),
         .vectorWrongDimension: Surface(400, 3, .badInput),
+        .vectorUnknownField: Surface(400, 3, .badInput),
         .vectorInvalid: Surface(400, 3, .badInput),
         .embeddingUnavailable: Surface(501, 12, .refused),
 

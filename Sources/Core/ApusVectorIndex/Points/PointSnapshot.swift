@@ -24,7 +24,15 @@ public final class PointSnapshot: Sendable {
     deinit { table.endReading(exactMoment) }
 
     public func id(_ row: UInt32) -> PointID { chunk(row).ids[offset(row)] }
-    public func vector(_ row: UInt32) -> [Float] { Array(chunk(row).vector(offset(row))) }
+
+    /// Nil if the point has no vector in the field of that number.
+    public func value(_ row: UInt32, field: Int) -> VectorValue? {
+        chunk(row).value(offset(row), field).map { table.fields[field].value($0) }
+    }
+
+    public func vectors(_ row: UInt32) -> PointVectors {
+        PointVectors(table.fields.indices.compactMap { field in value(row, field: field).map { .init(table.fields[field].name, $0) } })
+    }
 
     /// Nil where the point has none.
     public func payload(_ row: UInt32) -> [UInt8]? {
@@ -105,6 +113,25 @@ extension PointSnapshot {
             found.removeLast(found.count - limit)
         }
         return found
+    }
+}
+
+extension PointSnapshot {
+    /// How many points have a vector in a sparse field, and how many of them a number at each of `places`.
+    public func frequencies(of places: [UInt32], field: Int) -> (vectors: Int, counts: [Int]) {
+        var vectors = 0
+        var counts = [Int](repeating: 0, count: places.count)
+        forEachRow { row in
+            guard let bytes = chunk(row).value(offset(row), field) else { return }
+            vectors += 1
+            let view = SparseView(bytes)
+            var position = 0
+            for (number, place) in places.enumerated() {
+                while position < view.count, view.index(position) < place { position += 1 }
+                if position < view.count, view.index(position) == place { counts[number] += 1 }
+            }
+        }
+        return (vectors, counts)
     }
 }
 

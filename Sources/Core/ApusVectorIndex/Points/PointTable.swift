@@ -6,8 +6,7 @@ internal import Synchronization
 /// `PointSnapshot`, which never waits for a write under way, and need no lock while they scan; rows that died are used again once no
 /// snapshot can see them.
 public final class PointTable: Sendable {
-    public let dimension: Int
-    public let metric: Metric
+    public let fields: [VectorField]
     let rowsPerChunk: Int
     private let state = Mutex(State())
     /// What readers begin with. Locked for moments only, also by a writer that holds `state`.
@@ -24,7 +23,8 @@ public final class PointTable: Sendable {
         var retired: [(moment: UInt64, row: UInt32)] = []
         var firstRetired = 0
         var free: [UInt32] = []
-        var payloadBytes = 0
+        /// Of what rows hold besides their chunks.
+        var blobBytes = 0
     }
 
     private struct Published {
@@ -36,11 +36,10 @@ public final class PointTable: Sendable {
         var readers: [UInt64: Int] = [:]
     }
 
-    public init(dimension: Int, metric: Metric) {
-        precondition(dimension > 0, "a vector has at least one number")
-        self.dimension = dimension
-        self.metric = metric
-        rowsPerChunk = RowChunk.rows(dimension: dimension)
+    public init(_ fields: [VectorField]) {
+        precondition(fields.allSatisfy { $0.dimension != 0 }, "a vector has at least one number")
+        self.fields = fields
+        rowsPerChunk = RowChunk.rows(fields)
     }
 
     /// Living points.
@@ -51,7 +50,7 @@ public final class PointTable: Sendable {
     /// Bytes in use: vectors, payloads, ids and the map of ids, about.
     public var bytes: Int {
         state.withLock { state in
-            state.chunks.reduce(0) { $0 + $1.bytes } + state.payloadBytes + state.rows.capacity * (MemoryLayout<PointID>.stride + 5)
+            state.chunks.reduce(0) { $0 + $1.bytes } + state.blobBytes + state.rows.capacity * (MemoryLayout<PointID>.stride + 5)
         }
     }
 
@@ -112,9 +111,7 @@ public final class PointTable: Sendable {
             let row = state.retired[state.firstRetired].row
             state.firstRetired += 1
             let (chunk, offset) = (state.chunks[Int(row) / rowsPerChunk], Int(row) % rowsPerChunk)
-            state.payloadBytes -= chunk.payload(offset).count
-            chunk.setPayload(offset, nil)
-            chunk.ids[offset] = .integer(0)
+            state.blobBytes -= chunk.clear(offset)
             state.free.append(row)
         }
         if state.firstRetired == state.retired.count || state.firstRetired > 65_536 {
@@ -136,13 +133,14 @@ public struct PointWriter: ~Copyable {
         self.moment = moment
     }
 
-    /// Adds the point or replaces the one with its id. `vector` holds `dimension` float32 in the machine's order, at any address.
-    public mutating func upsert(_ id: PointID, vector: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer?) {
-        precondition(vector.count == table.dimension * 4, "the caller checks the dimension")
+    /// Adds the point or replaces the one with its id. `value` gives the bytes (`VectorValue.bytes`, at any address) of each field, nil for
+    /// those in which the point has no vector.
+    public mutating func upsert(
+        _ id: PointID, payload: UnsafeRawBufferPointer?, value: (_ field: Int) -> UnsafeRawBufferPointer?
+    ) {
         let row = newRow()
         let (chunk, offset) = place(of: row)
-        chunk.write(offset, id: id, vector: vector, payload: payload, scaled: table.metric == .cosine)
-        state.payloadBytes += payload?.count ?? 0
+        state.blobBytes += chunk.write(offset, id: id, payload: payload, value: value)
         chunk.reveal(offset, from: moment)
         if let old = state.rows.updateValue(row, forKey: id) { retire(old) }
     }
@@ -160,23 +158,34 @@ public struct PointWriter: ~Copyable {
     public mutating func changePayload(of id: PointID, _ change: (UnsafeRawBufferPointer) throws -> [UInt8]?) rethrows -> Bool {
         guard let row = state.rows[id] else { return false }
         let (chunk, offset) = place(of: row)
-        let payload = try change(chunk.payload(offset))
-        let vector = UnsafeRawBufferPointer(chunk.vector(offset))  // stays in place until no reader sees the old row
-        if let payload {
-            payload.withUnsafeBytes { upsert(id, vector: vector, payload: $0) }
+        // The vectors stay in place until no reader sees the old row.
+        if let payload = try change(chunk.payload(offset)) {
+            payload.withUnsafeBytes { payload in upsert(id, payload: payload) { chunk.value(offset, $0) } }
         } else {
-            upsert(id, vector: vector, payload: nil)
+            upsert(id, payload: nil) { chunk.value(offset, $0) }
         }
         return true
     }
 
-    /// Gives the point another vector; false if there is no such point.
+    public enum VectorChange {
+        case keep
+        case remove
+        case set(UnsafeRawBufferPointer)
+    }
+
+    /// Changes the point's vectors field by field; false if there is no such point.
     @discardableResult
-    public mutating func changeVector(of id: PointID, _ vector: UnsafeRawBufferPointer) -> Bool {
+    public mutating func changeVectors(of id: PointID, _ change: (_ field: Int) -> VectorChange) -> Bool {
         guard let row = state.rows[id] else { return false }
         let (chunk, offset) = place(of: row)
         let payload = chunk.payload(offset)
-        upsert(id, vector: vector, payload: payload.isEmpty ? nil : payload)
+        upsert(id, payload: payload.isEmpty ? nil : payload) { field in
+            switch change(field) {
+            case .keep: chunk.value(offset, field)
+            case .remove: nil
+            case .set(let bytes): bytes
+            }
+        }
         return true
     }
 
@@ -187,7 +196,7 @@ public struct PointWriter: ~Copyable {
     private mutating func newRow() -> UInt32 {
         if let row = state.free.popLast() { return row }
         if state.used == state.chunks.count * table.rowsPerChunk {
-            state.chunks.append(RowChunk(capacity: table.rowsPerChunk, dimension: table.dimension))
+            state.chunks.append(RowChunk(capacity: table.rowsPerChunk, fields: table.fields))
         }
         state.used += 1
         return UInt32(state.used - 1)

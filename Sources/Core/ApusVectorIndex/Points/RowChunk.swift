@@ -10,66 +10,75 @@ final class RowChunk: @unchecked Sendable {
     static let never = UInt64.max
 
     let capacity: Int
-    let dimension: Int
-    /// Floats from the beginning of one row to the next.
-    let stride: Int
-    let vectors: UnsafeMutablePointer<Float>
-    /// One divided by the vector's length, for the cosine.
-    let scales: UnsafeMutablePointer<Float>
     let born: UnsafeMutablePointer<UInt64>
     let died: UnsafeMutablePointer<UInt64>
     let ids: UnsafeMutablePointer<PointID>
-    /// Each row's payload: a block of its own, or nil.
-    let payloads: UnsafeMutablePointer<UnsafeMutableRawBufferPointer?>
+    private let payloads: Blobs
+    private let columns: [Column]
 
-    init(capacity: Int, dimension: Int) {
+    private enum Column {
+        case dense(DenseColumn)
+        case blobs(Blobs)
+    }
+
+    init(capacity: Int, fields: [VectorField]) {
         self.capacity = capacity
-        self.dimension = dimension
-        stride = Self.stride(dimension)
-        vectors = Self.aligned(capacity * stride)
-        scales = .allocate(capacity: capacity)
         born = .allocate(capacity: capacity)
         died = .allocate(capacity: capacity)
         ids = .allocate(capacity: capacity)
-        payloads = .allocate(capacity: capacity)
-        scales.initialize(repeating: 0, count: capacity)
         born.initialize(repeating: Self.never, count: capacity)
         died.initialize(repeating: 0, count: capacity)
         ids.initialize(repeating: .integer(0), count: capacity)
-        payloads.initialize(repeating: nil, count: capacity)
+        payloads = Blobs(capacity)
+        columns = fields.map { field in
+            switch field.kind {
+            case .dense(let dimension, let metric): .dense(DenseColumn(capacity, dimension, metric))
+            case .multiple, .sparse: .blobs(Blobs(capacity))
+            }
+        }
     }
 
     deinit {
-        for row in 0..<capacity { payloads[row]?.deallocate() }
-        free(vectors)
-        scales.deallocate()
         born.deallocate()
         died.deallocate()
         ids.deinitialize(count: capacity)
         ids.deallocate()
-        payloads.deallocate()
     }
 
-    /// Rows of more than 64 numbers begin at multiples of 32 bytes.
-    static func stride(_ dimension: Int) -> Int { dimension < 64 ? dimension : (dimension + 7) & ~7 }
-
     /// A power of two, so that about a megabyte of vectors lies together.
-    static func rows(dimension: Int) -> Int {
+    static func rows(_ fields: [VectorField]) -> Int {
+        let bytes = fields.reduce(64) { sum, field in
+            guard case .dense(let dimension, _) = field.kind else { return sum }
+            return sum + DenseColumn.stride(dimension) * 4
+        }
         var rows = 4096
-        while rows > 1, rows * stride(dimension) * 4 > 1 << 20 { rows /= 2 }
+        while rows > 1, rows * bytes > 1 << 20 { rows /= 2 }
         return rows
     }
 
-    private static func aligned(_ floats: Int) -> UnsafeMutablePointer<Float> {
-        guard let memory = aligned_alloc(64, (floats * 4 + 63) & ~63) else { fatalError("out of memory for \(floats) floats") }
-        return memory.bindMemory(to: Float.self, capacity: floats)
+    /// Without what blobs hold.
+    var bytes: Int {
+        columns.reduce(capacity * (16 + MemoryLayout<PointID>.stride + Blobs.stride)) { sum, column in
+            switch column {
+            case .dense(let column): sum + capacity * column.bytesPerRow
+            case .blobs: sum + capacity * Blobs.stride
+            }
+        }
     }
 
-    var bytes: Int { capacity * (stride * 4 + 4 + 16 + MemoryLayout<PointID>.stride + MemoryLayout<UnsafeMutableRawBufferPointer?>.stride) }
+    func payload(_ row: Int) -> UnsafeRawBufferPointer { payloads[row] ?? UnsafeRawBufferPointer(start: nil, count: 0) }
 
-    func vector(_ row: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: vectors + row * stride, count: dimension) }
-    func payload(_ row: Int) -> UnsafeRawBufferPointer {
-        UnsafeRawBufferPointer(payloads[row] ?? UnsafeMutableRawBufferPointer(start: nil, count: 0))
+    /// The bytes (`VectorValue.bytes`) that a row has in a field; nil if it has none there.
+    func value(_ row: Int, _ field: Int) -> UnsafeRawBufferPointer? {
+        switch columns[field] {
+        case .dense(let column): column.isPresent(row) ? UnsafeRawBufferPointer(column.vector(row)) : nil
+        case .blobs(let blobs): blobs[row]
+        }
+    }
+
+    /// The vectors of a dense field.
+    func dense(_ field: Int) -> DenseColumn? {
+        if case .dense(let column) = columns[field] { column } else { nil }
     }
 
     func isVisible(_ row: Int, at moment: UInt64) -> Bool {
@@ -77,21 +86,26 @@ final class RowChunk: @unchecked Sendable {
         return apus_load_moment(born + row) <= moment && moment < died
     }
 
-    /// Writes a row that nobody can see yet.
-    func write(_ row: Int, id: PointID, vector: UnsafeRawBufferPointer, payload: UnsafeRawBufferPointer?, scaled: Bool) {
-        let target = vectors + row * stride
-        UnsafeMutableRawPointer(target).copyMemory(from: vector.baseAddress!, byteCount: dimension * 4)  // the caller checked the length
-        scales[row] = scaled ? DistanceKernel.scale(of: target, dimension: dimension) : 0
+    /// Writes a row that nobody can see yet. Returns the bytes that it takes besides those of the chunk.
+    func write(
+        _ row: Int, id: PointID, payload: UnsafeRawBufferPointer?, value: (_ field: Int) -> UnsafeRawBufferPointer?
+    ) -> Int {
         ids[row] = id
-        setPayload(row, payload)
+        var bytes = payloads.set(row, payload)
+        for (field, column) in columns.enumerated() {
+            switch column {
+            case .dense(let column): column.set(row, value(field))
+            case .blobs(let blobs): bytes += blobs.set(row, value(field))
+            }
+        }
+        return bytes
     }
 
-    func setPayload(_ row: Int, _ payload: UnsafeRawBufferPointer?) {
-        payloads[row]?.deallocate()
-        payloads[row] = payload.map { bytes in
-            let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 1)
-            copy.copyMemory(from: bytes)
-            return copy
+    /// Frees what a row holds that nobody can see any more; returns how many bytes.
+    func clear(_ row: Int) -> Int {
+        ids[row] = .integer(0)
+        return columns.reduce(payloads.clear(row)) { sum, column in
+            if case .blobs(let blobs) = column { sum + blobs.clear(row) } else { sum }
         }
     }
 
@@ -102,4 +116,91 @@ final class RowChunk: @unchecked Sendable {
     }
 
     func hide(_ row: Int, from moment: UInt64) { apus_store_moment(died + row, moment) }
+}
+
+/// The vectors of a dense field of a chunk's rows, one after another.
+final class DenseColumn: @unchecked Sendable {  // written before its rows are born
+    let dimension: Int
+    /// Floats from the beginning of one row to the next.
+    let stride: Int
+    let vectors: UnsafeMutablePointer<Float>
+    /// One divided by the vector's length, for the cosine.
+    let scales: UnsafeMutablePointer<Float>
+    private let presence: UnsafeMutablePointer<Bool>
+    private let isScaled: Bool
+
+    fileprivate init(_ capacity: Int, _ dimension: Int, _ metric: Metric) {
+        self.dimension = dimension
+        stride = Self.stride(dimension)
+        isScaled = metric == .cosine
+        guard let memory = aligned_alloc(64, (capacity * stride * 4 + 63) & ~63) else {
+            fatalError("out of memory for \(capacity) vectors")
+        }
+        vectors = memory.bindMemory(to: Float.self, capacity: capacity * stride)
+        scales = .allocate(capacity: capacity)
+        scales.initialize(repeating: 0, count: capacity)
+        presence = .allocate(capacity: capacity)
+        presence.initialize(repeating: false, count: capacity)
+    }
+
+    deinit {
+        free(vectors)
+        scales.deallocate()
+        presence.deallocate()
+    }
+
+    /// Rows of more than 64 numbers begin at multiples of 32 bytes.
+    static func stride(_ dimension: Int) -> Int { dimension < 64 ? dimension : (dimension + 7) & ~7 }
+
+    fileprivate var bytesPerRow: Int { stride * 4 + 5 }
+
+    func vector(_ row: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: vectors + row * stride, count: dimension) }
+    func isPresent(_ row: Int) -> Bool { presence[row] }
+
+    fileprivate func set(_ row: Int, _ bytes: UnsafeRawBufferPointer?) {
+        let target = vectors + row * stride
+        presence[row] = bytes != nil
+        if let bytes, let source = bytes.baseAddress {
+            precondition(bytes.count == dimension * 4, "the caller checks the dimension")
+            UnsafeMutableRawPointer(target).copyMemory(from: source, byteCount: dimension * 4)
+        } else {
+            target.update(repeating: 0, count: dimension)  // a scan goes over it
+        }
+        scales[row] = isScaled ? DistanceKernel.scale(of: target, dimension: dimension) : 0
+    }
+}
+
+/// Bytes of any length for each row of a chunk, each in a block of its own.
+private final class Blobs: @unchecked Sendable {  // written before its rows are born
+    private let blobs: UnsafeMutablePointer<UnsafeMutableRawBufferPointer?>
+    private let capacity: Int
+    static let stride = MemoryLayout<UnsafeMutableRawBufferPointer?>.stride
+
+    init(_ capacity: Int) {
+        self.capacity = capacity
+        blobs = .allocate(capacity: capacity)
+        blobs.initialize(repeating: nil, count: capacity)
+    }
+
+    deinit {
+        for row in 0..<capacity { blobs[row]?.deallocate() }
+        blobs.deallocate()
+    }
+
+    subscript(row: Int) -> UnsafeRawBufferPointer? { blobs[row].map { UnsafeRawBufferPointer($0) } }
+
+    func set(_ row: Int, _ bytes: UnsafeRawBufferPointer?) -> Int {
+        _ = clear(row)
+        guard let bytes else { return 0 }
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 4)
+        copy.copyMemory(from: bytes)
+        blobs[row] = copy
+        return bytes.count
+    }
+
+    func clear(_ row: Int) -> Int {
+        guard let old = blobs[row].take() else { return 0 }
+        old.deallocate()
+        return old.count
+    }
 }

@@ -123,7 +123,7 @@ extension VectorizerFace {
             if element.first("text") != nil { throw .noEmbedding("text") }
             throw .invalid("payload", "neither a payload nor a vector is given")
         }
-        return PointUpdate(id: id, vector: vector, payload: payload.map { .replace($0) })
+        return PointUpdate(id: id, vectors: vector.map { PointVectors($0) }, payload: payload.map { .replace($0) })
     }
 
     private func point(named text: String, in name: CollectionName, _ request: Request) async throws -> Point {

@@ -23,7 +23,7 @@ final class LoadedCollection: Sendable {
         ring = ShardRing(shards: row.shards.count, virtualNodes: configuration.sharding.virtualNodes)
         shards = row.shards.enumerated().map { number, shard in
             Shard(
-                id: shard, number: number, dimension: configuration.dimension, metric: configuration.metric,
+                id: shard, number: number, fields: configuration.fields,
                 beginning: .beginning(of: incarnation), isNew: isNew, clock: clock)
         }
     }

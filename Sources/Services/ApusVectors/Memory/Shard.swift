@@ -6,6 +6,7 @@ internal import Synchronization
 /// What a search sees of a shard. Neighbours name rows of the snapshot.
 struct ShardView: Sendable {
     let snapshot: PointSnapshot
+    /// Over the field that was asked for.
     let index: any NeighbourIndex
 }
 
@@ -24,8 +25,7 @@ final class Shard: Sendable {
     /// Boot-clock nanoseconds of the last moment at which nothing in the log was missing here.
     let lookedAt: Watermark
 
-    private let dimension: Int
-    private let metric: Metric
+    private let fields: [VectorField]
     private let clock: any MonotonicClock
     /// Held while an operation is applied.
     private let progress: Mutex<Progress>
@@ -50,16 +50,15 @@ final class Shard: Sendable {
     }
 
     init(
-        id: ShardID, number: Int, dimension: Int, metric: Metric, beginning: LogPosition, isNew: Bool, clock: any MonotonicClock
+        id: ShardID, number: Int, fields: [VectorField], beginning: LogPosition, isNew: Bool, clock: any MonotonicClock
     ) {
         self.id = id
         self.number = number
-        self.dimension = dimension
-        self.metric = metric
+        self.fields = fields
         self.clock = clock
         applied = Watermark(clock: clock)
         lookedAt = Watermark(clock: clock)
-        let table = PointTable(dimension: dimension, metric: metric)
+        let table = PointTable(fields)
         progress = Mutex(Progress(table: table, position: beginning))
         state = Mutex(State(table: table, isLoaded: isNew))
         if isNew { lookedAt.rise(to: clock.now.nanosecondsSinceBoot) }
@@ -108,10 +107,10 @@ final class Shard: Sendable {
         }
     }
 
-    /// The points as they are now, and the index to ask. Throws like `table()`.
-    func view() throws(ApusError) -> ShardView {
+    /// The points as they are now, and the index to ask over the field of that number. Throws like `table()`.
+    func view(field: Int) throws(ApusError) -> ShardView {
         let snapshot = try table().snapshot()
-        return ShardView(snapshot: snapshot, index: FlatIndex(snapshot))
+        return ShardView(snapshot: snapshot, index: FlatIndex(snapshot, field: field))
     }
 
     var description: ShardDescription {
@@ -175,7 +174,7 @@ final class Shard: Sendable {
     /// Throws `log.corrupt` and `catalog.incompatible`.
     func apply(_ records: [LogRecord], of incarnation: Incarnation, to memory: PointTable) throws(ApusError) {
         for record in records where record.sequence > standing.position.sequence {
-            let operation = try EncodedOperation(record.operation, dimension: dimension)
+            let operation = try EncodedOperation(record.operation, fields: fields)
             let position = LogPosition(incarnation: incarnation, sequence: record.sequence, digest: record.digest)
             let outcome: Result<Void, ApusError> = progress.withLock { progress in
                 guard progress.table === memory, record.sequence > progress.position.sequence else { return .success(()) }
@@ -222,7 +221,7 @@ final class Shard: Sendable {
 
     /// The catalog has another history than this memory: starts anew. Readers keep the snapshots that they have.
     func startAnew(at beginning: LogPosition) {
-        let table = PointTable(dimension: dimension, metric: metric)
+        let table = PointTable(fields)
         progress.withLock { progress in
             progress = Progress(table: table, position: beginning)
             state.withLock { state in

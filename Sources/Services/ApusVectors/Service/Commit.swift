@@ -30,7 +30,8 @@ extension VectorService {
         try requireCatalog()
         let now = clock.wallTime
         let encoded = try write.operations.filter { !$0.operation.changes.isEmpty }.sorted { $0.shard.id < $1.shard.id }.map {
-            ($0.shard, try EncodedOperation($0.operation.encoded(at: now), dimension: collection.configuration.dimension))
+            let fields = collection.configuration.fields
+            return ($0.shard, try EncodedOperation($0.operation.encoded(at: now, for: fields), fields: fields))
         }
         guard !encoded.isEmpty || write.operationID != nil else { return Written() }
         let outcome: AppendOutcome

@@ -130,7 +130,7 @@ extension VectorService {
 extension PointSnapshot {
     func point(_ row: UInt32, _ projection: Projection) -> Point {
         Point(
-            id: id(row), vector: projection.contains(.vector) ? vector(row) : [],
+            id: id(row), vectors: projection.contains(.vector) ? vectors(row) : PointVectors(),
             payload: projection.contains(.payload) ? payload(row) : nil)
     }
 }

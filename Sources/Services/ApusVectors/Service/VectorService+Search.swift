@@ -1,6 +1,7 @@
 internal import ApusRuntime
 public import ApusTypes
 internal import ApusVectorIndex
+internal import Glibc
 
 extension VectorService {
     /// Less work than this (in numbers compared) is done where the request is, without a change of thread.
@@ -11,25 +12,26 @@ extension VectorService {
     /// Throws `vector.wrong_dimension` and `vector.invalid`, `request.invalid` for a bad filter, threshold or limit.
     public func search(_ request: SearchRequest, in name: CollectionName, deadline: Instant) async throws -> SearchResult {
         let collection = try await find(name, deadline: deadline)
-        try check(request, for: collection)
+        let field = try check(request, for: collection)
         let (asOf, isStale) = try await freshen(collection.shards, deadline: deadline)
         var answers: [(shard: Shard, view: ShardView)] = []
         var missing: [MissingShard] = []
         for shard in collection.shards {
             do throws(ApusError) {
-                answers.append((shard, try shard.view()))
+                answers.append((shard, try shard.view(field: field)))
             } catch {
                 missing.append(MissingShard(shard: shard.id, error: error))
             }
         }
         let query = NeighbourQuery(
-            vector: request.vector, limit: request.limit, filter: request.filter, scoreThreshold: request.scoreThreshold,
+            vector: try await weighted(request.vector, field, collection, answers.map(\.view.snapshot), deadline: deadline),
+            limit: request.limit, filter: request.filter, scoreThreshold: request.scoreThreshold,
             isExact: request.isExact)
         let (tops, failures) = try await neighbours(of: query, in: answers.map(\.view.index), deadline: deadline)
         for (answer, error) in failures { missing.append(MissingShard(shard: answers[answer].shard.id, error: error)) }
         if missing.count == collection.shards.count, let first = missing.first { throw first.error }
 
-        let metric = collection.configuration.metric
+        let metric = collection.configuration.fields[field].metric
         let merged = tops.flatMap { answer, found in found.map { (answer: answer, neighbour: $0) } }
             .sorted { $0.neighbour.precedes($1.neighbour, by: metric) }.prefix(request.limit)
         return SearchResult(
@@ -42,13 +44,31 @@ extension VectorService {
             missing: missing, asOf: asOf, isStale: isStale)
     }
 
-    private func check(_ request: SearchRequest, for collection: LoadedCollection) throws(ApusError) {
-        try collection.configuration.check(request.vector, field: "vector")
+    /// A sparse query with each number weighed by how rare its place is among all points that answer (Robertson and Spärck Jones's idf, as
+    /// BM25 has it), where the field wants that.
+    private func weighted(
+        _ vector: VectorValue, _ field: Int, _ collection: LoadedCollection, _ snapshots: [PointSnapshot], deadline: Instant
+    ) async throws -> VectorValue {
+        guard case .sparse(idf: true) = collection.configuration.fields[field].kind, case .sparse(let query) = vector else { return vector }
+        let found = try await eachInPool(snapshots, deadline: deadline) { $0.frequencies(of: query.indices, field: field) }
+        let vectors = Double(found.reduce(0) { $0 + $1.vectors })
+        let weights = query.indices.indices.map { place in
+            let count = Double(found.reduce(0) { $0 + $1.counts[place] })
+            return Float(log1p((vectors - count + 0.5) / (count + 0.5)))
+        }
+        return .sparse(SparseVector(indices: query.indices, values: zip(query.values, weights).map(*)))
+    }
+
+    /// Gives the number of the field that is searched.
+    private func check(_ request: SearchRequest, for collection: LoadedCollection) throws(ApusError) -> Int {
+        let field = try collection.configuration.fieldNumber(request.field)
+        try collection.configuration.fields[field].check(query: request.vector, at: "vector")
         try request.filter.validate()
         guard request.limit >= 0 else { throw ApusError(.requestInvalid, "'limit' cannot be negative", context: ["field": "limit"]) }
         if let threshold = request.scoreThreshold, threshold.isNaN {
             throw ApusError(.requestInvalid, "'score_threshold' is not a number", context: ["field": "score_threshold"])
         }
+        return field
     }
 
     /// Asks each index, in parts that run at the same time. Gives what was found by index, and the indexes that failed.
@@ -86,20 +106,6 @@ extension VectorService {
             }
             // Half of a shard's answer is none.
             return (found.filter { failures[$0.0] == nil }, failures)
-        }
-    }
-}
-
-extension CollectionConfiguration {
-    /// Throws `vector.wrong_dimension`, or `vector.invalid` naming the number at fault.
-    func check(_ vector: [Float], field: String) throws(ApusError) {
-        guard vector.count == dimension else {
-            throw ApusError(
-                .vectorWrongDimension, "vector dimension \(vector.count) does not match collection dimension \(dimension)",
-                context: ["field": field, "expected": String(dimension), "actual": String(vector.count)])
-        }
-        if let index = firstNotFinite(vector) {
-            throw ApusError(.vectorInvalid, "\(field)[\(index)] is not a finite number", context: ["field": "\(field)[\(index)]"])
         }
     }
 }

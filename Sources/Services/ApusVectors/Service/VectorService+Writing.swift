@@ -13,7 +13,7 @@ extension VectorService {
     ) async throws -> WriteOutcome {
         let collection = try await find(name, deadline: deadline)
         let errors = try check(points, mode) { point, field throws(ApusError) in
-            try collection.configuration.check(point.vector, field: field("vector"))
+            try collection.configuration.check(point.vectors, at: field("vector"))
             if let payload = point.payload { try Payload.check(payload, field: field("payload")) }
         }
         let items = collection.itemsByShard(points.lazy.map(\.id))
@@ -57,7 +57,8 @@ extension VectorService {
     ) async throws -> WriteOutcome {
         let collection = try await find(name, deadline: deadline)
         let invalid = try check(updates, mode) { update, field throws(ApusError) in
-            if let vector = update.vector { try collection.configuration.check(vector, field: field("vector")) }
+            if let vectors = update.vectors { try collection.configuration.check(vectors, at: field("vector")) }
+            for name in update.removedFields { _ = try collection.configuration.fieldNumber(name) }
             if case .replace(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
             if case .merge(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
         }
@@ -127,11 +128,18 @@ extension ShardOperation {
     fileprivate init(updates: [PointUpdate]) {
         self.init(changes: [])
         for update in updates {
-            if let vector = update.vector {
-                if case .setVectors(let ids, let vectors) = changes.last {
-                    changes[changes.count - 1] = .setVectors(ids + [update.id], vectors + [vector])
+            if let vectors = update.vectors {
+                if case .setVectors(let ids, let others) = changes.last {
+                    changes[changes.count - 1] = .setVectors(ids + [update.id], others + [vectors])
                 } else {
-                    changes.append(.setVectors([update.id], [vector]))
+                    changes.append(.setVectors([update.id], [vectors]))
+                }
+            }
+            if !update.removedFields.isEmpty {
+                if case .removeVectors(let ids, update.removedFields) = changes.last {
+                    changes[changes.count - 1] = .removeVectors(ids + [update.id], fields: update.removedFields)
+                } else {
+                    changes.append(.removeVectors([update.id], fields: update.removedFields))
                 }
             }
             guard let (verb, payload) = update.payload?.encoded else { continue }

@@ -1,0 +1,94 @@
+/// Scores rows of a chunk, in one field, against one query.
+struct RowScorer {
+    private let field: Int
+    private let query: Query
+    private let kernel: DistanceKernel
+    private let metric: Metric
+
+    private enum Query {
+        case dense([Float])
+        case multiple([[Float]])
+        case sparse(SparseVector)
+    }
+
+    /// The query is one of the field: the caller checks that.
+    init(_ description: VectorField, _ field: Int, _ value: VectorValue, _ kernel: DistanceKernel) {
+        self.field = field
+        self.kernel = kernel
+        metric = description.metric
+        func prepared(_ vector: [Float]) -> [Float] {
+            precondition(vector.count == description.dimension, "the caller checks the dimension")
+            return description.metric == .cosine ? DistanceKernel.normalised(vector) : vector
+        }
+        switch (description.kind, value) {
+        case (.dense, .dense(let vector)): query = .dense(prepared(vector))
+        case (.multiple, .multiple(let vectors)): query = .multiple(vectors.map(prepared))
+        case (.multiple, .dense(let vector)): query = .multiple([prepared(vector)])
+        case (.sparse, .sparse(let vector)): query = .sparse(vector)
+        default: preconditionFailure("the caller checks the kind of the query")
+        }
+    }
+
+    func score(_ chunk: RowChunk, _ offsets: Range<Int>, into out: UnsafeMutablePointer<Float>) {
+        if case .dense(let vector) = query, let column = chunk.dense(field) {
+            vector.withUnsafeBufferPointer { vector in
+                kernel.scores(
+                    of: vector.baseAddress!, rows: column.vectors + offsets.lowerBound * column.stride,  // no vector is empty
+                    stride: column.stride, count: offsets.count, dimension: column.dimension, scales: column.scales + offsets.lowerBound,
+                    into: out)
+            }
+            return
+        }
+        for (index, offset) in offsets.enumerated() { out[index] = chunk.value(offset, field).map(score) ?? .nan }
+    }
+
+    /// Whether the row has a vector in the field, and a sparse one a number at a place of the query.
+    func isScored(_ chunk: RowChunk, _ offset: Int, _ score: Float) -> Bool {
+        if case .dense = query { return chunk.dense(field)?.isPresent(offset) ?? false }
+        return !score.isNaN
+    }
+
+    private func score(_ bytes: UnsafeRawBufferPointer) -> Float {
+        switch query {
+        case .dense: .nan
+        case .multiple(let vectors): vectors.reduce(0) { $0 + nearest($1, bytes) }
+        case .sparse(let vector): product(vector, SparseView(bytes))
+        }
+    }
+
+    /// The best score of the vectors in `bytes`.
+    private func nearest(_ query: [Float], _ bytes: UnsafeRawBufferPointer) -> Float {
+        let rows = bytes.assumingMemoryBound(to: Float.self)
+        let count = rows.count / query.count
+        return withUnsafeTemporaryAllocation(of: Float.self, capacity: 2 * count) { memory in
+            guard let out = memory.baseAddress, let rows = rows.baseAddress else { return .nan }
+            let scales = out + count
+            for row in 0..<count {
+                scales[row] = metric == .cosine ? DistanceKernel.scale(of: rows + row * query.count, dimension: query.count) : 0
+            }
+            query.withUnsafeBufferPointer {
+                kernel.scores(
+                    of: $0.baseAddress!, rows: rows, stride: query.count, count: count, dimension: query.count, scales: scales, into: out)
+            }
+            let scores = UnsafeBufferPointer(start: out, count: count)
+            return (metric.isSimilarity ? scores.max() : scores.min()) ?? .nan
+        }
+    }
+
+    /// Not a number if no place is in both.
+    private func product(_ query: SparseVector, _ row: SparseView) -> Float {
+        var sum: Float = 0
+        var hasCommon = false
+        var (left, right) = (0, 0)
+        while left < query.indices.count, right < row.count {
+            let (a, b) = (query.indices[left], row.index(right))
+            if a == b {
+                sum += query.values[left] * row.value(right)
+                hasCommon = true
+            }
+            left += a <= b ? 1 : 0
+            right += b <= a ? 1 : 0
+        }
+        return hasCommon ? sum : .nan
+    }
+}
