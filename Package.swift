@@ -66,7 +66,7 @@ let package = Package(
         core("ApusConfig", ["ApusTypes", "CYAML"]),
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
         core("ApusMembership", ["ApusTypes"]),
-        core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
+        core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels", "CXXHash"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),

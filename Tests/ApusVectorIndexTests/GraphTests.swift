@@ -15,7 +15,8 @@ struct GraphTests {
         var hits = 0
         for query in queries {
             let truth = rows.nearest(query, 10, by: better)
-            let found = graph.nearest(to: query, limit: 10, codes: codes, better: better, effort: effort, scratch: scratch, level: level)
+            let found =
+                graph.nearest(to: query, limit: 10, codes: codes, better: better, effort: effort, scratch: scratch, level: level) ?? []
             #expect(found.count == 10 && Set(found.map(\.row)).count == 10)
             #expect(zip(found, found.dropFirst()).allSatisfy { $0.distance <= $1.distance })
             hits += found.count { truth.contains($0.row) }
@@ -78,8 +79,10 @@ struct GraphTests {
                 [Float](repeating: 0.25, count: count * 5), dimension: 5, normalised: metric == .cosine)
             let graph = rows.graph(metric)
             let codes = rows.with { CodeTable(Coding(.bits8, metric, for: $0), of: $0) }
-            let found = graph.nearest(
-                to: rows[0], limit: 1000, codes: codes, better: codes, effort: .init(candidates: 10), scratch: GraphScratch(rows: count))
+            let found =
+                graph.nearest(
+                    to: rows[0], limit: 1000, codes: codes, better: codes, effort: .init(candidates: 10),
+                    scratch: GraphScratch(rows: count)) ?? []
             #expect(
                 Set(found.map(\.row)).count == found.count && found.count <= count && found.count >= min(count, 33),
                 "\(metric) \(found.count)")

@@ -221,7 +221,7 @@ struct ApusIndex: BenchedIndex {
         let found = queries.map {
             graph.nearest(
                 to: $0, limit: VectorsBench.limit, codes: codes, better: better, effort: .init(candidates: 400, slack: Float(effort)),
-                scratch: scratch)
+                scratch: scratch) ?? []
         }
         let seconds = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start
         return (seconds, found.map { $0.map { order[Int($0.row)] } })

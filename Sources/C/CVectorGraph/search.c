@@ -12,8 +12,9 @@
 
 struct apus_scratch {
     struct visits visits;
-    float *distances; // of the pool
-    uint32_t *rows;
+    // Of the pool, and of the candidates that were accepted.
+    float *distances, *accepted_distances;
+    uint32_t *rows, *accepted_rows;
     uint32_t capacity;
 };
 
@@ -22,9 +23,12 @@ struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
     if (!scratch) return NULL;
     bool is_whole = visits_make(&scratch->visits, rows);
     scratch->capacity = largest_pool;
-    scratch->distances = malloc(((size_t)largest_pool + 1) * sizeof *scratch->distances);
-    scratch->rows = malloc(((size_t)largest_pool + 1) * sizeof *scratch->rows);
-    if (is_whole && scratch->distances && scratch->rows) return scratch;
+    size_t places = (size_t)largest_pool + 1;
+    scratch->distances = malloc(places * sizeof(float));
+    scratch->accepted_distances = malloc(places * sizeof(float));
+    scratch->rows = malloc(places * sizeof(uint32_t));
+    scratch->accepted_rows = malloc(places * sizeof(uint32_t));
+    if (is_whole && scratch->distances && scratch->accepted_distances && scratch->rows && scratch->accepted_rows) return scratch;
     apus_scratch_free(scratch);
     return NULL;
 }
@@ -33,7 +37,9 @@ void apus_scratch_free(struct apus_scratch *scratch) {
     if (!scratch) return;
     visits_free(&scratch->visits);
     free(scratch->distances);
+    free(scratch->accepted_distances);
     free(scratch->rows);
+    free(scratch->accepted_rows);
     free(scratch);
 }
 
@@ -84,7 +90,9 @@ struct traversal {
     bool has_bias;
     struct apus_scratch *scratch;
     struct pool pool;
+    struct pool accepted; // only where the search has a say in which rows it wants
     const struct apus_search *search;
+    uint64_t scored;
 };
 
 enum { BATCH = APUS_MOST_LINKS };
@@ -98,8 +106,13 @@ static inline float distance_of(const struct traversal *t, uint32_t row, float r
 static inline float reach(const struct traversal *t) {
     float worst = pool_worst(&t->pool);
     const struct apus_search *search = t->search;
-    if (search->slack < 0 || t->pool.size < search->stop_rank) return worst;
-    float near = t->pool.distances[search->stop_rank - 1];
+    const struct pool *near_rows = search->accepts ? &t->accepted : &t->pool;
+    if (search->slack < 0) {
+        float wanted = search->accepts ? pool_worst(near_rows) : INFINITY;
+        return wanted < worst ? wanted : worst;
+    }
+    if (near_rows->size < search->stop_rank) return worst;
+    float near = near_rows->distances[search->stop_rank - 1];
     float bound = near + search->slack * (near > 0 ? near : 0);
     return bound < worst ? bound : worst;
 }
@@ -112,8 +125,11 @@ static inline void score(struct traversal *t, const uint32_t *rows, size_t count
         float distance = distance_of(t, rows[i], raw[i]);
         if (!(distance < limit)) continue;
         pool_insert(&t->pool, distance, rows[i]);
+        if (t->search->accepts && distance < pool_worst(&t->accepted) && t->search->accepts(t->search->context, rows[i]))
+            pool_insert(&t->accepted, distance, rows[i]);
         limit = reach(t);
     }
+    t->scored += count;
     // What is out of reach is never followed: a short pool is quicker to insert into.
     struct pool *pool = &t->pool;
     while (pool->size > t->search->wanted && pool->distances[pool->size - 1] > limit) pool->size--;
@@ -164,7 +180,7 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
     pool->cursor = 0;
     for (;;) {
         uint32_t candidate;
-        bool goes_on = next_candidate(t, &candidate);
+        bool goes_on = (t->search->budget == 0 || t->scored < t->search->budget) && next_candidate(t, &candidate);
         counts[!now] = goes_on ? gather(t, graph, candidate, batches[!now]) : 0;
         if (!goes_on && counts[now] == 0) return;
         score(t, batches[now], counts[now]);
@@ -183,8 +199,9 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
 
 uint32_t apus_graph_search(
     const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
-    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out) {
+    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out, bool *is_exhausted) {
     uint32_t limit = search->pool < scratch->capacity ? search->pool : scratch->capacity;
+    uint32_t wanted = search->wanted < scratch->capacity ? search->wanted : scratch->capacity;
     struct traversal t = {
         .codes = codes,
         .query = query,
@@ -193,11 +210,49 @@ uint32_t apus_graph_search(
         .has_bias = codes->bias && !is_float(codes->coding->kind),
         .scratch = scratch,
         .pool = {.distances = scratch->distances, .rows = scratch->rows, .limit = limit},
+        .accepted = {.distances = scratch->accepted_distances, .rows = scratch->accepted_rows, .limit = wanted},
         .search = search,
     };
     scan_first(&t, graph->count < APUS_ENTRIES ? graph->count : APUS_ENTRIES);
     follow(&t, graph);
-    for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.distances[i], t.pool.rows[i] & ~FOLLOWED};
+    const struct pool *found = search->accepts ? &t.accepted : &t.pool;
+    for (uint32_t i = 0; i < found->size; i++) out[i] = (struct apus_found){found->distances[i], found->rows[i] & ~FOLLOWED};
+    if (is_exhausted) *is_exhausted = search->budget != 0 && t.scored >= search->budget;
     visits_forget(&scratch->visits);
+    return found->size;
+}
+
+uint32_t apus_codes_nearest(
+    const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count,
+    struct apus_scratch *scratch, uint32_t wanted, struct apus_found *out) {
+    struct pool pool = {
+        .distances = scratch->distances, .rows = scratch->rows, .limit = wanted < scratch->capacity ? wanted : scratch->capacity};
+    struct apus_search search = {.pool = pool.limit, .wanted = pool.limit, .slack = -1};
+    struct traversal t = {
+        .codes = codes,
+        .query = query,
+        .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
+        .stride = codes->coding->stride,
+        .has_bias = codes->bias && !is_float(codes->coding->kind),
+        .scratch = scratch,
+        .pool = pool,
+        .search = &search,
+    };
+    uint32_t batches[2][BATCH], counts[2] = {0, 0}, now = 0;
+    size_t next = 0;
+    do {
+        // A batch is scored while the codes of the next are on their way.
+        uint32_t *batch = batches[!now], n = 0;
+        for (; next < count && n < BATCH / 4; next++) {
+            if (rows[next] >= codes->count) continue;
+            prefetch_row(codes->rows + rows[next] * t.stride, t.stride);
+            batch[n++] = rows[next];
+        }
+        counts[!now] = n;
+        score(&t, batches[now], counts[now]);
+        counts[now] = 0;
+        now = !now;
+    } while (counts[now]);
+    for (uint32_t i = 0; i < t.pool.size; i++) out[i] = (struct apus_found){t.pool.distances[i], t.pool.rows[i]};
     return t.pool.size;
 }

@@ -1,4 +1,4 @@
-/// The exact answer: compares the query with every point of a snapshot.
+/// The exact answer over the points in memory: compares the query with each of them.
 ///
 /// The filter is asked only of points that are near enough to enter the answer: reading a payload costs several distances.
 public struct FlatIndex: NeighbourIndex {
@@ -11,7 +11,7 @@ public struct FlatIndex: NeighbourIndex {
 
     /// Over the vectors of the field of that number.
     public init(_ snapshot: PointSnapshot, field: Int = 0) {
-        self.init(snapshot, field: field, kernel: DistanceKernel(snapshot.table.fields[field].metric))
+        self.init(snapshot, field: field, kernel: DistanceKernel(snapshot.fields[field].metric))
     }
 
     init(_ snapshot: PointSnapshot, field: Int = 0, kernel: DistanceKernel) {
@@ -21,7 +21,9 @@ public struct FlatIndex: NeighbourIndex {
     }
 
     /// A guess for fields whose vectors have any size.
-    private var work: Int { snapshot.used * (snapshot.table.fields[field].dimension ?? 256) }
+    private var work: Int { snapshot.used * (snapshot.fields[field].dimension ?? 256) }
+
+    var isEmpty: Bool { snapshot.used == 0 }
 
     public func work(of query: NeighbourQuery) -> Int { work }
 
@@ -29,20 +31,20 @@ public struct FlatIndex: NeighbourIndex {
 
     public func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour] {
         guard query.limit > 0 else { return [] }
-        let metric = snapshot.table.fields[field].metric
-        let scorer = RowScorer(snapshot.table.fields[field], field, query.vector, kernel)
+        let metric = snapshot.fields[field].metric
+        let scorer = RowScorer(snapshot.fields[field], query.vector, kernel)
         let filter = query.filter.isEverything ? nil : query.filter
         var top = TopNeighbours(limit: query.limit, metric: metric)
         withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { scores in
             snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) { chunk, first, offsets in
-                scorer.score(chunk, offsets, into: scores.baseAddress!)  // not empty
+                score(chunk, offsets, by: scorer, into: scores.baseAddress!)  // not empty
                 var worst = top.worstScore
                 for index in 0..<offsets.count {
                     let score = scores[index]
                     if let worst, metric.isNearer(worst, than: score) { continue }
                     if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
                     let offset = offsets.lowerBound + index
-                    guard scorer.isScored(chunk, offset, score) else { continue }
+                    guard !score.isNaN, chunk.dense(field)?.isPresent(offset) ?? true else { continue }
                     let id = chunk.ids[offset]
                     if let filter, !filter.matches(id: id, payload: chunk.payload(offset)) { continue }
                     top.offer(Neighbour(id: id, score: score, row: first + UInt32(index)))
@@ -51,5 +53,16 @@ public struct FlatIndex: NeighbourIndex {
             }
         }
         return top.sorted()
+    }
+
+    /// Not a number where a row has no vector in the field; a dense one that has none is scored as zero.
+    private func score(_ chunk: RowChunk, _ offsets: Range<Int>, by scorer: RowScorer, into out: UnsafeMutablePointer<Float>) {
+        if let column = chunk.dense(field) {
+            scorer.scores(
+                column.vectors + offsets.lowerBound * column.stride, stride: column.stride, scales: column.scales + offsets.lowerBound,
+                count: offsets.count, into: out)
+        } else {
+            for (index, offset) in offsets.enumerated() { out[index] = chunk.value(offset, field).map(scorer.score) ?? .nan }
+        }
     }
 }

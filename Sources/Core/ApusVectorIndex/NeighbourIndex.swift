@@ -20,8 +20,17 @@ public struct NeighbourQuery: Sendable {
     public var scoreThreshold: Float?
     /// Whether only the exact answer will do.
     public var isExact: Bool
+    /// How many candidates an approximate search keeps, where it is not left to the index: HNSW's ef.
+    public var candidates: Int?
+    /// The share of the true neighbours that an approximate search is to find on average; nil leaves it to the index.
+    public var recall: Float?
 
-    public init(vector: VectorValue, limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = true) {
+    public init(
+        vector: VectorValue, limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = true,
+        candidates: Int? = nil, recall: Float? = nil
+    ) {
+        self.recall = recall
+        self.candidates = candidates
         self.vector = vector
         self.limit = limit
         self.filter = filter

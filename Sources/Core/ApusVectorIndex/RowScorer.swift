@@ -1,6 +1,5 @@
-/// Scores rows of a chunk, in one field, against one query.
+/// Scores vectors of one field against one query.
 struct RowScorer {
-    private let field: Int
     private let query: Query
     private let kernel: DistanceKernel
     private let metric: Metric
@@ -12,8 +11,7 @@ struct RowScorer {
     }
 
     /// The query is one of the field: the caller checks that.
-    init(_ description: VectorField, _ field: Int, _ value: VectorValue, _ kernel: DistanceKernel) {
-        self.field = field
+    init(_ description: VectorField, _ value: VectorValue, _ kernel: DistanceKernel) {
         self.kernel = kernel
         metric = description.metric
         func prepared(_ vector: [Float]) -> [Float] {
@@ -29,26 +27,25 @@ struct RowScorer {
         }
     }
 
-    func score(_ chunk: RowChunk, _ offsets: Range<Int>, into out: UnsafeMutablePointer<Float>) {
-        if case .dense(let vector) = query, let column = chunk.dense(field) {
-            vector.withUnsafeBufferPointer { vector in
-                kernel.scores(
-                    of: vector.baseAddress!, rows: column.vectors + offsets.lowerBound * column.stride,  // no vector is empty
-                    stride: column.stride, count: offsets.count, dimension: column.dimension, scales: column.scales + offsets.lowerBound,
-                    into: out)
-            }
-            return
+    /// The dense query, as the kernels want it: for the cosine with length 1.
+    var dense: [Float]? {
+        if case .dense(let vector) = query { vector } else { nil }
+    }
+
+    /// Scores of dense rows that lie `stride` floats apart. `scales` is there for the cosine.
+    func scores(
+        _ rows: UnsafePointer<Float>, stride: Int, scales: UnsafePointer<Float>?, count: Int, into out: UnsafeMutablePointer<Float>
+    ) {
+        guard case .dense(let vector) = query else { return }
+        vector.withUnsafeBufferPointer { vector in
+            kernel.scores(
+                of: vector.baseAddress!, rows: rows, stride: stride, count: count, dimension: vector.count, scales: scales ?? rows,
+                into: out)  // no vector is empty; without the cosine nobody reads the scales
         }
-        for (index, offset) in offsets.enumerated() { out[index] = chunk.value(offset, field).map(score) ?? .nan }
     }
 
-    /// Whether the row has a vector in the field, and a sparse one a number at a place of the query.
-    func isScored(_ chunk: RowChunk, _ offset: Int, _ score: Float) -> Bool {
-        if case .dense = query { return chunk.dense(field)?.isPresent(offset) ?? false }
-        return !score.isNaN
-    }
-
-    private func score(_ bytes: UnsafeRawBufferPointer) -> Float {
+    /// Not a number for a sparse vector that has no number at a place of the query.
+    func score(_ bytes: UnsafeRawBufferPointer) -> Float {
         switch query {
         case .dense: .nan
         case .multiple(let vectors): vectors.reduce(0) { $0 + nearest($1, bytes) }

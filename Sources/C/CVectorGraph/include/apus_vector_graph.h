@@ -99,6 +99,10 @@ struct apus_search {
     uint32_t wanted;    // of those found so many are kept, whether they are within reach of `slack` or not
     uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
     float slack;        // negative: no such stop
+    // Whether a row is wanted; NULL: all are. Rows that are not wanted are followed, but neither found nor counted for the stop.
+    bool (*accepts)(void *context, uint32_t row);
+    void *context;
+    uint64_t budget; // distances after which the search is given up; 0: none
 };
 
 struct apus_found {
@@ -111,14 +115,21 @@ struct apus_scratch;
 struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool);
 void apus_scratch_free(struct apus_scratch *scratch);
 
-// Writes the nearest rows found to `out` (room for `pool`), nearest first, and returns how many.
+// Writes the nearest rows found to `out` (room for `pool`), nearest first, and returns how many. `is_exhausted` (may be NULL) tells
+// whether the budget ended the search.
 uint32_t apus_graph_search(
     const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
-    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out);
+    enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out,
+    bool *is_exhausted);
 
 // Distances of given rows, which may lie anywhere.
 void apus_codes_distances(
     const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count, float *out);
+
+// The `wanted` nearest of the given rows, nearest first, into `out`; returns how many. Rows that are not in the table are left out.
+uint32_t apus_codes_nearest(
+    const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count,
+    struct apus_scratch *scratch, uint32_t wanted, struct apus_found *out);
 
 // Sorts `found` by the distances of better codes, the best `count` of them first, and returns how many there are.
 uint32_t apus_rescore(

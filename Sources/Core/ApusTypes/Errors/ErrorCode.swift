@@ -125,6 +125,10 @@ extension ErrorCode {
     /// A field of vectors that the collection does not have.
     public static let vectorUnknownField: ErrorCode = "vector.unknown_field"
     public static let vectorInvalid: ErrorCode = "vector.invalid"
+    /// A segment's bytes are damaged, here and in the store.
+    public static let segmentCorrupt: ErrorCode = "segment.corrupt"
+    /// A newer Apus wrote the segment.
+    public static let segmentUnsupported: ErrorCode = "segment.unsupported"
     public static let embeddingUnavailable: ErrorCode = "embedding.unavailable"
 
     // Node, configuration and command line
@@ -204,6 +208,8 @@ extension ErrorCode {
         .storeReadOnly: Surface(503, 9, .unavailable),
         .objectUnknown: Surface(404, 5, .badInput),
         .objectCorrupt: Surface(500, 15, .internal),
+        .segmentCorrupt: Surface(500, 15, .internal),
+        .segmentUnsupported: Surface(500, 9, .internal),
         .objectTooLarge: Surface(413, 8, .badInput),
         .objectExists: Surface(409, 6, .refused),
         .objectUnsupported: Surface(503, 9, .configuration),

@@ -148,6 +148,9 @@ public struct CodeTable: @unchecked Sendable {  // read only
     /// Bytes of memory or file.
     public var bytes: Int { count * (coding.stride + (bias == nil ? 0 : 4)) }
 
+    var rowBytes: SlabBytes { SlabBytes(bytes: UnsafeRawBufferPointer(start: rows, count: count * coding.stride), owner: owner) }
+    var biasBytes: SlabBytes? { bias.map { SlabBytes(bytes: UnsafeRawBufferPointer(start: $0, count: count * 4), owner: owner) } }
+
     func withC<Value>(_ body: (UnsafePointer<apus_codes>) -> Value) -> Value {
         coding.withC { coding in
             var codes = apus_codes(

@@ -1,4 +1,5 @@
 internal import CVectorGraph
+internal import Synchronization
 
 /// Links between the rows of a table that does not change, in memory or in a mapped file. `GraphBuilder` makes it; `CVectorGraph` says how
 /// it is laid out.
@@ -20,6 +21,8 @@ public struct VectorGraph: @unchecked Sendable {  // read only
 
     public var bytes: Int { links.count * 4 }
 
+    var slab: SlabBytes { SlabBytes(bytes: UnsafeRawBufferPointer(links), owner: owner) }
+
     /// How far a search looks.
     public struct Effort: Sendable, Hashable {
         /// Candidates kept; more find more, and take longer. HNSW's ef.
@@ -28,7 +31,10 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         public var slack: Float?
         public var rank = 10
         /// Of the candidates, how many are compared again by better codes.
-        public var rescored = 32
+        public var rescored = Self.rescoredRows
+        static let rescoredRows = 32
+        /// Distances after which the search is given up; 0: none.
+        public var budget = 0
 
         public init(candidates: Int, slack: Float? = nil) {
             self.candidates = candidates
@@ -41,34 +47,75 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         public var distance: Float
     }
 
-    /// The `limit` nearest rows that are found on `codes`, compared again by `better`, nearest first. For the cosine the query has length 1.
+    /// The `limit` nearest rows that are found on `codes`, compared again by `better`, nearest first; nil if the budget was not enough. For the
+    /// cosine the query has length 1. Rows that are not accepted are followed, but not found.
     public func nearest(
         to query: [Float], limit: Int, codes: CodeTable, better: CodeTable? = nil, effort: Effort, scratch: GraphScratch,
-        level: InstructionSet = .best
-    ) -> [Found] {
+        level: InstructionSet = .best, accepting: Acceptance? = nil
+    ) -> [Found]? {
         precondition(query.count == codes.coding.dimension && codes.count == count && scratch.rows >= count, "made for one another")
         let candidates = max(effort.candidates, limit)
+        let wanted = min(candidates, max(effort.rescored, limit))
         let found = scratch.room(for: candidates)
         let memory = scratch.query(bytes: apus_query_bytes(codes.coding.kind.c, UInt32(query.count)))
         var search = apus_search(
-            pool: UInt32(candidates), wanted: UInt32(min(candidates, max(effort.rescored, limit))),
-            stop_rank: UInt32(max(effort.rank, limit)), slack: effort.slack ?? -1)
-        var count = codes.withC { codes in
+            pool: UInt32(candidates), wanted: UInt32(wanted), stop_rank: UInt32(min(wanted, max(effort.rank, limit))),
+            slack: effort.slack ?? -1, accepts: nil, context: nil, budget: UInt64(effort.budget))
+        if let accepting {
+            search.accepts = { context, row in Unmanaged<Acceptance>.fromOpaque(context!).takeUnretainedValue().accepts(row) }  // set below
+            search.context = Unmanaged.passUnretained(accepting).toOpaque()
+        }
+        var isExhausted = false
+        let count = codes.withC { codes in
             var prepared = apus_query()
             apus_query_prepare(codes.pointee.coding, query, memory, &prepared)
             var graph = apus_graph(links: links.baseAddress, count: UInt32(self.count), degree: UInt32(degree))
-            return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found)
+            return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found, &isExhausted)
         }
+        if isExhausted { return nil }
+        return CodeTable.refined(to: query, limit: limit, among: min(Int(count), wanted), better: better, scratch: scratch, level: level)
+    }
+}
+
+extension CodeTable {
+    /// The `limit` nearest of `rows`; the best `rescored` of them by these codes are compared again by `better`.
+    func nearest(
+        to query: [Float], among rows: [UInt32], limit: Int, better: CodeTable? = nil, rescored: Int = 0, scratch: GraphScratch,
+        level: InstructionSet = .best
+    ) -> [VectorGraph.Found] {
+        let wanted = max(rescored, limit)
+        let found = scratch.room(for: wanted)
+        let memory = scratch.query(bytes: apus_query_bytes(coding.kind.c, UInt32(query.count)))
+        let count = withC { codes in
+            var prepared = apus_query()
+            apus_query_prepare(codes.pointee.coding, query, memory, &prepared)
+            return apus_codes_nearest(codes, &prepared, level.c, rows, rows.count, scratch.handle, UInt32(wanted), found)
+        }
+        return Self.refined(to: query, limit: limit, among: Int(count), better: better, scratch: scratch, level: level)
+    }
+
+    /// The best of what a search has left in `scratch`, compared again by `better`.
+    fileprivate static func refined(
+        to query: [Float], limit: Int, among count: Int, better: CodeTable?, scratch: GraphScratch, level: InstructionSet
+    ) -> [VectorGraph.Found] {
+        let found = scratch.room(for: count)
+        var count = count
         if let better {
             let memory = scratch.query(bytes: apus_query_bytes(better.coding.kind.c, UInt32(query.count)))
             count = better.withC { codes in
                 var prepared = apus_query()
                 apus_query_prepare(codes.pointee.coding, query, memory, &prepared)
-                return apus_rescore(codes, &prepared, level.c, found, min(count, UInt32(max(effort.rescored, limit))), UInt32(limit))
+                return Int(apus_rescore(codes, &prepared, level.c, found, UInt32(count), UInt32(limit)))
             }
         }
-        return (0..<min(Int(count), limit)).map { Found(row: found[$0].row, distance: found[$0].distance) }
+        return (0..<min(count, limit)).map { VectorGraph.Found(row: found[$0].row, distance: found[$0].distance) }
     }
+}
+
+/// Says which rows a search wants.
+public final class Acceptance {
+    fileprivate let accepts: (UInt32) -> Bool
+    public init(_ accepts: @escaping (UInt32) -> Bool) { self.accepts = accepts }
 }
 
 /// Memory for one search at a time, kept between them.
@@ -92,6 +139,7 @@ public final class GraphScratch {
         found.deallocate()
     }
 
+    /// Keeps what is there, unless there is too little room.
     func room(for candidates: Int) -> UnsafeMutablePointer<apus_found> {
         if candidates > capacity {
             apus_scratch_free(handle)
@@ -111,5 +159,30 @@ public final class GraphScratch {
     private static func make(_ rows: Int, _ capacity: Int) -> OpaquePointer {
         guard let handle = apus_scratch_make(UInt32(rows), UInt32(capacity)) else { fatalError("out of memory for a search") }
         return handle
+    }
+}
+
+/// Scratch memory that waits for the next search, a few pieces of it.
+final class ScratchPool: Sendable {
+    static let shared = ScratchPool()
+    private let waiting = Mutex<[Waiting]>([])
+    private static let most = 16
+
+    private struct Waiting: @unchecked Sendable {  // one owner at a time
+        let scratch: GraphScratch
+    }
+
+    func with<Value>(rows: Int, _ body: (GraphScratch) -> Value) -> Value {
+        let found = waiting.withLock { waiting -> Waiting? in
+            waiting.firstIndex { $0.scratch.rows >= rows }.map { waiting.remove(at: $0) }
+        }
+        let scratch = found ?? Waiting(scratch: GraphScratch(rows: rows))
+        defer {
+            waiting.withLock { waiting in
+                if waiting.count >= Self.most { waiting.removeFirst() }  // perhaps one of a size that nobody needs any more
+                waiting.append(scratch)
+            }
+        }
+        return body(scratch.scratch)
     }
 }

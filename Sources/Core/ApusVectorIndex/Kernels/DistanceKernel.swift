@@ -82,6 +82,13 @@ public struct DistanceKernel: Sendable {
         return length == 0 ? vector : vector.map { Float(Double($0) / length) }
     }
 
+    /// Gives the vector length 1; a zero vector stays as it is.
+    static func normalise(_ vector: UnsafeMutablePointer<Float>, dimension: Int) {
+        let length = length(of: vector, dimension)
+        guard length > 0 else { return }
+        for index in 0..<dimension { vector[index] = Float(Double(vector[index]) / length) }
+    }
+
     private static func length(of vector: UnsafePointer<Float>, _ dimension: Int) -> Double {
         var sum = 0.0
         for index in 0..<dimension { sum += Double(vector[index]) * Double(vector[index]) }

@@ -1,20 +1,32 @@
 internal import CVectorKernels
 
-/// The points of a shard at one moment. Holds back the reuse of rows for as long as it lives, so it is not kept for long.
+/// The points of a shard at one moment: those of its segments that live, then those in memory. Holds back the reuse of rows for as long as
+/// it lives, so it is not kept for long.
+///
+/// A row is a number that means something in this snapshot only.
 public final class PointSnapshot: Sendable {
     /// The operation of the log after which this is the state.
     public var moment: Int64 { Int64(exactMoment) }
     /// Points in it.
     public let count: Int
+    public var fields: [VectorField] { table.fields }
 
     let table: PointTable
+    /// Of the table: rows of two snapshots with the same layout are the same.
+    let layout: Int
+    let sealed: [SealedRows]
+    /// Rows of segments: those in memory come after them.
+    let sealedCount: Int
     let chunks: [RowChunk]
-    /// Rows to look at: 0..<used; some are dead, or not born yet.
+    /// Rows in memory to look at: 0..<used; some are dead, or not born yet.
     let used: Int
-    private let exactMoment: UInt64
+    let exactMoment: UInt64
 
-    init(table: PointTable, chunks: [RowChunk], used: Int, moment: UInt64, points: Int) {
+    init(table: PointTable, layout: Int, sealed: [SealedRows], chunks: [RowChunk], used: Int, moment: UInt64, points: Int) {
         self.table = table
+        self.layout = layout
+        self.sealed = sealed
+        sealedCount = sealed.reduce(0) { $0 + $1.count }
         self.chunks = chunks
         self.used = used
         exactMoment = moment
@@ -23,36 +35,86 @@ public final class PointSnapshot: Sendable {
 
     deinit { table.endReading(exactMoment) }
 
-    public func id(_ row: UInt32) -> PointID { chunk(row).ids[offset(row)] }
-
-    /// Nil if the point has no vector in the field of that number.
-    public func value(_ row: UInt32, field: Int) -> VectorValue? {
-        chunk(row).value(offset(row), field).map { table.fields[field].value($0) }
+    /// Where a row is.
+    private enum Place {
+        case sealed(Segment, Int)
+        case memory(RowChunk, Int)
     }
 
+    private func place(_ row: UInt32) -> Place {
+        var row = Int(row)
+        for part in sealed {
+            if row < part.count { return .sealed(part.segment, row) }
+            row -= part.count
+        }
+        return .memory(chunks[row / table.rowsPerChunk], row % table.rowsPerChunk)
+    }
+
+    public func id(_ row: UInt32) -> PointID {
+        switch place(row) {
+        case .sealed(let segment, let row): segment.ids[row]
+        case .memory(let chunk, let offset): chunk.ids[offset]
+        }
+    }
+
+    /// In the form of `VectorValue.bytes`; nil if the point has no vector in the field of that number.
+    func valueBytes(_ row: UInt32, field: Int) -> UnsafeRawBufferPointer? {
+        switch place(row) {
+        case .sealed(let segment, let row): segment.value(row, field)
+        case .memory(let chunk, let offset): chunk.value(offset, field)
+        }
+    }
+
+    /// Empty where the point has none.
+    func payloadBytes(_ row: UInt32) -> UnsafeRawBufferPointer {
+        switch place(row) {
+        case .sealed(let segment, let row): segment.payload(row)
+        case .memory(let chunk, let offset): chunk.payload(offset)
+        }
+    }
+
+    /// Nil if the point has no vector in the field of that number.
+    public func value(_ row: UInt32, field: Int) -> VectorValue? { valueBytes(row, field: field).map { fields[field].value($0) } }
+
     public func vectors(_ row: UInt32) -> PointVectors {
-        PointVectors(table.fields.indices.compactMap { field in value(row, field: field).map { .init(table.fields[field].name, $0) } })
+        PointVectors(fields.indices.compactMap { field in value(row, field: field).map { .init(fields[field].name, $0) } })
     }
 
     /// Nil where the point has none.
     public func payload(_ row: UInt32) -> [UInt8]? {
-        let payload = chunk(row).payload(offset(row))
+        let payload = payloadBytes(row)
         return payload.isEmpty ? nil : Array(payload)
     }
 
     /// Number of the operation that wrote this version of the point.
-    public func version(_ row: UInt32) -> Int64 { Int64(apus_load_moment(chunk(row).born + offset(row))) }
-
-    public func matches(_ row: UInt32, _ filter: Filter) -> Bool {
-        let chunk = chunk(row)
-        return filter.matches(id: chunk.ids[offset(row)], payload: chunk.payload(offset(row)))
+    public func version(_ row: UInt32) -> Int64 {
+        switch place(row) {
+        case .sealed(let segment, let row): segment.version(row)
+        case .memory(let chunk, let offset): Int64(apus_load_moment(chunk.born + offset))
+        }
     }
 
-    /// Blocks of `rowsPerBlock` rows, the units of a scan.
+    public func matches(_ row: UInt32, _ filter: Filter) -> Bool {
+        switch place(row) {
+        case .sealed(let segment, let row): filter.matches(id: segment.ids[row], payload: segment.payload(row))
+        case .memory(let chunk, let offset): filter.matches(id: chunk.ids[offset], payload: chunk.payload(offset))
+        }
+    }
+
+    /// Segments with the number of their first row.
+    var sealedParts: [(first: UInt32, rows: SealedRows)] {
+        var first: UInt32 = 0
+        return sealed.map { part in
+            defer { first += UInt32(part.count) }
+            return (first, part)
+        }
+    }
+
+    /// Blocks of `rowsPerBlock` rows in memory, the units of a scan.
     var blocks: Int { (used + Self.rowsPerBlock - 1) / Self.rowsPerBlock }
     static let rowsPerBlock = 256
 
-    /// Calls `body` for runs of visible rows that lie together in memory, in ascending order, within the given blocks.
+    /// Calls `body` for runs of visible rows in memory that lie together, in ascending order, within the given blocks.
     func forEachRun(
         inBlocks range: Range<Int>, _ body: (_ chunk: RowChunk, _ firstRow: UInt32, _ offsets: Range<Int>) -> Void
     ) {
@@ -70,7 +132,7 @@ public final class PointSnapshot: Sendable {
                     var next = start + 1
                     while next < found, visible[next] == visible[next - 1] + 1 { next += 1 }
                     let first = offset + Int(visible[start])
-                    body(chunk, UInt32(row + Int(visible[start])), first..<first + (next - start))
+                    body(chunk, UInt32(sealedCount + row + Int(visible[start])), first..<first + (next - start))
                     start = next
                 }
                 row += count
@@ -80,13 +142,15 @@ public final class PointSnapshot: Sendable {
 
     /// Every point's row.
     public func forEachRow(_ body: (UInt32) -> Void) {
+        for (first, part) in sealedParts { part.forEachRow(at: exactMoment) { body(first + $0) } }
+        forEachMemoryRow(body)
+    }
+
+    func forEachMemoryRow(_ body: (UInt32) -> Void) {
         forEachRun(inBlocks: 0..<blocks) { _, first, offsets in
             for row in first..<first + UInt32(offsets.count) { body(row) }
         }
     }
-
-    private func chunk(_ row: UInt32) -> RowChunk { chunks[Int(row) / table.rowsPerChunk] }
-    private func offset(_ row: UInt32) -> Int { Int(row) % table.rowsPerChunk }
 }
 
 extension PointSnapshot {
@@ -94,8 +158,20 @@ extension PointSnapshot {
     public func firstRows(_ limit: Int, from start: PointID?, filter: Filter) -> [(id: PointID, row: UInt32)] {
         let filter = filter.isEverything ? nil : filter
         var found: [(id: PointID, row: UInt32)] = []
+        guard limit > 0 else { return found }
+        for (first, part) in sealedParts {
+            let ids = part.segment.ids
+            var wanted = limit
+            for rank in (start.map(ids.lowerBound) ?? 0)..<ids.count where wanted > 0 {
+                let row = ids.ordered(rank)
+                guard part.lives(row, at: exactMoment) else { continue }
+                if let filter, !filter.matches(id: ids[row], payload: part.segment.payload(row)) { continue }
+                found.append((ids[row], first + UInt32(row)))
+                wanted -= 1
+            }
+        }
         var bound: PointID?
-        forEachRow { row in
+        forEachMemoryRow { row in
             let id = id(row)
             if let start, id < start { return }
             if let bound, bound < id { return }
@@ -122,7 +198,7 @@ extension PointSnapshot {
         var vectors = 0
         var counts = [Int](repeating: 0, count: places.count)
         forEachRow { row in
-            guard let bytes = chunk(row).value(offset(row), field) else { return }
+            guard let bytes = valueBytes(row, field: field) else { return }
             vectors += 1
             let view = SparseView(bytes)
             var position = 0
@@ -140,15 +216,16 @@ public struct PointMatches: Sendable {
     public var ids: [PointID]
     var rows: Set<UInt32>
     public var moment: Int64
-    /// Rows and moments mean nothing in another one.
+    /// Rows and moments mean nothing in another one, or in another layout.
     let table: PointTable
+    let layout: Int
 }
 
 extension PointSnapshot {
     /// What matches now. With the matches of an earlier moment of the same table only the points written since are evaluated again.
     public func matches(_ filter: Filter, since earlier: PointMatches? = nil) -> PointMatches {
-        let earlier = earlier.flatMap { $0.table === table ? $0 : nil }
-        var matches = PointMatches(ids: [], rows: [], moment: moment, table: table)
+        let earlier = earlier.flatMap { $0.table === table && $0.layout == layout ? $0 : nil }
+        var matches = PointMatches(ids: [], rows: [], moment: moment, table: table, layout: layout)
         forEachRow { row in
             let isOld = earlier.map { version(row) <= $0.moment } ?? false
             guard isOld ? earlier?.rows.contains(row) == true : self.matches(row, filter) else { return }

@@ -1,0 +1,62 @@
+internal import CVectorKernels
+internal import Synchronization
+
+/// The rows of a segment, and which of them have died since.
+///
+/// A row lives for a reader of moment `m` if `m < died`. Deaths are only ever set, by the table's one writer.
+final class SealedRows: @unchecked Sendable {
+    static let never = UInt64.max
+
+    let segment: Segment
+    private let died: UnsafeMutablePointer<UInt64>
+    private let deaths: Atomic<Int>
+
+    var count: Int { segment.count }
+    var bytes: Int { count * 8 }
+
+    /// All rows live, or none does.
+    init(_ segment: Segment, alive: Bool) {
+        self.segment = segment
+        deaths = Atomic(alive ? 0 : segment.count)
+        died = .allocate(capacity: max(1, segment.count))
+        died.initialize(repeating: alive ? Self.never : 0, count: segment.count)
+    }
+
+    deinit { died.deallocate() }
+
+    func lives(_ row: Int, at moment: UInt64) -> Bool { moment < apus_load_moment(died + row) }
+
+    /// Whether it lives after all that was written.
+    func lives(_ row: Int) -> Bool { apus_load_moment(died + row) == Self.never }
+
+    /// Of a row that lives.
+    func kill(_ row: Int, at moment: UInt64) {
+        apus_store_moment(died + row, moment)
+        deaths.add(1, ordering: .relaxed)
+    }
+
+    /// Of a row that is dead.
+    func revive(_ row: Int) {
+        apus_store_moment(died + row, Self.never)
+        deaths.subtract(1, ordering: .relaxed)
+    }
+
+    /// Whether some rows may be dead for a reader.
+    var hasDeaths: Bool { deaths.load(ordering: .relaxed) > 0 }
+    var living: Int { count - deaths.load(ordering: .relaxed) }
+
+    /// The row of a point that lives.
+    func livingRow(of id: PointID) -> Int? { segment.ids.row(of: id).map(Int.init).flatMap { lives($0) ? $0 : nil } }
+
+    func forEachRow(at moment: UInt64, _ body: (UInt32) -> Void) {
+        for row in 0..<count where lives(row, at: moment) { body(UInt32(row)) }
+    }
+
+    /// Rows that have died after `moment`.
+    func forEachDeath(since moment: UInt64, _ body: (Int) -> Void) {
+        for row in 0..<count {
+            let death = apus_load_moment(died + row)
+            if death != Self.never, death > moment { body(row) }
+        }
+    }
+}

@@ -1,0 +1,211 @@
+public import ApusTypes
+internal import CVectorGraph
+internal import Synchronization
+
+/// Makes a segment of some rows of a snapshot. The caller gives the threads:
+///
+///     while builder.work(thread: thread) {}  // on each thread
+///     let bytes = builder.finish()           // when all are done
+///
+/// The same rows give the same bytes with one thread.
+public final class SegmentBuilder: Sendable {
+    public struct Parameters: Sendable, Hashable {
+        public var graph = GraphParameters()
+        /// Fewer vectors than this have no graph: looking at all of them is as quick.
+        public var leastGraph = 2048
+
+        public init() {}
+    }
+
+    private let snapshot: PointSnapshot
+    private let moment: Int64
+    private let tombstones: [(segment: ObjectKey, rows: [UInt32])]
+    private let rows: [UInt32]
+    private let fields: [FieldBuilder]
+
+    /// `rows` are of `snapshot`, which is the state after operation `moment`.
+    public init(
+        _ snapshot: PointSnapshot, rows: [UInt32], sealedAt moment: Int64, tombstones: [(segment: ObjectKey, rows: [UInt32])],
+        parameters: Parameters = Parameters(), threads: Int
+    ) {
+        self.snapshot = snapshot
+        self.moment = moment
+        self.tombstones = tombstones
+        // The graph is entered at its first rows, which have to be a sample of all.
+        var generator = SplitMix(state: UInt64(bitPattern: moment))
+        let shuffled = rows.shuffled(using: &generator)
+        self.rows = shuffled
+        fields = snapshot.fields.indices.map { FieldBuilder($0, snapshot, shuffled, parameters, threads: threads) }
+    }
+
+    /// Vectors whose links are to be found; for progress.
+    public var graphRows: Int { fields.reduce(0) { $0 + ($1.graph == nil ? 0 : $1.present.count) } }
+
+    /// Does a little; false when nothing is left.
+    public func work(thread: Int) -> Bool { fields.contains { $0.graph?.insert(thread: thread) ?? false } }
+
+    public func finish() -> SegmentBytes {
+        var sections = pointSections()
+        for field in fields { sections += field.sections(snapshot, rows) }
+        return SegmentBytes(sections, rows: rows.count, fields: fields.count, moment: moment)
+    }
+
+    private func pointSections() -> [SegmentSection] {
+        let ids = rows.map { snapshot.id($0) }
+        var kinds: [UInt8] = []
+        var words: [UInt8] = []
+        var text: [UInt8] = []
+        for id in ids {
+            switch id {
+            case .integer(let number):
+                kinds.append(0)
+                words.append(numbers: [number, 0])
+            case .uuid(let high, let low):
+                kinds.append(1)
+                words.append(numbers: [high, low])
+            case .string(let string):
+                kinds.append(2)
+                words.append(numbers: [UInt64(text.count), UInt64(string.utf8.count)])
+                text.append(contentsOf: string.utf8)
+            }
+        }
+        var offset: UInt64 = 0
+        var offsets: [UInt8] = []
+        for row in rows {
+            offsets.append(number: offset)
+            offset += UInt64(snapshot.payloadBytes(row).count)
+        }
+        offsets.append(number: offset)
+        var graves: [UInt8] = []
+        for (segment, rows) in tombstones {
+            graves.append(numbers: [segment.high, segment.low])
+            graves.append(number: UInt32(rows.count))
+            graves.append(numbers: rows)
+        }
+        let order = ids.indices.sorted { ids[$0] < ids[$1] }.map { UInt32($0) }
+        return [
+            .init(.idKinds, bytes: kinds), .init(.idWords, bytes: words), .init(.idText, bytes: text),
+            .init(.idTable, bytes: Self.table(of: ids)), .init(.idOrder, bytes: order.flatMap { $0.bytes }),
+            .init(.versions, itemSize: 8, rows.count) { [snapshot, rows] item, bytes in bytes.append(number: snapshot.version(rows[item]))
+            },
+            .init(.payloadOffsets, bytes: offsets),
+            .init(.payloads, length: Int(offset), rows.count) { [snapshot, rows] item, bytes in
+                bytes.append(contentsOf: snapshot.payloadBytes(rows[item]))
+            },
+            .init(.tombstones, bytes: graves),
+        ]
+    }
+
+    private static func table(of ids: [PointID]) -> [UInt8] {
+        var slots = [UInt32](repeating: SegmentFormat.emptySlot, count: SegmentIDs.slots(for: ids.count))
+        for (row, id) in ids.enumerated() {
+            var slot = Int(truncatingIfNeeded: SegmentIDs.hash(id)) & (slots.count - 1)
+            while slots[slot] != SegmentFormat.emptySlot { slot = (slot + 1) & (slots.count - 1) }
+            slots[slot] = UInt32(row)
+        }
+        return slots.withUnsafeBytes { Array($0) }
+    }
+}
+
+extension UInt32 {
+    fileprivate var bytes: [UInt8] { Swift.withUnsafeBytes(of: littleEndian) { Array($0) } }
+}
+
+/// Vigna's SplitMix64: a shuffle that is the same everywhere.
+private struct SplitMix: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ mixed >> 31
+    }
+}
+
+/// One field of a segment under construction.
+private final class FieldBuilder: Sendable {
+    private let number: Int
+    private let field: VectorField
+    /// Places in the segment's rows of those that have a vector here.
+    let present: [UInt32]
+    /// Nil where there are too few.
+    let graph: GraphBuilder?
+    private let degree: Int
+    /// What the graph is over: for the cosine with length 1.
+    private let floats: FloatRows?
+    private let slab: Slab?
+
+    init(
+        _ number: Int, _ snapshot: PointSnapshot, _ rows: [UInt32], _ parameters: SegmentBuilder.Parameters, threads: Int
+    ) {
+        self.number = number
+        field = snapshot.fields[number]
+        present = rows.indices.filter { snapshot.valueBytes(rows[$0], field: number) != nil }.map { UInt32($0) }
+        degree = parameters.graph.degree
+        guard case .dense(let dimension, let metric) = field.kind, present.count >= max(2, parameters.leastGraph) else {
+            (graph, floats, slab) = (nil, nil, nil)
+            return
+        }
+        let slab = Slab(present.count * dimension * 4)
+        let base = slab.bytes.bindMemory(to: Float.self)
+        for (index, row) in present.enumerated() {
+            guard let bytes = snapshot.valueBytes(rows[Int(row)], field: number) else { continue }
+            let target = base.baseAddress! + index * dimension  // a slab has memory
+            UnsafeMutableRawPointer(target).copyMemory(from: bytes.baseAddress!, byteCount: dimension * 4)  // as has a vector
+            if metric == .cosine { DistanceKernel.normalise(target, dimension: dimension) }
+        }
+        let floats = FloatRows(UnsafePointer(base.baseAddress!), stride: dimension, count: present.count, dimension: dimension)
+        self.slab = slab
+        self.floats = floats
+        graph = GraphBuilder(floats, metric: metric, parameters: parameters.graph, threads: threads)
+    }
+
+    func sections(_ snapshot: PointSnapshot, _ rows: [UInt32]) -> [SegmentSection] {
+        var sections: [SegmentSection] = []
+        let sources = present.map { rows[Int($0)] }
+        if present.count < rows.count {
+            sections.append(.init(.present, field: number, itemSize: 4, present.count) { [present] in $1.append(number: present[$0]) })
+        }
+        let appendValue: @Sendable (Int, inout [UInt8]) -> Void = { [number] item, bytes in
+            if let value = snapshot.valueBytes(sources[item], field: number) { bytes.append(contentsOf: value) }
+        }
+        guard case .dense(let dimension, let metric) = field.kind else {
+            var offset: UInt64 = 0
+            var offsets: [UInt8] = []
+            for row in sources {
+                offsets.append(number: offset)
+                offset += UInt64(snapshot.valueBytes(row, field: number)?.count ?? 0)
+            }
+            offsets.append(number: offset)
+            return sections + [
+                .init(.valueOffsets, field: number, bytes: offsets),
+                .init(.values, field: number, length: Int(offset), sources.count, appendValue),
+            ]
+        }
+        sections.append(.init(.originals, field: number, itemSize: dimension * 4, sources.count, appendValue))
+        if metric == .cosine {
+            sections.append(
+                .init(.scales, field: number, itemSize: 4, sources.count) { [number] item, bytes in
+                    guard let value = snapshot.valueBytes(sources[item], field: number) else { return }
+                    bytes.append(floats: [
+                        DistanceKernel.scale(of: value.assumingMemoryBound(to: Float.self).baseAddress!, dimension: dimension)
+                    ])
+                })
+        }
+        guard let graph, let floats else { return sections }
+        let links = graph.finish()
+        let fine = CodeTable(Coding(.half, metric, for: floats), of: floats)
+        let sample = NeighbourSample(floats, fine: fine)
+        let codes = sample.codes(metric, fine: fine)
+        sections += [
+            .init(.links, field: number, parameter: UInt32(degree), slab: links.slab),
+            .init(.calibration, field: number, bytes: Calibration.measured(links, codes, fine, sample).bytes),
+            .init(.coding, field: number, bytes: codes.coding.bytes), .init(.codes, field: number, slab: codes.rowBytes),
+            .init(.fineCoding, field: number, bytes: fine.coding.bytes), .init(.fineCodes, field: number, slab: fine.rowBytes),
+        ]
+        if let bias = codes.biasBytes { sections.append(.init(.bias, field: number, slab: bias)) }
+        return sections
+    }
+}

@@ -1,0 +1,30 @@
+/// The nearest points of a snapshot in one field: those of its segments, and those in memory.
+public struct SnapshotIndex: NeighbourIndex {
+    private let segments: [SegmentIndex]
+    private let memory: FlatIndex
+    private let metric: Metric
+
+    public init(_ snapshot: PointSnapshot, field: Int = 0) {
+        metric = snapshot.fields[field].metric
+        let kernel = DistanceKernel(metric)
+        memory = FlatIndex(snapshot, field: field, kernel: kernel)
+        segments = snapshot.sealedParts.map {
+            SegmentIndex(part: $0.rows, first: $0.first, moment: snapshot.exactMoment, number: field, kernel: kernel)
+        }
+    }
+
+    public func work(of query: NeighbourQuery) -> Int { segments.reduce(memory.work(of: query)) { $0 + $1.work(of: query) } }
+
+    /// A segment is not split; the points in memory are.
+    public func parts(atMost limit: Int) -> Int { min(limit, max(segments.count + (memory.isEmpty ? 0 : 1), memory.parts(atMost: limit))) }
+
+    public func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour] {
+        var top = TopNeighbours(limit: query.limit, metric: metric)
+        // The last parts get the fewer segments: memory is split evenly.
+        for (number, segment) in segments.enumerated() where number % parts == part {
+            segment.neighbours(of: query).forEach { top.offer($0) }
+        }
+        memory.neighbours(of: query, part: part, of: parts).forEach { top.offer($0) }
+        return top.sorted()
+    }
+}
