@@ -171,7 +171,7 @@ let package = Package(
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
     ],
     cxxLanguageStandard: .cxx17
 )

@@ -1,6 +1,7 @@
 import ApusCatalog
 import ApusDatabase
 import ApusRuntime
+import ApusStore
 import ApusTypes
 import ApusVectorIndex
 import TestKit
@@ -20,13 +21,21 @@ struct TestNode: Sendable {
     var deadline: Instant { clock.now.advanced(by: .seconds(20)) }
 
     /// Runs `body` with a node on the database, and ends the node's work and closes the database afterwards.
+    ///
+    /// The catalog is the store too; copies of segments are in `copies`, a directory of the test's own where nil.
     static func with<Value: Sendable>(
-        _ database: any Database, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+        _ database: any Database, options: VectorService.Options = .init(), copies: String? = nil, _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
         let clock = BootClock()
         let catalog = try await Catalog.open(database, clock: clock)
+        let store = CatalogStore(database: database)
+        let directory = try TemporaryDirectory()
+        defer { withExtendedLifetime(directory) {} }
+        let cache = try await LocalCache.open(
+            copies ?? directory.path, of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(20)))
         let service = VectorService(
-            catalog: catalog, pool: BlockingPool(name: "scan", threads: 2, queueLimit: 1000), options: options)
+            catalog: catalog, pool: BlockingPool(name: "scan", threads: 2, queueLimit: 1000), options: options,
+            segments: SegmentStorage(store: { store }, copies: { _ in cache }, intents: catalog.objects, node: "node-1"))
         let node = TestNode(catalog: catalog, service: service, clock: clock)
         let running = Task {  // the test is its owner, and ends it below
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -49,9 +58,9 @@ struct TestNode: Sendable {
     }
 
     static func onSQLite<Value: Sendable>(
-        _ path: String, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+        _ path: String, options: VectorService.Options = .init(), copies: String? = nil, _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
-        try await with(try await SQLiteDatabase.open(path: path), options: options, body)
+        try await with(try await SQLiteDatabase.open(path: path), options: options, copies: copies, body)
     }
 
     /// On a PostgreSQL database, which other nodes may share.

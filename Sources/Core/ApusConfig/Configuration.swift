@@ -92,6 +92,7 @@ public struct Configuration: Sendable, Equatable {
         public var directory: String?
         public var maxCatalogBytes = ByteCount(50_000_000_000)
         public var reserve = ByteCount.gibibytes(1)
+        public var cache = ByteCount.gibibytes(64)
     }
 
     public struct Auth: Sendable, Equatable {
@@ -118,7 +119,9 @@ public struct Configuration: Sendable, Equatable {
         public var defaultVirtualNodes = 100
         public var maxPointsPerRequest = 10_000
         public var rowAppend = ByteCount.kibibytes(64)
-        public var maxUnsealed = ByteCount.gibibytes(4)
+        public var maxUnsealed = ByteCount.gibibytes(2)
+        public var sealPoints = 4096
+        public var scrubInterval: Duration = .seconds(24 * 3600)
     }
 
     public struct Retention: Sendable, Equatable {

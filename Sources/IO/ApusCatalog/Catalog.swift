@@ -28,6 +28,7 @@ public final class Catalog: Sendable {
     public let nodes: Nodes
     public let collections: Collections
     public let shards: Shards
+    public let segments: Segments
     public let keys: APIKeys
     public let records: Records
     public let settings: Settings
@@ -64,6 +65,7 @@ public final class Catalog: Sendable {
         nodes = Nodes(access: access)
         collections = Collections(access: access)
         shards = Shards(access: access)
+        segments = Segments(access: access)
         keys = APIKeys(access: access)
         records = Records(access: access)
         settings = Settings(access: access)

@@ -78,8 +78,13 @@ public struct ShardDescription: Sendable {
     /// 0..<shards.
     public var number: Int
     public var points: Int
+    /// Without what is mapped from segments.
     public var memory: ByteCount
     /// Last operation of its log that this node has applied.
     public var applied: Int64
     public var isLoaded: Bool
+    /// In the order in which they were sealed.
+    public var segments: [SegmentDescription] = []
+    /// Points that no segment holds yet.
+    public var unsealed = 0
 }

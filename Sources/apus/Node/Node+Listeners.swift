@@ -91,6 +91,14 @@ extension Configuration {
         return options
     }
 
+    var vectorOptions: VectorService.Options {
+        var options = VectorService.Options()
+        options.sealPolicy.points = vectors.sealPoints
+        options.sealPolicy.leastPoints = min(options.sealPolicy.leastPoints, vectors.sealPoints)
+        options.scrubInterval = vectors.scrubInterval
+        return options
+    }
+
     var httpLimits: HTTPLimits {
         var limits = HTTPLimits.standard
         limits.connectionsPerListener = http.maxConnections

@@ -71,7 +71,14 @@ struct Node: Sendable {
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
             database: database, catalog: catalog, store: store, cluster: cluster,
-            vectors: VectorService(catalog: catalog, pool: scans, health: health),
+            vectors: VectorService(
+                catalog: catalog, pool: scans, health: health, options: configuration.vectorOptions,
+                segments: SegmentStorage(
+                    store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects,
+                    node: identity.name),
+                sealer: { [session = cluster.session, name = identity.name] in
+                    session.epoch.map { Sealer(node: name, session: $0) }
+                }),
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 

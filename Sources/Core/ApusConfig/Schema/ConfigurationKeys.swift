@@ -135,6 +135,10 @@ public enum ConfigurationKeys {
             "store.reserve_bytes", \.store.reserve, limit: .atLeast(ByteCount(0)),
             "Free space that is left on the store's disk; below it writes answer 507.",
             reason: "A completely full disk stops the catalog beside it."),
+        ConfigurationKey(
+            "store.cache_bytes", \.store.cache, limit: .atLeast(.mebibytes(64)),
+            "Most bytes of copies of objects in `node.data`, where the store is not on a disk of this machine.",
+            reason: "The segments of all shards that this node serves have to fit; what is not in use makes room for what is."),
     ]
 
     private static let behaviour: [ConfigurationKey] = [
@@ -176,8 +180,16 @@ public enum ConfigurationKeys {
             reason: "Measured: rows carry 36-60 MB/s for a whole cluster, objects 170-280."),
         ConfigurationKey(
             "vectors.max_unsealed_bytes", \.vectors.maxUnsealed, limit: .atLeast(.mebibytes(1)),
-            "Most bytes of a shard's log that is not sealed yet; beyond it the shard refuses writes (429) until this is raised.",
-            reason: "A start reads this much for each shard. Nothing seals a log yet, so waiting does not help."),
+            "Most bytes of a shard's log that is not sealed yet; beyond it the shard refuses writes (429) until it is.",
+            reason: "What is not sealed takes memory, and time at the next start."),
+        ConfigurationKey(
+            "vectors.seal_points", \.vectors.sealPoints, limit: .between(256, 1_000_000),
+            "Points of a shard in memory that are sealed into a segment at once; fewer are when nothing was written for 5 seconds.",
+            reason: "Each search looks at all points that are not sealed; more of them seal less often."),
+        ConfigurationKey(
+            "vectors.scrub_interval_seconds", \.vectors.scrubInterval, limit: .between(.seconds(1), .seconds(365 * 24 * 3600)),
+            "How often each segment in use is read again and compared with its checksums.",
+            reason: "Bits rot on disks and in memory. What is found damaged is fetched from the store again."),
     ]
 
     private static let coordination: [ConfigurationKey] = [

@@ -99,6 +99,8 @@ extension ErrorCode {
     public static let shardUnknown: ErrorCode = "shard.unknown"
     /// A conditional append found the shard's head elsewhere.
     public static let shardMovedOn: ErrorCode = "shard.moved_on"
+    /// What follows a place in a log is in segments only.
+    public static let logTruncated: ErrorCode = "log.truncated"
     /// Bytes of a shard's log that are no operation.
     public static let logCorrupt: ErrorCode = "log.corrupt"
 
@@ -200,6 +202,7 @@ extension ErrorCode {
         .shardUnknown: Surface(404, 5, .badInput),
         .shardMovedOn: Surface(503, 10, .temporary, retry: .immediately),
         .logCorrupt: Surface(500, 15, .internal),
+        .logTruncated: Surface(503, 14, .temporary),
         .shardBusy: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
 
         .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),

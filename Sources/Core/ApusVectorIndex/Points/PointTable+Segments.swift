@@ -1,6 +1,12 @@
 internal import CVectorKernels
 
 extension PointTable {
+    /// In the order in which they were sealed.
+    public var segments: [Segment] { snapshot().sealed.map(\.segment) }
+
+    /// Reads a segment's rows from other bytes from now on: the same, but whole. Does nothing if it is not among the segments any more.
+    public func exchange(_ segment: Segment) { exchangeRows(of: segment) }
+
     /// Puts segments in the place of the ones before and of the rows in memory that are in them: they hold the points as they were after
     /// operation `moment`, in the order in which they were sealed. Searches go on meanwhile; writers wait for the last, short step.
     ///

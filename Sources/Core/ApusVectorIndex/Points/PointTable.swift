@@ -183,6 +183,15 @@ public final class PointTable: Sendable {
         }
     }
 
+    func exchangeRows(of segment: Segment) {
+        state.withLock { state in
+            guard let index = state.sealed.firstIndex(where: { $0.segment.key == segment.key }) else { return }
+            state.sealed[index] = SealedRows(segment, deathsOf: state.sealed[index])
+            state.layout += 1
+            publish(state)
+        }
+    }
+
     fileprivate func publish(_ state: State) {
         published.withLock { published in
             if published.layout != state.layout || published.sealed.count != state.sealed.count {

@@ -22,6 +22,15 @@ final class SealedRows: @unchecked Sendable {
         died.initialize(repeating: alive ? Self.never : 0, count: segment.count)
     }
 
+    /// The same rows, read from other bytes; nobody writes meanwhile.
+    init(_ segment: Segment, deathsOf other: SealedRows) {
+        precondition(segment.count == other.count, "the same rows")
+        self.segment = segment
+        deaths = Atomic(other.deaths.load(ordering: .relaxed))
+        died = .allocate(capacity: max(1, segment.count))
+        died.initialize(from: other.died, count: segment.count)
+    }
+
     deinit { died.deallocate() }
 
     func lives(_ row: Int, at moment: UInt64) -> Bool { moment < apus_load_moment(died + row) }

@@ -84,6 +84,12 @@ public final class Collections: Sendable {
                         : "SELECT shard FROM apus.shard_head WHERE shard" + ofIt, [id]),
                 Statement("INSERT INTO apus.deleted_shard (shard) SELECT id FROM apus.shard WHERE collection = $1", [id]),
                 Statement("DELETE FROM apus.shard_head WHERE shard" + ofIt, [id]),
+                Statement(
+                    "INSERT INTO apus.dropped_object (key, version, dropped_at) SELECT object, (SELECT version FROM apus.feed_head) + 1, "
+                        + transaction.dialect.clock + " FROM apus.segment WHERE shard" + ofIt, [id]),
+                Statement("DELETE FROM apus.segment WHERE shard" + ofIt, [id]),
+                Statement("DELETE FROM apus.shard_manifest WHERE shard" + ofIt, [id]),
+                Statement("DELETE FROM apus.shard_past WHERE shard" + ofIt, [id]),
                 Statement("DELETE FROM apus.replica WHERE shard" + ofIt, [id]),
                 Statement("DELETE FROM apus.shard WHERE collection = $1", [id]),
             ])

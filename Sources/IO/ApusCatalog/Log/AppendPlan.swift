@@ -121,7 +121,7 @@ struct AppendPlan {
                 throw ApusError(
                     .shardBusy,
                     "shard \(shard) has \(ByteCount(Int(head.bytes))) that are not in segments yet; the limit is \(unsealedLimit)",
-                    hint: "raise vectors.max_unsealed_bytes", retry: .never, context: ["shard": shard.description])
+                    hint: "wait until the shard is sealed, or raise vectors.max_unsealed_bytes", context: ["shard": shard.description])
             }
         }
         for (shard, expected) in request.expectedHeads ?? [:] {

@@ -69,7 +69,10 @@ struct GroupCommit: Sendable {
             let rows = try await access.database.run(
                 places.map {
                     Statement(
-                        "SELECT shard, seq, digest FROM apus.shard_log WHERE shard = $1 AND seq = $2",
+                        """
+                        SELECT shard, seq, digest FROM apus.shard_log WHERE shard = $1 AND seq = $2
+                        UNION SELECT shard, seq, digest FROM apus.shard_past WHERE shard = $1 AND seq = $2
+                        """,
                         [.integer($0.shard.value), .integer($0.sequence)])
                 }, on: .write, deadline: access.clock.now.advanced(by: .seconds(1)))
             return try plan.results(digests: AppendPlan.digests(rows[...]), incarnation: incarnation)

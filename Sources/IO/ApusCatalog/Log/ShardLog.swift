@@ -12,8 +12,8 @@ public final class ShardLog: Sendable {
         /// A group of requests that commit together is closed at either of these.
         public var groupRequests = 256
         public var groupBytes: ByteCount = .mebibytes(1)
-        /// Beyond this many unsealed bytes a shard answers `shard.busy`. Nothing seals segments yet: the default bounds the disk, not memory.
-        public var unsealedBytes: ByteCount = .gibibytes(64)
+        /// Beyond this many unsealed bytes a shard answers `shard.busy`: what is not sealed takes memory, and time at the next start.
+        public var unsealedBytes: ByteCount = .gibibytes(2)
         /// Requests that may wait for the group before them, and their bytes; more are `shard.busy` at once.
         public var queueRequests = 4096
         public var queueBytes: ByteCount = .mebibytes(256)
@@ -70,7 +70,8 @@ public final class ShardLog: Sendable {
 
     /// What follows `position`, in order: at least one operation if there is any, and no more than `limit` bytes beyond the first.
     ///
-    /// Throws `catalog.rewound` if the shard's history does not hold `position`, and `shard.unknown`.
+    /// Throws `catalog.rewound` if the shard's history does not hold `position`, `log.truncated` if it does but what follows is in segments
+    /// only, and `shard.unknown`.
     public func read(
         _ shard: ShardID, from position: LogPosition, limit: ByteCount = .mebibytes(8), deadline: Instant
     ) async throws -> [LogRecord] {
@@ -88,19 +89,32 @@ public final class ShardLog: Sendable {
                     ORDER BY l.seq
                     """,
                     [.integer(shard.value), .integer(position.sequence), .integer(Int64(limit.bytes))]),
+                // After the log: what was not in it any more is here by now.
+                Statement(
+                    """
+                    SELECT digest FROM apus.shard_past WHERE shard = $1 AND seq = $2
+                    UNION SELECT digest FROM apus.shard_manifest WHERE shard = $1 AND seq = $2
+                    """, [.integer(shard.value), .integer(position.sequence)]),
             ], deadline: deadline)
         guard !results[0].isEmpty else { throw Self.unknown(shard) }
         var rows = results[1][...]
         if position.sequence > 0 {
-            guard let own = rows.first, try own.integer(0) == position.sequence else {
-                throw rewound(shard, position, "the log does not hold this operation (any more)")
+            if let own = rows.first, try own.integer(0) == position.sequence {
+                guard try Digest(row: own, column: 1) == position.digest else {
+                    throw rewound(shard, position, "the log has another operation there")
+                }
+                rows = rows.dropFirst()
+            } else {
+                guard let past = results[2].first else { throw rewound(shard, position, "the log does not hold this operation (any more)") }
+                guard try Digest(row: past, column: 0) == position.digest else {
+                    throw rewound(shard, position, "the log had another operation there")
+                }
             }
-            guard try Digest(row: own, column: 1) == position.digest else {
-                throw rewound(shard, position, "the log has another operation there")
-            }
-            rows = rows.dropFirst()
-        } else if let first = rows.first, try first.integer(0) != 1 {
-            throw rewound(shard, position, "the log's beginning was truncated")
+        }
+        if let next = rows.first {
+            guard try next.integer(0) == position.sequence + 1 else { throw truncated(shard, position) }
+        } else if try results[0][0].integer(0) > position.sequence {
+            throw truncated(shard, position)
         }
         var records: [LogRecord] = []
         records.reserveCapacity(rows.count)
@@ -113,19 +127,37 @@ public final class ShardLog: Sendable {
         return records
     }
 
+    /// How a shard stands in the catalog.
+    public struct Standing: Sendable, Hashable {
+        public var head: LogPosition
+        /// Version of the shard's manifest; 0 before the first seal.
+        public var manifest: Int64
+        /// Operations that no segment holds yet.
+        public var unsealed: ByteCount
+    }
+
     /// The last position of each shard that exists; one query for all.
     public func heads(of shards: some Collection<ShardID> & Sendable, deadline: Instant) async throws -> [ShardID: LogPosition] {
+        try await standings(of: shards, deadline: deadline).mapValues(\.head)
+    }
+
+    /// How each shard that exists stands; one query for all.
+    public func standings(of shards: some Collection<ShardID> & Sendable, deadline: Instant) async throws -> [ShardID: Standing] {
         let dialect = access.dialect
         let rows = try await access.read(
             Statement(
-                "SELECT shard, seq, digest FROM apus.shard_head WHERE shard IN (" + dialect.integersInFirst + ")",
+                "SELECT h.shard, h.seq, h.digest, COALESCE(m.version, 0), h.bytes FROM apus.shard_head AS h"
+                    + " LEFT JOIN apus.shard_manifest AS m ON m.shard = h.shard WHERE h.shard IN (" + dialect.integersInFirst + ")",
                 [dialect.integers(shards.map(\.value))]), deadline: deadline)
         let incarnation = access.incarnation
         return Dictionary(
             uniqueKeysWithValues: try rows.map { row in
                 (
                     ShardID(try row.integer(0)),
-                    LogPosition(incarnation: incarnation, sequence: try row.integer(1), digest: try Digest(row: row, column: 2))
+                    Standing(
+                        head: LogPosition(
+                            incarnation: incarnation, sequence: try row.integer(1), digest: try Digest(row: row, column: 2)),
+                        manifest: try row.integer(3), unsealed: ByteCount(Int(try row.integer(4))))
                 )
             })
     }
@@ -159,6 +191,12 @@ public final class ShardLog: Sendable {
         ApusError(
             .catalogRewound, "operation \(position.sequence) of shard \(shard) cannot be followed: \(reason)",
             context: ["shard": shard.description, "sequence": "\(position.sequence)", "reason": reason])
+    }
+
+    private func truncated(_ shard: ShardID, _ position: LogPosition) -> ApusError {
+        ApusError(
+            .logTruncated, "what follows operation \(position.sequence) of shard \(shard) is in segments only",
+            context: ["shard": shard.description, "sequence": "\(position.sequence)"])
     }
 
     static func unknown(_ shard: ShardID) -> ApusError {

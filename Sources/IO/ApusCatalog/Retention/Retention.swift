@@ -31,6 +31,15 @@ public final class Retention: Sendable {
                     [.integer(recordsKept), .integer(30 * day), .integer(piece)]), access, deadline)
         },
         Rule(rows: "shard_log of deleted collections", keeps: "nothing", remove: removeDeletedLogs),
+        Rule(rows: "shard_log that is in segments", keeps: "nothing", remove: removeSealedLogs),
+        Rule(rows: "shard_past", keeps: "the last \(pastKept) of each shard") { access, deadline in
+            try await write(
+                Statement(
+                    """
+                    DELETE FROM apus.shard_past WHERE seq <= $1 + (
+                        SELECT m.seq FROM apus.shard_manifest AS m WHERE m.shard = shard_past.shard)
+                    """, [.integer(-pastKept)]), access, deadline)
+        },
         // One that was killed never says that it left: its session tells.
         Rule(rows: "node with a generated name, and its replicas", keeps: "7 days after it left or was last heard of") { access, deadline in
             let isGone: StaticSQL =
@@ -61,6 +70,8 @@ public final class Retention: Sendable {
 
     private static let day: Int64 = 86_400_000
     public static let recordsKept: Int64 = 100_000
+    /// Digests of operations that are in segments.
+    public static let pastKept: Int64 = 10_000
     private static let piece: Int64 = 5000
     /// Of logs: other writers wait for a piece.
     private static let pieceBytes: Int64 = 8 << 20
@@ -153,6 +164,39 @@ public final class Retention: Sendable {
             + " p.origin * 4 + (p.period + 1) % 4) FROM apus.operation_period AS p WHERE p.origin = $1"
         let row = try await run(Statement(look, [.integer(origin.rawValue)]))[0]
         return Ring(period: try row.integer(0), since: try row.integer(1), now: try row.integer(2), isNextUsed: try row.bool(3))
+    }
+
+    /// A piece of what segments hold by now; its digests stay for a while, its objects become the collector's business.
+    private static func removeSealedLogs(_ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
+        let rows = try await access.read(
+            Statement(
+                """
+                SELECT l.shard, l.seq, l.bytes FROM apus.shard_manifest AS m JOIN apus.shard_log AS l ON l.shard = m.shard AND l.seq <= m.seq
+                ORDER BY l.shard, l.seq LIMIT 500
+                """), deadline: deadline)
+        guard let first = rows.first else { return 0 }
+        let shard = try first.integer(0)
+        var last: Int64 = 0
+        var bytes: Int64 = 0
+        for row in rows where bytes < pieceBytes {
+            guard try row.integer(0) == shard else { break }
+            last = try row.integer(1)
+            bytes += try row.integer(2)
+        }
+        // Only what is sealed: the manifest may be another by now, but its place only rises, unless the shard is gone.
+        let isInPiece: StaticSQL =
+            " shard = $1 AND seq <= (SELECT CASE WHEN m.seq < $2 THEN m.seq ELSE $2 END FROM apus.shard_manifest AS m WHERE m.shard = $1)"
+        let values: [SQLValue] = [.integer(shard), .integer(last)]
+        let statements = [
+            Statement(
+                "INSERT INTO apus.shard_past (shard, seq, digest) SELECT shard, seq, digest FROM apus.shard_log WHERE" + isInPiece
+                    + " ON CONFLICT DO NOTHING", values),
+            Statement(
+                "INSERT INTO apus.dropped_object (key, version, dropped_at) SELECT object, (SELECT version FROM apus.feed_head), "
+                    + access.dialect.clock + " FROM apus.shard_log WHERE" + isInPiece + " AND object IS NOT NULL", values),
+            Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, values),
+        ]
+        return try await access.database.transaction(.write, on: .write, deadline: deadline) { try await $0.run(statements) }[2].changed
     }
 
     /// A piece of what deleted shards have left; its objects become the collector's business.

@@ -11,6 +11,7 @@ public final class BlockingPool: Sendable {
     public let name: String
     private let threads: Int
     private let queueLimit: Int
+    private let niceness: Int32
     private let state = Mutex(State())
     private let wake = Semaphore()
 
@@ -37,8 +38,10 @@ public final class BlockingPool: Sendable {
         }
     }
 
+    /// The nicer its threads, the more they leave the processor to others when it is short: work in the background is at 10 or above.
     /// At most `threads` calls at a time and `queueLimit` waiting; beyond that `run` throws `node.overloaded`.
-    public init(name: String, threads: Int, queueLimit: Int) {
+    public init(name: String, threads: Int, queueLimit: Int, niceness: Int32 = 0) {
+        self.niceness = niceness
         self.name = name
         self.threads = max(1, threads)
         self.queueLimit = queueLimit
@@ -99,6 +102,7 @@ public final class BlockingPool: Sendable {
 
     private func startThread() {
         Thread.start(name: "apus-\(name)") { [self] in
+            if niceness != 0 { _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, niceness) }  // of this thread alone, on Linux
             while true {
                 let work = state.withLock { state in
                     let work = state.pop()

@@ -74,6 +74,15 @@ public final class LocalCache: ObjectCopies {
         }
     }
 
+    public func verify(_ key: ObjectKey, deadline: Instant) async throws {
+        do {
+            try await check(key, deadline: deadline)
+        } catch let error as ApusError where error.code == .objectCorrupt || error.code == .objectUnknown {
+            try await forget(key, deadline: deadline)
+            throw error
+        }
+    }
+
     // MARK: Steps
 
     /// Copies the object from the store.

@@ -67,6 +67,10 @@ public final class MappedObject: Sendable {
 public protocol ObjectCopies: Sendable {
     /// Brings the object here if it is not here yet, verified block by block. Throws what the store throws, and `cache.full`.
     func fetch(_ key: ObjectKey, deadline: Instant) async throws -> MappedObject
+
+    /// Reads a copy that is in use again. Throws `object.corrupt` if it is damaged; the next `fetch` then brings another one, as far as there
+    /// is one. Mappings of the damaged one stay as they are.
+    func verify(_ key: ObjectKey, deadline: Instant) async throws
 }
 
 extension ObjectStore {

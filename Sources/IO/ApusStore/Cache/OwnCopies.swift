@@ -14,6 +14,11 @@ public final class OwnCopies: ObjectCopies {
         self.store = store
     }
 
+    public func verify(_ key: ObjectKey, deadline: Instant) async throws {
+        _ = verified.withLock { $0.remove(key) }
+        _ = try await fetch(key, deadline: deadline)
+    }
+
     public func fetch(_ key: ObjectKey, deadline: Instant) async throws -> MappedObject {
         try await store.pool.run(place: store.place, deadline: deadline) { [self] in
             let (file, footer) = try StoreRoot.object(key, in: store.root.open(), place: store.place)

@@ -25,7 +25,7 @@ final class Shard: Sendable {
     /// Boot-clock nanoseconds of the last moment at which nothing in the log was missing here.
     let lookedAt: Watermark
 
-    private let fields: [VectorField]
+    let fields: [VectorField]
     private let clock: any MonotonicClock
     /// Held while an operation is applied.
     private let progress: Mutex<Progress>
@@ -34,6 +34,14 @@ final class Shard: Sendable {
 
     private struct State {
         var table: PointTable
+        /// Version of the manifest that the table's segments are of.
+        var manifest: Int64 = 0
+        /// Why segments cannot be read; nil while they can.
+        var damage: ApusError?
+        /// Of the operations that the segments hold.
+        var sealedBytes: Int64 = 0
+        /// When the last operation was applied here.
+        var changedAt: Instant
         var isLoaded = false
         var isFollowed = false
         var problem: ApusError?
@@ -43,6 +51,8 @@ final class Shard: Sendable {
     private struct Progress {
         var table: PointTable
         var position: LogPosition
+        /// Of all operations up to the position since the shard was made.
+        var bytes: Int64 = 0
         /// Committed operations of this node whose predecessors are not applied yet.
         var early: [Int64: (operation: EncodedOperation, position: LogPosition)] = [:]
         /// What the operations did that somebody asks about.
@@ -60,7 +70,7 @@ final class Shard: Sendable {
         lookedAt = Watermark(clock: clock)
         let table = PointTable(fields)
         progress = Mutex(Progress(table: table, position: beginning))
-        state = Mutex(State(table: table, isLoaded: isNew))
+        state = Mutex(State(table: table, changedAt: clock.now, isLoaded: isNew))
         if isNew { lookedAt.rise(to: clock.now.nanosecondsSinceBoot) }
     }
 
@@ -73,18 +83,24 @@ final class Shard: Sendable {
     var standing: Standing { progress.withLock { Standing(memory: $0.table, position: $0.position) } }
     var lastChange: WallTime? { state.withLock { $0.lastChange } }
 
-    /// Why the log cannot be followed; nil while it can.
-    var problem: ApusError? { state.withLock { $0.problem } }
+    /// Why the log cannot be followed, or segments cannot be read; nil while all is well.
+    var problem: ApusError? { state.withLock { $0.problem ?? $0.damage } }
+    var manifest: Int64 { state.withLock { $0.manifest } }
+    var changedAt: Instant { state.withLock { $0.changedAt } }
+    var sealedBytes: Int64 {
+        get { state.withLock { $0.sealedBytes } }
+        set { state.withLock { $0.sealedBytes = newValue } }
+    }
 
     /// Whether it is loaded and its log can be followed.
-    var answers: Bool { state.withLock { $0.isLoaded && $0.problem == nil } }
+    var answers: Bool { state.withLock { $0.isLoaded && $0.problem == nil && $0.damage == nil } }
 
     /// Points that are there, loaded or not.
     var points: Int { state.withLock { $0.table }.count }
 
     /// The points, to look up single ids and counts. Throws `node.unready`, or the problem of the shard.
     func table() throws(ApusError) -> PointTable {
-        let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.problem) }
+        let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.problem ?? $0.damage) }
         if let problem { throw problem }
         guard isLoaded else {
             throw ApusError(.nodeUnready, "shard \(id) is still being loaded", context: ["applied": String(applied.value)])
@@ -110,13 +126,15 @@ final class Shard: Sendable {
     /// The points as they are now, and the index to ask over the field of that number. Throws like `table()`.
     func view(field: Int) throws(ApusError) -> ShardView {
         let snapshot = try table().snapshot()
-        return ShardView(snapshot: snapshot, index: FlatIndex(snapshot, field: field))
+        return ShardView(snapshot: snapshot, index: SnapshotIndex(snapshot, field: field))
     }
 
     var description: ShardDescription {
-        let (table, isLoaded) = state.withLock { ($0.table, $0.isLoaded && $0.problem == nil) }
+        let (table, isLoaded) = state.withLock { ($0.table, $0.isLoaded && $0.problem == nil && $0.damage == nil) }
+        let snapshot = table.snapshot()
         return ShardDescription(
-            id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: applied.value, isLoaded: isLoaded)
+            id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: applied.value, isLoaded: isLoaded,
+            segments: snapshot.segments, unsealed: snapshot.unsealed)
     }
 
     // MARK: This node's own operations
@@ -219,6 +237,60 @@ final class Shard: Sendable {
         }
     }
 
+    // MARK: Segments
+
+    /// The points to seal, where they stand, and how many bytes of operations made them. Throws like `table()`.
+    func sealable() throws(ApusError) -> (snapshot: PointSnapshot, position: LogPosition, bytes: Int64) {
+        try progress.withLock { (progress) throws(ApusError) in (try table().snapshot(), progress.position, progress.bytes) }
+    }
+
+    /// Puts the segments of a manifest in the place of those before and of what they cover in memory. False if the memory has not come so
+    /// far, or is another by now.
+    func adopt(_ segments: [Segment], _ manifest: Manifest, in memory: PointTable) -> Bool {
+        guard memory.adopt(segments, sealedAt: manifest.position.sequence) else { return false }
+        return state.withLock { state in
+            guard state.table === memory else { return false }
+            state.manifest = manifest.version
+            state.damage = nil
+            return true
+        }
+    }
+
+    /// Begins a memory with the segments of a manifest; what came before it is given up, and was served until now.
+    func begin(with segments: [Segment], _ manifest: Manifest) {
+        let table = PointTable(fields, segments: segments, moment: manifest.position.sequence)
+        progress.withLock { progress in
+            progress.table = table
+            progress.position = manifest.position
+            progress.bytes = manifest.bytes
+            progress.early = progress.early.filter { $0.key > manifest.position.sequence }
+            state.withLock { state in
+                state.table = table
+                state.manifest = manifest.version
+                state.sealedBytes = manifest.bytes
+                state.damage = nil
+                applied.reset()
+                applied.rise(to: manifest.position.sequence)
+            }
+        }
+    }
+
+    var isDamaged: Bool { state.withLock { $0.damage != nil } }
+
+    /// A segment that was damaged is whole again.
+    func mend(_ segment: Segment) {
+        state.withLock { $0.table }.exchange(segment)
+        state.withLock { $0.damage = nil }
+    }
+
+    /// Segments cannot be read; searches say so until they can. True if this was not known.
+    func damage(_ problem: ApusError) -> Bool {
+        state.withLock { state in
+            defer { state.damage = problem }
+            return state.damage?.summary != problem.summary
+        }
+    }
+
     /// The catalog has another history than this memory: starts anew. Readers keep the snapshots that they have.
     func startAnew(at beginning: LogPosition) {
         let table = PointTable(fields)
@@ -226,6 +298,9 @@ final class Shard: Sendable {
             progress = Progress(table: table, position: beginning)
             state.withLock { state in
                 state.table = table
+                state.manifest = 0
+                state.sealedBytes = 0
+                state.damage = nil
                 state.isLoaded = false
                 state.lastChange = nil
                 applied.reset()
@@ -242,8 +317,13 @@ final class Shard: Sendable {
 
     private func apply(_ operation: EncodedOperation, at position: LogPosition, _ progress: inout Progress) -> [Int] {
         progress.position = position
+        progress.bytes += Int64(operation.bytes.count)
         let writtenAt = operation.writtenAt
-        state.withLock { $0.lastChange = max($0.lastChange ?? writtenAt, writtenAt) }
+        let now = clock.now
+        state.withLock { state in
+            state.lastChange = max(state.lastChange ?? writtenAt, writtenAt)
+            state.changedAt = now
+        }
         return progress.table.apply(at: position.sequence) { operation.apply(to: &$0) }
     }
 

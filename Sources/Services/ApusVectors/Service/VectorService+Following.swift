@@ -1,6 +1,7 @@
 internal import ApusCatalog
 internal import ApusRuntime
 internal import ApusTypes
+internal import ApusVectorIndex
 internal import Synchronization
 
 extension VectorService {
@@ -9,6 +10,8 @@ extension VectorService {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.followFeed() }
             group.addTask { try await self.followLogs() }
+            group.addTask { try await self.sealShards() }
+            if segments != nil { group.addTask { try await self.scrubSegments() } }
             try await group.next()
             group.cancelAll()
         }
@@ -75,20 +78,22 @@ extension VectorService {
 
     private func look(at shards: [Shard], asOf instant: Instant, in group: inout DiscardingTaskGroup) async {
         do {
-            let heads = try await catalog.log.heads(of: shards.map(\.id), deadline: instant.advanced(by: .seconds(2)))
+            let standings = try await catalog.log.standings(of: shards.map(\.id), deadline: instant.advanced(by: .seconds(2)))
             countLook(hasFailed: false)
             for shard in shards {
-                guard let head = heads[shard.id] else {
+                guard let goal = standings[shard.id] else {
                     forget { $0.shards.contains { $0 === shard } }  // deleted; the feed will say so too
                     shard.end(asOf: instant)
                     continue
                 }
                 let standing = shard.standing
-                if standing.position.sequence == head.sequence, standing.position.digest == head.digest {
+                if standing.position.sequence == goal.head.sequence, standing.position.digest == goal.head.digest,
+                    shard.manifest >= goal.manifest
+                {
                     shard.isCurrent(standing.memory, asOf: instant)
                 } else if shard.beginFollowing() {
                     group.addTask {
-                        await self.catchUp(shard, with: head, asOf: instant)
+                        await self.catchUp(shard, with: goal, asOf: instant)
                         shard.endFollowing()
                     }
                 }
@@ -99,20 +104,20 @@ extension VectorService {
         }
     }
 
-    /// Reads the log of a shard from its own position, that operation included, until `head` is applied.
-    private func catchUp(_ shard: Shard, with head: LogPosition, asOf instant: Instant) async {
-        let memory = shard.standing.memory
+    /// Reads the log of a shard from its own position, that operation included, until its head is applied. A memory that has nothing yet, or
+    /// whose next operations are not in the log any more, begins with the shard's segments.
+    private func catchUp(_ shard: Shard, with goal: ShardLog.Standing, asOf instant: Instant) async {
         do {
-            repeat {
-                try Task.checkCancellation()
-                let position = shard.standing.position
-                let incarnation = catalog.incarnation
-                let records = try await catalog.log.read(
-                    shard.id, from: position, limit: options.readSize, deadline: clock.now.advanced(by: .seconds(10)))
-                if records.isEmpty { break }
-                try await pool.run { try shard.apply(records, of: incarnation, to: memory) }
-            } while shard.standing.position.sequence < head.sequence
+            if shard.standing.position.sequence == 0, goal.manifest > 0 { try await load(shard) }
+            do {
+                try await follow(shard, to: goal.head)
+            } catch let error as ApusError where error.code == .logTruncated {
+                try await load(shard)
+                try await follow(shard, to: goal.head)
+            }
+            let memory = shard.standing.memory
             shard.isCurrent(memory, asOf: instant)
+            if shard.manifest < goal.manifest { try await adoptSegments(shard, in: memory) }
         } catch let error as ApusError where error.code == .catalogRewound {
             log.warning(
                 "the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": error.summary])
@@ -122,10 +127,44 @@ extension VectorService {
             if shard.fail(error) {
                 log.error("a shard's log cannot be followed", ["shard": shard.id.description, "error": error.description])
             }
+        } catch let error as ApusError where [.segmentCorrupt, .segmentUnsupported].contains(error.code) {
+            if shard.damage(error) {
+                log.error("a shard's segments cannot be read", ["shard": shard.id.description, "error": error.description])
+            }
         } catch {
-            // The catalog is away, or the node ends: the next look tries again.
+            // The catalog or the store is away, or the node ends: the next look tries again.
             log.debug("a shard's log cannot be read", ["shard": shard.id.description, "error": "\(error)"])
         }
+    }
+
+    private func follow(_ shard: Shard, to head: LogPosition) async throws {
+        let memory = shard.standing.memory
+        repeat {
+            try Task.checkCancellation()
+            let position = shard.standing.position
+            let incarnation = catalog.incarnation
+            let records = try await catalog.log.read(
+                shard.id, from: position, limit: options.readSize, deadline: clock.now.advanced(by: .seconds(10)))
+            if records.isEmpty { break }
+            try await pool.run { try shard.apply(records, of: incarnation, to: memory) }
+        } while shard.standing.position.sequence < head.sequence
+    }
+
+    private func load(_ shard: Shard) async throws {
+        let deadline = clock.now.advanced(by: .seconds(600))
+        guard let manifest = try await catalog.segments.manifests(of: [shard.id], deadline: deadline)[shard.id] else { return }
+        let segments = try await open(manifest, of: shard, deadline: deadline)
+        try await pool.run { shard.begin(with: segments, manifest) }
+    }
+
+    /// Takes over what another node has sealed.
+    private func adoptSegments(_ shard: Shard, in memory: PointTable) async throws {
+        let deadline = clock.now.advanced(by: .seconds(600))
+        guard let manifest = try await catalog.segments.manifests(of: [shard.id], deadline: deadline)[shard.id],
+            manifest.version > shard.manifest
+        else { return }
+        let segments = try await open(manifest, of: shard, deadline: deadline)
+        if try await pool.run({ shard.adopt(segments, manifest, in: memory) }) { shard.sealedBytes = manifest.bytes }
     }
 
     // MARK: What is said about it

@@ -25,6 +25,12 @@ public final class VectorService: Sendable {
         public var updateSize: ByteCount = .mebibytes(64)
         /// Threads that one search is spread over.
         public var threadsPerSearch: Int
+        /// How often it is looked whether shards are to be sealed, and by how many threads one is.
+        public var sealInterval: Duration = .milliseconds(500)
+        public var sealingThreads = EventLoops.coreCount
+        public var sealPolicy = SealPolicy()
+        /// How often each segment in use is read again and compared with its checksums.
+        public var scrubInterval: Duration = .seconds(24 * 3600)
 
         public init(threadsPerSearch: Int = EventLoops.coreCount) { self.threadsPerSearch = max(1, threadsPerSearch) }
     }
@@ -37,6 +43,13 @@ public final class VectorService: Sendable {
     let log = Logger("vectors")
     /// Raised to have the follower look at the heads before its time.
     let wake: Watermark
+    /// What seals shards: it leaves the processor to requests.
+    let sealing: BlockingPool
+    /// The node and its session, which hold duties, while there is one; nil where there is only one node.
+    let sealer: (@Sendable () -> Sealer?)?
+    let mended = Atomic(0)
+    /// Nil: nothing is sealed, and shards that have segments cannot be loaded.
+    let segments: SegmentStorage?
     private let state = Mutex(State())
 
     private struct State {
@@ -47,7 +60,13 @@ public final class VectorService: Sendable {
     }
 
     /// `pool` runs scans and loading: as many threads as there are cores is right.
-    public init(catalog: Catalog, pool: BlockingPool, health: Health? = nil, options: Options = Options()) {
+    public init(
+        catalog: Catalog, pool: BlockingPool, health: Health? = nil, options: Options = Options(),
+        segments: SegmentStorage? = nil, sealer: (@Sendable () -> Sealer?)? = nil
+    ) {
+        self.segments = segments
+        sealing = BlockingPool(name: "seal", threads: max(1, options.sealingThreads), queueLimit: 64, niceness: 10)
+        self.sealer = sealer
         self.catalog = catalog
         self.pool = pool
         self.health = health

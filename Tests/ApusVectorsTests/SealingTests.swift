@@ -1,0 +1,302 @@
+import ApusCatalog
+import ApusDatabase
+import ApusRuntime
+import ApusStore
+import ApusTypes
+import ApusVectorIndex
+import DatabaseTestKit
+import Foundation
+import TestKit
+import Testing
+
+@testable import ApusVectors
+
+@Suite("sealing")
+struct SealingTests {
+    /// Seals often, so that a test sees many segments and merges.
+    static var eager: VectorService.Options {
+        var options = VectorService.Options(threadsPerSearch: 2)
+        options.sealInterval = .milliseconds(10)
+        options.sealPolicy.points = 40
+        options.sealPolicy.leastPoints = 5
+        options.sealPolicy.quiet = .milliseconds(200)
+        return options
+    }
+
+    static func seals(_ node: TestNode) throws -> [SegmentDescription] {
+        try node.service.collections().flatMap(\.shards).flatMap(\.segments)
+    }
+
+    /// Everything that a client can read, against what it wrote.
+    static func check(_ node: TestNode, _ model: [PointID: Point], _ random: inout SeededGenerator) async throws {
+        let deadline = node.deadline
+        #expect(try await node.service.count("c", deadline: deadline) == model.count)
+        var points: [PointID: Point] = [:]
+        var next: PointID?
+        repeat {
+            let page = try await node.service.scroll("c", from: next, limit: 97, with: [.vector, .payload], deadline: deadline)
+            for point in page.points { points[point.id] = point }
+            next = page.next
+        } while next != nil
+        #expect(points == model)
+        let some = Array(model.keys.sorted().prefix(20)) + [.integer(1_000_000)]
+        #expect(try await node.service.points(some, in: "c", deadline: deadline) == some.compactMap { model[$0] })
+        let query = random.vector(8)
+        var request = SearchRequest(vector: query, limit: 10, isExact: true, projection: [.vector])
+        let exact = try await node.service.search(request, in: "c", deadline: deadline).hits
+        let best = model.values.map { zip($0.vector, query).reduce(Float(0)) { $0 + $1.0 * $1.1 } }.sorted(by: >).prefix(10)
+        #expect(exact.count == min(10, model.count))
+        #expect(zip(exact, best).allSatisfy { abs($0.score - $1) < 1e-4 })
+        request.isExact = false
+        request.filter = .range(PayloadPath("n"), NumberRange(lessThan: 50))
+        let wanted = model.values.count { $0.payload.map { String(decoding: $0, as: UTF8.self) }.map { Self.number($0) < 50 } ?? false }
+        #expect(try await node.service.search(request, in: "c", deadline: deadline).hits.count == min(10, wanted))
+    }
+
+    /// Returns when a node has applied what another has.
+    static func untilSame(_ node: TestNode, _ other: TestNode) async throws {
+        try await eventually("the node has read the log") {
+            try await node.service.collection("c", deadline: node.deadline).shards.map(\.applied)
+                == other.service.collection("c", deadline: other.deadline).shards.map(\.applied)
+        }
+    }
+
+    static func number(_ payload: String) -> Int { Int(payload.drop { !$0.isNumber }.prefix { $0.isNumber }) ?? .max }
+
+    static func write(_ node: TestNode, _ model: inout [PointID: Point], _ random: inout SeededGenerator) async throws {
+        let points = (0..<Int.random(in: 1...30, using: &random)).map { _ in
+            Point(
+                id: .integer(UInt64.random(in: 0..<900, using: &random)), vector: random.vector(8),
+                payload: Array(#"{"n":\#(random.next() % 100)}"#.utf8))
+        }
+        _ = try await node.service.upsert(points, into: "c", deadline: node.deadline)
+        for point in points { model[point.id] = point }
+        if random.next() % 3 == 0 {
+            let gone = Array(Set(model.keys.sorted().filter { _ in random.next() % 8 == 0 }))
+            _ = try await node.service.delete(gone, from: "c", deadline: node.deadline)
+            for id in gone { model[id] = nil }
+        }
+        if random.next() % 4 == 0, let id = model.keys.sorted().first {
+            let payload = Array(#"{"n":7}"#.utf8)
+            _ = try await node.service.update([PointUpdate(id: id, payload: .replace(payload))], in: "c", deadline: node.deadline)
+            model[id]?.payload = payload
+        }
+    }
+
+    @Test("while shards are sealed and merged, and over restarts, every point is what was written last", arguments: [1, 2])
+    func model(shards: Int) async throws {
+        var random = SeededGenerator(seed: UInt64(shards))
+        var model: [PointID: Point] = [:]
+        let directory = try TemporaryDirectory()
+        for round in 0..<4 {
+            let state = (random, model)
+            (random, model) = try await TestNode.onSQLite(
+                "\(directory.path)/catalog.db", options: Self.eager, copies: directory.path + "/copies"
+            ) { node in
+                var (random, model) = state
+                if round == 0 {
+                    _ = try await node.service.createCollection(
+                        "c", .init(dimension: 8, metric: .dot, sharding: .init(shards: shards)), deadline: node.deadline)
+                }
+                try await Self.check(node, model, &random)
+                for step in 0..<40 {
+                    try await Self.write(node, &model, &random)
+                    if step % 10 == 0 { try await Self.check(node, model, &random) }
+                }
+                try await eventually("all is sealed") { try node.service.collections()[0].shards.allSatisfy { $0.unsealed < 5 } }
+                try await Self.check(node, model, &random)
+                _ = try await node.catalog.retention.sweep(deadline: node.deadline)
+                try await Self.check(node, model, &random)
+                return (random, model)
+            }
+        }
+        // What is in segments is not in the log any more.
+        let database = try await SQLiteDatabase.open(path: "\(directory.path)/catalog.db")
+        let deadline = BootClock.now.advanced(by: .seconds(10))
+        let rows = try await database.run(
+            [
+                Statement("SELECT COUNT(*) FROM apus.shard_log AS l JOIN apus.shard_manifest AS m ON m.shard = l.shard AND l.seq <= m.seq"),
+                Statement("SELECT COUNT(*) FROM apus.segment"),
+                Statement("SELECT SUM(bytes) FROM apus.shard_head"), Statement("SELECT COALESCE(SUM(bytes), 0) FROM apus.shard_log"),
+            ], on: .read, deadline: deadline)
+        #expect(try rows[0][0].integer(0) == 0 && rows[1][0].integer(0) >= Int64(shards))
+        #expect(try rows[2][0].integer(0) == rows[3][0].integer(0), "unsealed bytes are those of the log")
+        await database.close()
+    }
+
+    @Test("objects of segments that were replaced are collected, and no other")
+    func collection() async throws {
+        var random = SeededGenerator(seed: 3)
+        let directory = try TemporaryDirectory()
+        let database = try await SQLiteDatabase.open(path: "\(directory.path)/catalog.db")
+        try await TestNode.with(database, options: Self.eager) { node in
+            _ = try await node.service.createCollection("c", .init(dimension: 8, metric: .dot), deadline: node.deadline)
+            var model: [PointID: Point] = [:]
+            for _ in 0..<60 { try await Self.write(node, &model, &random) }
+            try await eventually("all is in one segment") {
+                try Self.seals(node).count == 1 && node.service.collections()[0].shards[0].unsealed < 5
+            }
+            let store = CatalogStore(database: database)
+            var options = ObjectCollector.Options(retention: .zero)
+            options.intentAge = .zero
+            let collector = ObjectCollector(store: store, intents: node.catalog.objects, options: options)
+            try await eventually("only the segments are left") {
+                _ = try await collector.collect(watermark: .max, leader: nil, deadline: node.deadline)
+                var keys: Set<ObjectKey> = []
+                for try await object in store.list(deadline: node.deadline) { keys.insert(object.key) }
+                return try keys == Set(Self.seals(node).map(\.key))
+            }
+            try await Self.check(node, model, &random)
+            try await node.service.deleteCollection("c", deadline: node.deadline)
+            try await eventually("nothing is left") {
+                _ = try await collector.collect(watermark: .max, leader: nil, deadline: node.deadline)
+                for try await _ in store.list(deadline: node.deadline) { return false }
+                return true
+            }
+        }
+    }
+
+    @Test("two nodes on one catalog: one seals, both see the same; one that was away begins with the segments")
+    func twoNodes() async throws {
+        var random = SeededGenerator(seed: 4)
+        let url = try await PostgreSQLServer.shared().newDatabase()
+        try await TestNode.onPostgreSQL(url, options: Self.eager) { one in
+            _ = try await one.service.createCollection("c", .init(dimension: 8, metric: .dot), deadline: one.deadline)
+            var model: [PointID: Point] = [:]
+            var idle = Self.eager
+            idle.sealInterval = .seconds(3600)
+            try await TestNode.onPostgreSQL(url, options: idle) { two in
+                for _ in 0..<20 {
+                    try await Self.write(one, &model, &random)
+                    try await Self.untilSame(two, one)
+                    try await Self.check(two, model, &random)
+                }
+                try await eventually("the other has adopted what one has sealed") {
+                    try !Self.seals(one).isEmpty && Self.seals(one).map(\.key) == Self.seals(two).map(\.key)
+                }
+                try await Self.check(two, model, &random)
+            }
+            for _ in 0..<20 { try await Self.write(one, &model, &random) }
+            try await eventually("all is sealed") { try one.service.collections()[0].shards[0].unsealed < 5 }
+            _ = try await one.catalog.retention.sweep(deadline: one.deadline)
+            try await TestNode.onPostgreSQL(url, options: idle) { three in
+                try await Self.check(three, model, &random)
+                #expect(try !Self.seals(three).isEmpty)
+            }
+        }
+    }
+
+    /// Changes one bit of a file.
+    static func flip(_ path: String, at offset: Int) throws {
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        try file.seek(toOffset: UInt64(offset))
+        let byte = try #require(try file.read(upToCount: 1)?.first)
+        try file.seek(toOffset: UInt64(offset))
+        try file.write(contentsOf: [byte ^ 1 << UInt8(offset % 8)])
+    }
+
+    static func copies(_ directory: TemporaryDirectory) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: directory.path + "/copies").filter { !$0.hasPrefix(".") }.map {
+            "\(directory.path)/copies/\($0)"
+        }
+    }
+
+    /// One shard in one segment.
+    static func sealed(_ node: TestNode, _ model: inout [PointID: Point], _ random: inout SeededGenerator) async throws {
+        _ = try await node.service.createCollection("c", .init(dimension: 8, metric: .dot), deadline: node.deadline)
+        for _ in 0..<40 { try await Self.write(node, &model, &random) }
+        try await eventually("all is in one segment") {
+            try Self.seals(node).count == 1 && node.service.collections()[0].shards[0].unsealed < 5
+        }
+    }
+
+    @Test("a bit that flips in a copy of a segment is found before its first use, wherever it is, and the copy fetched again")
+    func flippedAtRest() async throws {
+        var random = SeededGenerator(seed: 5)
+        let directory = try TemporaryDirectory()
+        let path = "\(directory.path)/catalog.db", copies = "\(directory.path)/copies"
+        var model: [PointID: Point] = [:]
+        try await TestNode.onSQLite(path, options: Self.eager, copies: copies) { try await Self.sealed($0, &model, &random) }
+        let database = try await SQLiteDatabase.open(path: path)
+        let store = CatalogStore(database: database)
+        var found = 0
+        for _ in 0..<200 {
+            let file = try #require(try Self.copies(directory).first)
+            let size = try #require(try FileManager.default.attributesOfItem(atPath: file)[.size] as? Int)
+            try Self.flip(file, at: Int.random(in: 0..<size, using: &random))
+            let damaged = try Data(contentsOf: URL(fileURLWithPath: file))
+            let deadline = BootClock.now.advanced(by: .seconds(10))
+            let cache = try await LocalCache.open(copies, of: store, capacity: .gibibytes(1), deadline: deadline)
+            let key = try #require(ObjectKey(URL(fileURLWithPath: file).lastPathComponent))
+            _ = try await cache.fetch(key, deadline: deadline)
+            if try Data(contentsOf: URL(fileURLWithPath: file)) != damaged { found += 1 }
+        }
+        #expect(found == 200)
+        await database.close()
+        try await TestNode.onSQLite(path, options: Self.eager, copies: copies) { try await Self.check($0, model, &random) }
+    }
+
+    @Test("a bit that flips in a segment in use is found by the scrub, and the segment fetched again beside searches")
+    func flippedInUse() async throws {
+        var random = SeededGenerator(seed: 6)
+        let directory = try TemporaryDirectory()
+        var model: [PointID: Point] = [:]
+        var options = Self.eager
+        options.scrubInterval = .milliseconds(100)
+        try await TestNode.onSQLite("\(directory.path)/catalog.db", options: options, copies: "\(directory.path)/copies") { node in
+            try await Self.sealed(node, &model, &random)
+            for _ in 0..<10 {
+                let segment = try Self.seals(node)[0]
+                let file = "\(directory.path)/copies/\(segment.key)"
+                let mended = node.service.mendedSegments
+                try Self.flip(file, at: Int.random(in: 0..<segment.bytes.bytes, using: &random))
+                try await eventually("the copy is another one") { node.service.mendedSegments > mended }
+                try await Self.check(node, model, &random)
+            }
+            #expect(try Self.seals(node).count == 1)
+        }
+    }
+
+    @Test("a segment that is damaged in the store too is said to be, and its shard is missing until it is restored")
+    func damagedForGood() async throws {
+        var random = SeededGenerator(seed: 7)
+        let directory = try TemporaryDirectory()
+        let path = "\(directory.path)/catalog.db", copies = "\(directory.path)/copies"
+        var model: [PointID: Point] = [:]
+        var options = Self.eager
+        options.scrubInterval = .milliseconds(100)
+        try await TestNode.onSQLite(path, options: options, copies: copies) { node in
+            try await Self.sealed(node, &model, &random)
+            let key = try Self.seals(node)[0].key
+            let block = Statement("SELECT bytes FROM apus.stored_block WHERE key = $1 AND number = 0", [.text(key.description)])
+            let good = try await node.catalog.read([block], deadline: node.deadline)[0][0].blob(0)
+            func store(_ bytes: [UInt8]) async throws {
+                try await node.catalog.transaction(deadline: node.deadline) {
+                    _ = try await $0.run(
+                        Statement(
+                            "UPDATE apus.stored_block SET bytes = $2 WHERE key = $1 AND number = 0", [.text(key.description), .blob(bytes)])
+                    )
+                }
+            }
+            var bad = good
+            bad[777] ^= 4
+            try await store(bad)
+            try Self.flip("\(copies)/\(key)", at: 777)
+            let request = SearchRequest(vector: random.vector(8), limit: 3)
+            try await eventually("the search says so") {
+                do {
+                    _ = try await node.service.search(request, in: "c", deadline: node.deadline)
+                    return false
+                } catch let error as ApusError {
+                    return error.code == .segmentCorrupt
+                }
+            }
+            try await store(good)
+            try await eventually("it is found that it is whole again") {
+                (try? await node.service.search(request, in: "c", deadline: node.deadline))?.isComplete == true
+            }
+            try await Self.check(node, model, &random)
+        }
+    }
+}
