@@ -11,12 +11,13 @@ struct SegmentLab {
         VectorField("tokens", .multiple(dimension: 2, .dot)), VectorField("words", .sparse(idf: false)),
     ]
 
-    static func bytes(_ plan: SealPlan, threads: Int = 1, leastGraph: Int = 200) -> [UInt8] {
+    static func bytes(_ plan: SealPlan, _ tombstones: Tombstones = [], asOf moment: Int64? = nil, leastGraph: Int = 200) -> [UInt8] {
         var parameters = SegmentBuilder.Parameters()
         parameters.leastGraph = leastGraph
-        let builder = plan.builder(parameters, threads: threads)
+        let builder = plan.builder(parameters, threads: 1)
         while builder.work(thread: 0) {}
-        let segment = builder.finish()
+        builder.prepare()
+        let segment = builder.finish(tombstones, asOf: moment ?? plan.snapshot.moment)
         var bytes: [UInt8] = []
         while let piece = segment.next() { bytes += piece }
         #expect(bytes.count == segment.count)
@@ -29,9 +30,11 @@ struct SegmentLab {
         return try Segment(UnsafeRawBufferPointer(slab.bytes), key: key, fields: fields, owner: slab)
     }
 
-    static func seal(_ table: PointTable, replacing: Set<ObjectKey> = [], _ random: inout SeededGenerator) throws -> (Segment, Int64) {
-        let plan = SealPlan(table.snapshot(), replacing: replacing)
-        return (try open(bytes(plan), .random(using: &random), table.fields), plan.moment)
+    /// All points in memory, with the place in the log after which they are sealed.
+    static func seal(_ table: PointTable, _ random: inout SeededGenerator) throws -> (Segment, Int64) {
+        let plan = SealPlan(sealing: table.snapshot())
+        let bytes = bytes(plan, plan.snapshot.tombstones(asOf: plan.snapshot.moment))
+        return (try open(bytes, .random(using: &random), table.fields), plan.snapshot.moment)
     }
 
     static func value(_ random: inout SeededGenerator, of field: VectorField) -> VectorValue {
@@ -146,17 +149,48 @@ struct SegmentTests {
         for _ in 0..<25 {
             for _ in 0..<Int.random(in: 0...6, using: &random) { try write() }
             held.append((table.snapshot(), model))
-            let replaced = Set(segments.map(\.key).filter { _ in random.next() % 3 == 0 })
-            let (segment, sealedAt) = try SegmentLab.seal(table, replacing: replaced, &random)
+            let (segment, sealedAt) = try SegmentLab.seal(table, &random)
             let atSeal = model
-            segments = segments.filter { !replaced.contains($0.key) } + [segment]
+            segments.append(segment)
             for _ in 0..<Int.random(in: 0...4, using: &random) { try write() }
             #expect(table.adopt(segments, sealedAt: sealedAt))
             #expect(Self.contents(table.snapshot()) == model && table.count == model.count)
             #expect(table.snapshot().segments.map(\.key) == segments.map(\.key))
-            // Another node, which has only the segments.
-            let loaded = PointTable(SegmentLab.fields, segments: segments, moment: sealedAt)
-            #expect(Self.contents(loaded.snapshot()) == atSeal && loaded.count == atSeal.count && loaded.moment == sealedAt)
+            try Self.expect(SegmentLab.fields, segments, sealedAt, toBe: atSeal)
+
+            // Some of them become one, while the place in the log stays.
+            let merged = Set(segments.map(\.key).filter { _ in random.next() % 3 != 0 })
+            let plan = SealPlan(merging: merged, of: table.snapshot(), asOf: sealedAt)
+            let union = try SegmentLab.open(SegmentLab.bytes(plan), .random(using: &random), SegmentLab.fields)
+            for _ in 0..<Int.random(in: 0...4, using: &random) { try write() }
+            let tombstones = table.snapshot().tombstones(asOf: sealedAt, leaving: merged, merged: (union, sealedAt))
+            let graves = SegmentLab.bytes(SealPlan(burying: table.snapshot()), tombstones, asOf: sealedAt)
+            segments =
+                segments.filter { !merged.contains($0.key) }
+                + [union, try SegmentLab.open(graves, .random(using: &random), SegmentLab.fields)]
+            #expect(table.adopt(segments, sealedAt: sealedAt))
+            #expect(Self.contents(table.snapshot()) == model && table.count == model.count)
+            try Self.expect(SegmentLab.fields, segments, sealedAt, toBe: atSeal)
+
+            // A seal may overtake a merge.
+            let early = Set(segments.prefix(2).map(\.key))
+            let slow = SealPlan(merging: early, of: table.snapshot(), asOf: sealedAt)
+            for _ in 0..<Int.random(in: 1...3, using: &random) { try write() }
+            let (later, laterAt) = try SegmentLab.seal(table, &random)
+            let atLater = model
+            segments.append(later)
+            for _ in 0..<Int.random(in: 0...3, using: &random) { try write() }
+            #expect(table.adopt(segments, sealedAt: laterAt))
+            let slowUnion = try SegmentLab.open(SegmentLab.bytes(slow), .random(using: &random), SegmentLab.fields)
+            let lateGraves = SegmentLab.bytes(
+                SealPlan(burying: table.snapshot()),
+                table.snapshot().tombstones(asOf: laterAt, leaving: early, merged: (slowUnion, sealedAt)), asOf: laterAt)
+            segments =
+                segments.filter { !early.contains($0.key) }
+                + [slowUnion, try SegmentLab.open(lateGraves, .random(using: &random), SegmentLab.fields)]
+            #expect(table.adopt(segments, sealedAt: laterAt))
+            #expect(Self.contents(table.snapshot()) == model && table.count == model.count)
+            try Self.expect(SegmentLab.fields, segments, laterAt, toBe: atLater)
             if held.count > 3 {
                 let (snapshot, expected) = held.remove(at: Int.random(in: 0..<held.count, using: &random))
                 #expect(Self.contents(snapshot) == expected, "what a reader has begun to read stays")
@@ -171,13 +205,19 @@ struct SegmentTests {
         #expect(Array(page) == Array(ids.filter { !($0 < start) }.prefix(20)))
     }
 
+    /// What another node sees that has only the segments.
+    static func expect(_ fields: [VectorField], _ segments: [Segment], _ sealedAt: Int64, toBe model: [PointID: Model]) throws {
+        let loaded = PointTable(fields, segments: segments, moment: sealedAt)
+        #expect(contents(loaded.snapshot()) == model && loaded.count == model.count && loaded.moment == sealedAt)
+    }
+
     @Test("one thread makes the same bytes again")
     func deterministic() throws {
         var random = SeededGenerator(seed: 5)
         let table = PointTable(SegmentLab.fields)
         var model: [PointID: Model] = [:]
         for moment in Int64(1)...40 { try Self.write(table, &model, at: moment, &random) }
-        let plan = SealPlan(table.snapshot(), replacing: [])
+        let plan = SealPlan(sealing: table.snapshot())
         #expect(SegmentLab.bytes(plan, leastGraph: 10) == SegmentLab.bytes(plan, leastGraph: 10))
     }
 
@@ -187,7 +227,7 @@ struct SegmentTests {
         let table = PointTable(dimension: 3, metric: .dot)
         FlatIndexTests.write(table, at: 1, (0..<10).map { (.integer($0), [Float($0), 1, 2]) })
         let key = ObjectKey.random(using: &random)
-        let good = SegmentLab.bytes(SealPlan(table.snapshot(), replacing: []))
+        let good = SegmentLab.bytes(SealPlan(sealing: table.snapshot()))
         func error(_ fields: [VectorField], _ change: (inout [UInt8]) -> Void) -> ApusError? {
             var bytes = good
             change(&bytes)
@@ -207,7 +247,7 @@ struct SegmentTests {
         let table = PointTable(SegmentLab.fields)
         var model: [PointID: Model] = [:]
         for moment in Int64(1)...60 { try Self.write(table, &model, at: moment, &random) }
-        let good = SegmentLab.bytes(SealPlan(table.snapshot(), replacing: []), leastGraph: 10)
+        let good = SegmentLab.bytes(SealPlan(sealing: table.snapshot()), leastGraph: 10)
         var opened = 0
         for _ in 0..<400 {
             var bytes = good
@@ -296,7 +336,7 @@ struct SegmentSearchTests {
                 #expect(Double(found) >= 0.95 * Double(wanted), "\(found) of \(wanted) in round \(round) under \(filter)")
             }
             // A third dies, among them whole clusters.
-            _ = table.apply(at: moment + 1 + Int64(round)) { writer in
+            table.apply(at: moment + 1 + Int64(round)) { writer in
                 for number in 0..<6000 where number % 24 < 6 || number % 11 == 0 { writer.delete(.integer(UInt64(number))) }
             }
         }

@@ -30,7 +30,8 @@ struct SealingTests {
     /// Everything that a client can read, against what it wrote.
     static func check(_ node: TestNode, _ model: [PointID: Point], _ random: inout SeededGenerator) async throws {
         let deadline = node.deadline
-        #expect(try await node.service.count("c", deadline: deadline) == model.count)
+        let count = try await node.service.count("c", deadline: deadline)
+        #expect(count == model.count, "\(try Self.seals(node))")
         var points: [PointID: Point] = [:]
         var next: PointID?
         repeat {

@@ -24,9 +24,10 @@ enum VectorsBench {
         let set = QuerySet(queries: queries, truth: truth.map { Array($0.prefix(limit)) })
         print("\(points.count) points of \(points.dimension) dimensions, \(queries.count) queries, \(rounds) rounds in turn")
 
-        let apus = try await ApusIndex(points)
+        let apus = try await SealedIndex(points, in: directory.path)
         report.row("", "build, CPU s", "bytes/vector")
         report.row("apus", BenchReport.short(apus.buildSeconds), String(apus.bytes / points.count))
+        report.row("apus, file", "", String(apus.fileBytes / points.count))
         report.figure("apus_build_cpu_seconds", apus.buildSeconds)
         report.figure("apus_bytes_per_vector", Double(apus.bytes) / Double(points.count))
 
@@ -165,72 +166,6 @@ struct PeerIndex: BenchedIndex {
         let answer = try peers.ask(job)
         let rows = (answer["rows"]?.asArray ?? []).map { ($0.asArray ?? []).compactMap { $0.asInteger.map { Int($0) } } }
         return (answer["cpu"]?.asDouble ?? .nan, rows)
-    }
-}
-
-/// Our own, with the codes that are preferred for the dimension, half floats to rescore, and an adaptive stop.
-struct ApusIndex: BenchedIndex {
-    let name = "apus"
-    let efforts = 0.01...1.0
-    let buildSeconds: Double
-    private let graph: VectorGraph
-    private let codes: CodeTable
-    private let better: CodeTable
-    private let scratch: GraphScratch
-    /// The place of each row in the file that it comes from.
-    private let order: [Int]
-
-    var bytes: Int { graph.bytes + codes.bytes + better.bytes }
-
-    init(_ points: Vectors) async throws {
-        let start = Self.cpuSeconds(CLOCK_PROCESS_CPUTIME_ID)
-        var random = SeededGenerator(seed: 1)
-        let order = points.indices.shuffled(using: &random)
-        let slab = Slab(points.count * points.dimension * 4)
-        let values = slab.bytes.bindMemory(to: Float.self)
-        points.values.withUnsafeBufferPointer { source in
-            for (row, from) in order.enumerated() {
-                values.baseAddress!.advanced(by: row * points.dimension)
-                    .update(from: source.baseAddress! + from * points.dimension, count: points.dimension)
-            }
-        }
-        let rows = FloatRows(
-            UnsafePointer(values.baseAddress!), stride: points.dimension, count: points.count, dimension: points.dimension)
-        let builder = GraphBuilder(rows, metric: .cosine, threads: VectorsBench.threads)
-        let pool = BlockingPool(name: "build", threads: VectorsBench.threads, queueLimit: VectorsBench.threads)
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            for thread in 0..<VectorsBench.threads {
-                group.addTask { try await pool.run { while builder.insert(thread: thread) {} } }
-            }
-            try await group.waitForAll()
-        }
-        self.order = order
-        graph = builder.finish()
-        codes = CodeTable(Coding(.preferred(.cosine, dimension: points.dimension), .cosine, for: rows), of: rows)
-        better = CodeTable(Coding(.half, .cosine, for: rows), of: rows)
-        scratch = GraphScratch(rows: points.count)
-        buildSeconds = Self.cpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - start
-        withExtendedLifetime(slab) {}
-    }
-
-    func describe(_ effort: Double) -> String { String(format: "slack %.3f", effort) }
-
-    func search(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]]) {
-        let queries = numbers.map { set.queries[$0] }
-        let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
-        let found = queries.map {
-            graph.nearest(
-                to: $0, limit: VectorsBench.limit, codes: codes, better: better, effort: .init(candidates: 400, slack: Float(effort)),
-                scratch: scratch) ?? []
-        }
-        let seconds = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start
-        return (seconds, found.map { $0.map { order[Int($0.row)] } })
-    }
-
-    private static func cpuSeconds(_ clock: clockid_t) -> Double {
-        var time = timespec()
-        clock_gettime(clock, &time)
-        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 }
 

@@ -1,4 +1,4 @@
-/// The exact answer over the points in memory: compares the query with each of them.
+/// The points in memory: compares the query with each of them, exactly, or by their codes first where they are coded.
 ///
 /// The filter is asked only of points that are near enough to enter the answer: reading a payload costs several distances.
 public struct FlatIndex: NeighbourIndex {
@@ -30,7 +30,8 @@ public struct FlatIndex: NeighbourIndex {
     public func parts(atMost limit: Int) -> Int { max(1, min(limit, snapshot.blocks, work / Self.workPerPart)) }
 
     public func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour] {
-        guard query.limit > 0 else { return [] }
+        guard query.limit > 0, snapshot.used > 0 else { return [] }
+        if !query.isExact, let found = codedNeighbours(of: query, part: part, of: parts) { return found }
         let metric = snapshot.fields[field].metric
         let scorer = RowScorer(snapshot.fields[field], query.vector, kernel)
         let filter = query.filter.isEverything ? nil : query.filter
@@ -51,6 +52,43 @@ public struct FlatIndex: NeighbourIndex {
                     worst = top.worstScore
                 }
             }
+        }
+        return top.sorted()
+    }
+
+    /// The same by codes: those that look nearest are compared exactly. Nil where the rows are not coded.
+    private func codedNeighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour]? {
+        guard let coding = snapshot.chunks.first?.dense(field)?.codes?.coding, query.limit <= 256 else { return nil }
+        let metric = snapshot.fields[field].metric
+        let scorer = RowScorer(snapshot.fields[field], query.vector, kernel)
+        guard let vector = scorer.dense else { return nil }
+        let prepared = PreparedQuery(vector, coding)
+        let filter = query.filter.isEverything ? nil : query.filter
+        var nearest = NearestRows(limit: max(VectorGraph.Effort.rescoredRows, query.limit * 2))
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { distances in
+            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: PointSnapshot.rowsPerBlock) { rows in
+                snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) { chunk, first, offsets in
+                    guard let column = chunk.dense(field), let codes = column.codes else { return }
+                    for index in 0..<offsets.count { rows[index] = UInt32(offsets.lowerBound + index) }
+                    prepared.distances(codes, rows.baseAddress!, count: offsets.count, into: distances.baseAddress!)  // not empty
+                    var bound = nearest.bound
+                    for index in 0..<offsets.count where distances[index] < bound {
+                        let offset = offsets.lowerBound + index
+                        guard column.isPresent(offset) else { continue }
+                        if let filter, !filter.matches(id: chunk.ids[offset], payload: chunk.payload(offset)) { continue }
+                        nearest.offer(first + UInt32(index), distances[index])
+                        bound = nearest.bound
+                    }
+                }
+            }
+        }
+        var top = TopNeighbours(limit: query.limit, metric: metric)
+        for (_, row) in nearest.rows {
+            let (chunk, offset) = snapshot.memory(row)
+            var score: Float = .nan
+            self.score(chunk, offset..<offset + 1, by: scorer, into: &score)
+            if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
+            top.offer(Neighbour(id: chunk.ids[offset], score: score, row: row))
         }
         return top.sorted()
     }

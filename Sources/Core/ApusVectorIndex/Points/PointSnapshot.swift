@@ -50,6 +50,12 @@ public final class PointSnapshot: Sendable {
         return .memory(chunks[row / table.rowsPerChunk], row % table.rowsPerChunk)
     }
 
+    /// Of a row in memory.
+    func memory(_ row: UInt32) -> (chunk: RowChunk, offset: Int) {
+        let row = Int(row) - sealedCount
+        return (chunks[row / table.rowsPerChunk], row % table.rowsPerChunk)
+    }
+
     public func id(_ row: UInt32) -> PointID {
         switch place(row) {
         case .sealed(let segment, let row): segment.ids[row]

@@ -21,7 +21,8 @@ final class RowChunk: @unchecked Sendable {
         case blobs(Blobs)
     }
 
-    init(capacity: Int, fields: [VectorField]) {
+    /// `codings`: by field, how its vectors are coded besides; nil where they are not.
+    init(capacity: Int, fields: [VectorField], codings: [Coding?] = []) {
         self.capacity = capacity
         born = .allocate(capacity: capacity)
         died = .allocate(capacity: capacity)
@@ -30,9 +31,10 @@ final class RowChunk: @unchecked Sendable {
         died.initialize(repeating: 0, count: capacity)
         ids.initialize(repeating: .integer(0), count: capacity)
         payloads = Blobs(capacity)
-        columns = fields.map { field in
+        columns = fields.enumerated().map { number, field in
             switch field.kind {
-            case .dense(let dimension, let metric): .dense(DenseColumn(capacity, dimension, metric))
+            case .dense(let dimension, let metric):
+                .dense(DenseColumn(capacity, dimension, metric, codings.isEmpty ? nil : codings[number]))
             case .multiple, .sparse: .blobs(Blobs(capacity))
             }
         }
@@ -128,8 +130,11 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
     let scales: UnsafeMutablePointer<Float>
     private let presence: UnsafeMutablePointer<Bool>
     private let isScaled: Bool
+    /// The same vectors in a few bits, by which most are told to be far; nil where nothing is known yet of how they spread.
+    private let coded: CodedRows?
 
-    fileprivate init(_ capacity: Int, _ dimension: Int, _ metric: Metric) {
+    fileprivate init(_ capacity: Int, _ dimension: Int, _ metric: Metric, _ coding: Coding?) {
+        coded = coding.map { CodedRows($0, capacity: capacity) }
         self.dimension = dimension
         stride = Self.stride(dimension)
         isScaled = metric == .cosine
@@ -152,7 +157,8 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
     /// Rows of more than 64 numbers begin at multiples of 32 bytes.
     static func stride(_ dimension: Int) -> Int { dimension < 64 ? dimension : (dimension + 7) & ~7 }
 
-    fileprivate var bytesPerRow: Int { stride * 4 + 5 }
+    fileprivate var bytesPerRow: Int { stride * 4 + 5 + (coded?.codes.coding.stride ?? 0) }
+    var codes: CodeTable? { coded?.codes }
 
     func vector(_ row: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: vectors + row * stride, count: dimension) }
     func isPresent(_ row: Int) -> Bool { presence[row] }
@@ -167,6 +173,7 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
             target.update(repeating: 0, count: dimension)  // a scan goes over it
         }
         scales[row] = isScaled ? DistanceKernel.scale(of: target, dimension: dimension) : 0
+        coded?.set(row, target, scale: isScaled ? scales[row] : 1)
     }
 }
 

@@ -14,12 +14,12 @@ final class SealedRows: @unchecked Sendable {
     var count: Int { segment.count }
     var bytes: Int { count * 8 }
 
-    /// All rows live, or none does.
-    init(_ segment: Segment, alive: Bool) {
+    /// All rows live.
+    init(_ segment: Segment) {
         self.segment = segment
-        deaths = Atomic(alive ? 0 : segment.count)
+        deaths = Atomic(0)
         died = .allocate(capacity: max(1, segment.count))
-        died.initialize(repeating: alive ? Self.never : 0, count: segment.count)
+        died.initialize(repeating: Self.never, count: segment.count)
     }
 
     /// The same rows, read from other bytes; nobody writes meanwhile.
@@ -42,12 +42,6 @@ final class SealedRows: @unchecked Sendable {
     func kill(_ row: Int, at moment: UInt64) {
         apus_store_moment(died + row, moment)
         deaths.add(1, ordering: .relaxed)
-    }
-
-    /// Of a row that is dead.
-    func revive(_ row: Int) {
-        apus_store_moment(died + row, Self.never)
-        deaths.subtract(1, ordering: .relaxed)
     }
 
     /// Whether some rows may be dead for a reader.

@@ -10,8 +10,14 @@ struct Calibration: Sendable, Hashable {
     /// Both rise.
     var steps: [Step]
 
-    /// The least slack that was measured to find so many; the greatest if none was.
-    func slack(for recall: Float) -> Float { (steps.first { $0.recall >= recall } ?? steps.last)?.slack ?? Self.slacks[0] }
+    /// The least slack that finds so many, between what was measured in proportion; the greatest if none does.
+    func slack(for recall: Float) -> Float {
+        guard let index = steps.firstIndex(where: { $0.recall >= recall }) else { return steps.last?.slack ?? Self.slacks[0] }
+        let step = steps[index]
+        guard index > 0 else { return step.slack * max(0.25, recall / max(step.recall, 0.01)) }
+        let below = steps[index - 1]
+        return below.slack + (step.slack - below.slack) * (recall - below.recall) / (step.recall - below.recall)
+    }
 
     private static let slacks: [Float] = [
         0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 0.7, 1, 1.5,

@@ -1,11 +1,12 @@
-public import ApusTypes
+internal import ApusTypes
 internal import CVectorGraph
 internal import Synchronization
 
 /// Makes a segment of some rows of a snapshot. The caller gives the threads:
 ///
-///     while builder.work(thread: thread) {}  // on each thread
-///     let bytes = builder.finish()           // when all are done
+///     while builder.work(thread: thread) {}        // on each thread
+///     builder.prepare()                            // when all are done
+///     let bytes = builder.finish(tombstones, asOf: moment)
 ///
 /// The same rows give the same bytes with one thread.
 public final class SegmentBuilder: Sendable {
@@ -18,21 +19,15 @@ public final class SegmentBuilder: Sendable {
     }
 
     private let snapshot: PointSnapshot
-    private let moment: Int64
-    private let tombstones: [(segment: ObjectKey, rows: [UInt32])]
     private let rows: [UInt32]
     private let fields: [FieldBuilder]
+    private let prepared = Mutex<[SegmentSection]>([])
 
-    /// `rows` are of `snapshot`, which is the state after operation `moment`.
-    public init(
-        _ snapshot: PointSnapshot, rows: [UInt32], sealedAt moment: Int64, tombstones: [(segment: ObjectKey, rows: [UInt32])],
-        parameters: Parameters = Parameters(), threads: Int
-    ) {
+    /// `rows` are of `snapshot`.
+    public init(_ snapshot: PointSnapshot, rows: [UInt32], parameters: Parameters = Parameters(), threads: Int) {
         self.snapshot = snapshot
-        self.moment = moment
-        self.tombstones = tombstones
         // The graph is entered at its first rows, which have to be a sample of all.
-        var generator = SplitMix(state: UInt64(bitPattern: moment))
+        var generator = SplitMix(state: UInt64(bitPattern: snapshot.moment))
         let shuffled = rows.shuffled(using: &generator)
         self.rows = shuffled
         fields = snapshot.fields.indices.map { FieldBuilder($0, snapshot, shuffled, parameters, threads: threads) }
@@ -41,13 +36,29 @@ public final class SegmentBuilder: Sendable {
     /// Vectors whose links are to be found; for progress.
     public var graphRows: Int { fields.reduce(0) { $0 + ($1.graph == nil ? 0 : $1.present.count) } }
 
+    /// What an approximate search looks at: codes, half floats and links. Known when the segment is finished.
+    public var searchedBytes: Int { fields.reduce(0) { $0 + $1.searchedBytes.load(ordering: .relaxed) } }
+
     /// Does a little; false when nothing is left.
     public func work(thread: Int) -> Bool { fields.contains { $0.graph?.insert(thread: thread) ?? false } }
 
-    public func finish() -> SegmentBytes {
+    /// The work after the links were found: codes, and how far a search has to look.
+    public func prepare() {
         var sections = pointSections()
         for field in fields { sections += field.sections(snapshot, rows) }
-        return SegmentBytes(sections, rows: rows.count, fields: fields.count, moment: moment)
+        prepared.withLock { $0 = sections }
+    }
+
+    /// `tombstones`: the dead rows of the segments that stay beside this one, after operation `moment`.
+    public func finish(_ tombstones: Tombstones, asOf moment: Int64) -> SegmentBytes {
+        var graves: [UInt8] = []
+        for (segment, rows) in tombstones {
+            graves.append(numbers: [segment.high, segment.low])
+            graves.append(number: UInt32(rows.count))
+            graves.append(numbers: rows)
+        }
+        return SegmentBytes(
+            prepared.withLock { $0 } + [.init(.tombstones, bytes: graves)], rows: rows.count, fields: fields.count, moment: moment)
     }
 
     private func pointSections() -> [SegmentSection] {
@@ -76,12 +87,6 @@ public final class SegmentBuilder: Sendable {
             offset += UInt64(snapshot.payloadBytes(row).count)
         }
         offsets.append(number: offset)
-        var graves: [UInt8] = []
-        for (segment, rows) in tombstones {
-            graves.append(numbers: [segment.high, segment.low])
-            graves.append(number: UInt32(rows.count))
-            graves.append(numbers: rows)
-        }
         let order = ids.indices.sorted { ids[$0] < ids[$1] }.map { UInt32($0) }
         return [
             .init(.idKinds, bytes: kinds), .init(.idWords, bytes: words), .init(.idText, bytes: text),
@@ -92,7 +97,6 @@ public final class SegmentBuilder: Sendable {
             .init(.payloads, length: Int(offset), rows.count) { [snapshot, rows] item, bytes in
                 bytes.append(contentsOf: snapshot.payloadBytes(rows[item]))
             },
-            .init(.tombstones, bytes: graves),
         ]
     }
 
@@ -135,6 +139,7 @@ private final class FieldBuilder: Sendable {
     private let degree: Int
     /// What the graph is over: for the cosine with length 1.
     private let floats: FloatRows?
+    let searchedBytes = Atomic(0)
     private let slab: Slab?
 
     init(
@@ -205,6 +210,7 @@ private final class FieldBuilder: Sendable {
             .init(.coding, field: number, bytes: codes.coding.bytes), .init(.codes, field: number, slab: codes.rowBytes),
             .init(.fineCoding, field: number, bytes: fine.coding.bytes), .init(.fineCodes, field: number, slab: fine.rowBytes),
         ]
+        searchedBytes.store(links.bytes + codes.bytes + fine.bytes, ordering: .relaxed)
         if let bias = codes.biasBytes { sections.append(.init(.bias, field: number, slab: bias)) }
         return sections
     }

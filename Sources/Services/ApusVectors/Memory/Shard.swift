@@ -20,6 +20,8 @@ final class Shard: Sendable {
     /// In its collection, from 0.
     let number: Int
     let gate = AppendGate()
+    /// Closed while the segments change.
+    let changes = AppendGate()
     /// Sequence of the last applied operation.
     let applied: Watermark
     /// Boot-clock nanoseconds of the last moment at which nothing in the log was missing here.
@@ -38,7 +40,8 @@ final class Shard: Sendable {
         var manifest: Int64 = 0
         /// Why segments cannot be read; nil while they can.
         var damage: ApusError?
-        /// Of the operations that the segments hold.
+        /// The last operation that the segments hold, and the bytes of all of them.
+        var sealedAt: Int64 = 0
         var sealedBytes: Int64 = 0
         /// When the last operation was applied here.
         var changedAt: Instant
@@ -87,10 +90,8 @@ final class Shard: Sendable {
     var problem: ApusError? { state.withLock { $0.problem ?? $0.damage } }
     var manifest: Int64 { state.withLock { $0.manifest } }
     var changedAt: Instant { state.withLock { $0.changedAt } }
-    var sealedBytes: Int64 {
-        get { state.withLock { $0.sealedBytes } }
-        set { state.withLock { $0.sealedBytes = newValue } }
-    }
+    var sealedAt: Int64 { state.withLock { $0.sealedAt } }
+    var sealedBytes: Int64 { state.withLock { $0.sealedBytes } }
 
     /// Whether it is loaded and its log can be followed.
     var answers: Bool { state.withLock { $0.isLoaded && $0.problem == nil && $0.damage == nil } }
@@ -251,6 +252,8 @@ final class Shard: Sendable {
         return state.withLock { state in
             guard state.table === memory else { return false }
             state.manifest = manifest.version
+            state.sealedAt = manifest.position.sequence
+            state.sealedBytes = manifest.bytes
             state.damage = nil
             return true
         }
@@ -267,6 +270,7 @@ final class Shard: Sendable {
             state.withLock { state in
                 state.table = table
                 state.manifest = manifest.version
+                state.sealedAt = manifest.position.sequence
                 state.sealedBytes = manifest.bytes
                 state.damage = nil
                 applied.reset()
@@ -299,6 +303,7 @@ final class Shard: Sendable {
             state.withLock { state in
                 state.table = table
                 state.manifest = 0
+                state.sealedAt = 0
                 state.sealedBytes = 0
                 state.damage = nil
                 state.isLoaded = false

@@ -1,13 +1,13 @@
 public import ApusTypes
 internal import ApusVectorIndex
 
-/// When a shard is sealed, and which segments a new one takes the place of: a pure decision.
+/// When the points of a shard that are in memory are sealed, and which segments become one: pure decisions.
 ///
-/// Segments stand in tiers, each four times the one below. A new segment takes in a tier that would get full, and then stands in the next
-/// one, so that a point is written about once for each tier, and a search has few segments to ask.
+/// Segments stand in tiers, each some times as large as the one below. When a tier is full its segments become one of the next, so that
+/// a point is written about once for each tier, and a search has few segments to ask.
 public struct SealPolicy: Sendable, Hashable {
     /// Points in memory that are sealed at once: all of them are looked at by each search.
-    public var points = 4096
+    public var points = 8192
     /// Bytes of operations that are sealed at once.
     public var bytes = ByteCount.mebibytes(64)
     /// Fewer are sealed when nothing was written for so long; fewer than `leastPoints` never are for that.
@@ -30,38 +30,29 @@ public struct SealPolicy: Sendable, Hashable {
         var segments: [SegmentDescription]
     }
 
-    /// Nil: nothing is to be done. Else a new segment of the points in memory and of the named segments.
-    func replaced(_ standing: Standing) -> Set<ObjectKey>? {
-        let isQuiet = standing.quiet >= quiet
-        let isDue =
-            standing.unsealed >= points || standing.unsealedBytes.bytes >= bytes.bytes || (isQuiet && standing.unsealed >= leastPoints)
-        var replaced = Set(standing.segments.filter { isRotten($0) }.map(\.key))
-        guard isDue || !replaced.isEmpty || (isQuiet && isScattered(standing.segments)) else { return nil }
-        if isQuiet, isScattered(standing.segments) {
-            // Nobody waits: one segment is the quickest to search.
-            replaced.formUnion(standing.segments.filter { $0.living < mostRows / 2 }.map(\.key))
-            return replaced
-        }
-        var rows = standing.unsealed + standing.segments.reduce(0) { $0 + (replaced.contains($1.key) ? $1.living : 0) }
-        while true {
-            let tier = tier(rows)
-            let alike = standing.segments.filter { !replaced.contains($0.key) && self.tier($0.living) <= tier }
-            let merged = rows + alike.reduce(0) { $0 + $1.living }
-            guard alike.count >= width - 1, merged <= mostRows else { return replaced }
-            replaced.formUnion(alike.map(\.key))
-            rows = merged
-        }
+    /// Whether the points in memory are to be sealed.
+    func isDue(_ standing: Standing) -> Bool {
+        standing.unsealed >= points || standing.unsealedBytes.bytes >= bytes.bytes
+            || (standing.quiet >= quiet && standing.unsealed >= leastPoints)
     }
 
-    private func isRotten(_ segment: SegmentDescription) -> Bool {
-        segment.rows > 0 && Double(segment.rows - segment.living) > mostDead * Double(segment.rows)
+    /// The segments that are to become one; none where all is well.
+    func merged(_ standing: Standing) -> Set<ObjectKey> {
+        let segments = standing.segments.filter { $0.rows > 0 }
+        let rotten = segments.filter { Double($0.rows - $0.living) > mostDead * Double($0.rows) }
+        // Nobody waits: one segment is the quickest to search.
+        let small = segments.filter { $0.living < mostRows / 2 }
+        if standing.quiet >= quiet, standing.unsealed < max(leastPoints, 1), small.count > 1 { return Set((small + rotten).map(\.key)) }
+        for tier in 0..<16 {
+            let alike = segments.filter { self.tier($0.living) <= tier && $0.living < mostRows / width }
+            if alike.count >= width { return Set(alike.map(\.key)) }
+        }
+        return Set(rotten.prefix(1).map(\.key))
     }
-
-    private func isScattered(_ segments: [SegmentDescription]) -> Bool { segments.count { $0.living < mostRows / 2 } > 1 }
 
     private func tier(_ rows: Int) -> Int {
         var tier = 0
-        var bound = points
+        var bound = 2 * points
         while rows > bound {
             bound *= width
             tier += 1

@@ -10,8 +10,10 @@ extension VectorService {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.followFeed() }
             group.addTask { try await self.followLogs() }
-            group.addTask { try await self.sealShards() }
-            if segments != nil { group.addTask { try await self.scrubSegments() } }
+            if segments != nil {
+                group.addTask { try await self.tendSegments() }
+                group.addTask { try await self.scrubSegments() }
+            }
             try await group.next()
             group.cancelAll()
         }
@@ -163,8 +165,11 @@ extension VectorService {
         guard let manifest = try await catalog.segments.manifests(of: [shard.id], deadline: deadline)[shard.id],
             manifest.version > shard.manifest
         else { return }
+        await shard.changes.close()
+        defer { shard.changes.open() }
+        guard manifest.version > shard.manifest else { return }  // this node's own change, just made
         let segments = try await open(manifest, of: shard, deadline: deadline)
-        if try await pool.run({ shard.adopt(segments, manifest, in: memory) }) { shard.sealedBytes = manifest.bytes }
+        _ = try await pool.run { shard.adopt(segments, manifest, in: memory) }
     }
 
     // MARK: What is said about it

@@ -29,13 +29,20 @@ extension VectorService {
 
     // MARK: Sealing
 
-    /// Looks again and again which shards are to be sealed, and seals them, one at a time.
-    func sealShards() async throws {
+    /// Looks again and again which shards are to be sealed, and seals them, one at a time; beside that, merges segments.
+    func tendSegments() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.eachShard { try await self.sealIfDue($0) } }
+            group.addTask { try await self.eachShard { try await self.mergeIfDue($0) } }
+            try await group.waitForAll()
+        }
+    }
+
+    private func eachShard(_ tend: (Shard) async throws -> Void) async throws {
         while !Task.isCancelled {
-            for shard in allShards() {
-                guard let replaced = replacedSegments(of: shard) else { continue }
+            for shard in allShards() where shard.answers {
                 do {
-                    try await seal(shard, replacing: replaced)
+                    try await tend(shard)
                 } catch let error as ApusError where [.shardMovedOn, .leaseStale, .shardUnknown, .nodeUnready].contains(error.code) {
                     log.debug("a shard was not sealed", ["shard": shard.id.description, "reason": error.summary])
                 } catch let error as ApusError {
@@ -47,59 +54,131 @@ extension VectorService {
         }
     }
 
-    private func replacedSegments(of shard: Shard) -> Set<ObjectKey>? {
-        guard shard.answers, segments != nil, let (snapshot, _, bytes) = try? shard.sealable() else { return nil }
-        return options.sealPolicy.replaced(
-            .init(
-                unsealed: snapshot.unsealed, unsealedBytes: ByteCount(Int(max(0, bytes - shard.sealedBytes))),
-                quiet: shard.changedAt.duration(to: clock.now), segments: snapshot.segments))
+    private func standing(_ shard: Shard, _ snapshot: PointSnapshot, bytes: Int64) -> SealPolicy.Standing {
+        SealPolicy.Standing(
+            unsealed: snapshot.unsealed, unsealedBytes: ByteCount(Int(max(0, bytes - shard.sealedBytes))),
+            quiet: shard.changedAt.duration(to: clock.now), segments: snapshot.segments)
     }
 
-    /// Puts the points in memory, and those of `replaced`, into a new segment. Writes and searches go on meanwhile.
-    func seal(_ shard: Shard, replacing replaced: Set<ObjectKey>) async throws {
-        let storage = try storage()
-        let deadline = clock.now.advanced(by: .seconds(3600))
-        let soon = clock.now.advanced(by: .seconds(5))
-        let sealer = sealer?()
-        guard self.sealer == nil || sealer != nil else { return }  // no session, no duties
-        if let sealer, try await !catalog.segments.claim(shard.id, for: sealer, deadline: soon) { return }
-        let memory = shard.standing.memory
-        let (snapshot, position, bytes) = try shard.sealable()
-        let before = try await catalog.segments.manifests(of: [shard.id], deadline: soon)[shard.id]
-        guard before?.version ?? 0 == shard.manifest, snapshot.moment == position.sequence else { return }  // another node was faster
-
+    /// Puts the points in memory into a segment. Writes and searches go on meanwhile.
+    ///
+    /// No segments change between the look at the points and the commit: what takes other segments' places dates the deaths that it
+    /// finds by that moment, and the tombstones of the new segment must not be older.
+    private func sealIfDue(_ shard: Shard) async throws {
+        let (seen, _, seenBytes) = try shard.sealable()
+        guard options.sealPolicy.isDue(standing(shard, seen, bytes: seenBytes)), try await holdsDuty(shard) else { return }
+        await shard.changes.close()
+        defer { shard.changes.open() }
         let started = clock.now
-        let plan = SealPlan(snapshot, replacing: replaced)
-        var segments = before?.segments.filter { !replaced.contains($0.object) } ?? []
-        if !plan.rows.isEmpty {
-            let built = try await build(plan, deadline: deadline)
-            segments.append(try await storage.put(built, deadline: deadline))
+        let (snapshot, position, bytes) = try shard.sealable()
+        let plan = SealPlan(sealing: snapshot)
+        let builder = try await build(plan)
+        try await change(shard) { storage, manifest, memory in
+            guard manifest.position.sequence < position.sequence else { return nil }
+            let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
+            let tombstones = memory.snapshot().tombstones(asOf: position.sequence, leaving: burials)
+            var next = Manifest(version: manifest.version + 1, position: position, bytes: bytes, segments: manifest.segments)
+            next.segments.removeAll { burials.contains($0.object) }
+            if !plan.rows.isEmpty || !tombstones.isEmpty {
+                next.segments.append(
+                    try await storage.put(builder.finish(tombstones, asOf: position.sequence), deadline: self.longest))
+            }
+            return next
         }
-        let manifest = Manifest(version: (before?.version ?? 0) + 1, position: position, bytes: bytes, segments: segments)
-        let opened = try await open(manifest, of: shard, deadline: deadline)
-        try await catalog.segments.commit(manifest, of: shard.id, by: sealer, deadline: clock.now.advanced(by: .seconds(10)))
-        guard try await sealing.run(deadline: deadline, { shard.adopt(opened, manifest, in: memory) }) else { return }
-        shard.sealedBytes = bytes
         log.info(
             "sealed a shard",
             [
-                "shard": shard.id.description, "points": "\(plan.rows.count)", "replaced": "\(replaced.count)",
-                "segments": "\(segments.count)", "milliseconds": "\(started.duration(to: clock.now).milliseconds)",
+                "shard": shard.id.description, "points": "\(plan.rows.count)", "segments": "\(shard.standing.memory.segments.count)",
+                "milliseconds": "\(started.duration(to: clock.now).milliseconds)",
             ])
     }
 
-    private func build(_ plan: SealPlan, deadline: Instant) async throws -> SegmentBytes {
+    /// Makes one segment of some.
+    private func mergeIfDue(_ shard: Shard) async throws {
+        let (snapshot, _, bytes) = try shard.sealable()
+        let merged = options.sealPolicy.merged(standing(shard, snapshot, bytes: bytes))
+        guard !merged.isEmpty, try await holdsDuty(shard) else { return }
+        let started = clock.now
+        let base = shard.sealedAt
+        guard base <= snapshot.moment else { return }  // another node's seal, adopted between the two looks
+        let plan = SealPlan(merging: merged, of: snapshot, asOf: base)
+        let builder = try await build(plan)
+        let storage = try storage()
+        let row = try await storage.put(builder.finish([], asOf: base), deadline: longest)
+        let union = try await storage.open(row, fields: shard.fields, deadline: longest)
+        await shard.changes.close()
+        defer { shard.changes.open() }
+        try await change(shard) { storage, manifest, memory in
+            guard merged.isSubset(of: manifest.segments.map(\.object)) else { return nil }
+            let place = manifest.position.sequence
+            let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
+            let now = memory.snapshot()
+            let tombstones = now.tombstones(asOf: place, leaving: merged.union(burials), merged: (union, base))
+            var next = manifest
+            next.version += 1
+            next.segments.removeAll { merged.contains($0.object) || burials.contains($0.object) }
+            if !plan.rows.isEmpty { next.segments.append(row) }
+            if !tombstones.isEmpty {
+                let graves = SealPlan(burying: now).builder(threads: 1)
+                graves.prepare()
+                next.segments.append(try await storage.put(graves.finish(tombstones, asOf: place), deadline: self.longest))
+            }
+            return next
+        }
+        log.info(
+            "merged segments",
+            [
+                "shard": shard.id.description, "points": "\(plan.rows.count)", "merged": "\(merged.count)",
+                "segments": "\(shard.standing.memory.segments.count)",
+                "milliseconds": "\(started.duration(to: clock.now).milliseconds)",
+            ])
+    }
+
+    /// Segments may be large, and stores slow.
+    private var longest: Instant { clock.now.advanced(by: .seconds(3600)) }
+
+    /// Whether this node may seal the shard: it is the only one, or takes the duty.
+    private func holdsDuty(_ shard: Shard) async throws -> Bool {
+        guard segments != nil else { return false }
+        guard let sealer else { return true }
+        guard let holder = sealer() else { return false }  // no session, no duties
+        return try await catalog.segments.claim(shard.id, for: holder, deadline: clock.now.advanced(by: .seconds(5)))
+    }
+
+    /// Gives the shard the manifest that `body` makes of the one that it has, in the catalog and then in memory; throws `shard.moved_on` if
+    /// another node's was faster. The caller has closed `shard.changes`.
+    private func change(
+        _ shard: Shard, _ body: (SegmentStorage, Manifest, PointTable) async throws -> Manifest?
+    ) async throws {
+        let storage = try storage()
+        let memory = shard.standing.memory
+        let soon = clock.now.advanced(by: .seconds(10))
+        let before =
+            try await catalog.segments.manifests(of: [shard.id], deadline: soon)[shard.id]
+            ?? Manifest(version: 0, position: .beginning(of: catalog.incarnation), bytes: 0, segments: [])
+        guard before.version == shard.manifest else {
+            throw ApusError(.shardMovedOn, "another node has changed the segments of shard \(shard.id)")
+        }
+        guard let next = try await body(storage, before, memory) else { return }
+        let opened = try await open(next, of: shard, deadline: longest)
+        try await catalog.segments.commit(next, of: shard.id, by: sealer?(), deadline: clock.now.advanced(by: .seconds(10)))
+        _ = try await sealing.run(deadline: longest) { shard.adopt(opened, next, in: memory) }
+    }
+
+    private func build(_ plan: SealPlan) async throws -> SegmentBuilder {
         let threads = options.sealingThreads
+        let deadline = longest
         let builder = try await sealing.run(deadline: deadline) { plan.builder(threads: threads) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for thread in 0..<threads {
                 group.addTask { [sealing] in
-                    // In short turns, so that a node that ends does not wait for it.
+                    // In short turns, so that a small segment does not wait for a large one, nor a node that ends for either.
                     while try await sealing.run(deadline: deadline, { builder.work(thread: thread) }) { try Task.checkCancellation() }
                 }
             }
             try await group.waitForAll()
         }
-        return try await sealing.run(deadline: deadline) { builder.finish() }
+        try await sealing.run(deadline: deadline) { builder.prepare() }
+        return builder
     }
 }

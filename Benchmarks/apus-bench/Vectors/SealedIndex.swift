@@ -1,0 +1,82 @@
+import ApusRuntime
+import ApusTypes
+import ApusVectorIndex
+import Foundation
+import TestKit
+
+/// Our own, as a node has it: a shard whose points are in one sealed segment, mapped from a file, searched as requests search it.
+struct SealedIndex: BenchedIndex {
+    let name = "apus"
+    /// Of the neighbours, how many the search is told to find: what its calibration makes of it.
+    let efforts = 0.7...0.9995
+    /// All that sealing takes, from the points in memory to the bytes of the segment.
+    let buildSeconds: Double
+    let fileBytes: Int
+    /// What a search without exact scores would touch: codes, half floats, links.
+    let bytes: Int
+    private let snapshot: PointSnapshot
+
+    init(_ points: Vectors, in directory: String) async throws {
+        let fields = [VectorField(dimension: points.dimension, metric: .cosine)]
+        let table = PointTable(fields)
+        table.apply(at: 1) { writer in
+            for row in points.indices {
+                points[row].withUnsafeBytes { vector in writer.upsert(.integer(UInt64(row)), payload: nil) { _ in vector } }
+            }
+        }
+        let start = Self.cpuSeconds(CLOCK_PROCESS_CPUTIME_ID)
+        let builder = SealPlan(sealing: table.snapshot()).builder(threads: VectorsBench.threads)
+        let pool = BlockingPool(name: "build", threads: VectorsBench.threads, queueLimit: VectorsBench.threads)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for thread in 0..<VectorsBench.threads {
+                group.addTask { try await pool.run { while builder.work(thread: thread) {} } }
+            }
+            try await group.waitForAll()
+        }
+        builder.prepare()
+        let segment = builder.finish([], asOf: 1)
+        buildSeconds = Self.cpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - start
+        bytes = builder.searchedBytes
+        fileBytes = segment.count
+
+        let path = directory + "/segment"
+        try Data().write(to: URL(fileURLWithPath: path))
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        while let piece = segment.next() { try file.write(contentsOf: piece) }
+        try file.close()
+        let mapping = try NSData(contentsOfFile: path, options: .alwaysMapped)
+        let sealed = try Segment(
+            UnsafeRawBufferPointer(start: mapping.bytes, count: mapping.length), key: ObjectKey(high: 1, low: 1), fields: fields,
+            owner: Mapping(data: mapping))
+        snapshot = PointTable(fields, segments: [sealed], moment: 1).snapshot()
+    }
+
+    private final class Mapping: @unchecked Sendable {  // nobody writes
+        let data: NSData
+        init(data: NSData) { self.data = data }
+    }
+
+    func describe(_ effort: Double) -> String { String(format: "target %.3f", effort) }
+
+    func search(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]]) {
+        let queries = numbers.map { set.queries[$0] }
+        let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
+        let found = queries.map { vector in
+            SnapshotIndex(snapshot).neighbours(
+                of: NeighbourQuery(vector: .dense(vector), limit: VectorsBench.limit, isExact: false, recall: Float(effort)), part: 0, of: 1)
+        }
+        let seconds = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start
+        return (
+            seconds,
+            found.map { hits in
+                hits.compactMap { hit in if case .integer(let row) = hit.id { Int(row) } else { nil } }
+            }
+        )
+    }
+
+    private static func cpuSeconds(_ clock: clockid_t) -> Double {
+        var time = timespec()
+        clock_gettime(clock, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
+    }
+}
