@@ -54,6 +54,7 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib"),
         system("CXXHash", pkgConfig: "libxxhash"),
         system("CLLHTTP"),
+        system("CMPack"),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
         .target(
             name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
@@ -66,6 +67,7 @@ let package = Package(
         core("ApusConfig", ["ApusTypes", "CYAML"]),
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
         core("ApusMembership", ["ApusTypes"]),
+        core("ApusThunder", ["ApusTypes", "CMPack"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
 
         // IO: effects
@@ -73,8 +75,9 @@ let package = Package(
         io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
+        io("ApusSockets", ["ApusTypes", "ApusRuntime", "CUV", "CLinux"]),
         io(
-            "ApusHTTP", ["ApusTypes", "ApusRuntime", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
+            "ApusHTTP", ["ApusTypes", "ApusRuntime", "ApusSockets", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
             linker: [.unsafeFlags(["-L\(deps)/lib"])]),
 
         // Services: what users came for
@@ -89,13 +92,16 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusDatabase", "ApusCluster", "ApusVectors"]),
         face(
             "VectorizerFace",
-            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
+            [
+                "ApusTypes", "ApusThunder", "ApusRuntime", "ApusVectorIndex", "ApusSockets", "ApusHTTP", "ApusCatalog", "ApusCluster",
+                "ApusVectors",
+            ]),
 
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
+                "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
+                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -137,7 +143,7 @@ let package = Package(
                 "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "TestKit", "DatabaseTestKit", "PowerLossKit",
                 "store-lab",
             ]),
-        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
+        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusSockets", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
         tests("SmugglingTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"]),
         kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
         tests(
@@ -163,11 +169,13 @@ let package = Package(
         tests(
             "TrustTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "NodeTestKit", "TestKit",
                 "DatabaseTestKit",
                 "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
+        tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
+        tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
