@@ -67,6 +67,7 @@ let package = Package(
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
         core("ApusMembership", ["ApusTypes"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
+        core("ApusEmbedding", ["ApusTypes"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -81,7 +82,7 @@ let package = Package(
         service("ApusCluster", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
         service(
             "ApusVectors",
-            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
+            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
 
         // Faces: one per client protocol
         face(
@@ -168,6 +169,7 @@ let package = Package(
                 "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "TestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
