@@ -69,6 +69,7 @@ let package = Package(
         core("ApusMembership", ["ApusTypes"]),
         core("ApusThunder", ["ApusTypes", "CMPack"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
+        core("ApusEmbedding", ["ApusTypes"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -84,7 +85,7 @@ let package = Package(
         service("ApusCluster", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
         service(
             "ApusVectors",
-            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
+            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
 
         // Faces: one per client protocol
         face(
@@ -93,8 +94,8 @@ let package = Package(
         face(
             "VectorizerFace",
             [
-                "ApusTypes", "ApusThunder", "ApusRuntime", "ApusVectorIndex", "ApusSockets", "ApusHTTP", "ApusCatalog", "ApusCluster",
-                "ApusVectors",
+                "ApusTypes", "ApusThunder", "ApusRuntime", "ApusVectorIndex", "ApusEmbedding", "ApusSockets", "ApusHTTP", "ApusCatalog",
+                "ApusCluster", "ApusVectors",
             ]),
 
         .executableTarget(
@@ -176,6 +177,7 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
         tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "TestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",

@@ -124,6 +124,16 @@ extension ErrorCode {
     public static let vectorWrongDimension: ErrorCode = "vector.wrong_dimension"
     public static let vectorInvalid: ErrorCode = "vector.invalid"
     public static let embeddingUnavailable: ErrorCode = "embedding.unavailable"
+    public static let embeddingUnknown: ErrorCode = "embedding.unknown"
+    /// A provider that cannot make vectors of this dimension.
+    public static let embeddingWrongDimension: ErrorCode = "embedding.wrong_dimension"
+    /// A model that is named but not in the cluster's store.
+    public static let modelUnknown: ErrorCode = "model.unknown"
+    public static let modelExists: ErrorCode = "model.exists"
+    /// Collections are embedded with it.
+    public static let modelInUse: ErrorCode = "model.in_use"
+    /// Files that are no model of a kind that is understood, or are damaged.
+    public static let modelInvalid: ErrorCode = "model.invalid"
 
     // Node, configuration and command line
     public static let nodeUnready: ErrorCode = "node.unready"
@@ -214,6 +224,12 @@ extension ErrorCode {
         .vectorWrongDimension: Surface(400, 3, .badInput),
         .vectorInvalid: Surface(400, 3, .badInput),
         .embeddingUnavailable: Surface(501, 12, .refused),
+        .embeddingUnknown: Surface(400, 3, .badInput),
+        .embeddingWrongDimension: Surface(400, 3, .badInput),
+        .modelUnknown: Surface(404, 5, .badInput),
+        .modelExists: Surface(409, 6, .refused),
+        .modelInUse: Surface(409, 9, .refused),
+        .modelInvalid: Surface(400, 3, .badInput),
 
         .noActiveNodes: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .lastCopy: Surface(409, 9, .refused),
