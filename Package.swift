@@ -101,7 +101,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
+                "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
                 "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),

@@ -13,6 +13,8 @@ public struct ConsoleFace: Sendable {
         public var maxBody: ByteCount = .mebibytes(1)
         /// Of Apus.
         public var version = ""
+        /// Where the node listens, of every protocol.
+        public var listeners: @Sendable () -> [(name: String, url: String)] = { [] }
 
         public init() {}
     }

@@ -31,7 +31,7 @@ enum VectorizerKeys {
 
     private static let catalogFinds = "nodes of a cluster find each other through the catalog that they share (catalog.url_file)"
     private static let noTokens = "access is by keys that 'apus key create' makes"
-    private static let noRPC = "this version serves HTTP only"
+    private static let noRPC = "this version serves HTTP and the binary protocol (rpc) only"
     private static let notReplicated = "every write is in the catalog before it is acknowledged; nodes do not replicate to each other"
 
     private static let table: [String: Meaning] = [
@@ -69,7 +69,8 @@ enum VectorizerKeys {
         "api.rest.cors_enabled": .ignored("faces.vectorizer.cors_origins names the origins"),
         "api.grpc": .ignored(noRPC),
         "api.mcp": .ignored(noRPC),
-        "rpc": .ignored(noRPC),
+        "rpc.host": .combined(.rpcHost),
+        "rpc.port": .combined(.rpcPort),
         "grpc": .ignored(noRPC),
 
         "auth.enabled": .ignored("requests from other machines always need a key, local ones follow auth.loopback"),

@@ -58,7 +58,9 @@ extension ThunderValue {
         guard depth <= Self.deepest else { throw ThunderProblem("values are nested more than \(Self.deepest) deep") }
         switch try reader.token() {
         case .string(let count):
-            guard try reader.content(count).elementsEqual("Null".utf8) else { throw ThunderProblem("a value without a tag must be \"Null\"") }
+            guard try reader.content(count).elementsEqual("Null".utf8) else {
+                throw ThunderProblem("a value without a tag must be \"Null\"")
+            }
             self = .null
         case .map(1):
             guard case .string(let count) = try reader.token() else { throw ThunderProblem("a value's tag must be a string") }

@@ -58,6 +58,10 @@ extension ErrorCode {
     public static let requestHeadTooLarge: ErrorCode = "request.head_too_large"
     public static let requestExpectation: ErrorCode = "request.expectation"
     public static let requestVersion: ErrorCode = "request.version"
+    /// A message that is not what its protocol says.
+    public static let protocolInvalid: ErrorCode = "protocol.invalid"
+    /// A call of a client's protocol that this server does not have.
+    public static let unsupported: ErrorCode = "request.unsupported"
     /// The client went away before its answer was ready.
     public static let clientGone: ErrorCode = "client.gone"
     public static let methodUnknown: ErrorCode = "route.method_unknown"
@@ -170,6 +174,8 @@ extension ErrorCode {
         .requestHeadTooLarge: Surface(431, 3, .badInput),
         .requestExpectation: Surface(417, 3, .badInput),
         .requestVersion: Surface(505, 12, .badInput),
+        .protocolInvalid: Surface(400, 3, .badInput),
+        .unsupported: Surface(501, 12, .refused),
         .clientGone: Surface(499, 1, .temporary),
         .methodUnknown: Surface(501, 12, .usage),
         .serverBusy: Surface(503, 14, .temporary, retry: .after(.seconds(1))),

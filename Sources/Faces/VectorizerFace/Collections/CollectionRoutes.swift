@@ -1,4 +1,5 @@
 internal import ApusCluster
+internal import ApusEmbedding
 internal import ApusHTTP
 internal import ApusTypes
 internal import ApusVectorIndex
@@ -34,8 +35,12 @@ extension VectorizerFace {
 
     /// The collection, or 404 in the words of this API.
     func collection(_ text: String, _ request: Request) async throws -> CollectionDescription {
+        try await collection(text, deadline: request.deadline)
+    }
+
+    func collection(_ text: String, deadline: Instant) async throws -> CollectionDescription {
         let name = try collectionName(text)
-        return try await naming(name) { try await vectors.collection(name, deadline: request.deadline) }
+        return try await naming(name) { try await vectors.collection(name, deadline: deadline) }
     }
 
     /// Puts errors about the collection itself into the words of this API.
@@ -50,18 +55,32 @@ extension VectorizerFace {
     private func createCollection(_ request: Request) async throws -> Response {
         let root = try await body(of: request).root
         let name = try collectionName(root.required("name").expectString())
+        let created = try await createCollection(name, root, deadline: request.deadline)
+        var writer = JSONWriter()
+        Self.write(created, to: &writer)
+        return .json(writer.bytes)
+    }
+
+    /// Makes a collection of what `root` says about it.
+    func createCollection(_ name: CollectionName, _ root: JSONElement, deadline: Instant) async throws -> CollectionDescription {
         var configuration = CollectionConfiguration(
             dimension: try root.required("dimension").expectCount(CollectionConfiguration.dimensions), metric: try Self.metric(root),
             sharding: options.sharding,
             description: try root.first("description")?.expectString())
         if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
-        try await cluster.requireActiveNode(deadline: request.deadline)
-        let created = try await naming(name) { [configuration] in
-            try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: request.deadline)
+        if let provider = root.first("embedding_provider") {
+            configuration.embedding = try EmbeddingProvider(json: provider.value, field: "embedding_provider")
         }
-        var writer = JSONWriter()
-        Self.write(created, to: &writer)
-        return .json(writer.bytes)
+        return try await createCollection(name, configuration, deadline: deadline)
+    }
+
+    func createCollection(
+        _ name: CollectionName, _ configuration: CollectionConfiguration, deadline: Instant
+    ) async throws -> CollectionDescription {
+        try await cluster.requireActiveNode(deadline: deadline)
+        return try await naming(name) {
+            try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: deadline)
+        }
     }
 
     /// `metric` is what the server reads, `similarity_metric` what its client sends.

@@ -44,9 +44,9 @@ extension VectorizerFace {
         }
     }
 
-    private var uptime: Int { Int(cluster.startedAt.duration(to: clock.now).seconds) }
+    var uptime: Int { Int(cluster.startedAt.duration(to: clock.now).seconds) }
 
-    private func counts() throws -> (collections: Int, points: Int) {
+    func counts() throws -> (collections: Int, points: Int) {
         let collections = try vectors.collections()
         return (collections.count, collections.reduce(0) { $0 + $1.points })
     }

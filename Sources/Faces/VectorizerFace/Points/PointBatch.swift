@@ -55,6 +55,13 @@ extension PointBatch where Item == Point {
     }
 }
 
+extension PointBatch where Item == Point {
+    /// Gives the accepted points their vectors, in their order.
+    mutating func setVectors(_ vectors: [[Float]]) {
+        for (index, vector) in vectors.enumerated() { accepted[index].vector = vector }
+    }
+}
+
 extension WriteOutcome {
     /// Of one item. A first reply that another version kept may not have one for each.
     func error(_ index: Int) -> ApusError? { errors.indices.contains(index) ? errors[index] : nil }

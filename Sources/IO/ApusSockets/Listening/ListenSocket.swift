@@ -11,7 +11,9 @@ package struct ListenSocket: Sendable {
     /// Opens `count` sockets on `address`, or none. The port that 0 stands for is the same for all of them.
     ///
     /// `setting` is what its operator changes to listen elsewhere, for errors.
-    package static func open(_ address: NumericAddress, count: Int, setting: String) throws(ApusError) -> (sockets: [ListenSocket], port: Int) {
+    package static func open(
+        _ address: NumericAddress, count: Int, setting: String
+    ) throws(ApusError) -> (sockets: [ListenSocket], port: Int) {
         // SO_REUSEPORT would let a second process of the same user share the port without a word. A plain socket does not share, so
         // it finds out first.
         if address.port != 0 { try bind(address, isShared: false, setting: setting).close() }

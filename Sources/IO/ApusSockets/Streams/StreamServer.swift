@@ -32,7 +32,8 @@ public final class StreamServer: Sendable {
         self.loops = loops
         self.limits = limits
         let refused = metrics.counter(
-            "apus_stream_connections_refused_total", help: "Connections closed because a connection limit was reached.", labels: ["listener"]
+            "apus_stream_connections_refused_total", help: "Connections closed because a connection limit was reached.",
+            labels: ["listener"]
         ).with(name)
         let open = metrics.gauge("apus_stream_connections", help: "Open connections.", labels: ["listener"]).with(name)
         metrics.onScrape { [weak count] in open.set(Double(count?.count ?? 0)) }

@@ -25,7 +25,9 @@ extension VectorService {
         let query = NeighbourQuery(
             vector: request.vector, limit: request.limit, filter: request.filter, scoreThreshold: request.scoreThreshold,
             isExact: request.isExact)
+        let started = clock.now
         let (tops, failures) = try await neighbours(of: query, in: answers.map(\.view.index), deadline: deadline)
+        let trace = SearchTrace(answers.map(\.view), request, indexTime: started.duration(to: clock.now))
         for (answer, error) in failures { missing.append(MissingShard(shard: answers[answer].shard.id, error: error)) }
         if missing.count == collection.shards.count, let first = missing.first { throw first.error }
 
@@ -39,7 +41,7 @@ extension VectorService {
                     score: neighbour.score, point: snapshot.point(neighbour.row, request.projection),
                     version: snapshot.version(neighbour.row))
             },
-            missing: missing, asOf: asOf, isStale: isStale)
+            missing: missing, asOf: asOf, isStale: isStale, trace: trace)
     }
 
     private func check(_ request: SearchRequest, for collection: LoadedCollection) throws(ApusError) {
@@ -101,5 +103,14 @@ extension CollectionConfiguration {
         if let index = firstNotFinite(vector) {
             throw ApusError(.vectorInvalid, "\(field)[\(index)] is not a finite number", context: ["field": "\(field)[\(index)]"])
         }
+    }
+}
+
+extension SearchTrace {
+    /// A scan compares every point of its snapshot, once.
+    fileprivate init(_ views: [ShardView], _ request: SearchRequest, indexTime: Duration) {
+        isExact = views.allSatisfy { $0.index is FlatIndex }
+        compared = isExact ? request.limit > 0 ? views.reduce(0) { $0 + $1.snapshot.count } : 0 : nil
+        self.indexTime = indexTime
     }
 }
