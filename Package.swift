@@ -33,8 +33,8 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 func kit(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "Tests/Kits/\(name)", swiftSettings: swiftSettings)
 }
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+func tests(_ name: String, _ dependencies: [Target.Dependency], excluding: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: excluding, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -144,7 +144,8 @@ let package = Package(
                 "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "TestKit", "DatabaseTestKit", "PowerLossKit",
                 "store-lab",
             ]),
-        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusSockets", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
+        tests(
+            "ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusSockets", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
         tests("SmugglingTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"]),
         kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
         tests(
@@ -155,8 +156,8 @@ let package = Package(
         kit(
             "NodeTestKit",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "VectorizerFace",
-                "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "ApusVectors",
+                "VectorizerFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "VectorizerFaceTests",
@@ -165,12 +166,19 @@ let package = Package(
                 "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
+            "VectorizerRPCTests",
+            [
+                "ApusTypes", "ApusThunder", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "ApusVectorIndex",
+                "VectorizerFace", "NodeTestKit", "NodeProcessKit", "TestKit", "DatabaseTestKit", "HTTPTestKit", "apus",
+            ], excluding: ["Client"]),
+        tests(
             "ApusClusterTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusCluster", "NodeTestKit", "TestKit", "DatabaseTestKit"]),
         tests(
             "TrustTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "NodeTestKit", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "NodeTestKit",
+                "TestKit",
                 "DatabaseTestKit",
                 "HTTPTestKit",
             ]),
