@@ -76,7 +76,7 @@ struct ClientTests {
             let url = try #require(node.rpcURL)
             let status = try await node.send(.get, "/api/status")
             #expect(status.body["listeners"]?["rpc"] == .string(url))
-            #expect(status.body["listeners"]?["main"] == .string(node.url))
+            #expect(status.body["listeners"]?.asObject?.contains { $0.value == .string(node.url) } == true)
             let command = ChildProcess.Command(
                 try NodeProcess.program(), ["node", "--data", directory.path + "/second", "--listen", "127.0.0.1:0"],
                 environment: ["PATH": "/usr/bin:/bin", "APUS_RPC_ADDRESS": String(url.dropFirst("vectorizer://".count))],

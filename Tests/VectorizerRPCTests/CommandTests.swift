@@ -281,9 +281,11 @@ struct CommandTests {
         }
     }
 
-    @Test("what is partial is an error, because the client has no place to see it")
+    @Test("the node and its cluster: what is true today, also while the catalog is away")
     func status() async throws {
-        try await TestNode.with { node in
+        var options = TestNode.Options()
+        options.rpc.callTime = .seconds(2)
+        try await TestNode.with(options) { node in
             let client = try RPCClient(node)
             let status = try await client.value("admin.status")
             #expect(status["ready"] == .bool(true) && status["collections_count"] == .int(0) && status["version"] == .string("0.1-test"))

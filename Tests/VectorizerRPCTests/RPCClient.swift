@@ -9,7 +9,9 @@ import Testing
 final class RPCClient: Sendable {
     let raw: RawClient
 
-    init(_ node: TestNode) throws { raw = try RawClient(port: node.rpcPort) }
+    init(_ node: TestNode, receiveBuffer: Int32? = nil) throws {
+        raw = try RawClient(port: node.rpcPort, receiveBuffer: receiveBuffer)
+    }
 
     static func frame(_ id: UInt32, _ command: String, _ arguments: [ThunderValue]) -> [UInt8] {
         var writer = MessagePackWriter(reserving: 64)
