@@ -60,6 +60,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("m")]),
         .target(name: "CVectorKernels", path: "Sources/C/CVectorKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CVectorGraph", path: "Sources/C/CVectorGraph", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CTransformer", path: "Sources/C/CTransformer", exclude: ["kernels.inc"], cSettings: [.unsafeFlags(["-O3"])]),
 
         // Core: pure values and algorithms
         core("ApusTypes", ["COpenSSL", "CSimdjson"]),
@@ -67,7 +68,7 @@ let package = Package(
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
         core("ApusMembership", ["ApusTypes"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
-        core("ApusEmbedding", ["ApusTypes"]),
+        core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -111,7 +112,7 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding", "TestKit",
                 "DatabaseTestKit", "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
@@ -169,7 +170,7 @@ let package = Package(
                 "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
-        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "TestKit"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
