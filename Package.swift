@@ -97,7 +97,7 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
+                "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding", "ConsoleFace", "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 

@@ -121,6 +121,9 @@ public struct Safetensors: Sendable {
         return Tensor(kind: kind, shape: shape, range: offsets[0]..<offsets[1])
     }
 
+    /// `model.invalid` for a file that was not transferred whole.
+    public static func cutOff(_ reason: String) -> ApusError { invalid(reason) }
+
     static func invalid(_ reason: String) -> ApusError {
         ApusError(.modelInvalid, "the safetensors file is not understood: \(reason)", hint: "fetch it again")
     }
