@@ -91,7 +91,7 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusDatabase", "ApusCluster", "ApusVectors"]),
         face(
             "VectorizerFace",
-            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
+            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusEmbedding", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
 
         .executableTarget(
             name: "apus",

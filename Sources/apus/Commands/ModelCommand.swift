@@ -7,7 +7,8 @@ internal import Synchronization
 enum ModelCommand {
     static let command: Command = Command(
         name: "model", summary: "Add, list and remove the models that texts are embedded with.",
-        discussion: "A model is kept in the cluster's store, so that every node has it. Adding and removing one needs an administrator's key.",
+        discussion:
+            "A model is kept in the cluster's store, so that every node has it. Adding and removing one needs an administrator's key.",
         subcommands: [add, list, remove])
 
     private static let name = Option.value("name", "NAME", "What collections call it; default minilm.")

