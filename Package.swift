@@ -61,6 +61,7 @@ let package = Package(
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("m")]),
         .target(name: "CVectorKernels", path: "Sources/C/CVectorKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CVectorGraph", path: "Sources/C/CVectorGraph", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CTransformer", path: "Sources/C/CTransformer", exclude: ["kernels.inc"], cSettings: [.unsafeFlags(["-O3"])]),
 
         // Core: pure values and algorithms
         core("ApusTypes", ["COpenSSL", "CSimdjson"]),
@@ -69,7 +70,7 @@ let package = Package(
         core("ApusMembership", ["ApusTypes"]),
         core("ApusThunder", ["ApusTypes", "CMPack"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels"]),
-        core("ApusEmbedding", ["ApusTypes"]),
+        core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -102,7 +103,8 @@ let package = Package(
             name: "apus",
             dependencies: [
                 "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
-                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
+                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding", "ConsoleFace",
+                "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -117,7 +119,7 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding", "TestKit",
                 "DatabaseTestKit", "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
@@ -185,7 +187,7 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
         tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
-        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "TestKit"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",

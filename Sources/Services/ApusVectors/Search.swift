@@ -37,7 +37,8 @@ public struct SearchResult: Sendable {
     public var asOf: Instant
     /// Older than `VectorService.Options.maximumAge`: the catalog is away, or the node is behind.
     public var isStale: Bool
-    public var trace: SearchTrace
+    /// What the search cost; nil where it was put together of several.
+    public var trace: SearchTrace?
 
     public var isComplete: Bool { missing.isEmpty }
 }

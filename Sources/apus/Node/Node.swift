@@ -70,10 +70,13 @@ struct Node: Sendable {
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: configuration.clusterOptions(storePlace: store.place))
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
+        let models = EmbeddingModels(
+            catalog: catalog, node: identity.name,
+            access: .init(store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }), pool: scans)
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
             database: database, catalog: catalog, store: store, cluster: cluster,
-            vectors: VectorService(catalog: catalog, pool: scans, health: health),
+            vectors: VectorService(catalog: catalog, pool: scans, health: health, models: models),
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 

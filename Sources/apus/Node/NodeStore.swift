@@ -17,6 +17,9 @@ final class NodeStore: Sendable {
     /// The threads that a hung file system may hold.
     private let pool: BlockingPool
     private let current = Mutex<(any ObjectStore)?>(nil)
+    private let copies = Mutex<(any ObjectCopies)?>(nil)
+    /// Copies of models, where the store is not on this machine.
+    private static let copiesLimit: ByteCount = .gibibytes(4)
     private static let storeSetting = "store.id"
 
     init(_ configuration: Configuration, catalog: Catalog, health: Health, node: NodeName) {
@@ -59,6 +62,25 @@ final class NodeStore: Sendable {
             health.report("store", error, blocks: [.write])
         } catch {
             health.report("store", ApusError(.storeUnavailable, "the store cannot be used", cause: error), blocks: [.write])
+        }
+    }
+
+    /// Throws `store.unavailable` while the store is not there.
+    func open() throws -> any ObjectStore {
+        guard let store = current.withLock({ $0 }) else {
+            throw ApusError(.storeUnavailable, "the store \(place) is not there", hint: "apus doctor")
+        }
+        return store
+    }
+
+    /// Where this node maps objects from: the store's own files, or copies in the data directory.
+    func mappable(deadline: Instant) async throws -> any ObjectCopies {
+        if let known = copies.withLock({ $0 }) { return known }
+        let made = try await open().copies(
+            cachedIn: configuration.node.data + "/models", capacity: Self.copiesLimit, deadline: deadline)
+        return copies.withLock { copies in
+            if copies == nil { copies = made }
+            return copies ?? made
         }
     }
 

@@ -31,9 +31,11 @@ struct HashedFeatures {
 
 /// FNV-1a over code points, its bits mixed as SplitMix64 does, because the high ones choose the place.
 struct FeatureHash {
-    private var state: UInt64 = 0xCBF2_9CE4_8422_2325
+    static let start: UInt64 = 0xCBF2_9CE4_8422_2325
+    static let prime: UInt64 = 0x100_0000_01B3
+    private(set) var state = start
 
-    mutating func add(_ value: UInt32) { state = (state ^ UInt64(value)) &* 0x100_0000_01B3 }
+    mutating func add(_ value: UInt32) { state = (state ^ UInt64(value)) &* Self.prime }
 
     var value: UInt64 {
         var mixed = state
@@ -42,9 +44,13 @@ struct FeatureHash {
         return mixed ^ (mixed >> 31)
     }
 
-    static func of(_ codePoints: some Sequence<UInt32>) -> UInt64 {
+    static func of(_ codePoints: some Sequence<UInt32>) -> UInt64 { hash(of: codePoints).value }
+    /// Before its bits are mixed, which is one to one.
+    static func state(of codePoints: some Sequence<UInt32>) -> UInt64 { hash(of: codePoints).state }
+
+    private static func hash(of codePoints: some Sequence<UInt32>) -> FeatureHash {
         var hash = FeatureHash()
         for codePoint in codePoints { hash.add(codePoint) }
-        return hash.value
+        return hash
     }
 }

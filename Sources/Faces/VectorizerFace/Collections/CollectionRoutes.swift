@@ -63,14 +63,12 @@ extension VectorizerFace {
 
     /// Makes a collection of what `root` says about it.
     func createCollection(_ name: CollectionName, _ root: JSONElement, deadline: Instant) async throws -> CollectionDescription {
+        let (dimension, embedding) = try await embedding(root, deadline: deadline)
         var configuration = CollectionConfiguration(
-            dimension: try root.required("dimension").expectCount(CollectionConfiguration.dimensions), metric: try Self.metric(root),
-            sharding: options.sharding,
+            dimension: dimension, metric: try Self.metric(root), sharding: options.sharding,
             description: try root.first("description")?.expectString())
+        configuration.embedding = embedding
         if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
-        if let provider = root.first("embedding_provider") {
-            configuration.embedding = try EmbeddingProvider(json: provider.value, field: "embedding_provider")
-        }
         return try await createCollection(name, configuration, deadline: deadline)
     }
 
@@ -81,6 +79,23 @@ extension VectorizerFace {
         return try await naming(name) {
             try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: deadline)
         }
+    }
+
+    /// `embedding_provider`: a name or an object, or `none`. Nobody's choice is Vectorizer's default, BM25, for collections of its 512
+    /// numbers, and none for others, whose vectors are made elsewhere. With a provider the dimension may be left out.
+    private func embedding(_ root: JSONElement, deadline: Instant) async throws -> (dimension: Int, EmbeddingProvider?) {
+        let dimension = try root.first("dimension")?.expectCount(CollectionConfiguration.dimensions)
+        var provider: EmbeddingProvider?
+        if let element = root.first("embedding_provider", "embedding") {
+            if element.string?.lowercased() != "none" { provider = try EmbeddingProvider(json: element.value, field: element.path) }
+        } else if dimension == EmbeddingProvider.defaultDimension, root["embedding_provider"] == nil {
+            provider = try EmbeddingProvider(named: "bm25")
+        }
+        guard let provider else {
+            guard let dimension else { throw ApusError.invalid("dimension", "it is missing") }
+            return (dimension, nil)
+        }
+        return (try await vectors.dimension(of: provider, wanted: dimension, deadline: deadline), provider)
     }
 
     /// `metric` is what the server reads, `similarity_metric` what its client sends.
@@ -133,6 +148,7 @@ extension VectorizerFace {
             $0.member("created_at", collection.createdAt.description)
             $0.member("updated_at", (collection.updatedAt ?? collection.createdAt).description)
             $0.member("status", collection.isComplete ? "ready" : "loading")
+            if let embedding = configuration.embedding { $0.member("embedding_provider", embedding.name) }
             if !collection.isComplete {
                 let missing = collection.shards.filter { !$0.isLoaded }.count
                 $0.member(
@@ -140,6 +156,7 @@ extension VectorizerFace {
             }
             guard isDetailed else { return }
             if let description = configuration.description { $0.member("description", description) }
+            if let embedding = configuration.embedding { $0.member("embedding", embedding.json) }
             $0.member("memory_bytes", collection.memory.bytes)
             $0.key("sharding")
             $0.object {

@@ -30,12 +30,13 @@ extension VectorizerFace {
         let collection = try await collection(collectionName(of: request, document.root), request)
         let items = try document.root.required("vectors", "points", "texts").expectElements(atMost: options.maxItems)
         var batch = PointBatch<Point>()
-        for item in items { batch.addPoint(item, dimension: collection.configuration.dimension, document) }
+        for item in items { batch.addPoint(item, to: collection, document) }
         // Nothing but texts: not a matter of single items.
         if let first = batch.errors.first ?? nil, batch.accepted.isEmpty, batch.errors.allSatisfy({ $0?.code == .embeddingUnavailable }) {
             throw first
         }
         if !batch.accepted.isEmpty {
+            try await batch.embed { try await vectors.embed($0, for: collection.name, deadline: request.deadline) }
             let accepted = batch.accepted
             let outcome = try await metrics.measureInsert(into: collection.name, clock) {
                 try await vectors.upsert(

@@ -27,24 +27,51 @@ extension VectorService {
     public func embed(
         _ texts: [String], with provider: EmbeddingProvider, dimension: Int, deadline: Instant
     ) async throws -> [[Float]] {
-        for (index, text) in texts.enumerated() { try Self.check(text, index, of: texts.count) }
-        if case .model = provider {
-            throw ApusError(
-                .modelUnknown, "the model of '\(provider.name)' is not installed in this cluster", hint: "apus model add PATH",
-                context: ["field": "embedding_provider"])
+        for (index, text) in texts.enumerated() {
+            try Self.check(text: text, field: texts.count == 1 ? "text" : "texts[\(index)]", index: index)
         }
+        if case .model(let name) = provider { return try await embed(texts, with: name, dimension: dimension, deadline: deadline) }
         guard CollectionConfiguration.dimensions.contains(dimension) else {
             throw ApusError(
                 .embeddingWrongDimension, "'\(provider.name)' makes vectors of 1 to 65536 numbers, not of \(dimension)",
                 context: ["field": "dimension"])
         }
-        return try await inParts(texts, deadline: deadline) { texts in
+        return try await inPool(texts, .hashed, deadline: deadline) { texts in
             texts.map { provider.lexicalVector(of: $0, dimension: dimension) ?? [] }
         }
     }
 
-    private static func check(_ text: String, _ index: Int, of count: Int) throws(ApusError) {
-        let field = count == 1 ? "text" : "texts[\(index)]"
+    /// How long the vectors of a provider are: what was asked for where any is possible, else the only one there is. Loads a model, so that a
+    /// collection that could not be embedded is not made.
+    ///
+    /// Throws `embedding.wrong_dimension` if `wanted` is impossible, and `model.unknown`.
+    public func dimension(of provider: EmbeddingProvider, wanted: Int?, deadline: Instant) async throws -> Int {
+        guard case .model(let name) = provider else { return wanted ?? EmbeddingProvider.defaultDimension }
+        let dimension = try await model(name, deadline: deadline).dimension
+        guard wanted == nil || wanted == dimension else { throw Self.wrongDimension(provider, dimension, wanted ?? 0) }
+        return dimension
+    }
+
+    private func embed(_ texts: [String], with name: String, dimension: Int, deadline: Instant) async throws -> [[Float]] {
+        let model = try await model(name, deadline: deadline)
+        guard model.dimension == dimension else { throw Self.wrongDimension(.model(name), model.dimension, dimension) }
+        return try await inPool(texts, .computed, deadline: deadline) { try model.vectors(of: $0) }
+    }
+
+    private func model(_ name: String, deadline: Instant) async throws -> TransformerModel {
+        guard let models else { throw ApusError(.modelUnknown, "this node has no store, and so no models", context: ["model": name]) }
+        return try await models.model(name, deadline: deadline)
+    }
+
+    private static func wrongDimension(_ provider: EmbeddingProvider, _ made: Int, _ wanted: Int) -> ApusError {
+        ApusError(
+            .embeddingWrongDimension, "'\(provider.name)' makes vectors of \(made) numbers, not of \(wanted)",
+            hint: "make the collection with dimension \(made)",
+            context: ["field": "dimension", "expected": String(made), "actual": String(wanted)])
+    }
+
+    /// Throws `request.too_large` beyond `longestText`, and `request.invalid` if there is nothing in the text to embed.
+    public static func check(text: String, field: String, index: Int = 0) throws(ApusError) {
         let context = ["field": field, "index": String(index)]
         guard text.utf8.count <= longestText.bytes else {
             throw ApusError(
@@ -56,20 +83,37 @@ extension VectorService {
         }
     }
 
-    /// `body` for equal parts of the texts, at the same time.
-    private func inParts(
-        _ texts: [String], deadline: Instant, _ body: @escaping @Sendable ([String]) throws -> [[Float]]
+    /// Most texts, and about the most bytes of text, of one call in the pool, so that searches get their turn in between.
+    private struct Portion {
+        var texts: Int
+        var bytes: Int
+        static let hashed = Portion(texts: 1024, bytes: 1 << 20)
+        /// Some 50 ms of one core.
+        static let computed = Portion(texts: 16, bytes: 2048)
+    }
+
+    /// `body` for portions of the texts, in the pool, as many at a time as there are threads.
+    private func inPool(
+        _ texts: [String], _ most: Portion, deadline: Instant, _ body: @escaping @Sendable ([String]) throws -> [[Float]]
     ) async throws -> [[Float]] {
-        guard !texts.isEmpty else { return [] }
-        let size = max(16, (texts.count + options.threadsPerSearch - 1) / options.threadsPerSearch)
+        var portions: [Range<Int>] = []
+        let share = max(1, (texts.count + options.threadsPerSearch - 1) / options.threadsPerSearch)
+        var (start, bytes) = (0, 0)
+        for (index, text) in texts.enumerated() {
+            bytes += text.utf8.count
+            guard index + 1 - start >= min(most.texts, share) || bytes >= most.bytes || index + 1 == texts.count else { continue }
+            portions.append(start..<index + 1)
+            (start, bytes) = (index + 1, 0)
+        }
         return try await withThrowingTaskGroup(of: (Int, [[Float]]).self) { group in
-            for start in stride(from: 0, to: texts.count, by: size) {
-                let part = Array(texts[start..<min(start + size, texts.count)])
-                group.addTask { [pool] in (start, try await pool.run(deadline: deadline) { try body(part) }) }
+            var vectors = [[[Float]]](repeating: [], count: portions.count)
+            for (number, portion) in portions.enumerated() {
+                if number >= options.threadsPerSearch, let (done, result) = try await group.next() { vectors[done] = result }
+                let part = Array(texts[portion])
+                group.addTask { [pool] in (number, try await pool.run(deadline: deadline) { try body(part) }) }
             }
-            var parts: [(Int, [[Float]])] = []
-            for try await part in group { parts.append(part) }
-            return parts.sorted { $0.0 < $1.0 }.flatMap(\.1)
+            for try await (done, result) in group { vectors[done] = result }
+            return vectors.flatMap(\.self)
         }
     }
 }

@@ -40,8 +40,10 @@ extension VectorService {
         case .rebuild(_, let reason):
             let rows = try await catalog.collections.list(deadline: deadline)
             reconcile(rows)
+            models?.forget(nil)
             log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
         case .changes(let changes, _):
+            for change in changes where change.topic == .model { models?.forget(change.key) }
             for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
                 guard let number = Int64(key) else { continue }
                 let id = CollectionID(number)

@@ -21,19 +21,17 @@ extension RPCCommand {
         },
         "vectors.batch_insert_texts": RPCCommand(.writer) { call, arguments in
             let collection = try await call.collectionForTexts(arguments)
-            var texts: [String] = []
             var batch = PointBatch<Point>()
             for item in try arguments.required(1, "items").expectElements(atMost: call.face.options.maxItems) {
                 let named = item.first("id", "client_id")
-                batch.add(named: named != nil, id: try? named?.expectPointID()) { () throws(ApusError) in
-                    let id = try item.expectMap().first("id", "client_id")?.expectPointID() ?? .random()
-                    let payload = try item.first("payload", "metadata")?.expectPayload()
-                    texts.append(try item.required("text").expectText())
-                    return (id, Point(id: id, vector: [], payload: payload))
+                batch.addText(named: named != nil, id: try? named?.expectPointID()) { () throws(ApusError) in
+                    (
+                        try item.expectMap().first("id", "client_id")?.expectPointID() ?? .random(),
+                        try item.required("text", "content").expectText(), try item.first("payload", "metadata")?.expectPayload()
+                    )
                 }
             }
-            let vectors = try await call.face.vectors.embed(texts, for: collection.name, deadline: call.deadline)
-            batch.setVectors(vectors)
+            try await call.embed(&batch, for: collection.name)
             return try await call.insert(&batch, into: collection.name)
         },
         "vectors.batch_update": RPCCommand(.writer) { call, arguments in

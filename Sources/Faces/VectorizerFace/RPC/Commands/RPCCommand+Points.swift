@@ -17,12 +17,17 @@ extension RPCCommand {
         },
         "vectors.insert_text": RPCCommand(.writer) { call, arguments in
             let collection = try await call.collectionForTexts(arguments)
-            let id = try arguments.optional(1, "id")?.expectPointID() ?? .random()
-            let text = try arguments.required(2, "text").expectString()
-            let payload = try arguments.optional(3, "payload")?.expectPayload()
-            let vectors = try await call.face.vectors.embed([text], for: collection.name, deadline: call.deadline)
-            try await call.insert([Point(id: id, vector: vectors[0], payload: payload)], into: collection.name)
-            return .map(["id": .string(id.description), "success": .bool(true)])
+            var batch = PointBatch<Point>()
+            batch.addText(named: true, id: nil) { () throws(ApusError) in
+                (
+                    try arguments.optional(1, "id")?.expectPointID() ?? .random(), try arguments.required(2, "text").expectText(),
+                    try arguments.optional(3, "payload")?.expectPayload()
+                )
+            }
+            if let error = batch.errors[0] { throw error }
+            try await call.embed(&batch, for: collection.name)
+            try await call.insert(batch.accepted, into: collection.name)
+            return .map(["id": .string(batch.accepted[0].id.description), "success": .bool(true)])
         },
         "vectors.update": RPCCommand(.writer) { call, arguments in
             let collection = try await call.collection(arguments)
@@ -68,10 +73,10 @@ extension RPCCommand {
             ])
         },
         "vectors.embed": RPCCommand(.reader) { call, arguments in
-            let text = try arguments.required(0, "text").expectString()
-            let provider = try EmbeddingChoice.provider(arguments.optional(1, "model"))
-            let vectors = try await call.face.vectors.embed(
-                [text], with: provider, dimension: EmbeddingChoice.dimension(of: provider), deadline: call.deadline)
+            let text = try arguments.required(0, "text").expectText()
+            let provider = try EmbeddingProvider(named: arguments.optional(1, "model")?.expectString() ?? "bm25", field: "model")
+            let dimension = try await call.face.vectors.dimension(of: provider, wanted: nil, deadline: call.deadline)
+            let vectors = try await call.face.vectors.embed([text], with: provider, dimension: dimension, deadline: call.deadline)
             return .map([
                 "embedding": .array(vectors[0].map { .float(Double($0)) }), "model": .string(provider.name),
                 "dimension": .int(vectors[0].count),
@@ -81,6 +86,11 @@ extension RPCCommand {
 }
 
 extension RPCCall {
+    /// Gives the points that came as texts their vectors.
+    func embed(_ batch: inout PointBatch<Point>, for name: CollectionName) async throws {
+        try await batch.embed { try await face.vectors.embed($0, for: name, deadline: deadline) }
+    }
+
     /// Writes points, all or none.
     func insert(_ points: [Point], into name: CollectionName) async throws {
         _ = try await face.metrics.measureInsert(into: name, face.clock) {

@@ -7,6 +7,16 @@ extension RPCCommand {
     static let searches: [String: RPCCommand] = [
         "search.basic": RPCCommand(.reader) { call, arguments in .array(try await call.searchByArguments(arguments)) },
         "search.by_text": RPCCommand(.reader) { call, arguments in .map(["results": .array(try await call.searchByArguments(arguments))]) },
+        "search.hybrid": RPCCommand(.reader) { call, arguments in
+            let collection = try await call.collection(arguments)
+            let options = try arguments.required(1, "request").expectMap().json()
+            let query = try await call.face.hybridQuery(options, in: collection, deadline: call.deadline)
+            let result = try await call.face.search(query, in: collection.name, deadline: call.deadline)
+            return .map([
+                "results": .array(try result.whole.hits.map(\.thunder)), "algorithm": .string(query.algorithm),
+                "limit": .int(query.request.limit),
+            ])
+        },
         "search.explain": RPCCommand(.reader) { call, arguments in
             let started = call.face.clock.now
             let collection = try await call.collection(arguments)
@@ -14,16 +24,17 @@ extension RPCCommand {
             let limit = try call.limit(options.first("k", "limit", "top_k"))
             let result = try await call.search(
                 options.required("vector", "query", "query_vector"), limit: limit, options: options, in: collection)
+            let trace = result.trace
             func milliseconds(_ duration: Duration) -> ThunderValue { .float(duration.seconds * 1000) }
             return .map([
                 "hits": .array(result.hits.map(\.thunder)), "collection": .string(collection.name.rawValue), "k": .int(limit),
                 "stale": .bool(result.isStale),
                 "trace": .map([
-                    "index": .string(result.trace.isExact ? "exact" : "graph"),
-                    "visited_nodes": result.trace.compared.map { .int($0) } ?? .null,
+                    "index": .string(trace?.isExact == true ? "exact" : "graph"),
+                    "visited_nodes": trace?.compared.map { .int($0) } ?? .null,
                     // A scan has no beam.
-                    "ef_search": result.trace.isExact ? .int(0) : .null,
-                    "hnsw_search_ms": milliseconds(result.trace.indexTime),
+                    "ef_search": trace?.isExact == true ? .int(0) : .null,
+                    "hnsw_search_ms": trace.map { milliseconds($0.indexTime) } ?? .null,
                     "total_ms": milliseconds(started.duration(to: call.face.clock.now)),
                 ]),
             ])
@@ -66,12 +77,16 @@ extension RPCCall {
         try VectorizerFace.clamp(try field?.expectInt() ?? 10, to: face.options.searchLimit, "limit")
     }
 
-    /// Searches for a text or a vector. The client's replies have no place to say that shards are missing, so that is an error here.
+    /// Searches for a text or a vector.
     fileprivate func search(
         _ query: RPCField, limit: Int, options: RPCField?, in collection: CollectionDescription
     ) async throws -> SearchResult {
         let name = collection.name
         let text = query.value.asString
+        if let text {
+            guard collection.configuration.embedding != nil else { throw ApusError.noEmbedding(query.path, in: name) }
+            try VectorService.check(text: text, field: query.path)
+        }
         let vector =
             if let text {
                 try await face.vectors.embed([text], for: name, deadline: deadline)[0]
@@ -85,8 +100,17 @@ extension RPCCall {
         let result = try await face.metrics.measureSearch(in: name, type: type, face.clock) {
             try await face.vectors.search(request, in: name, deadline: deadline)
         }
-        if let missing = result.missing.first { throw missing.error }
-        return result
+        return try result.whole
+    }
+}
+
+extension SearchResult {
+    /// The client's replies have no place to say that shards are missing, so that is an error here.
+    fileprivate var whole: SearchResult {
+        get throws(ApusError) {
+            if let missing = missing.first { throw missing.error }
+            return self
+        }
     }
 }
 
