@@ -202,7 +202,9 @@ if Context.environment["APUS_FUZZ"] != nil {
         .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
         .executableTarget(
             name: "apus-fuzz",
-            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
+            dependencies: [
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace",
+            ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]
 }

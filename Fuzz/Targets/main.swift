@@ -11,6 +11,8 @@ let targets: [String: FuzzTarget] = [
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
     "response": fuzzResponse,
+    "thunder": fuzzThunder,
+    "thunder-connection": fuzzThunderConnection,
     "websocket": fuzzWebSocket,
     "yaml": fuzzYAML,
 ]

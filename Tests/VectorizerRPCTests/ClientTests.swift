@@ -15,7 +15,8 @@ struct ClientTests {
         "bulk_update_metadata_rpc", "cleanup_empty_collections", "cluster_rebalance", "cluster_rebalance_status", "copy_vectors_rpc",
         "create_collection", "delete_by_filter_rpc", "delete_collection", "delete_vector_rpc", "embed_text", "force_save_collection",
         "get_collection_info", "get_vector", "insert_text_vector", "insert_vector", "list_collections", "list_empty_collections",
-        "list_vectors", "move_vectors_rpc", "replication_status", "search_basic", "search_by_text", "search_explain", "update_vector",
+        "list_vectors", "move_vectors_rpc", "replication_status", "search_basic", "search_by_text", "search_explain", "search_hybrid",
+        "update_vector",
     ]
 
     @Test("each of its 96 calls works, or says that it is unsupported, with both clients")

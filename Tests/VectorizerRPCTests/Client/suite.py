@@ -305,13 +305,26 @@ class Suite:
             for hit in basic:
                 point = plain(self.do("get_vector", self.texts, hit.id))["data"]
                 assert abs(hit.score - cosine(vector, point)) < 1e-5
-        assert json.loads(self.do("search_basic", self.texts, "swift", 1)[0].payload) == {"kind": "bird"}
+        assert json.loads(self.do("search_basic", self.texts, "swift", 1)[0].payload) == {"content": texts["swift"], "kind": "bird"}
         self.hybrid(texts)
         self.fails("no embedding provider", "search_basic", self.points, "swift", 1)
         self.fails("no embedding provider", "insert_text_vector", self.points, "x", "swift")
 
     def hybrid(self, texts):
-        self.expect_unsupported("search_hybrid", self.texts, value({"query": "swift", "final_k": 2}))
+        question = "winter sea"
+        dense = [hit.id for hit in self.do("search_basic", self.texts, question, 4)]
+        # Reciprocal ranks of the nearness alone, then of both: only one text has the words.
+        alone = self.do("search_hybrid", self.texts, value({"query": question, "sparse_k": 0, "final_k": 3}))
+        assert [hit.id for hit in alone] == dense[:3]
+        for rank, hit in enumerate(alone):
+            assert abs(hit.score - 1 / (60 + rank + 1)) < 1e-6, (rank, hit)
+        both = self.do("search_hybrid", self.texts, value({"query": question, "algorithm": "rrf", "final_k": 4}))
+        assert both[0].id == "sea" and abs(both[0].score - 2 / 61) < 1e-6 and len(both) == 4, both
+        assert json.loads(both[0].payload)["content"] == texts["sea"]
+        words = self.do("search_hybrid", self.texts, value({"query": question, "dense_k": 0}))
+        assert [hit.id for hit in words] == ["sea"]
+        self.fails("none of rrf, weighted and alpha", "search_hybrid", self.texts, value({"query": question, "algorithm": "best"}))
+        self.fails("no embedding provider", "search_hybrid", self.points, value({"query": question}))
 
     def administration(self):
         names = self.do("list_collections")

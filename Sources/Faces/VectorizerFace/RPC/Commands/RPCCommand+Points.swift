@@ -93,8 +93,10 @@ extension RPCCall {
 
     /// Writes points, all or none.
     func insert(_ points: [Point], into name: CollectionName) async throws {
-        _ = try await face.metrics.measureInsert(into: name, face.clock) {
-            try await face.vectors.upsert(points, into: name, deadline: deadline)
+        _ = try await face.naming(name) {
+            try await face.metrics.measureInsert(into: name, face.clock) {
+                try await face.vectors.upsert(points, into: name, deadline: deadline)
+            }
         }
     }
 }
