@@ -1,7 +1,9 @@
 import ApusHTTP
 import ApusRuntime
+import ApusThunder
 import ApusTypes
 import Foundation
+import HTTPTestKit
 import NodeProcessKit
 import TestKit
 import Testing
@@ -37,7 +39,7 @@ struct ClientTests {
         }
     }
 
-    @Test("a node on which nobody does without a key")
+    @Test("a node whose protocol other machines can reach: nobody does without a key")
     func keys() async throws {
         let directory = try TemporaryDirectory()
         let loops = EventLoops(count: 2)
@@ -46,8 +48,9 @@ struct ClientTests {
         let made = try await open.send(.post, "/api/keys", #"{"name": "r", "role": "reader"}"#)
         let reader = try #require(made.body["secret"]?.asString)
         #expect(await open.terminate() == .status(0))
+        // Its HTTP listener is on loopback still, and open to this user.
         let closed = try await NodeProcess.start(
-            directory: directory.path + "/data", environment: ["APUS_AUTH_LOOPBACK": "false"], loops: loops)
+            directory: directory.path + "/data", environment: ["APUS_RPC_ADDRESS": "0.0.0.0:0"], loops: loops)
         _ = try await ClientEnvironment.run("keys", try #require(closed.rpcURL), closed.key, reader, in: directory)
         #expect(await closed.terminate() == .status(0))
     }
@@ -94,6 +97,35 @@ struct ClientTests {
             directory: directory.path + "/data", environment: ["APUS_RPC_ENABLED": "false"], loops: loops)
         #expect(without.rpcURL == nil)
         #expect(await without.terminate() == .status(0))
+    }
+
+    @Test("a node that is told to stop answers every call that it has begun, and runs no other")
+    func stops() async throws {
+        let directory = try TemporaryDirectory()
+        let loops = EventLoops(count: 2)
+        defer { loops.stop() }
+        let node = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
+        let port = try #require(node.rpcURL?.split(separator: ":").last.flatMap { Int($0) })
+        let client = try RPCClient(port: port)
+        try await client.send(0, "AUTH", .string(node.key))
+        try await client.send(0xFFFF, "collections.create", .string("c"), .dimension(2))
+        for _ in 0..<2 { #expect(try await client.next() != nil) }
+        let frames = (UInt32(1)...2000).flatMap {
+            RPCClient.frame($0, "vectors.insert", [.string("c"), .int(Int($0)), .vector(1, Double($0))])
+        }
+        let sending = Task { try? await client.raw.send(frames) }
+        #expect(try await client.next() != nil)
+        node.send(signal: 15)
+        var acknowledged = 1
+        while case let reply? = try await client.next() {
+            if case .ok(_) = reply.result { acknowledged += 1 }
+        }
+        client.raw.endInput()
+        await sending.value
+        #expect(await node.terminate() == .status(0))
+        let again = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
+        #expect(try await again.send(.get, "/stats").body["total_vectors"] == .integer(Int64(acknowledged)))
+        #expect(await again.terminate() == .status(0))
     }
 
     private func withNode(_ body: (NodeProcess, TemporaryDirectory) async throws -> Void) async throws {

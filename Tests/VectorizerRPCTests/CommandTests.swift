@@ -286,7 +286,7 @@ struct CommandTests {
     @Test("the node and its cluster: what is true today, also while the catalog is away")
     func status() async throws {
         var options = TestNode.Options()
-        options.rpc.callTime = .seconds(2)
+        options.rpc.callTime = .seconds(5)
         try await TestNode.with(options) { node in
             let client = try RPCClient(node)
             let status = try await client.value("admin.status")

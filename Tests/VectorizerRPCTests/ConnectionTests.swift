@@ -111,7 +111,7 @@ struct ConnectionTests {
     @Test("a quick call overtakes a slow one on the same connection")
     func outOfOrder() async throws {
         var options = TestNode.Options()
-        options.rpc.callTime = .seconds(2)
+        options.rpc.callTime = .seconds(5)
         try await TestNode.with(options) { node in
             let client = try RPCClient(node)
             _ = try await client.value("collections.create", .string("c"), .dimension(2))

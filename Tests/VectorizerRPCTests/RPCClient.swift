@@ -13,6 +13,9 @@ final class RPCClient: Sendable {
         raw = try RawClient(port: node.rpcPort, receiveBuffer: receiveBuffer)
     }
 
+    /// A client of another process's node.
+    init(port: Int) throws { raw = try RawClient(port: port) }
+
     static func frame(_ id: UInt32, _ command: String, _ arguments: [ThunderValue]) -> [UInt8] {
         var writer = MessagePackWriter(reserving: 64)
         writer.array(3)

@@ -523,6 +523,10 @@ def restart(url, directory):
         except RpcConnectionClosed:
             unknown.append(number)
             time.sleep(0.01)
+        except RpcServerError as error:
+            # It listens before it has read its catalog, and says so.
+            assert str(error).startswith("[service_unavailable] "), error
+            time.sleep(0.01)
     # The same client: it dials again by itself.
     deadline = time.time() + 60
     while True:

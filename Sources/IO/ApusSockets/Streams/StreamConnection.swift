@@ -107,8 +107,8 @@ public final class StreamConnection: @unchecked Sendable {  // loop-bound, see a
         var taken = 0
         if queued == 0 {
             taken = bytes.withUnsafeBytes { bytes in
-                var buffer = uv_buf_init(
-                    UnsafeMutablePointer(mutating: bytes.baseAddress!.assumingMemoryBound(to: CChar.self)), UInt32(bytes.count))  // not empty
+                let start = bytes.baseAddress!.assumingMemoryBound(to: CChar.self)  // not empty
+                var buffer = uv_buf_init(UnsafeMutablePointer(mutating: start), UInt32(bytes.count))
                 return Int(uv_try_write(stream, &buffer, 1))
             }
             guard taken >= 0 || taken == Int(UV_EAGAIN.rawValue) else { return close() }

@@ -20,7 +20,6 @@ extension RPCCommand {
             return try await call.insert(&batch, into: collection.name)
         },
         "vectors.batch_insert_texts": RPCCommand(.writer) { call, arguments in
-            let collection = try await call.collectionForTexts(arguments)
             var batch = PointBatch<Point>()
             for item in try arguments.required(1, "items").expectElements(atMost: call.face.options.maxItems) {
                 let named = item.first("id", "client_id")
@@ -31,8 +30,9 @@ extension RPCCommand {
                     )
                 }
             }
-            try await call.embed(&batch, for: collection.name)
-            return try await call.insert(&batch, into: collection.name)
+            let name = try await call.collectionForTexts(arguments).name
+            try await call.embed(&batch, for: name)
+            return try await call.insert(&batch, into: name)
         },
         "vectors.batch_update": RPCCommand(.writer) { call, arguments in
             let collection = try await call.collection(arguments)

@@ -16,7 +16,7 @@ extension RPCCommand {
             return .map(["id": .string(id.description), "success": .bool(true)])
         },
         "vectors.insert_text": RPCCommand(.writer) { call, arguments in
-            let collection = try await call.collectionForTexts(arguments)
+            // Read before the collection is made that it may need.
             var batch = PointBatch<Point>()
             batch.addText(named: true, id: nil) { () throws(ApusError) in
                 (
@@ -25,8 +25,9 @@ extension RPCCommand {
                 )
             }
             if let error = batch.errors[0] { throw error }
-            try await call.embed(&batch, for: collection.name)
-            try await call.insert(batch.accepted, into: collection.name)
+            let name = try await call.collectionForTexts(arguments).name
+            try await call.embed(&batch, for: name)
+            try await call.insert(batch.accepted, into: name)
             return .map(["id": .string(batch.accepted[0].id.description), "success": .bool(true)])
         },
         "vectors.update": RPCCommand(.writer) { call, arguments in
