@@ -122,7 +122,8 @@ struct ClientTests {
         }
         client.raw.endInput()
         await sending.value
-        #expect(await node.terminate() == .status(0))
+        try await eventually("the node has ended") { node.ended != nil }
+        #expect(node.ended == .status(0))
         let again = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
         #expect(try await again.send(.get, "/stats").body["total_vectors"] == .integer(Int64(acknowledged)))
         #expect(await again.terminate() == .status(0))
