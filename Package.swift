@@ -150,14 +150,14 @@ let package = Package(
         kit(
             "NodeTestKit",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "VectorizerFace",
-                "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusCluster", "ApusVectors",
+                "VectorizerFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "VectorizerFaceTests",
             [
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
-                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit", "ApusEmbedding", "EmbeddingTestKit",
             ]),
         tests(
             "ApusClusterTests",
@@ -170,11 +170,15 @@ let package = Package(
                 "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
-        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit"]),
+        kit("EmbeddingTestKit", ["ApusTypes", "ApusEmbedding", "TestKit"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit", "EmbeddingTestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusEmbedding", "ApusVectors", "TestKit",
+                "DatabaseTestKit", "EmbeddingTestKit",
+            ]),
     ],
     cxxLanguageStandard: .cxx17
 )
