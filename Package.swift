@@ -112,7 +112,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
+                "TestKit",
                 "DatabaseTestKit", "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
@@ -144,7 +145,10 @@ let package = Package(
         kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
         tests(
             "CommandLineTests",
-            ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit"]),
+            [
+                "apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit", "ApusEmbedding",
+                "EmbeddingTestKit",
+            ]),
         tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
@@ -176,7 +180,8 @@ let package = Package(
         tests(
             "ApusVectorsTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusEmbedding", "ApusVectors", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusEmbedding", "ApusVectors",
+                "TestKit",
                 "DatabaseTestKit", "EmbeddingTestKit",
             ]),
     ],
@@ -189,7 +194,9 @@ if Context.environment["APUS_FUZZ"] != nil {
         .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
         .executableTarget(
             name: "apus-fuzz",
-            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
+            dependencies: [
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding", "VectorizerFace",
+            ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]
 }

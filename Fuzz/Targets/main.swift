@@ -5,12 +5,15 @@ internal import Glibc
 typealias FuzzTarget = @Sendable (UnsafeRawBufferPointer) -> Void
 
 let targets: [String: FuzzTarget] = [
+    "archive": fuzzArchive,
     "connection": fuzzConnection,
     "filter": fuzzFilter,
     "http": fuzzHTTP,
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
     "response": fuzzResponse,
+    "safetensors": fuzzSafetensors,
+    "tokenizer": fuzzTokenizer,
     "websocket": fuzzWebSocket,
     "yaml": fuzzYAML,
 ]
