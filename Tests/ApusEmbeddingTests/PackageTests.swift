@@ -49,6 +49,22 @@ struct PackageTests {
         #expect(error.code == .modelInvalid && error.summary.contains(reason), "\(error.summary)")
     }
 
+    @Test("a tensor that is optional is checked too", arguments: [#"[2,32]"#, "[0,32]", "[2,16]", "[64]"])
+    func optionalTensor(shape: String) throws {
+        let (files, _) = try TinyModel.files()
+        var header = try #require(try JSONValue(parsing: files.header).asObject)
+        let extents = try JSONValue(parsing: Array(shape.utf8))
+        let size = (extents.asArray ?? []).reduce(4) { $0 * ($1.asInteger ?? 0) }
+        header["embeddings.token_type_embeddings.weight"] = ["dtype": "F32", "shape": extents, "data_offsets": [0, .integer(size)]]
+        var changed = files
+        changed.header = JSONValue.object(header).serialized()
+        if shape == "[2,32]" {
+            _ = try changed.packageHeader()
+        } else {
+            #expect(throws: ApusError.self) { try changed.packageHeader() }
+        }
+    }
+
     @Test("another pooling than the mean is refused")
     func pooling() throws {
         var files = try MiniLM.files()
