@@ -119,7 +119,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
+                "TestKit",
                 "DatabaseTestKit", "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
@@ -152,20 +153,24 @@ let package = Package(
         kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
         tests(
             "CommandLineTests",
-            ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit"]),
+            [
+                "apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit", "ApusEmbedding",
+                "EmbeddingTestKit",
+            ]),
         tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "ApusVectors",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusCluster",
+                "ApusVectors",
                 "VectorizerFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "VectorizerFaceTests",
             [
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
-                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit", "ApusEmbedding", "EmbeddingTestKit",
             ]),
         tests(
             "VectorizerRPCTests",
@@ -187,11 +192,16 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
         tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
-        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit"]),
+        kit("EmbeddingTestKit", ["ApusTypes", "ApusEmbedding", "TestKit"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit", "EmbeddingTestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusEmbedding", "ApusVectors",
+                "TestKit",
+                "DatabaseTestKit", "EmbeddingTestKit",
+            ]),
     ],
     cxxLanguageStandard: .cxx17
 )
@@ -203,7 +213,8 @@ if Context.environment["APUS_FUZZ"] != nil {
         .executableTarget(
             name: "apus-fuzz",
             dependencies: [
-                "CFuzzer", "ApusTypes", "ApusConfig", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace",
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
+                "VectorizerFace",
             ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]

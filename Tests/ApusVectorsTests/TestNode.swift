@@ -1,6 +1,7 @@
 import ApusCatalog
 import ApusDatabase
 import ApusRuntime
+import ApusStore
 import ApusTypes
 import ApusVectorIndex
 import TestKit
@@ -21,12 +22,21 @@ struct TestNode: Sendable {
 
     /// Runs `body` with a node on the database, and ends the node's work and closes the database afterwards.
     static func with<Value: Sendable>(
-        _ database: any Database, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+        _ database: any Database, options: VectorService.Options = .init(), models directory: String? = nil,
+        _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
         let clock = BootClock()
         let catalog = try await Catalog.open(database, clock: clock)
-        let service = VectorService(
-            catalog: catalog, pool: BlockingPool(name: "scan", threads: 2, queueLimit: 1000), options: options)
+        let pool = BlockingPool(name: "scan", threads: 2, queueLimit: 1000)
+        var models: EmbeddingModels?
+        if let directory {
+            let store = CatalogStore(database: database)
+            let copies = try await LocalCache.open(
+                directory, of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(20)))
+            models = EmbeddingModels(
+                catalog: catalog, node: "n", access: .init(store: { store }, copies: { _ in copies }), pool: pool)
+        }
+        let service = VectorService(catalog: catalog, pool: pool, models: models, options: options)
         let node = TestNode(catalog: catalog, service: service, clock: clock)
         let running = Task {  // the test is its owner, and ends it below
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -4,6 +4,7 @@ internal import ApusDatabase
 public import ApusHTTP
 public import ApusRuntime
 public import ApusSockets
+internal import ApusStore
 public import ApusTypes
 public import ApusVectors
 internal import ConsoleFace
@@ -24,6 +25,8 @@ public struct TestNode: Sendable {
         public var vectors = VectorService.Options()
         public var log = ShardLog.Options()
         public var rpc = VectorizerRPC.Options()
+        /// Of the catalog as a store of models.
+        public var storeLimit: ByteCount = .gibibytes(1)
         public init() { face.version = "0.1-test" }
     }
 
@@ -66,9 +69,13 @@ public struct TestNode: Sendable {
         let cluster = Cluster(
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: .init(version: "0.1-test", storePlace: directory.path + "/store"))
-        let vectors = VectorService(
-            catalog: catalog, pool: BlockingPool(name: "vectors", threads: 2, queueLimit: 64), health: health,
-            options: options.vectors)
+        let pool = BlockingPool(name: "vectors", threads: 2, queueLimit: 64)
+        let store = CatalogStore(database: database, maxBytes: options.storeLimit)
+        let copies = try await LocalCache.open(
+            directory.path + "/models", of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(10)))
+        let models = EmbeddingModels(
+            catalog: catalog, node: identity.name, access: .init(store: { store }, copies: { _ in copies }), pool: pool)
+        let vectors = VectorService(catalog: catalog, pool: pool, health: health, models: models, options: options.vectors)
         let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
         let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)
         let console = ConsoleFace(cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock)

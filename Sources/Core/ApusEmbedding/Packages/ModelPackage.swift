@@ -42,6 +42,11 @@ public struct ModelPackage: Sendable {
             throw TransformerShape.invalid("its vocabulary has \(tokenizer.count) pieces, and there are weights for \(shape.pieces)")
         }
         for (name, extents) in self.expected { try check(name, extents) }
+        // A model of one kind of sentence has no table for it.
+        if let kinds = tensors.tensors[prefix + Self.kinds]?.shape.first {
+            guard kinds > 0 else { throw TransformerShape.invalid("'\(Self.kinds)' is empty") }
+            try check(Self.kinds, [kinds, shape.hidden])
+        }
     }
 
     private func check(_ name: String, _ extents: [Int]) throws(ApusError) {
@@ -51,6 +56,8 @@ public struct ModelPackage: Sendable {
         }
         guard tensor.kind != .other else { throw TransformerShape.invalid("'\(name)' does not hold F32, F16 or BF16") }
     }
+
+    static let kinds = "embeddings.token_type_embeddings.weight"
 
     /// Every tensor that is needed, and its shape.
     private var expected: [(String, [Int])] {

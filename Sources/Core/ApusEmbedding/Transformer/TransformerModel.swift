@@ -43,8 +43,7 @@ public final class TransformerModel: Sendable {
         let shape = package.shape
         var cShape = apus_bert_shape(
             layers: shape.layers, hidden: shape.hidden, heads: shape.heads, intermediate: shape.intermediate, epsilon: Float(shape.epsilon))
-        // A model of one kind of sentence may have no table for it.
-        let type = pointer("embeddings.token_type_embeddings.weight") ?? widened.zeros(shape.hidden)
+        let type = pointer(ModelPackage.kinds) ?? widened.zeros(shape.hidden)
         var embeddings = apus_bert_embeddings(
             words: pointer("embeddings.word_embeddings.weight"), positions: pointer("embeddings.position_embeddings.weight"), type: type,
             norm: norm("embeddings.LayerNorm"))

@@ -7,6 +7,9 @@ internal import ApusVectors
 
 /// What begins with a text. (Inserts and searches take texts where they take vectors.)
 extension VectorizerFace {
+    /// In one reply: some 50 MB of JSON.
+    private static let mostNumbers = 1 << 22
+
     /// `{text | texts, model?, dimension?, collection?}`: the vectors of texts by a provider, or by that of a collection.
     func embed(_ request: Request) async throws -> Response {
         let root = try await body(of: request).root
@@ -23,6 +26,11 @@ extension VectorizerFace {
         }
         let chosen = try provider ?? EmbeddingProvider(named: "bm25")
         let length = try await vectors.dimension(of: chosen, wanted: dimension, deadline: request.deadline)
+        guard texts.count * length <= Self.mostNumbers else {
+            throw ApusError(
+                .requestTooLarge, "\(texts.count) vectors of \(length) numbers are too much for one reply",
+                hint: "send at most \(Self.mostNumbers / length) texts at a time", context: ["field": "texts"])
+        }
         let embedded = try await vectors.embed(texts, with: chosen, dimension: length, deadline: request.deadline)
         var writer = JSONWriter(reserving: 256 + embedded.count * length * 12)
         writer.object {

@@ -74,7 +74,7 @@ public final class EmbeddingModels: Sendable {
         try ModelName.check(name, field: "name")
         guard try await catalog.models.find(name, deadline: deadline) == nil else { throw Models.exists(name) }
         let reader = PackageReader(next)
-        let package = try await reader.head()
+        let package = try await reader.head(in: pool, deadline: deadline)
         let store = try access.store()
         var generator = SystemRandomNumberGenerator()
         let key = ObjectKey.random(using: &generator)

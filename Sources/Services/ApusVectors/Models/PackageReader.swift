@@ -1,4 +1,5 @@
 internal import ApusEmbedding
+internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
 
@@ -11,8 +12,8 @@ final class PackageReader: Sendable {
 
     init(_ source: @escaping @Sendable () async throws -> [UInt8]?) { self.source = source }
 
-    /// Throws `model.invalid` and `object.too_large`.
-    func head() async throws -> ModelPackage {
+    /// Throws `model.invalid` and `object.too_large`. What takes long runs in `pool`.
+    func head(in pool: BlockingPool, deadline: Instant) async throws -> ModelPackage {
         var start: [UInt8] = []
         var needed = 8
         var length: Int?
@@ -25,9 +26,11 @@ final class PackageReader: Sendable {
                 needed = 8 + (length ?? 0)
             }
         }
-        let tensors = try Safetensors(header: Array(start[8..<needed]))
-        let package = try ModelPackage(tensors)
-        let size = tensors.dataStart + tensors.dataSize
+        let header = Array(start[8..<needed])
+        let (package, size) = try await pool.run(deadline: deadline) {
+            let tensors = try Safetensors(header: header)
+            return (try ModelPackage(tensors), tensors.dataStart + tensors.dataSize)
+        }
         guard size <= EmbeddingModels.largest.bytes else {
             throw ApusError(.objectTooLarge, "the model has \(ByteCount(size)); \(EmbeddingModels.largest) is the most")
         }

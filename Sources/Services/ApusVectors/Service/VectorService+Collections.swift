@@ -3,7 +3,8 @@ public import ApusTypes
 internal import ApusVectorIndex
 
 extension VectorService {
-    /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, and `collection.exists`.
+    /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, `collection.exists`, and what `dimension(of:)` throws
+    /// for an embedding provider that does not fit.
     public func createCollection(
         _ name: CollectionName, _ configuration: CollectionConfiguration, nodes: [NodeName] = [], deadline: Instant
     ) async throws -> CollectionDescription {
@@ -11,6 +12,9 @@ extension VectorService {
         try configuration.validate()
         _ = try loaded()
         try requireCatalog()
+        if let provider = configuration.embedding {
+            _ = try await dimension(of: provider, wanted: configuration.dimension, deadline: deadline)
+        }
         let row = try await catalog.collections.create(
             name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))

@@ -5,6 +5,8 @@ public import ApusTypes
 extension VectorService {
     /// Longest text that is embedded, in bytes of UTF-8.
     public static let longestText: ByteCount = .mebibytes(1)
+    /// Most memory of the vectors of one call.
+    static let mostVectors: ByteCount = .mebibytes(128)
 
     /// The vectors of texts, by the provider of a collection and of its dimension; float32 of length 1.
     ///
@@ -30,12 +32,17 @@ extension VectorService {
         for (index, text) in texts.enumerated() {
             try Self.check(text: text, field: texts.count == 1 ? "text" : "texts[\(index)]", index: index)
         }
-        if case .model(let name) = provider { return try await embed(texts, with: name, dimension: dimension, deadline: deadline) }
         guard CollectionConfiguration.dimensions.contains(dimension) else {
             throw ApusError(
                 .embeddingWrongDimension, "'\(provider.name)' makes vectors of 1 to 65536 numbers, not of \(dimension)",
                 context: ["field": "dimension"])
         }
+        guard texts.count * dimension * MemoryLayout<Float>.size <= Self.mostVectors.bytes else {
+            throw ApusError(
+                .requestTooLarge, "\(texts.count) vectors of \(dimension) numbers are more than \(Self.mostVectors)",
+                hint: "send fewer texts at a time", context: ["field": "texts"])
+        }
+        if case .model(let name) = provider { return try await embed(texts, with: name, dimension: dimension, deadline: deadline) }
         return try await inPool(texts, .hashed, deadline: deadline) { texts in
             texts.map { provider.lexicalVector(of: $0, dimension: dimension) ?? [] }
         }
@@ -78,7 +85,13 @@ extension VectorService {
                 .requestTooLarge, "'\(field)' has \(ByteCount(text.utf8.count)); \(longestText) is the most that is embedded",
                 hint: "split it into passages, one point each", context: context)
         }
-        guard text.unicodeScalars.contains(where: { !$0.properties.isWhitespace && $0.properties.generalCategory != .control }) else {
+        // Bytes first: mostly the first one decides, and a long blank text must not hold its thread.
+        let isBlank =
+            !text.utf8.contains { (0x21...0x7E).contains($0) }
+            && !text.unicodeScalars.lazy.filter { !$0.isASCII }.contains {
+                !$0.properties.isWhitespace && $0.properties.generalCategory != .control
+            }
+        guard !isBlank else {
             throw ApusError(.requestInvalid, "'\(field)' has nothing in it to embed", context: context)
         }
     }
