@@ -69,7 +69,8 @@ func fuzzThunderConnection(_ input: UnsafeRawBufferPointer) {
         // What happens next is the input's to say.
         switch input[position] & 7 {
         case 0, 1: if let id = running.popLast() { perform(machine.finished(id, .ok(.string("done")), at: now)) }
-        case 2: if !running.isEmpty { perform(machine.finished(running.removeFirst(), .failure(String(repeating: "x", count: 3000)), at: now)) }
+        case 2 where !running.isEmpty:
+            perform(machine.finished(running.removeFirst(), .failure(String(repeating: "x", count: 3000)), at: now))
         case 3 where isVerifying:
             isVerifying = false
             perform(machine.verified(.principal(.local), at: now))
