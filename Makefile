@@ -39,7 +39,7 @@ fuzz: ## every fuzz target for SECONDS (default 600) each
 	@scripts/setup
 	@scripts/fuzz all $${SECONDS_EACH:-600}
 
-bench-%: ## one benchmark: bench-http, bench-catalog, bench-import, bench-vectors
+bench-%: ## one benchmark: bench-http, bench-catalog, bench-import, bench-vectors, bench-embed
 	@scripts/setup --test
 	@$(BUILD_RELEASE) --product apus
 	@$(BUILD_RELEASE) --product apus-bench

@@ -33,8 +33,8 @@ func system(_ name: String, pkgConfig: String? = nil) -> Target {
 func kit(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, path: "Tests/Kits/\(name)", swiftSettings: swiftSettings)
 }
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", swiftSettings: swiftSettings)
+func tests(_ name: String, _ dependencies: [Target.Dependency], excluding: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: "Tests/\(name)", exclude: excluding, swiftSettings: swiftSettings)
 }
 
 let package = Package(
@@ -54,34 +54,39 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib"),
         system("CXXHash", pkgConfig: "libxxhash"),
         system("CLLHTTP"),
+        system("CMPack"),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
         .target(
             name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("m")]),
         .target(name: "CVectorKernels", path: "Sources/C/CVectorKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CVectorGraph", path: "Sources/C/CVectorGraph", cSettings: [.unsafeFlags(["-O3"])]),
+        .target(name: "CTransformer", path: "Sources/C/CTransformer", exclude: ["kernels.inc"], cSettings: [.unsafeFlags(["-O3"])]),
 
         // Core: pure values and algorithms
         core("ApusTypes", ["COpenSSL", "CSimdjson"]),
         core("ApusConfig", ["ApusTypes", "CYAML"]),
         core("ApusPlacement", ["ApusTypes", "CXXHash"]),
         core("ApusMembership", ["ApusTypes"]),
+        core("ApusThunder", ["ApusTypes", "CMPack"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels", "CXXHash"]),
+        core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
         io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
+        io("ApusSockets", ["ApusTypes", "ApusRuntime", "CUV", "CLinux"]),
         io(
-            "ApusHTTP", ["ApusTypes", "ApusRuntime", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
+            "ApusHTTP", ["ApusTypes", "ApusRuntime", "ApusSockets", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
             linker: [.unsafeFlags(["-L\(deps)/lib"])]),
 
         // Services: what users came for
         service("ApusCluster", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
         service(
             "ApusVectors",
-            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusCatalog", "ApusStore"]),
+            ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
 
         // Faces: one per client protocol
         face(
@@ -89,13 +94,17 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusDatabase", "ApusCluster", "ApusVectors"]),
         face(
             "VectorizerFace",
-            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
+            [
+                "ApusTypes", "ApusThunder", "ApusRuntime", "ApusVectorIndex", "ApusEmbedding", "ApusSockets", "ApusHTTP", "ApusCatalog",
+                "ApusCluster", "ApusVectors",
+            ]),
 
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
+                "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
+                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding", "ConsoleFace",
+                "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -110,7 +119,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
+                "TestKit",
                 "DatabaseTestKit", "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
@@ -137,41 +147,61 @@ let package = Package(
                 "ApusStore", "ApusCatalog", "ApusDatabase", "ApusRuntime", "ApusTypes", "TestKit", "DatabaseTestKit", "PowerLossKit",
                 "store-lab",
             ]),
-        tests("ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
+        tests(
+            "ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusSockets", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
         tests("SmugglingTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"]),
         kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
         tests(
             "CommandLineTests",
-            ["apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit"]),
+            [
+                "apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit", "ApusEmbedding",
+                "EmbeddingTestKit",
+            ]),
         tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "VectorizerFace",
-                "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusCluster",
+                "ApusVectors",
+                "VectorizerFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "VectorizerFaceTests",
             [
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
-                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit", "ApusEmbedding", "EmbeddingTestKit",
             ]),
+        tests(
+            "VectorizerRPCTests",
+            [
+                "ApusTypes", "ApusThunder", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "ApusVectorIndex",
+                "VectorizerFace", "NodeTestKit", "NodeProcessKit", "TestKit", "DatabaseTestKit", "HTTPTestKit", "apus",
+            ], excluding: ["Client"]),
         tests(
             "ApusClusterTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusCluster", "NodeTestKit", "TestKit", "DatabaseTestKit"]),
         tests(
             "TrustTests",
             [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCluster", "NodeTestKit", "TestKit",
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "NodeTestKit",
+                "TestKit",
                 "DatabaseTestKit",
                 "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
+        tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
+        tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
+        kit("EmbeddingTestKit", ["ApusTypes", "ApusEmbedding", "TestKit"]),
+        tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit", "EmbeddingTestKit"]),
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusEmbedding", "ApusVectors",
+                "TestKit",
+                "DatabaseTestKit", "EmbeddingTestKit",
+            ]),
     ],
     cxxLanguageStandard: .cxx17
 )
@@ -182,7 +212,10 @@ if Context.environment["APUS_FUZZ"] != nil {
         .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
         .executableTarget(
             name: "apus-fuzz",
-            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
+            dependencies: [
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
+                "VectorizerFace",
+            ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]
 }

@@ -10,6 +10,7 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
             try await VectorsBench.run()
         }
     ),
+    ("embed", "MiniLM beside its reference vectors, and texts embedded per second", { try EmbeddingBench.run() }),
     ("http", "a small JSON reply beside nginx, memory per idle connection, a 500 MB upload", { try await HTTPBenchmark.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]

@@ -5,12 +5,17 @@ internal import Glibc
 typealias FuzzTarget = @Sendable (UnsafeRawBufferPointer) -> Void
 
 let targets: [String: FuzzTarget] = [
+    "archive": fuzzArchive,
     "connection": fuzzConnection,
     "filter": fuzzFilter,
     "http": fuzzHTTP,
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
     "response": fuzzResponse,
+    "safetensors": fuzzSafetensors,
+    "thunder": fuzzThunder,
+    "thunder-connection": fuzzThunderConnection,
+    "tokenizer": fuzzTokenizer,
     "websocket": fuzzWebSocket,
     "yaml": fuzzYAML,
 ]

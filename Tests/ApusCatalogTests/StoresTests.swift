@@ -38,6 +38,15 @@ struct StoresTests {
                     try await catalog.shards.list(deadline: lab.deadline)[0].replicas == [.init(node: "n3", state: .loading)])
                 try await other.collections.configure("it's \"c\"", configuration: "{}", deadline: lab.deadline)
                 #expect(try await catalog.collections.list(deadline: lab.deadline).map(\.configuration) == ["{}"])
+                // Only where the shards still are.
+                let heads = Dictionary(uniqueKeysWithValues: created[0].shards.map { ($0, Int64(0)) })
+                _ = try await catalog.log.append(
+                    AppendRequest(appends: [LogAppend(shard: created[0].shards[1], operation: [1])]), deadline: lab.deadline)
+                let refused = await #expect(throws: ApusError.self) {
+                    try await other.collections.delete("it's \"c\"", ifStillAt: heads, deadline: lab.deadline)
+                }
+                #expect(refused?.code == .shardMovedOn)
+                #expect(try await catalog.collections.list(deadline: lab.deadline).count == 1)
                 try await other.collections.delete("it's \"c\"", deadline: lab.deadline)
                 #expect(try await catalog.collections.list(deadline: lab.deadline).isEmpty)
                 #expect(try await catalog.shards.list(deadline: lab.deadline).isEmpty)

@@ -20,8 +20,10 @@ struct DocumentsTests {
         #expect(served.count > 40)
         let document = try text(of: "\(SourceFiles.root)/docs/http-api.md")
         let named = Set(
-            document.split(separator: "`").filter { $0.hasPrefix("/") || ["GET /", "POST /", "DELETE /"].contains(where: $0.hasPrefix) }
-                .map { String($0.drop { $0 != "/" }) })
+            document.split(separator: "`").filter {
+                $0.hasPrefix("/") || ["GET /", "POST /", "PUT /", "DELETE /"].contains(where: $0.hasPrefix)
+            }
+            .map { String($0.drop { $0 != "/" }) })
         for path in served.sorted() where !Self.prefixes.contains(path) { #expect(named.contains(path), "\(path) is not described") }
         for path in named.sorted() where !served.contains(path) {
             #expect(Self.prefixes.contains(path), "\(path) is described, and not served")

@@ -96,6 +96,19 @@ struct VectorizerFileTests {
         #expect(loaded.configuration.listeners[0].tlsCertificate == "c")
         #expect(loaded.configuration.listeners[0].tlsKey == "k")
         #expect(loaded.configuration.node.name == nil)
+        #expect(loaded.configuration.rpc.isEnabled && loaded.configuration.rpc.address.description == "0.0.0.0:15503")
+        #expect(loaded.origin(of: "rpc.address").description.contains("rpc.host"))
+    }
+
+    @Test("the binary protocol's host and port are one address here, which our own key overrides")
+    func rpc() {
+        #expect(load("rpc: {enabled: false, port: 1}").configuration.rpc.address.description == "127.0.0.1:1")
+        #expect(load("rpc: {enabled: false, port: 1}").configuration.rpc.isEnabled == false)
+        #expect(load("rpc: {host: '::'}").configuration.rpc.address.description == "[::]:15503")
+        #expect(load("rpc: {host: 0.0.0.0, address: '127.0.0.1:7'}").configuration.rpc.address.description == "127.0.0.1:7")
+        let clash = load("server: {host: 127.0.0.1, port: 15503}").errors
+        #expect(clash.contains { $0.key == "rpc.address" }, "\(clash)")
+        #expect(load("server: {host: 127.0.0.1, port: 15503}\nrpc: {enabled: false}").errors.isEmpty)
     }
 
     @Test(
@@ -104,6 +117,9 @@ struct VectorizerFileTests {
             ("server: {prot: 1}", "apus.yml:1:10: server.prot: is no setting"),
             ("server: {port: 0}", "apus.yml:1:16: server.port: must be 1 to 65535"),
             ("server: {host: 'a b'}", "apus.yml:1:16: server.host: must be an address"),
+            ("rpc: {port: 65536}", "apus.yml:1:13: rpc.port: must be 1 to 65535"),
+            ("rpc: {host: 'a b'}", "apus.yml:1:13: rpc.host: must be an address"),
+            ("rpc: {prot: 1}", "apus.yml:1:7: rpc.prot: is no setting"),
             ("cluster: {node_idd: a}", "apus.yml:1:11: cluster.node_idd: is no setting"),
             ("cluster: {discovery: gossip}", "apus.yml:1:22: cluster.discovery: must be one of"),
             ("cluster: {servers: [{id: a}]}", "apus.yml:1:21: cluster.servers: must have id, address and grpc_port"),

@@ -1,5 +1,6 @@
 import ApusHTTP
 import ApusRuntime
+import ApusSockets
 import ApusTypes
 import Glibc
 import HTTPTestKit

@@ -10,8 +10,8 @@ struct LayerTests {
     static let withoutSiblings: Set = ["C", "Services", "Faces"]
     /// Inside a layer arrows have a direction too: a target imports only those listed before it.
     static let order: [String: [String]] = [
-        "Core": ["ApusTypes", "ApusMembership", "ApusPlacement", "ApusVectorIndex", "ApusConfig"],
-        "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP"],
+        "Core": ["ApusTypes", "ApusMembership", "ApusPlacement", "ApusThunder", "ApusVectorIndex", "ApusEmbedding", "ApusConfig"],
+        "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP"],
     ]
     /// What the toolchain brings.
     static let system: Set = ["Swift", "Synchronization", "Glibc", "Dispatch", "FoundationEssentials", "Foundation", "_Concurrency"]

@@ -1,4 +1,5 @@
 import ApusHTTP
+import ApusSockets
 import ApusTypes
 import Testing
 

@@ -216,7 +216,7 @@ struct RestTests {
         }
     }
 
-    @Test("what needs an embedding of text says so")
+    @Test("a collection without a provider takes no texts, and says so")
     func text() async throws {
         try await TestNode.with { node in
             _ = try await node.post("/collections", ["name": "c", "dimension": 2])
@@ -225,7 +225,7 @@ struct RestTests {
                 ("/insert_texts", ["collection": "c", "texts": [["id": "a", "text": "hello"]]]),
                 ("/collections/c/vectors", ["collection": "c", "vectors": [["id": "a", "data": "hello", "metadata": [:]]]]),
                 ("/collections/c/search", ["query": "hello", "limit": 1]), ("/collections/c/search/text", ["query": "hello"]),
-                ("/embed", ["text": "hello"]), ("/collections/c/hybrid_search", ["query": "hello"]),
+                ("/embed", ["text": "hello", "collection": "c"]), ("/collections/c/hybrid_search", ["query": "hello"]),
             ]
             for (path, body) in requests {
                 let reply = try await node.post(path, body)

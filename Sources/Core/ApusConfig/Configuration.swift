@@ -6,6 +6,7 @@ public struct Configuration: Sendable, Equatable {
     public var node = Node()
     public var listeners = [Listener(name: "main", address: SocketAddress(host: "127.0.0.1", port: 15002))]
     public var http = HTTP()
+    public var rpc = RPC()
     public var faces = Faces()
     public var catalog = Catalog()
     public var store = Store()
@@ -62,6 +63,15 @@ public struct Configuration: Sendable, Equatable {
         public var idleTimeout: Duration = .seconds(75)
         public var requestTimeout: Duration = .seconds(30)
         public var drainTimeout: Duration = .seconds(20)
+    }
+
+    /// The listener of Vectorizer's binary protocol.
+    public struct RPC: Sendable, Equatable {
+        public var isEnabled = true
+        public var address = SocketAddress(host: "127.0.0.1", port: 15503)
+        public var maxConnections = 1000
+        public var maxFrame = ByteCount.mebibytes(64)
+        public var idleTimeout: Duration = .seconds(600)
     }
 
     public struct Faces: Sendable, Equatable {

@@ -28,6 +28,8 @@ extension ConsoleFace {
                 $0.member("uptime_seconds", Int(cluster.startedAt.duration(to: clock.now).seconds))
                 $0.member("roles", .array(cluster.options.roles.map(\.rawValue).sorted().map(JSONValue.string)))
             }
+            $0.key("listeners")
+            $0.object { for (name, url) in options.listeners() { $0.member(name, url) } }
             $0.key("readiness")
             $0.object {
                 for (role, abilities) in [("read", [Health.Ability.read]), ("write", [.write])] as [(String, Set<Health.Ability>)] {

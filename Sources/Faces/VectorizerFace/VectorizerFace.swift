@@ -7,7 +7,7 @@ public import ApusVectors
 /// Vectorizer's REST API (port 15002) in front of the vectors service and the cluster: what its guides' curl lines and its Python client send.
 ///
 /// Replies hold the fields of the real server and those its documents promise. Where its client refuses unknown keys (a collection) they
-/// hold only what it accepts. Text is not embedded here: calls that need it answer 501 `embedding.unavailable`.
+/// hold only what it accepts.
 public struct VectorizerFace: Sendable {
     public struct Options: Sendable {
         /// Beyond: 413.

@@ -33,6 +33,7 @@ public final class Catalog: Sendable {
     public let records: Records
     public let settings: Settings
     public let retention: Retention
+    public let models: Models
     public let objects: ObjectIntents
     let access: CatalogAccess
 
@@ -70,6 +71,7 @@ public final class Catalog: Sendable {
         records = Records(access: access)
         settings = Settings(access: access)
         retention = Retention(access: access)
+        models = Models(access: access)
         objects = ObjectIntents(database: database)
     }
 

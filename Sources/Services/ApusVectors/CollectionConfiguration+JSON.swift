@@ -1,3 +1,4 @@
+internal import ApusEmbedding
 internal import ApusTypes
 internal import ApusVectorIndex
 
@@ -43,6 +44,7 @@ extension CollectionConfiguration {
             $0.member("rebalance_threshold", sharding.rebalanceThreshold)
             $0.member("shards", sharding.shards)
             if let description { $0.member("description", description) }
+            if let embedding { $0.member("embedding", embedding.json) }
         }
         return String(decoding: writer.bytes, as: UTF8.self)
     }
@@ -62,6 +64,11 @@ extension CollectionConfiguration {
             fields.compactMap(\.self),
             sharding: Sharding(shards: Int(shards), virtualNodes: Int(virtualNodes), rebalanceThreshold: threshold),
             description: value["description"]?.asString)
+        if let provider = value["embedding"] {
+            do { embedding = try EmbeddingProvider(json: provider, field: "embedding") } catch {
+                throw ApusError(.catalogIncompatible, "the catalog holds a collection whose embedding is not understood: \(error.summary)")
+            }
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+public import ApusEmbedding
 public import ApusTypes
 public import ApusVectorIndex
 
@@ -14,6 +15,8 @@ public struct CollectionConfiguration: Sendable, Hashable {
     public var sharding: Sharding
     /// Free text of whoever made it.
     public var description: String?
+    /// How texts that are written to it, or searched for in it, become vectors; nil: they do not.
+    public var embedding: EmbeddingProvider?
 
     public init(_ fields: [VectorField], sharding: Sharding = .single, description: String? = nil) {
         self.fields = fields

@@ -49,8 +49,20 @@ public struct SearchResult: Sendable {
     public var asOf: Instant
     /// Older than `VectorService.Options.maximumAge`: the catalog is away, or the node is behind.
     public var isStale: Bool
+    /// What the search cost; nil where it was put together of several.
+    public var trace: SearchTrace?
 
     public var isComplete: Bool { missing.isEmpty }
+}
+
+/// What a search cost.
+public struct SearchTrace: Sendable, Hashable {
+    /// Points whose distance to the query was computed; nil where an index does not count them.
+    public var compared: Int?
+    /// Whether the answer is exact: every point was compared.
+    public var isExact: Bool
+    /// Time in the indexes, without finding the collection, waiting for its logs and reading the hits.
+    public var indexTime: Duration
 }
 
 public struct SearchHit: Sendable, Hashable {

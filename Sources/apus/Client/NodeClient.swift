@@ -1,6 +1,7 @@
 internal import ApusHTTP
 internal import ApusRuntime
 internal import ApusTypes
+internal import Synchronization
 
 /// Calls a running node over HTTP, in JSON. What a node refuses comes back as the `ApusError` that it gave.
 struct NodeClient: Sendable {
@@ -31,16 +32,47 @@ struct NodeClient: Sendable {
         return reply.body
     }
 
+    /// Sends a body of `size` bytes that `body` writes. Throws what the node answered when that is an error, and what `body` throws.
+    func upload(
+        _ method: Method, _ path: String, size: ByteCount, timeout: Duration = .seconds(1800),
+        _ body: @escaping @Sendable (_ send: ([UInt8]) async throws -> Void) async throws -> Void
+    ) async throws(ApusError) -> JSONValue {
+        let failure = Mutex<ApusError?>(nil)
+        let reply: Reply
+        do throws(ApusError) {
+            reply = try await send(
+                method, path, timeout: timeout, type: "application/octet-stream",
+                body: .stream(size: size) { writer in
+                    do { try await body { try await writer.write($0) } } catch {
+                        failure.withLock { $0 = error as? ApusError }
+                        throw error
+                    }
+                })
+        } catch {
+            throw failure.withLock { $0 } ?? error
+        }
+        guard reply.status < 400 else { throw Self.error(reply, path) }
+        return reply.body
+    }
+
     /// The reply whatever its status.
     func send(
         _ method: Method, _ path: String, _ body: [UInt8]? = nil, idempotencyKey: String? = nil, timeout: Duration = .seconds(30)
     ) async throws(ApusError) -> Reply {
+        try await send(
+            method, path, idempotencyKey: idempotencyKey, timeout: timeout, type: body == nil ? nil : "application/json",
+            body: body.map { .bytes($0) } ?? .none)
+    }
+
+    private func send(
+        _ method: Method, _ path: String, idempotencyKey: String? = nil, timeout: Duration, type: String?, body: ClientRequest.Body
+    ) async throws(ApusError) -> Reply {
         var headers: Headers = ["Accept": "application/json", "User-Agent": "apus/\(Version.current)"]
-        if body != nil { headers["Content-Type"] = "application/json" }
+        if let type { headers["Content-Type"] = type }
         if let key { headers["Authorization"] = "Bearer \(key.reveal())" }
         if let idempotencyKey { headers["Idempotency-Key"] = idempotencyKey }
         let request = ClientRequest(
-            method, url + path, headers: headers, body: body.map { .bytes($0) } ?? .none, deadline: clock.now.advanced(by: timeout))
+            method, url + path, headers: headers, body: body, deadline: clock.now.advanced(by: timeout))
         do {
             let response = try await http.send(request)
             let bytes = try await response.collect(limit: .gibibytes(1))

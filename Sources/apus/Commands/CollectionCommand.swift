@@ -16,6 +16,9 @@ enum CollectionCommand {
         "shards", "N", .integer(Sharding.shardCounts), "Shards to spread the points over; default: the node's setting.")
     static let virtualNodes = Option.value(
         "virtual-nodes", "N", .integer(Sharding.virtualNodeCounts), "Virtual nodes of each shard on the ring of ids.")
+    static let embedding = Option.value(
+        "embedding", "PROVIDER",
+        "Embed texts with bm25, tfidf, bag_of_words, char_ngram, minilm or model:NAME; then --dimension may be left out.")
     private static let yes = Option.flag("yes", short: "y", "Do not ask.")
 
     private static let list: Command = Command(
@@ -44,27 +47,34 @@ enum CollectionCommand {
 
     private static let create: Command = Command(
         name: "create", summary: "Create a collection.",
-        arguments: [nameArgument], options: [dimension, metric, shards, virtualNodes, ClientOptions.dryRun] + ClientOptions.all,
-        examples: [.init("apus collection create words --dimension 384 --metric cosine", "for sentence embeddings of 384 numbers")],
+        arguments: [nameArgument], options: [dimension, embedding, metric, shards, virtualNodes, ClientOptions.dryRun] + ClientOptions.all,
+        examples: [
+            .init("apus collection create words --dimension 384 --metric cosine", "for sentence embeddings of 384 numbers"),
+            .init("apus collection create notes --embedding minilm", "for texts, which the nodes embed"),
+        ],
         run: { invocation in
             let name = try invocation.required(0)
-            guard let dimension = invocation.integer(dimension) else {
+            let dimension = invocation.integer(dimension)
+            guard dimension != nil || invocation.isSet(embedding) else {
                 throw ApusError(
-                    .usage, "--dimension is missing: a collection's vectors all have one length", hint: "apus collection create --help")
+                    .usage, "--dimension is missing: a collection's vectors all have one length (or --embedding, for texts)",
+                    hint: "apus collection create --help")
             }
             let body = Self.body(name, dimension: dimension, invocation)
             if invocation.isSet(ClientOptions.dryRun) {
-                return invocation.answer(["would_create": .object(body)], "would create '\(name)' with \(dimension) dimensions")
+                return invocation.answer(
+                    ["would_create": .object(body)], "would create '\(name)'" + (dimension.map { " with \($0) dimensions" } ?? ""))
             }
             let made = try await NodeClient(invocation).call(.post, "/collections", JSONValue.object(body).serialized())
             return invocation.answer(["created": made], "created '\(name)'")
         })
 
     /// What the node is asked for.
-    static func body(_ name: String, dimension: Int, _ invocation: Invocation) -> JSONObject {
-        var body: JSONObject = [
-            "name": .string(name), "dimension": .integer(Int64(dimension)), "metric": .string(invocation.text(metric) ?? "cosine"),
-        ]
+    static func body(_ name: String, dimension: Int?, _ invocation: Invocation) -> JSONObject {
+        var body: JSONObject = ["name": .string(name)]
+        if let dimension { body["dimension"] = .integer(Int64(dimension)) }
+        if let provider = invocation.text(embedding) { body["embedding_provider"] = .string(provider) }
+        body["metric"] = .string(invocation.text(metric) ?? "cosine")
         var sharding = JSONObject()
         if let count = invocation.integer(shards) { sharding["shard_count"] = .integer(Int64(count)) }
         if let count = invocation.integer(virtualNodes) { sharding["virtual_nodes_per_shard"] = .integer(Int64(count)) }

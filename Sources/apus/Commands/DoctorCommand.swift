@@ -59,7 +59,10 @@ enum DoctorCommand {
                 : await bounded(
                     "the store",
                     DirectoryExamination(path: configuration.storeDirectory, reserve: configuration.store.reserve, mustBeLocal: false))
-        case .ports: configuration.listeners.map { PortExamination(listener: $0).finding() }
+        case .ports:
+            configuration.listeners.map { PortExamination(address: $0.address, setting: "listeners").finding() }
+                + (configuration.rpc.isEnabled
+                    ? [PortExamination(address: configuration.rpc.address, setting: "rpc.address").finding()] : [])
         }
     }
 

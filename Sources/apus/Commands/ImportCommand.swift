@@ -5,10 +5,12 @@ enum ImportCommand {
     private static let payload = Option.value("payload", "FILE.jsonl", .file(["jsonl"]), "A JSON object for each row of the .npy file.")
     private static let idField = Option.value(
         "id-field", "NAME", "The member with the point's id; default id. Without it, the row's number from 0.")
+    private static let textField = Option.value(
+        "text-field", "NAME", "Send this member of each line as the point's text, which the node embeds, instead of a vector.")
     private static let create = Option.flag("create", "Create the collection if it is not there.")
     private static let onError = Option.value(
         "on-error", "WHAT", .choice(["stop", "skip"]), "At a row that cannot be imported; default stop.")
-    private static let batch = Option.value("batch", "ROWS", .integer(1...100_000), "Rows in one request; default 1000.")
+    private static let batch = Option.value("batch", "ROWS", .integer(1...100_000), "Rows in one request; default 1000, of texts 100.")
     private static let inFlight = Option.value("in-flight", "N", .integer(1...64), "Requests at a time; default 4.")
     private static let stateDirectory = Option.value(
         "state", "DIR", .directory, "Where to note how far the import came; default: beside the input.")
@@ -20,7 +22,8 @@ enum ImportCommand {
         name: "import", summary: "Import points from a file into a collection.",
         discussion: """
             FILE is a .npy file of float16 or float32 with two dimensions, a row for each point, and --payload has a line of JSON for each row; \
-            or it is a .jsonl file with {"id": …, "vector": […], "payload": {…}} on each line.
+            or it is a .jsonl file with {"id": …, "vector": […], "payload": {…}} on each line. With --text-field the lines hold texts for a \
+            collection that embeds them; all other members are the payload.
             An import that was stopped goes on where it stopped when the same command is run again: what was acknowledged is not sent twice, \
             and what may or may not have arrived has one effect. A point with an id that is there already replaces it.
             Rows that cannot be imported are reported by their line; with --on-error skip the rest goes on, and the exit code is 1.
@@ -29,13 +32,15 @@ enum ImportCommand {
             CollectionCommand.nameArgument, Argument(name: "FILE", help: "A .npy or .jsonl file.", values: .file(["npy", "jsonl"])),
         ],
         options: [
-            payload, idField, create, CollectionCommand.dimension, CollectionCommand.metric, CollectionCommand.shards,
+            payload, idField, textField, create, CollectionCommand.dimension, CollectionCommand.embedding, CollectionCommand.metric,
+            CollectionCommand.shards,
             CollectionCommand.virtualNodes,
             onError, batch, inFlight, patience, stateDirectory, restart, ClientOptions.dryRun,
         ] + ClientOptions.all,
         examples: [
             .init(
                 "apus import words words.f16.npy --payload words.jsonl --create --metric cosine", "vectors and payloads beside each other"),
+            .init("apus import notes notes.jsonl --text-field body --create --embedding minilm", "texts, which the node embeds"),
             .init("apus import words points.jsonl --on-error skip", "everything in one file; leave bad lines out"),
             .init("apus import words words.npy --dry-run", "check the file without sending anything"),
         ],
@@ -43,6 +48,9 @@ enum ImportCommand {
             let file = try invocation.required(1)
             let field = invocation.text(idField) ?? "id"
             if file.hasSuffix(".npy") {
+                guard !invocation.isSet(textField) else {
+                    throw ApusError(.usage, "--text-field goes with a .jsonl file; a .npy file holds vectors")
+                }
                 var source = try NumPySource(vectors: file, payloads: invocation.text(payload), idField: field)
                 return try await run(&source, invocation)
             }
@@ -52,6 +60,10 @@ enum ImportCommand {
             guard !invocation.isSet(payload) else {
                 throw ApusError(.usage, "--payload goes with a .npy file; a .jsonl file holds payloads itself")
             }
+            if let text = invocation.text(textField) {
+                var source = try TextLinesSource(path: file, idField: field, textField: text)
+                return try await run(&source, invocation)
+            }
             var source = try JSONLinesSource(path: file, idField: field)
             return try await run(&source, invocation)
         })
@@ -59,10 +71,14 @@ enum ImportCommand {
     private static func run(_ source: inout some PointSource, _ invocation: Invocation) async throws -> ErrorCode.ExitCode {
         let collection = try invocation.required(0), file = try invocation.required(1)
         if let wanted = invocation.integer(CollectionCommand.dimension) { try source.expect(dimension: wanted) }
-        guard let dimension = source.dimension else { throw ApusError(.inputInvalid, "\(file) holds no line with a vector") }
+        let dimension = source.dimension
+        guard dimension != nil || invocation.isSet(textField) else {
+            throw ApusError(.inputInvalid, "\(file) holds no line with a vector", hint: "for texts: --text-field NAME")
+        }
         var settings = Importer.Settings()
         settings.skipsBadRows = invocation.text(onError) == "skip"
-        settings.batchRows = invocation.integer(batch) ?? settings.batchRows
+        // Texts are computed with: a request of a thousand long ones would take longer than a request may.
+        settings.batchRows = invocation.integer(batch) ?? (invocation.isSet(textField) ? 100 : settings.batchRows)
         settings.inFlight = invocation.integer(inFlight) ?? settings.inFlight
 
         var random = SystemRandomNumberGenerator()
@@ -118,7 +134,7 @@ enum ImportCommand {
 
     /// What `prepare` would do and refuse, as far as a node can be asked.
     private static func rehearse(
-        _ collection: String, dimension: Int, _ source: inout some PointSource, _ invocation: Invocation
+        _ collection: String, dimension: Int?, _ source: inout some PointSource, _ invocation: Invocation
     ) async throws(ApusError) {
         let reply: NodeClient.Reply
         do throws(ApusError) {
@@ -127,14 +143,14 @@ enum ImportCommand {
             return invocation.terminal.note("only the file is checked, because no node can be asked: \(error.summary)")
         }
         if reply.status == 404, invocation.isSet(create) {
-            return invocation.terminal.note("would create collection '\(collection)' (\(dimension) dimensions)")
+            return invocation.terminal.note("would create collection '\(collection)'" + (dimension.map { " (\($0) dimensions)" } ?? ""))
         }
         try source.expect(dimension: try target(collection, reply, dimension: dimension, invocation).dimension)
     }
 
     /// Makes sure that the collection is there, as the command line wants it.
     private static func prepare(
-        _ collection: String, dimension: Int, _ client: NodeClient, _ invocation: Invocation
+        _ collection: String, dimension: Int?, _ client: NodeClient, _ invocation: Invocation
     ) async throws(ApusError) -> Target {
         let path = "/collections/\(NodeClient.segment(collection))"
         let question = path + "?detail=true"
@@ -144,16 +160,17 @@ enum ImportCommand {
             let created = try await client.send(.post, "/collections", JSONValue.object(body).serialized())
             // Another import may have made it in between.
             guard created.status < 400 || created.status == 409 else { throw NodeClient.error(created, path) }
-            invocation.terminal.note(
-                "created collection '\(collection)' (\(dimension) dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))")
             reply = try await client.send(.get, question)
+            invocation.terminal.note(
+                "created collection '\(collection)' (\(reply.body["dimension"].map(Outline.plain) ?? "?") dimensions, \(invocation.text(CollectionCommand.metric) ?? "cosine"))"
+            )
         }
         return try target(collection, reply, dimension: dimension, invocation)
     }
 
     /// The collection that a node describes, if it is there and as the command line wants it.
     private static func target(
-        _ collection: String, _ reply: NodeClient.Reply, dimension: Int, _ invocation: Invocation
+        _ collection: String, _ reply: NodeClient.Reply, dimension: Int?, _ invocation: Invocation
     ) throws(ApusError) -> Target {
         guard reply.status < 400 else {
             var error = NodeClient.error(reply, "/collections/\(NodeClient.segment(collection))")
@@ -163,13 +180,14 @@ enum ImportCommand {
         try checkSettings(of: collection, reply.body, invocation)
         return Target(
             createdAt: (reply.body["created_at"]).map(Outline.plain) ?? "",
-            dimension: reply.body["dimension"]?.asInteger.map { Int($0) } ?? dimension)
+            dimension: reply.body["dimension"]?.asInteger.map { Int($0) } ?? dimension ?? 0)
     }
 
     /// A collection keeps the settings that it was made with: asking for others must not look as if it had worked.
     private static func checkSettings(of collection: String, _ there: JSONValue, _ invocation: Invocation) throws(ApusError) {
         let asked: [(Option, JSONValue?)] = [
             (CollectionCommand.dimension, there["dimension"]), (CollectionCommand.metric, there["metric"]),
+            (CollectionCommand.embedding, there["embedding_provider"] ?? "none"),
             (CollectionCommand.shards, there["sharding"]?["shard_count"]),
             (CollectionCommand.virtualNodes, there["sharding"]?["virtual_nodes_per_shard"]),
         ]

@@ -6,23 +6,26 @@ enum SearchCommand {
     private static let npy = Option.value("npy", "FILE", .file(["npy"]), "Take the vector from this .npy file; see --row.")
     private static let row = Option.value("row", "N", .integer(0...Int.max), "Which row of the .npy file; default 0.")
     private static let id = Option.value("id", "ID", "Find what is near to this point of the collection.")
+    private static let text = Option.value("text", short: "t", "TEXT", "Find what is near to this text; the collection must embed texts.")
+    private static let hybrid = Option.flag("hybrid", "With --text: rank what is near together with what holds its words.")
     private static let limit = Option.value(
         "limit", short: "n", "N", .integer(1...10_000),
         "How many neighbours, default 10; a node gives 100 at most, the point of --id among them.")
     private static let filter = Option.value("filter", short: "f", "JSON", "Only points whose payload matches.")
 
     static let command: Command = Command(
-        name: "search", summary: "Find the nearest neighbours of a vector.",
+        name: "search", summary: "Find the nearest neighbours of a vector or a text.",
         discussion: """
-            The vector comes from --vector, --npy or --id. Scores are the collection's metric: \
-            for cosine and dot a larger one is nearer.
+            The vector comes from --vector, --npy or --id, or is made of --text. Scores are the collection's metric: \
+            for cosine and dot a larger one is nearer. Those of --hybrid are sums of 1 / (60 + rank).
             When no point matches, the exit code is 1.
             A filter is an object of fields: {"pos": "verb"} for equality, {"year": {"gte": 1990}} for ranges, {"pos": ["noun", "verb"]} for any of several.
             """,
-        arguments: [CollectionCommand.nameArgument], options: [vector, npy, row, id, limit, filter] + ClientOptions.all,
+        arguments: [CollectionCommand.nameArgument], options: [vector, npy, row, id, text, hybrid, limit, filter] + ClientOptions.all,
         examples: [
             .init("apus search words --npy queries.f16.npy --row 3 --limit 5", "a row of a .npy file"),
             .init("apus search words --id 4711 --filter '{\"pos\": \"verb\"}'", "the verbs nearest to a point that is there"),
+            .init("apus search notes --text 'birds that sleep in flight' --hybrid", "a text, by its meaning and its words"),
             .init("apus search tiny --vector '[0.1, 0.2, 0.3]' --json", "a vector on the command line, for a program to read"),
         ],
         run: { invocation in
@@ -36,15 +39,21 @@ enum SearchCommand {
 
             var body = JSONWriter()
             body.object { object in
-                object.key("vector")
-                object.floats(query)
+                switch query {
+                case .vector(let numbers):
+                    object.key("vector")
+                    object.floats(numbers)
+                case .text(let text):
+                    object.member("query", text)
+                }
                 // The point itself is its own nearest neighbour, and not what was asked for.
                 object.member("limit", own == nil ? wanted : wanted + 1)
+                if invocation.isSet(hybrid) { for list in ["dense_k", "sparse_k"] { object.member(list, max(20, min(wanted, 100))) } }
                 object.member("with_payload", true)
                 if let filterValue { object.member("filter", filterValue) }
             }
             let started = ContinuousClock.now
-            let reply = try await client.call(.post, path + "/search", body.bytes)
+            let reply = try await client.call(.post, path + (invocation.isSet(hybrid) ? "/hybrid_search" : "/search"), body.bytes)
             let took = ContinuousClock.now - started
             let hits = (reply["results"]?.asArray ?? []).filter { own == nil || Outline.plain($0["id"] ?? .null) != own }.prefix(wanted)
             let isComplete = reply["complete"]?.asBool ?? true
@@ -64,11 +73,24 @@ enum SearchCommand {
             return hits.isEmpty ? .negative : .success
         })
 
-    private static func query(_ invocation: Invocation, _ client: NodeClient, _ path: String) async throws(ApusError) -> [Float] {
-        let given = [vector, npy, id].filter { invocation.isSet($0) }
+    private enum Query {
+        case vector([Float])
+        case text(String)
+    }
+
+    private static func query(_ invocation: Invocation, _ client: NodeClient, _ path: String) async throws(ApusError) -> Query {
+        let given = [vector, npy, id, text].filter { invocation.isSet($0) }
         guard given.count == 1 else {
-            throw ApusError(.usage, "one of --vector, --npy and --id must say what to search for", hint: "apus search --help")
+            throw ApusError(.usage, "one of --vector, --npy, --id and --text must say what to search for", hint: "apus search --help")
         }
+        if let text = invocation.text(text) { return .text(text) }
+        guard !invocation.isSet(hybrid) else {
+            throw ApusError(.usage, "--hybrid needs the words of a --text", hint: "apus search --help")
+        }
+        return .vector(try await numbers(invocation, client, path))
+    }
+
+    private static func numbers(_ invocation: Invocation, _ client: NodeClient, _ path: String) async throws(ApusError) -> [Float] {
         if let text = invocation.text(vector) {
             let isInline = text.drop { $0 == " " }.hasPrefix("[")
             let bytes = isInline ? Array(text.utf8) : try FileContents.read(text, limit: .mebibytes(16))

@@ -32,6 +32,8 @@ enum StatusCommand {
         let node = status["node"]
         let up = node?["uptime_seconds"]?.asDouble.map { ", up " + ImportProgress.time($0) } ?? ""
         add("node", "\(text(node?["name"])) at \(text(node?["url"])), version \(text(node?["version"]))\(up)")
+        let listeners = status["listeners"]?.asObject?.map { "\(text($0.value)) (\($0.key))" } ?? []
+        if !listeners.isEmpty { add("listens", listeners.joined(separator: ", ")) }
         for (title, role) in [("reads", "read"), ("writes", "write")] {
             let readiness = status["readiness"]?[role]
             let reasons = (readiness?["problems"]?.asArray ?? []).map { text($0["problem"]) + " (\(text($0["code"])))" }

@@ -44,7 +44,10 @@ struct MachineExamination {
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limits) == 0 else {
             return .good("limit of open files: not known here")
         }
-        let wanted = configuration.http.maxConnections * configuration.listeners.count + 256
+        let wanted =
+            configuration.http.maxConnections * configuration.listeners.count
+            + (configuration.rpc.isEnabled ? configuration.rpc.maxConnections : 0)
+            + 256
         let text = "\(grouped(Int(clamping: limits.rlim_cur))) open files are allowed"
         guard limits.rlim_cur >= rlim_t(wanted) else {
             return .advice(

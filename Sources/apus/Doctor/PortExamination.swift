@@ -4,10 +4,11 @@ internal import Glibc
 
 /// Whether an address can be listened on, and who has it if not.
 struct PortExamination: Sendable {
-    let listener: Configuration.Listener
+    let address: SocketAddress
+    /// What says so in the configuration.
+    let setting: String
 
     func finding() -> Finding {
-        let address = listener.address
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_PASSIVE
@@ -16,7 +17,7 @@ struct PortExamination: Sendable {
         guard status == 0, let first = results else {
             return .bad(
                 "'\(address.host)' is no address of this machine: \(String(cString: gai_strerror(status)))",
-                try: "correct listeners in the configuration")
+                try: "correct \(setting) in the configuration")
         }
         defer { freeaddrinfo(results) }
         let descriptor = socket(first.pointee.ai_family, Int32(SOCK_STREAM.rawValue), 0)
@@ -36,7 +37,7 @@ struct PortExamination: Sendable {
                 return .bad("\(address) is in use", try: "ss -ltnp 'sport = :\(address.port)' as root says by whom")
             }
             guard holder.name != "apus" else { return .good("\(address) is served by apus (process \(holder.pid))") }
-            return .bad("\(address) is held by \(holder.name) (process \(holder.pid))", try: "stop it, or listen elsewhere with --listen")
+            return .bad("\(address) is held by \(holder.name) (process \(holder.pid))", try: "stop it, or listen elsewhere: \(setting)")
         case EACCES:
             return .bad("\(address) may not be used by this user", try: "a port from 1024 on, or the capability CAP_NET_BIND_SERVICE")
         case EADDRNOTAVAIL: return .bad("\(address.host) is no address of this machine", try: "ip address lists them")

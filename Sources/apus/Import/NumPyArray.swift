@@ -94,7 +94,7 @@ final class NumPyArray {
 }
 
 /// A file that is read at positions. Closed when it goes away.
-final class FileReader {
+final class FileReader: Sendable {
     let path: String
     let size: Int
     /// Nanoseconds since 1970; with the size it tells whether a file is still the one that was begun.

@@ -201,14 +201,20 @@ enum PointIdentity {
     }
 }
 
+extension PointIdentity {
+    func write(to object: inout JSONWriter) {
+        switch self {
+        case .integer(let value): object.member("id", value)
+        case .text(let value): object.member("id", value)
+        }
+    }
+}
+
 extension EncodedPoint {
     init(id: PointIdentity, vector: [Float], payload: ArraySlice<UInt8>?) {
         var writer = JSONWriter(reserving: vector.count * 12 + (payload?.count ?? 0) + 64)
         writer.object { object in
-            switch id {
-            case .integer(let value): object.member("id", value)
-            case .text(let value): object.member("id", value)
-            }
+            id.write(to: &object)
             object.key("embedding")
             object.floats(vector)
             if let payload {

@@ -1,4 +1,3 @@
-internal import ApusHTTP
 internal import ApusTypes
 internal import Glibc
 
@@ -26,9 +25,9 @@ enum DataDirectory {
 enum RunFile {
     static func path(in directory: String) -> String { directory + "/run.json" }
 
-    static func write(_ listeners: [BoundListener], into directory: String) throws(ApusError) {
-        let urls = listeners.map { ($0.name, JSONValue.string($0.url)) }
-        let value: JSONValue = .object(["pid": .integer(Int64(getpid())), "listeners": .object(JSONObject(urls.map { ($0.0, $0.1) }))])
+    static func write(_ listeners: [(name: String, url: String)], into directory: String) throws(ApusError) {
+        let urls = JSONObject(listeners.map { ($0.name, .string($0.url)) })
+        let value: JSONValue = .object(["pid": .integer(Int64(getpid())), "listeners": .object(urls)])
         let text = value.description + "\n"
         let temporary = path(in: directory) + ".new"
         guard let file = fopen(temporary, "w") else { throw failure(temporary) }

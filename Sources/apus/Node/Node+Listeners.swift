@@ -4,6 +4,8 @@ internal import ApusConfig
 internal import ApusHTTP
 internal import ApusMembership
 internal import ApusRuntime
+internal import ApusSockets
+internal import ApusThunder
 internal import ApusTypes
 internal import ApusVectors
 internal import ConsoleFace
@@ -13,7 +15,8 @@ internal import VectorizerFace
 extension Node {
     /// The listeners with their faces. A node that other machines can reach has an administrator's key from its first start.
     func listeners() async throws -> [ListenerConfiguration] {
-        if configuration.listeners.contains(where: { !$0.address.isLoopback }), !catalog.isReadOnly {
+        let rpc = configuration.rpc.isEnabled ? [configuration.rpc.address] : []
+        if (configuration.listeners.map(\.address) + rpc).contains(where: { !$0.isLoopback }), !catalog.isReadOnly {
             let file = configuration.node.data + "/admin.key"
             if let key = try await access.makeFirstKey(keptIn: file, deadline: clock.now.advanced(by: .seconds(10))) {
                 // At once: what `print` keeps back for a pipe is lost with the process.
@@ -42,29 +45,51 @@ extension Node {
         return limits
     }
 
+    /// The server of Vectorizer's binary protocol; nil when it is turned off.
+    func rpcServer() -> StreamServer? {
+        let rpc = configuration.rpc
+        guard rpc.isEnabled else { return nil }
+        var options = VectorizerRPC.Options()
+        options.thunder.frame = rpc.maxFrame
+        options.thunder.held = rpc.maxFrame
+        options.thunder.mostOutput = ByteCount(4 * rpc.maxFrame.bytes)
+        options.thunder.idleTime = rpc.idleTimeout
+        options.callTime = configuration.http.requestTimeout
+        options.isOpenToLocalUser = rpc.address.isLoopback
+        var limits = StreamServer.Limits()
+        limits.connections = rpc.maxConnections
+        return VectorizerRPC(face: vectorizerFace(), access: access, trust: trust, metrics: metrics, options: options)
+            .server(loops: loops, limits: limits, metrics: metrics)
+    }
+
+    private var trust: LocalTrust {
+        LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid(), nodeURL: configuration.node.url)
+    }
+
+    private func vectorizerFace() -> VectorizerFace {
+        var options = VectorizerFace.Options()
+        options.maxBody = configuration.faces.vectorizer.maxBody
+        options.maxItems = configuration.vectors.maxPointsPerRequest
+        options.sharding = Sharding(
+            shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
+        options.version = Version.current
+        return VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options)
+    }
+
     private func router(for listener: Configuration.Listener) -> Router {
         var router = Router()
         router.use(FaceCORS(configuration.faces))
         router.use(Compression())
-        let trust = LocalTrust(isEnabled: configuration.auth.loopback, nodeUser: geteuid(), nodeURL: configuration.node.url)
         router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
         var consoleOptions = ConsoleFace.Options()
         consoleOptions.maxBody = configuration.faces.console.maxBody
         consoleOptions.version = Version.current
+        consoleOptions.listeners = { [listening] in listening.all }
         let console = ConsoleFace(
             cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock, options: consoleOptions)
         if listener.faces.contains(.console) { console.mount(on: &router) } else { console.mountHealth(on: &router) }
         if listener.faces.contains(.vectorizer) {
-            var options = VectorizerFace.Options()
-            options.maxBody = configuration.faces.vectorizer.maxBody
-            options.maxItems = configuration.vectors.maxPointsPerRequest
-            options.sharding = Sharding(
-                shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
-            options.version = Version.current
-            VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options)
-                .mount(on: &router)
-        }
-        if listener.faces.contains(.vectorizer) {
+            vectorizerFace().mount(on: &router)
             router.errors { error, request in
                 ConsoleFace.owns(request.path) ? Router.defaultErrorResponse(error, request) : VectorizerFace.errorReply(error, request)
             }

@@ -4,6 +4,7 @@ internal import ApusConfig
 internal import ApusDatabase
 internal import ApusHTTP
 internal import ApusRuntime
+internal import ApusSockets
 internal import ApusTypes
 internal import ApusVectors
 internal import Glibc
@@ -43,6 +44,7 @@ struct Node: Sendable {
     let cluster: Cluster
     let vectors: VectorService
     let access: Access
+    let listening = OpenListeners()
     static let log = Logger("node")
 
     /// Opens the catalog and the store. A catalog that is not there yet is waited for; everything else that is wrong is thrown.
@@ -68,14 +70,14 @@ struct Node: Sendable {
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: configuration.clusterOptions(storePlace: store.place))
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
+        let objects = ObjectAccess(store: { try store.open() }, copies: { try await store.mappable(deadline: $0) })
+        let models = EmbeddingModels(catalog: catalog, node: identity.name, access: objects, pool: scans)
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
             database: database, catalog: catalog, store: store, cluster: cluster,
             vectors: VectorService(
-                catalog: catalog, pool: scans, health: health, options: configuration.vectorOptions,
-                segments: SegmentStorage(
-                    store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects,
-                    node: identity.name),
+                catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,
+                segments: SegmentStorage(objects, intents: catalog.objects, node: identity.name),
                 sealer: { [session = cluster.session, name = identity.name] in
                     session.epoch.map { Sealer(node: name, session: $0) }
                 }),
@@ -117,16 +119,17 @@ struct Node: Sendable {
         // The listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: httpLimits(), metrics: metrics)
         let bound = try await server.start()
+        for listener in bound { listening.add(listener.name, listener.url) }
+        let rpcServer = rpcServer()
+        try await start(rpcServer)
         let url = configuration.node.url ?? bound.first?.url ?? ""
         if configuration.node.url == nil, configuration.listeners.first?.address.isAny == true {
             Self.log.warning("nobody can reach this node under the URL that it announces; set node.url", ["url": url])
         }
         try await cluster.join(at: url, deadline: clock.now.advanced(by: .seconds(30)))
-        try RunFile.write(bound, into: configuration.node.data)
+        try RunFile.write(listening.all, into: configuration.node.data)
         defer { RunFile.remove(from: configuration.node.data) }
-        for listener in bound {
-            Self.log.notice("listening", ["listener": listener.name, "url": listener.url, "version": Version.current])
-        }
+        for (name, url) in listening.all { Self.log.notice("listening", ["listener": name, "url": url, "version": Version.current]) }
 
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await catalog.run() }
@@ -139,7 +142,12 @@ struct Node: Sendable {
             try await group.next()
             Self.log.notice("draining")
             health.drain()
-            let aborted = await server.drain(deadline: clock.now.advanced(by: configuration.http.drainTimeout))
+            let deadline = clock.now.advanced(by: configuration.http.drainTimeout)
+            let aborted = await withTaskGroup(of: Int.self) { group in
+                group.addTask { await server.drain(deadline: deadline) }
+                group.addTask { await rpcServer?.drain(deadline: deadline) ?? 0 }
+                return await group.reduce(0, +)
+            }
             if aborted > 0 { Self.log.warning("connections were cut at the end of the drain", ["connections": "\(aborted)"]) }
         }
         do {
@@ -149,5 +157,13 @@ struct Node: Sendable {
         }
         await database.close()
         Self.log.notice("stopped")
+    }
+
+    /// Opens the listener of the binary protocol.
+    private func start(_ server: StreamServer?) async throws {
+        guard let server else { return }
+        var address = configuration.rpc.address
+        address.port = try await server.start(host: address.host, port: address.port, setting: "rpc.address")
+        listening.add("rpc", "vectorizer://\(address)")
     }
 }

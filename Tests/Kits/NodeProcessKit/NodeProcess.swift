@@ -7,11 +7,13 @@ internal import TestKit
 /// A real `apus node` on loopback, as an operator would start it.
 public final class NodeProcess: Sendable {
     public let url: String
+    /// Of Vectorizer's binary protocol: `vectorizer://127.0.0.1:40123`; nil when it is turned off.
+    public let rpcURL: String?
     public let directory: String
     private let process: ChildProcess
     private let client: HTTPClient
     /// An administrator's: the test's own process serves as well as it asks, so the node does not trust it without one.
-    private let key: String
+    public let key: String
 
     /// Starts the program that was built beside the tests, on a free port, and returns when it is ready to read and write.
     public static func start(
@@ -21,30 +23,33 @@ public final class NodeProcess: Sendable {
         unlink(runFile)
         let command = ChildProcess.Command(
             try program(), ["node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
-            environment: environment.merging(["PATH": "/usr/bin:/bin"]) { own, _ in own }, output: .file(directory + ".log"))
+            environment: environment.merging(["PATH": "/usr/bin:/bin", "APUS_RPC_ADDRESS": "127.0.0.1:0"]) { own, _ in own },
+            output: .file(directory + ".log"))
         let process = try await ChildProcess.start(command, on: loops.first)
         let deadline = BootClock.now.advanced(by: .seconds(60))
         func ended() throws {
             guard process.ended == nil else { throw NodeFailure("the node ended: \(tail(of: directory + ".log"))") }
             guard BootClock.now < deadline else { throw NodeFailure("the node was not ready in time: \(tail(of: directory + ".log"))") }
         }
-        var url: String?
-        while url == nil {
+        var listeners: JSONObject?
+        while listeners == nil {
             try ended()
-            url = firstURL(in: runFile, of: process.identifier)
-            if url == nil { try await BootClock().sleep(for: .milliseconds(5)) }
+            listeners = openListeners(in: runFile, of: process.identifier)
+            if listeners == nil { try await BootClock().sleep(for: .milliseconds(5)) }
         }
         // Tests wait for what a node does, not for when a machine that is busy with other tests comes to accept a connection.
         var limits = HTTPClientLimits()
         limits.connectTime = .seconds(30)
         let client = HTTPClient(loops: loops, limits: limits)
-        let waiting = NodeProcess(url: url ?? "", directory: directory, process: process, client: client, key: "")
+        let url = listeners?.first { $0.key != "rpc" }?.value.asString ?? ""
+        let rpcURL = listeners?["rpc"]?.asString
+        let waiting = NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, client: client, key: "")
         while try await waiting.send(.get, "/health/ready").status != 200 {
             try ended()
             try await BootClock().sleep(for: .milliseconds(5))
         }
         let key = try await makeKey(url: waiting.url, keptIn: directory + ".key", loops: loops)
-        return NodeProcess(url: waiting.url, directory: directory, process: process, client: client, key: key)
+        return NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, client: client, key: key)
     }
 
     /// A key for the tests, made once for a data directory with the command line.
@@ -64,8 +69,9 @@ public final class NodeProcess: Sendable {
         contents(of: file).flatMap { try? JSONValue(parsing: Array($0.utf8)) }?["secret"]?.asString
     }
 
-    private init(url: String, directory: String, process: ChildProcess, client: HTTPClient, key: String) {
+    private init(url: String, rpcURL: String?, directory: String, process: ChildProcess, client: HTTPClient, key: String) {
         self.url = url
+        self.rpcURL = rpcURL
         self.directory = directory
         self.process = process
         self.client = client
@@ -108,12 +114,11 @@ public final class NodeProcess: Sendable {
     /// The program that SwiftPM built beside the test bundle.
     public static func program() throws -> String { try BuiltProgram.path("apus") }
 
-    private static func firstURL(in path: String, of process: Int32) -> String? {
+    private static func openListeners(in path: String, of process: Int32) -> JSONObject? {
         guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
-            value["pid"] == .integer(Int64(process)), case .object(let listeners)? = value["listeners"],
-            case .string(let url)? = listeners.first(where: { _ in true })?.value
+            value["pid"] == .integer(Int64(process)), let listeners = value["listeners"]?.asObject, !listeners.isEmpty
         else { return nil }
-        return url
+        return listeners
     }
 
     private static func tail(of path: String) -> String { String((contents(of: path) ?? "no log").suffix(4000)) }

@@ -3,6 +3,8 @@ public import ApusCluster
 internal import ApusDatabase
 public import ApusHTTP
 public import ApusRuntime
+public import ApusSockets
+internal import ApusStore
 public import ApusTypes
 public import ApusVectors
 internal import ConsoleFace
@@ -22,10 +24,15 @@ public struct TestNode: Sendable {
         public var maxStale: Duration = .seconds(300)
         public var vectors = VectorService.Options()
         public var log = ShardLog.Options()
+        public var rpc = VectorizerRPC.Options()
+        /// Of the catalog as a store of models.
+        public var storeLimit: ByteCount = .gibibytes(1)
         public init() { face.version = "0.1-test" }
     }
 
     public let port: Int
+    /// Of Vectorizer's binary protocol.
+    public let rpcPort: Int
     public let catalog: Catalog
     public let cluster: Cluster
     public let access: Access
@@ -62,15 +69,20 @@ public struct TestNode: Sendable {
         let cluster = Cluster(
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: .init(version: "0.1-test", storePlace: directory.path + "/store"))
-        let vectors = VectorService(
-            catalog: catalog, pool: BlockingPool(name: "vectors", threads: 2, queueLimit: 64), health: health,
-            options: options.vectors)
+        let pool = BlockingPool(name: "vectors", threads: 2, queueLimit: 64)
+        let store = CatalogStore(database: database, maxBytes: options.storeLimit)
+        let copies = try await LocalCache.open(
+            directory.path + "/models", of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(10)))
+        let models = EmbeddingModels(
+            catalog: catalog, node: identity.name, access: .init(store: { store }, copies: { _ in copies }), pool: pool)
+        let vectors = VectorService(catalog: catalog, pool: pool, health: health, models: models, options: options.vectors)
         let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
         let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)
         let console = ConsoleFace(cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock)
 
         var router = Router()
-        router.use(AccessControl(trust: LocalTrust(isEnabled: options.isLoopbackTrusted)) { try await access.verify($0, deadline: $1) })
+        let trust = LocalTrust(isEnabled: options.isLoopbackTrusted)
+        router.use(AccessControl(trust: trust) { try await access.verify($0, deadline: $1) })
         router.errors { error, request in
             ConsoleFace.owns(request.path) ? Router.defaultErrorResponse(error, request) : VectorizerFace.errorReply(error, request)
         }
@@ -81,6 +93,10 @@ public struct TestNode: Sendable {
         let server = HTTPServer(
             loops: loops, listeners: [ListenerConfiguration(name: "main", host: options.host, port: 0, router: router)],
             limits: options.http, metrics: metrics)
+        var streams = StreamServer.Limits()
+        streams.sweepInterval = .milliseconds(20)
+        let rpc = VectorizerRPC(face: face, access: access, trust: trust, metrics: metrics, options: options.rpc)
+            .server(loops: loops, limits: streams, metrics: metrics)
 
         return try await withThrowingTaskGroup(of: Void.self) { group in
             let duties = Duties()
@@ -90,12 +106,14 @@ public struct TestNode: Sendable {
             try await cluster.join(at: "http://192.168.1.10:15002", deadline: clock.now.advanced(by: .seconds(10)))
             try await eventually("the node is ready") { (try? vectors.collections()) != nil && health.readiness().isReady }
             let bound = try await server.start()
+            let rpcPort = try await rpc.start(host: options.host, port: 0, setting: "rpc.address")
             let node = TestNode(
-                port: bound[0].port, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health,
+                port: bound[0].port, rpcPort: rpcPort, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health,
                 database: database, directory: directory, clock: clock, duties: duties)
             let outcome: Result<Value, any Error>
             do { outcome = .success(try await body(node)) } catch { outcome = .failure(error) }
             await server.drain(deadline: clock.now)
+            await rpc.drain(deadline: clock.now)
             group.cancelAll()
             while let result = await group.nextResult() {
                 if case .failure(let error) = result, !(error is CancellationError) { throw error }

@@ -56,6 +56,12 @@ extension Configuration {
                         : "'\(other.name)' on \(other.address) and '\(listener.name)' on \(listener.address) overlap: "
                             + "one of them is every address of the machine")
             }
+            if rpc.isEnabled {
+                require(listener.name != "rpc", "listeners", [], "must not name a listener 'rpc', which is the binary protocol's")
+                require(
+                    !rpc.address.overlaps(listener.address), "rpc.address", ["listeners"],
+                    "\(rpc.address) is also listened on by '\(listener.name)' (\(listener.address))")
+            }
         }
         return found
     }

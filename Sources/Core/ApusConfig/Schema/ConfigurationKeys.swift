@@ -7,6 +7,7 @@ public enum ConfigurationKeys {
         ("node", "Who this node is."),
         ("listeners", "The addresses it serves on."),
         ("http", "Limits of every HTTP listener."),
+        ("rpc", "Vectorizer's binary protocol."),
         ("faces", "Limits of each client protocol."),
         ("catalog", "The SQL database that holds every durable fact."),
         ("store", "Where large immutable objects are kept."),
@@ -85,6 +86,24 @@ public enum ConfigurationKeys {
             "http.drain_timeout_seconds", \.http.drainTimeout, limit: .between(.zero, .seconds(3600)),
             "After SIGTERM, how long running requests may take to finish.",
             reason: "Keep it below the time your supervisor waits before it kills (systemd 90 s, Kubernetes 30 s)."),
+        ConfigurationKey(
+            "rpc.enabled", \.rpc.isEnabled, "Whether Vectorizer's binary protocol is served, as its client package speaks it.",
+            reason: "Turn it off where nobody uses it, or on a second node of one machine."),
+        ConfigurationKey(
+            "rpc.address", \.rpc.address, "The address that it is served on.",
+            reason:
+                "On loopback this machine's own user and root need no key (`auth.loopback`); on any other address everybody does. It has no "
+                + "TLS: put it on a private network."),
+        ConfigurationKey(
+            "rpc.max_connections", \.rpc.maxConnections, limit: .between(1, 1_000_000), "Open connections; beyond it new ones are closed.",
+            reason: "Each open connection costs a file descriptor and some memory."),
+        ConfigurationKey(
+            "rpc.max_frame_bytes", \.rpc.maxFrame, limit: .between(.kibibytes(64), .mebibytes(512)),
+            "Largest request or reply; beyond it an error, and for a request the end of its connection.",
+            reason: "A number takes 16 bytes: 10,000 points of 384 numbers are 62 MB."),
+        ConfigurationKey(
+            "rpc.idle_timeout_seconds", \.rpc.idleTimeout, limit: .between(.milliseconds(100), .seconds(86_400)),
+            "How long a connection may stay without a request.", reason: "Clients connect again by themselves with their next call."),
         ConfigurationKey(
             "faces.vectorizer.max_body_bytes", \.faces.vectorizer.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
             "Largest request body of the Vectorizer face; beyond it 413.",

@@ -3,7 +3,7 @@ internal import ApusTypes
 /// The settings that a Vectorizer file spreads over several keys: a listener is a host, a port and two TLS files; the node's addresses
 /// are those of the entry of `cluster.servers` that has the node's id.
 struct VectorizerFile {
-    enum Part: Sendable { case host, port, nodeID, servers, discovery, tlsEnabled, tlsCertificate, tlsKey, mutualTLS }
+    enum Part: Sendable { case host, port, rpcHost, rpcPort, nodeID, servers, discovery, tlsEnabled, tlsCertificate, tlsKey, mutualTLS }
 
     private struct Server {
         var id: String
@@ -17,6 +17,9 @@ struct VectorizerFile {
     private var listenerLine: Int?
     private var host = "127.0.0.1"
     private var port = 15002
+    private var rpcLine: Int?
+    private var rpcHost: String?
+    private var rpcPort: Int?
     private var nodeID: String?
     private var servers: [Server] = []
     private var tlsEnabled = false
@@ -37,16 +40,19 @@ struct VectorizerFile {
         let value = entry.value
         switch part {
         case .host:
-            host = try String(value)
-            guard SocketAddress(SocketAddress(host: host, port: 0).description) != nil else {
-                throw ConfigurationMistake("must be an address or a host name, not '\(host)'", mark: value.mark)
-            }
+            host = try Self.host(value)
             mark(entry)
             listenerLine = listenerLine ?? entry.mark.line
         case .port:
             port = try Self.port(value)
             mark(entry)
             listenerLine = listenerLine ?? entry.mark.line
+        case .rpcHost:
+            rpcHost = try Self.host(value)
+            rpcLine = rpcLine ?? entry.mark.line
+        case .rpcPort:
+            rpcPort = try Self.port(value)
+            rpcLine = rpcLine ?? entry.mark.line
         case .nodeID:
             mark(entry)
             guard !value.isNull, let key = ConfigurationKeys.key("node.name") else { return }
@@ -125,6 +131,14 @@ struct VectorizerFile {
 
     private mutating func mark(_ entry: YAMLEntry) { firstLine = firstLine ?? entry.mark.line }
 
+    private static func host(_ node: YAMLNode) throws(ConfigurationMistake) -> String {
+        let host = try String(node)
+        guard SocketAddress(SocketAddress(host: host, port: 0).description) != nil else {
+            throw ConfigurationMistake("must be an address or a host name, not '\(host)'", mark: node.mark)
+        }
+        return host
+    }
+
     private static func port(_ node: YAMLNode) throws(ConfigurationMistake) -> Int {
         let port = try Int(node)
         guard (1...65_535).contains(port) else { throw ConfigurationMistake("must be 1 to 65535, not \(port)", mark: node.mark) }
@@ -133,9 +147,15 @@ struct VectorizerFile {
 
     /// Sets what the collected parts say, except where the same file says it in our own words.
     func finish(_ reader: inout ConfigurationFileReader) {
-        guard let firstLine else { return }
         func origin(_ line: Int, _ key: String) -> ConfigurationOrigin { .vectorizerFile(path: reader.path, line: line, key: key) }
         func isFree(_ path: String) -> Bool { reader.loaded.origins[path] == nil }
+
+        if let rpcLine, isFree("rpc.address") {
+            let address = reader.loaded.configuration.rpc.address
+            reader.loaded.configuration.rpc.address = SocketAddress(host: rpcHost ?? address.host, port: rpcPort ?? address.port)
+            reader.loaded.origins["rpc.address"] = origin(rpcLine, "rpc.host, rpc.port")
+        }
+        guard let firstLine else { return }
 
         if let listenerLine, isFree("listeners") {
             if tlsEnabled, tlsCertificate.isEmpty || tlsKey.isEmpty {

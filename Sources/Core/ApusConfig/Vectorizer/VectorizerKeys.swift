@@ -31,7 +31,7 @@ enum VectorizerKeys {
 
     private static let catalogFinds = "nodes of a cluster find each other through the catalog that they share (catalog.url_file)"
     private static let noTokens = "access is by keys that 'apus key create' makes"
-    private static let noRPC = "this version serves HTTP only"
+    private static let noRPC = "this version serves HTTP and the binary protocol (rpc) only"
     private static let notReplicated = "every write is in the catalog before it is acknowledged; nodes do not replicate to each other"
 
     private static let table: [String: Meaning] = [
@@ -69,7 +69,8 @@ enum VectorizerKeys {
         "api.rest.cors_enabled": .ignored("faces.vectorizer.cors_origins names the origins"),
         "api.grpc": .ignored(noRPC),
         "api.mcp": .ignored(noRPC),
-        "rpc": .ignored(noRPC),
+        "rpc.host": .combined(.rpcHost),
+        "rpc.port": .combined(.rpcPort),
         "grpc": .ignored(noRPC),
 
         "auth.enabled": .ignored("requests from other machines always need a key, local ones follow auth.loopback"),
@@ -115,12 +116,12 @@ enum VectorizerKeys {
         "monitoring": .ignored("metrics are always at /prometheus/metrics"),
         "collections": .ignored("a collection's settings are given when it is created; see the vectors section for defaults"),
         "performance": .ignored("sizes are measured, not configured"),
-        "embedding": .ignored("this version takes vectors, not texts"),
+        "embedding": .ignored("each collection names its embedding provider when it is created"),
         "file_watcher": .ignored("there is no file watcher"),
         "workspace": .ignored("there is no file watcher"),
         "transmutation": .ignored("documents are not converted"),
-        "normalization": .ignored("this version takes vectors, not texts"),
-        "summarization": .ignored("this version takes vectors, not texts"),
+        "normalization": .ignored("an embedding provider prepares texts in its own way"),
+        "summarization": .ignored("texts are not summarised"),
         "gpu": .ignored("search runs on the processor"),
         "dashboard": .ignored("the console is a face of a listener"),
         "network": .ignored("listeners say what is served where"),

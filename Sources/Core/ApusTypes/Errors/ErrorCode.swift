@@ -58,6 +58,10 @@ extension ErrorCode {
     public static let requestHeadTooLarge: ErrorCode = "request.head_too_large"
     public static let requestExpectation: ErrorCode = "request.expectation"
     public static let requestVersion: ErrorCode = "request.version"
+    /// A message that is not what its protocol says.
+    public static let protocolInvalid: ErrorCode = "protocol.invalid"
+    /// A call of a client's protocol that this server does not have.
+    public static let unsupported: ErrorCode = "request.unsupported"
     /// The client went away before its answer was ready.
     public static let clientGone: ErrorCode = "client.gone"
     public static let methodUnknown: ErrorCode = "route.method_unknown"
@@ -132,6 +136,16 @@ extension ErrorCode {
     /// A newer Apus wrote the segment.
     public static let segmentUnsupported: ErrorCode = "segment.unsupported"
     public static let embeddingUnavailable: ErrorCode = "embedding.unavailable"
+    public static let embeddingUnknown: ErrorCode = "embedding.unknown"
+    /// A provider that cannot make vectors of this dimension.
+    public static let embeddingWrongDimension: ErrorCode = "embedding.wrong_dimension"
+    /// A model that is named but not in the cluster's store.
+    public static let modelUnknown: ErrorCode = "model.unknown"
+    public static let modelExists: ErrorCode = "model.exists"
+    /// Collections are embedded with it.
+    public static let modelInUse: ErrorCode = "model.in_use"
+    /// Files that are no model of a kind that is understood, or are damaged.
+    public static let modelInvalid: ErrorCode = "model.invalid"
 
     // Node, configuration and command line
     public static let nodeUnready: ErrorCode = "node.unready"
@@ -168,6 +182,8 @@ extension ErrorCode {
         .requestHeadTooLarge: Surface(431, 3, .badInput),
         .requestExpectation: Surface(417, 3, .badInput),
         .requestVersion: Surface(505, 12, .badInput),
+        .protocolInvalid: Surface(400, 3, .badInput),
+        .unsupported: Surface(501, 12, .refused),
         .clientGone: Surface(499, 1, .temporary),
         .methodUnknown: Surface(501, 12, .usage),
         .serverBusy: Surface(503, 14, .temporary, retry: .after(.seconds(1))),
@@ -226,6 +242,12 @@ extension ErrorCode {
         .vectorUnknownField: Surface(400, 3, .badInput),
         .vectorInvalid: Surface(400, 3, .badInput),
         .embeddingUnavailable: Surface(501, 12, .refused),
+        .embeddingUnknown: Surface(400, 3, .badInput),
+        .embeddingWrongDimension: Surface(400, 3, .badInput),
+        .modelUnknown: Surface(404, 5, .badInput),
+        .modelExists: Surface(409, 6, .refused),
+        .modelInUse: Surface(409, 9, .refused),
+        .modelInvalid: Surface(400, 3, .badInput),
 
         .noActiveNodes: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .lastCopy: Surface(409, 9, .refused),

@@ -41,11 +41,11 @@ extension ApusError {
         ApusError(.requestInvalid, "Invalid \(field): \(reason)", context: ["field": field, "reason": reason])
     }
 
-    /// Text came where a vector is needed, and nothing here makes one of the other.
-    static func noEmbedding(_ field: String) -> ApusError {
+    /// Text came for a collection that has nothing to make a vector of it.
+    static func noEmbedding(_ field: String, in collection: CollectionName) -> ApusError {
         ApusError(
-            .embeddingUnavailable, "this node does not embed text", hint: "send numbers as 'vector' instead of '\(field)'",
-            context: ["field": field])
+            .embeddingUnavailable, "collection '\(collection)' has no embedding provider: it takes vectors, not texts",
+            hint: "send numbers as 'vector', or make the collection with an 'embedding_provider'", context: ["field": field])
     }
 }
 

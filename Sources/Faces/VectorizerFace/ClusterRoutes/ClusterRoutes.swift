@@ -150,7 +150,12 @@ extension VectorizerFace {
 
     /// A body is not needed and not read.
     private func rebalance(_ request: Request) async throws -> Response {
-        let (moved, view) = try await cluster.rebalance(deadline: request.deadline)
+        let (moved, message) = try await rebalance(deadline: request.deadline)
+        return .json(JSONValue.object(["success": true, "message": .string(message), "shards_moved": .integer(Int64(moved))]).serialized())
+    }
+
+    func rebalance(deadline: Instant) async throws -> (moved: Int, message: String) {
+        let (moved, view) = try await cluster.rebalance(deadline: deadline)
         let workers = view.nodes.filter { $0.status == .active && $0.roles.contains(.worker) }.count
         let message =
             if view.shards.isEmpty {
@@ -162,7 +167,7 @@ extension VectorizerFace {
             } else {
                 "No shards were moved: every shard is served, and a shard that is served stays where it is"
             }
-        return .json(JSONValue.object(["success": true, "message": .string(message), "shards_moved": .integer(Int64(moved))]).serialized())
+        return (moved, message)
     }
 
     /// Says how far this node is with each of its shards: a node that follows the catalog has nothing else to synchronise.

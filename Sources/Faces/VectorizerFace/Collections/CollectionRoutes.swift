@@ -1,4 +1,5 @@
 internal import ApusCluster
+internal import ApusEmbedding
 internal import ApusHTTP
 internal import ApusTypes
 internal import ApusVectorIndex
@@ -34,8 +35,12 @@ extension VectorizerFace {
 
     /// The collection, or 404 in the words of this API.
     func collection(_ text: String, _ request: Request) async throws -> CollectionDescription {
+        try await collection(text, deadline: request.deadline)
+    }
+
+    func collection(_ text: String, deadline: Instant) async throws -> CollectionDescription {
         let name = try collectionName(text)
-        return try await naming(name) { try await vectors.collection(name, deadline: request.deadline) }
+        return try await naming(name) { try await vectors.collection(name, deadline: deadline) }
     }
 
     /// Puts errors about the collection itself into the words of this API.
@@ -50,18 +55,47 @@ extension VectorizerFace {
     private func createCollection(_ request: Request) async throws -> Response {
         let root = try await body(of: request).root
         let name = try collectionName(root.required("name").expectString())
-        var configuration = CollectionConfiguration(
-            dimension: try root.required("dimension").expectCount(CollectionConfiguration.dimensions), metric: try Self.metric(root),
-            sharding: options.sharding,
-            description: try root.first("description")?.expectString())
-        if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
-        try await cluster.requireActiveNode(deadline: request.deadline)
-        let created = try await naming(name) { [configuration] in
-            try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: request.deadline)
-        }
+        let created = try await createCollection(name, root, deadline: request.deadline)
         var writer = JSONWriter()
         Self.write(created, to: &writer)
         return .json(writer.bytes)
+    }
+
+    /// Makes a collection of what `root` says about it.
+    func createCollection(_ name: CollectionName, _ root: JSONElement, deadline: Instant) async throws -> CollectionDescription {
+        let (dimension, embedding) = try await embedding(root, deadline: deadline)
+        var configuration = CollectionConfiguration(
+            dimension: dimension, metric: try Self.metric(root), sharding: options.sharding,
+            description: try root.first("description")?.expectString())
+        configuration.embedding = embedding
+        if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
+        return try await createCollection(name, configuration, deadline: deadline)
+    }
+
+    func createCollection(
+        _ name: CollectionName, _ configuration: CollectionConfiguration, deadline: Instant
+    ) async throws -> CollectionDescription {
+        try await cluster.requireActiveNode(deadline: deadline)
+        return try await naming(name) {
+            try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: deadline)
+        }
+    }
+
+    /// `embedding_provider`: a name or an object, or `none`. Nobody's choice is Vectorizer's default, BM25, for collections of its 512
+    /// numbers, and none for others, whose vectors are made elsewhere. With a provider the dimension may be left out.
+    private func embedding(_ root: JSONElement, deadline: Instant) async throws -> (dimension: Int, EmbeddingProvider?) {
+        let dimension = try root.first("dimension")?.expectCount(CollectionConfiguration.dimensions)
+        var provider: EmbeddingProvider?
+        if let element = root.first("embedding_provider", "embedding") {
+            if element.string?.lowercased() != "none" { provider = try EmbeddingProvider(json: element.value, field: element.path) }
+        } else if dimension == EmbeddingProvider.defaultDimension, root["embedding_provider"] == nil {
+            provider = try EmbeddingProvider(named: "bm25")
+        }
+        guard let provider else {
+            guard let dimension else { throw ApusError.invalid("dimension", "it is missing") }
+            return (dimension, nil)
+        }
+        return (try await vectors.dimension(of: provider, wanted: dimension, deadline: deadline), provider)
     }
 
     /// `metric` is what the server reads, `similarity_metric` what its client sends.
@@ -114,6 +148,7 @@ extension VectorizerFace {
             $0.member("created_at", collection.createdAt.description)
             $0.member("updated_at", (collection.updatedAt ?? collection.createdAt).description)
             $0.member("status", collection.isComplete ? "ready" : "loading")
+            if let embedding = configuration.embedding { $0.member("embedding_provider", embedding.name) }
             if !collection.isComplete {
                 let missing = collection.shards.filter { !$0.isLoaded }.count
                 $0.member(
@@ -121,6 +156,7 @@ extension VectorizerFace {
             }
             guard isDetailed else { return }
             if let description = configuration.description { $0.member("description", description) }
+            if let embedding = configuration.embedding { $0.member("embedding", embedding.json) }
             $0.member("memory_bytes", collection.memory.bytes)
             $0.key("sharding")
             $0.object {

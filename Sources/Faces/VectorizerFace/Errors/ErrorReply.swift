@@ -26,7 +26,7 @@ extension VectorizerFace {
         return .json(writer.bytes, status: status)
     }
 
-    private static func message(_ error: ApusError) -> String {
+    static func message(_ error: ApusError) -> String {
         switch error.code {
         // Its first sentence is the real server's word for word.
         case .unauthenticated:
@@ -46,6 +46,8 @@ extension VectorizerFace {
         case .collectionExists: "collection_already_exists"
         case .vectorWrongDimension: "dimension_mismatch"
         case .shardBusy, .overloaded: "queue_full"
+        case .unsupported: "unsupported"
+        case .protocolInvalid: "protocol_error"
         default:
             switch code.surface.http {
             case 400: "validation_error"

@@ -10,8 +10,9 @@ extension VectorizerFace {
         route(&router, .get, "/prometheus/metrics", needs: nil) { _ in
             Response(type: "text/plain; version=0.0.4; charset=utf-8", bytes: registry.text())
         }
-        route(&router, .get, "/stats", needs: .reader) { _ in
+        route(&router, .get, "/stats", needs: .reader) { request in
             let (collections, points) = try counts()
+            let providers = try await providers(request)
             var writer = JSONWriter()
             writer.object {
                 $0.member("collections", collections)
@@ -20,8 +21,9 @@ extension VectorizerFace {
                 $0.member("version", options.version)
                 $0.member("default_quantization", "none")
                 $0.member("compression_ratio", 1.0)
-                $0.member("providers", .array([]))
-                $0.member("default_provider", .null)
+                $0.key("providers")
+                $0.array { for provider in providers { provider.write(to: &$0) } }
+                $0.member("default_provider", "bm25")
             }
             return .json(writer.bytes)
         }
@@ -44,9 +46,9 @@ extension VectorizerFace {
         }
     }
 
-    private var uptime: Int { Int(cluster.startedAt.duration(to: clock.now).seconds) }
+    var uptime: Int { Int(cluster.startedAt.duration(to: clock.now).seconds) }
 
-    private func counts() throws -> (collections: Int, points: Int) {
+    func counts() throws -> (collections: Int, points: Int) {
         let collections = try vectors.collections()
         return (collections.count, collections.reduce(0) { $0 + $1.points })
     }

@@ -30,12 +30,13 @@ extension VectorizerFace {
         let collection = try await collection(collectionName(of: request, document.root), request)
         let items = try document.root.required("vectors", "points", "texts").expectElements(atMost: options.maxItems)
         var batch = PointBatch<Point>()
-        for item in items { batch.addPoint(item, dimension: collection.configuration.dimension, document) }
+        for item in items { batch.addPoint(item, to: collection, document) }
         // Nothing but texts: not a matter of single items.
         if let first = batch.errors.first ?? nil, batch.accepted.isEmpty, batch.errors.allSatisfy({ $0?.code == .embeddingUnavailable }) {
             throw first
         }
         if !batch.accepted.isEmpty {
+            try await batch.embed { try await vectors.embed($0, for: collection.name, deadline: request.deadline) }
             let accepted = batch.accepted
             let outcome = try await metrics.measureInsert(into: collection.name, clock) {
                 try await vectors.upsert(
@@ -128,15 +129,17 @@ extension VectorizerFace {
         return Self.counts(collection.name, ["scanned": collection.points, "matched": outcome.affected, "updated": outcome.affected])
     }
 
-    private static func changes(_ patch: JSONElement) throws(ApusError) -> [PayloadChange] {
+    static func changes(_ patch: JSONElement) throws(ApusError) -> [PayloadChange] {
         guard let members = patch.value.asObject, !members.isEmpty else { throw .invalid(patch.path, "it is not an object with members") }
         let removed = members.filter { $0.value.isNull }.map(\.key)
         let kept = JSONObject(members.filter { !$0.value.isNull }.map { ($0.key, $0.value) })
         return (kept.isEmpty ? [] : [.merge(JSONValue.object(kept).serialized())]) + (removed.isEmpty ? [] : [.remove(removed)])
     }
 
-    private static func narrowingFilter(_ root: JSONElement) throws(ApusError) -> Filter {
-        let element = try root.required("filter")
+    private static func narrowingFilter(_ root: JSONElement) throws(ApusError) -> Filter { try narrowing(root.required("filter")) }
+
+    /// A filter that asks for something.
+    static func narrowing(_ element: JSONElement) throws(ApusError) -> Filter {
         let filter = try filter(element)
         guard !filter.isEverything else { throw .invalid("filter", "it asks nothing and would match every point") }
         return filter
@@ -147,29 +150,34 @@ extension VectorizerFace {
         let root = try await body(of: request).root
         let source = try await collection(request.parameter("name"), request)
         let destination = try await collection(root.required("destination", "dst", "target", "to").expectString(), request)
-        guard source.name != destination.name else { throw ApusError.invalid("destination", "it is the source itself") }
         var ids: [PointID] = []
         for element in try root.required("ids", "vector_ids").expectElements(atMost: options.maxItems) {
             ids.append(try element.expectPointID())
         }
+        let errors = try await transfer(ids, from: source.name, to: destination.name, isMove: isMove, deadline: request.deadline)
+        return Self.reply(
+            source.name, isMove ? "moved" : "copied", errors.count { $0 == nil }, ids, errors,
+            ["src": source.name.rawValue, "dst": destination.name.rawValue])
+    }
+
+    /// What came of each point; nil where it has arrived.
+    func transfer(
+        _ ids: [PointID], from source: CollectionName, to destination: CollectionName, isMove: Bool, deadline: Instant
+    ) async throws -> [ApusError?] {
+        guard source != destination else { throw ApusError.invalid("destination", "it is the source itself") }
         var failures: [PointID: ApusError] = [:]
         var arrived: Set<PointID> = []
         if isMove {
-            (arrived, failures) = try await vectors.move(ids, from: source.name, to: destination.name, deadline: request.deadline)
+            (arrived, failures) = try await vectors.move(ids, from: source, to: destination, deadline: deadline)
         } else {
-            let points = try await vectors.points(ids, in: source.name, deadline: request.deadline)
+            let points = try await vectors.points(ids, in: source, deadline: deadline)
             if !points.isEmpty {
-                let outcome = try await vectors.upsert(points, into: destination.name, mode: .eachItem, deadline: request.deadline)
+                let outcome = try await vectors.upsert(points, into: destination, mode: .eachItem, deadline: deadline)
                 for (index, point) in points.enumerated() { failures[point.id] = outcome.error(index) }
             }
             arrived = Set(points.map(\.id)).subtracting(failures.keys)
         }
-        let errors = ids.map { id in
-            arrived.contains(id) ? nil : failures[id] ?? ApusError(.pointUnknown, "Vector not found: \(id)")
-        }
-        return Self.reply(
-            source.name, isMove ? "moved" : "copied", errors.count { $0 == nil }, ids, errors,
-            ["src": source.name.rawValue, "dst": destination.name.rawValue])
+        return ids.map { id in arrived.contains(id) ? nil : failures[id] ?? ApusError(.pointUnknown, "Vector not found: \(id)") }
     }
 
     private static func counts(_ name: CollectionName, _ counts: KeyValuePairs<String, Int>) -> Response {

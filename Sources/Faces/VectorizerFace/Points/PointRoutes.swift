@@ -77,13 +77,14 @@ extension VectorizerFace {
         return .json(writer.bytes)
     }
 
-    /// `{collection, id?, vector, payload?}`. With `text` instead of a vector it needs an embedding provider.
+    /// `{collection, id?, vector | text, payload?}`.
     private func insert(_ request: Request) async throws -> Response {
         let document = try await body(of: request)
         let collection = try await collection(document.root.required("collection").expectString(), request)
         var batch = PointBatch<Point>()
-        batch.addPoint(document.root, dimension: collection.configuration.dimension, document)
+        batch.addPoint(document.root, to: collection, document)
         if let error = batch.errors[0] { throw error }
+        try await batch.embed { try await vectors.embed($0, for: collection.name, deadline: request.deadline) }
         let id = batch.accepted[0].id.description
         _ = try await metrics.measureInsert(into: collection.name, clock) {
             try await vectors.upsert(batch.accepted, into: collection.name, operation: document.operation, deadline: request.deadline)
@@ -120,7 +121,7 @@ extension VectorizerFace {
         let vector = try element.first("vector", "embedding", "data")?.vector(dimension: dimension)
         let payload = try element.first("payload", "metadata")?.expectPayload()
         guard vector != nil || payload != nil else {
-            if element.first("text") != nil { throw .noEmbedding("text") }
+            if element.first("text") != nil { throw .invalid("text", "an update takes a vector; insert the text under the same id") }
             throw .invalid("payload", "neither a payload nor a vector is given")
         }
         return PointUpdate(id: id, vectors: vector.map { PointVectors($0) }, payload: payload.map { .replace($0) })

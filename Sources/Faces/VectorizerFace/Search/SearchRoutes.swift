@@ -5,7 +5,10 @@ internal import ApusVectors
 
 extension VectorizerFace {
     func mountSearch(on router: inout Router) {
-        for path in ["/collections/{name}/search", "/collections/{name}/search/vector", "/search"] {
+        for path in [
+            "/collections/{name}/search", "/collections/{name}/search/vector", "/collections/{name}/search/text", "/search",
+            "/semantic_search",
+        ] {
             route(&router, .post, path, needs: .reader) { request in
                 let root = try await body(of: request).root
                 let (name, query, result) = try await search(root, collection: request.parameters["name"], request)
@@ -19,12 +22,14 @@ extension VectorizerFace {
             }
         }
         route(&router, .post, "/batch_search", needs: .reader, searchMany)
-        for path in [
-            "/collections/{name}/search/text", "/collections/{name}/hybrid_search", "/intelligent_search", "/semantic_search",
-            "/contextual_search",
-            "/multi_collection_search", "/embed",
-        ] {
-            route(&router, .post, path, needs: .reader) { _ in throw ApusError.noEmbedding("text") }
+        route(&router, .post, "/collections/{name}/hybrid_search", needs: .reader, searchHybrid)
+        route(&router, .post, "/embed", needs: .reader, embed)
+        for path in ["/intelligent_search", "/contextual_search", "/multi_collection_search"] {
+            route(&router, .post, path, needs: .reader) { _ in
+                throw ApusError(
+                    .embeddingUnavailable, "this call is not offered", hint: "POST /collections/NAME/search/text",
+                    context: ["field": "query"])
+            }
         }
     }
 
@@ -40,21 +45,34 @@ extension VectorizerFace {
         _ root: JSONElement, collection named: String?, _ request: Request
     ) async throws -> (CollectionName, Query, SearchResult) {
         let collection = try await collection(try named ?? root.required("collection").expectString(), request)
-        let vector = try root.required("vector", "query_vector", "query")
         let limit = try Self.clamp(Self.limit(root), to: options.searchLimit, "limit")
         let wantsPayload = try root.first("with_payload", "include_payload")?.expectBool()
         let withVector = try root.first("with_vector", "with_vectors", "include_vector")?.expectBool() ?? false
         let query = Query(limit: limit, payloadKey: wantsPayload.map { $0 ? "payload" : nil } ?? "metadata", withVector: withVector)
         var projection: Projection = query.payloadKey == nil ? [] : .payload
         if withVector { projection.insert(.vector) }
+        let (vector, text) = try await vector(of: root, for: collection, request)
         let search = SearchRequest(
-            vector: try vector.vector(dimension: collection.configuration.dimension), limit: limit,
+            vector: vector, limit: limit,
             filter: try root.first("filter").map(Self.filter) ?? .everything, scoreThreshold: try Self.threshold(root),
             isExact: try root.first("exact")?.expectBool() ?? false, projection: projection)
-        let result = try await metrics.measureSearch(in: collection.name, type: search.isExact ? "exact" : "vector", clock) {
+        let result = try await metrics.measureSearch(
+            in: collection.name, type: text != nil ? "text" : search.isExact ? "exact" : "vector", clock
+        ) {
             try await vectors.search(search, in: collection.name, deadline: request.deadline)
         }
         return (collection.name, query, result)
+    }
+
+    /// The numbers that a query gives, or those of its text, and that text.
+    func vector(
+        of root: JSONElement, for collection: CollectionDescription, _ request: Request
+    ) async throws -> (vector: [Float], text: String?) {
+        let element = try root.required("vector", "query_vector", "query", "text")
+        guard let text = element.string else { return (try element.vector(dimension: collection.configuration.dimension), nil) }
+        guard collection.configuration.embedding != nil else { throw ApusError.noEmbedding(element.path, in: collection.name) }
+        try VectorService.check(text: text, field: element.path)
+        return (try await vectors.embed([text], for: collection.name, deadline: request.deadline)[0], text)
     }
 
     private static func limit(_ root: JSONElement) throws(ApusError) -> Int {
@@ -117,7 +135,7 @@ extension VectorizerFace {
     }
 
     /// `results`, and what is missing from them, and how old they are. Without marks a partial answer would look whole, and an old one new.
-    private func write(_ result: SearchResult, _ query: Query, to writer: inout JSONWriter) {
+    func write(_ result: SearchResult, _ query: Query, to writer: inout JSONWriter) {
         writer.key("results")
         writer.array {
             for hit in result.hits {

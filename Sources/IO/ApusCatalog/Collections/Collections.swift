@@ -69,19 +69,30 @@ public final class Collections: Sendable {
     }
 
     /// Deletes the collection at once; its log goes in bounded pieces afterwards (`Retention`). Throws `collection.unknown`.
-    public func delete(_ name: CollectionName, deadline: Instant) async throws {
+    ///
+    /// With `heads` only if nothing was written to any of its shards behind them; throws `shard.moved_on` otherwise.
+    public func delete(_ name: CollectionName, ifStillAt heads: [ShardID: Int64]? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             let rows = try await transaction.run(
                 Statement("DELETE FROM apus.collection WHERE name = $1 RETURNING id", [.text(name.rawValue)]))
             guard let row = rows.first else { throw Self.unknown(name) }
             let id = SQLValue.integer(try row.integer(0))
             let ofIt: StaticSQL = " IN (SELECT id FROM apus.shard WHERE collection = $1)"
-            _ = try await transaction.run([
-                // In ascending order, as appends lock them.
+            // In ascending order, as appends lock them.
+            let locked = try await transaction.run(
                 Statement(
                     transaction.dialect == .postgreSQL
-                        ? "SELECT shard FROM apus.shard_head WHERE shard" + ofIt + " ORDER BY shard FOR UPDATE"
-                        : "SELECT shard FROM apus.shard_head WHERE shard" + ofIt, [id]),
+                        ? "SELECT shard, seq FROM apus.shard_head WHERE shard" + ofIt + " ORDER BY shard FOR UPDATE"
+                        : "SELECT shard, seq FROM apus.shard_head WHERE shard" + ofIt, [id]))
+            for row in locked {
+                guard let heads else { break }
+                guard heads[ShardID(try row.integer(0))] == (try row.integer(1)) else {
+                    throw ApusError(
+                        .shardMovedOn, "collection '\(name)' was written to meanwhile, and was not deleted",
+                        context: ["collection": name.rawValue])
+                }
+            }
+            _ = try await transaction.run([
                 Statement("INSERT INTO apus.deleted_shard (shard) SELECT id FROM apus.shard WHERE collection = $1", [id]),
                 Statement("DELETE FROM apus.shard_head WHERE shard" + ofIt, [id]),
                 Statement(

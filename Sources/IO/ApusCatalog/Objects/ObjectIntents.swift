@@ -108,6 +108,7 @@ public final class ObjectIntents: Sendable {
                   AND NOT EXISTS (SELECT 1 FROM apus.dropped_object AS d WHERE d.key = asked.key)
                   AND NOT EXISTS (SELECT 1 FROM apus.shard_log AS l WHERE l.object = asked.key)
                   AND NOT EXISTS (SELECT 1 FROM apus.segment AS s WHERE s.object = asked.key)
+                  AND NOT EXISTS (SELECT 1 FROM apus.model AS m WHERE m.object = asked.key)
                 """, [dialect == .postgreSQL ? textArray(texts) : .text(jsonArray(texts))])
         return try await authorised(by: leader, deadline: deadline) { transaction in
             try await transaction.run([statement])[0].map(Self.key(row:))

@@ -1,3 +1,4 @@
+public import ApusSockets
 public import ApusTypes
 
 /// One HTTP request, as handlers see it. The head is complete and checked; the body arrives as it is read.

@@ -1,4 +1,5 @@
 internal import ApusRuntime
+internal import ApusSockets
 internal import ApusTypes
 internal import CUV
 internal import Glibc
@@ -69,7 +70,7 @@ final class Connection: @unchecked Sendable {  // loop-bound, see above
     }
 
     /// `tcp` is an accepted connection; from here on it belongs to this object.
-    init(server: LoopServer, listener: Listener, tcp: UnsafeMutablePointer<uv_tcp_t>, peer: SocketAddress, tls: TLSSession?) {
+    init(server: LoopServer, listener: Listener, tcp: UnsafeMutablePointer<uv_tcp_t>, peer: NumericAddress, tls: TLSSession?) {
         self.server = server
         self.listener = listener
         self.tcp = tcp

@@ -1,4 +1,5 @@
 public import ApusRuntime
+internal import ApusSockets
 public import ApusTypes
 internal import Synchronization
 
@@ -21,7 +22,7 @@ public final class HTTPServer: Sendable {
         self.configurations = listeners
         self.limits = limits
         self.metrics = ServerMetrics(metrics)
-        let bodies = BodyBudget(limit: limits.collectedBodies)
+        let bodies = MemoryBudget(limit: limits.collectedBodies)
         servers = loops.all.map { [census, metrics = self.metrics] in
             LoopServer(loop: $0, limits: limits, census: census, bodies: bodies, metrics: metrics)
         }
@@ -35,7 +36,8 @@ public final class HTTPServer: Sendable {
             for configuration in configurations {
                 let listener = try Listener(configuration, metrics)
                 let address = try address(of: configuration)
-                let (sockets, port) = try ListenSocket.open(address, count: servers.count, name: configuration.name)
+                let (sockets, port) = try ListenSocket.open(
+                    address, count: servers.count, setting: "listener '\(configuration.name)'")
                 opened.append((listener, sockets))
                 bound.append(
                     BoundListener(name: configuration.name, host: address.host, port: port, isTLS: configuration.tls != nil))
@@ -64,8 +66,8 @@ public final class HTTPServer: Sendable {
         for watch in certificates.withLock({ $0 }) { loops.first.execute { watch.reload() } }
     }
 
-    private func address(of configuration: ListenerConfiguration) throws(ApusError) -> SocketAddress {
-        guard let address = SocketAddress(host: configuration.host, port: configuration.port) else {
+    private func address(of configuration: ListenerConfiguration) throws(ApusError) -> NumericAddress {
+        guard let address = NumericAddress(host: configuration.host, port: configuration.port) else {
             throw ApusError(
                 .listenerUnavailable, "'\(configuration.host)' port \(configuration.port) is not an address to listen on",
                 hint: "give listener '\(configuration.name)' a numeric address such as 127.0.0.1, 0.0.0.0 or ::, and a port up to 65535")

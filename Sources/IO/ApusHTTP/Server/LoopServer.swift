@@ -1,6 +1,6 @@
 internal import ApusRuntime
+internal import ApusSockets
 internal import ApusTypes
-internal import CLinux
 internal import CUV
 internal import Glibc
 
@@ -22,7 +22,7 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
     /// Not earlier than now, and at most one sweep later: good enough for deadlines, and free.
     private(set) var coarseNow: Instant
     private let census: ConnectionCensus
-    let bodies: BodyBudget
+    let bodies: MemoryBudget
     private let metrics: ServerMetrics
     private var requestCounters: RequestCounters
     private static let log = Logger("http")
@@ -31,25 +31,7 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
     private var isSweeping = false
     private var randomState: UInt64
 
-    /// One listening socket.
-    private final class Acceptor: @unchecked Sendable {  // loop-bound like its server
-        let listener: Listener
-        let socket: ListenSocket
-        let poll = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-        var isClosed = false
-        /// When it was last told that connections cannot be accepted.
-        var complainedAt: Instant?
-        /// Until the socket is closed: a server that nobody holds any more still serves.
-        let server: LoopServer
-
-        init(_ listener: Listener, _ socket: ListenSocket, _ server: LoopServer) {
-            self.listener = listener
-            self.socket = socket
-            self.server = server
-        }
-    }
-
-    init(loop: EventLoop, limits: HTTPLimits, census: ConnectionCensus, bodies: BodyBudget, metrics: ServerMetrics) {
+    init(loop: EventLoop, limits: HTTPLimits, census: ConnectionCensus, bodies: MemoryBudget, metrics: ServerMetrics) {
         self.loop = loop
         self.limits = limits
         self.census = census
@@ -73,59 +55,12 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
 
     /// Takes `socket` over and accepts from it.
     func listen(_ listener: Listener, _ socket: ListenSocket) throws(ApusError) {
-        let acceptor = Acceptor(listener, socket, self)
-        let status = uv_poll_init(loop.uv, acceptor.poll, socket.descriptor)
-        guard status == 0 else {
-            acceptor.poll.deallocate()
-            socket.close()
-            throw ApusError(.listenerUnavailable, "cannot listen for '\(listener.name)': \(String(cString: uv_strerror(status)))")
-        }
-        acceptor.poll.pointee.data = Unmanaged.passRetained(acceptor).toOpaque()  // released when the handle is closed
-        acceptors.append(acceptor)
-        resume(acceptor)
+        acceptors.append(
+            // Until the socket is closed it holds the server: one that nobody holds any more still serves.
+            try Acceptor(socket, name: listener.name, loop: loop) { [self] descriptor, peer in serve(descriptor, peer, listener) })
     }
 
-    private func resume(_ acceptor: Acceptor) {
-        guard !acceptor.isClosed else { return }
-        uv_poll_start(acceptor.poll, Int32(UV_READABLE.rawValue)) { poll, _, _ in
-            let acceptor = Unmanaged<Acceptor>.fromOpaque(poll!.pointee.data).takeUnretainedValue()
-            // A bound, so that open connections have their turn; what still waits makes the socket readable again.
-            acceptor.server.accept(from: acceptor, atMost: 64)
-        }
-    }
-
-    private func accept(from acceptor: Acceptor, atMost count: Int) {
-        for _ in 0..<count {
-            do throws(SocketAddress.AcceptFailure) {
-                let (descriptor, peer) = try SocketAddress.accept(from: acceptor.socket.descriptor)
-                serve(descriptor, peer, acceptor.listener)
-            } catch {
-                switch error.number {
-                case EAGAIN: return
-                // The one connection is at fault: it has ended already, or its network has (accept(2)).
-                case EINTR, ECONNABORTED, EPROTO, EPERM, ENETDOWN, ENOPROTOOPT, EHOSTDOWN, ENONET, EHOSTUNREACH, EOPNOTSUPP, ENETUNREACH:
-                    continue
-                default: return pause(acceptor, error.number)
-                }
-            }
-        }
-    }
-
-    /// No descriptors or no memory: the socket stays readable, so asking again at once would spin. Clients wait in the backlog.
-    private func pause(_ acceptor: Acceptor, _ problem: Int32) {
-        guard !acceptor.isClosed else { return }
-        uv_poll_stop(acceptor.poll)
-        let now = BootClock.now
-        if acceptor.complainedAt.map({ $0.advanced(by: .seconds(10)) <= now }) ?? true {
-            acceptor.complainedAt = now
-            Self.log.warning(
-                "connections cannot be accepted, trying again",
-                ["listener": acceptor.listener.name, "error": String(cString: strerror(problem))])
-        }
-        loop.timers.schedule(at: now.advanced(by: .milliseconds(100))) { acceptor.server.resume(acceptor) }
-    }
-
-    private func serve(_ descriptor: Int32, _ peer: SocketAddress, _ listener: Listener) {
+    private func serve(_ descriptor: Int32, _ peer: NumericAddress, _ listener: Listener) {
         let tcp = UnsafeMutablePointer<uv_tcp_t>.allocate(capacity: 1)
         uv_tcp_init(loop.uv, tcp)
         guard uv_tcp_open(tcp, descriptor) == 0 else {
@@ -265,24 +200,13 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
     /// to end that; who begins to connect is not answered, because the close would reset it.
     func drain() {
         isDraining = true
-        // A kernel that cannot do this resets what connects at the very moment of the close, and nothing else.
-        for acceptor in acceptors { _ = apus_ignore_new_connections(acceptor.socket.descriptor) }
+        acceptors.forEach { $0.ignoreNewConnections() }
         for connection in connections.reversed() { connection.drain() }
     }
 
     /// Takes in what waits to be accepted, which the close would reset, and accepts no more.
     func closeListeners() {
-        for acceptor in acceptors {
-            accept(from: acceptor, atMost: 4 * ListenSocket.backlog)
-            acceptor.isClosed = true
-            uv_poll_stop(acceptor.poll)
-            uv_close(UnsafeMutableRawPointer(acceptor.poll).assumingMemoryBound(to: uv_handle_t.self)) { handle in
-                let poll = UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_poll_t.self)
-                Unmanaged<Acceptor>.fromOpaque(poll.pointee.data).release()  // retained in listen(_:_:)
-                poll.deallocate()
-            }
-            acceptor.socket.close()
-        }
+        acceptors.forEach { $0.close() }
         acceptors = []
     }
 

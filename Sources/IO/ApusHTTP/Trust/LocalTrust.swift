@@ -1,3 +1,4 @@
+public import ApusSockets
 public import Glibc
 
 /// The one exemption from credentials: the node's own user, or root, asking from the node's own machine by itself.
@@ -69,6 +70,12 @@ public struct LocalTrust: Sendable {
         let hosts = request.headers.all("Host")
         guard hosts.count == 1, isOwnName(hosts[0], request.connection) else { return .foreignHost }
         guard Self.isOwnOrigin(request, host: hosts[0]) else { return .foreignOrigin }
+        return try await refusal(of: peer)
+    }
+
+    /// The part of the rule that is about the peer itself, for protocols in which nothing tells more about it.
+    public func refusal(of peer: PeerSocket?) async throws -> Refusal? {
+        guard isEnabled else { return .disabled }
         guard let peer, peer.user == nodeUser || peer.user == 0 else { return .foreignUser(peer?.user) }
         switch try await examine(peer) {
         case .client: return nil
@@ -95,7 +102,7 @@ public struct LocalTrust: Sendable {
         guard let name = Self.name(in: host.lowercased()) else { return false }
         let bare = name.hasPrefix("[") ? String(name.dropFirst().dropLast()) : name
         if bare == nodeHost { return true }
-        return !connection.isLoopback && SocketAddress(host: bare, port: 0)?.host == connection.peerAddress
+        return !connection.isLoopback && NumericAddress(host: bare, port: 0)?.host == connection.peerAddress
     }
 
     /// `localhost`, `127.x.x.x` or `[::1]`, with or without a port: a name that another machine's DNS cannot answer for.

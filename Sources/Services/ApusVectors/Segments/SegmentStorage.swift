@@ -3,27 +3,21 @@ public import ApusStore
 public import ApusTypes
 internal import ApusVectorIndex
 
-/// Where a node puts segments, and where it finds them to map. The store may be there later than the node.
+/// A node's segments among the objects.
 public struct SegmentStorage: Sendable {
-    /// Throw `store.unavailable` until the store is there.
-    let store: @Sendable () throws -> any ObjectStore
-    let copies: @Sendable (_ deadline: Instant) async throws -> any ObjectCopies
+    let access: ObjectAccess
     let intents: ObjectIntents
     let node: NodeName
 
-    public init(
-        store: @escaping @Sendable () throws -> any ObjectStore,
-        copies: @escaping @Sendable (_ deadline: Instant) async throws -> any ObjectCopies, intents: ObjectIntents, node: NodeName
-    ) {
-        self.store = store
-        self.copies = copies
+    public init(_ access: ObjectAccess, intents: ObjectIntents, node: NodeName) {
+        self.access = access
         self.intents = intents
         self.node = node
     }
 
     /// Stores a new segment. Until a manifest names it the collector may take it.
     func put(_ segment: SegmentBytes, deadline: Instant) async throws -> SegmentRow {
-        let store = try store()
+        let store = try access.store()
         var generator = SystemRandomNumberGenerator()
         let key = ObjectKey.random(using: &generator)
         try await intents.record(key, by: node, deadline: deadline)
@@ -36,7 +30,7 @@ public struct SegmentStorage: Sendable {
     /// Throws `segment.corrupt` if the store's copy is damaged too, `segment.unsupported`, and what the store throws.
     func open(_ row: SegmentRow, fields: [VectorField], deadline: Instant) async throws -> Segment {
         do {
-            let object = try await copies(deadline).fetch(row.object, deadline: deadline)
+            let object = try await access.copies(deadline).fetch(row.object, deadline: deadline)
             object.advise(.random)
             return try Segment(object.bytes, key: row.object, fields: fields, owner: object)
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {

@@ -1,8 +1,10 @@
 internal import ApusCatalog
 public import ApusTypes
+internal import ApusVectorIndex
 
 extension VectorService {
-    /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, and `collection.exists`.
+    /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, `collection.exists`, and what `dimension(of:)` throws
+    /// for an embedding provider that does not fit.
     public func createCollection(
         _ name: CollectionName, _ configuration: CollectionConfiguration, nodes: [NodeName] = [], deadline: Instant
     ) async throws -> CollectionDescription {
@@ -10,6 +12,9 @@ extension VectorService {
         try configuration.validate()
         _ = try loaded()
         try requireCatalog()
+        if let provider = configuration.embedding {
+            _ = try await dimension(of: provider, wanted: configuration.dimension, deadline: deadline)
+        }
         let row = try await catalog.collections.create(
             name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))
@@ -28,6 +33,27 @@ extension VectorService {
             throw Self.unknown(name)
         }
         forget { $0.name == name }
+    }
+
+    /// Deletes the collection if it holds no point at the moment of the deletion. False if it holds one, or was written to meanwhile.
+    ///
+    /// Throws `collection.unknown`.
+    public func deleteCollectionIfEmpty(_ name: CollectionName, deadline: Instant) async throws -> Bool {
+        let collection = try await find(name, deadline: deadline)
+        try await reachHeads(of: collection.shards, deadline: deadline)
+        var heads: [ShardID: Int64] = [:]
+        for shard in collection.shards {
+            let (snapshot, position) = try shard.positioned()
+            guard snapshot.count == 0 else { return false }
+            heads[shard.id] = position.sequence
+        }
+        do {
+            try await catalog.collections.delete(name, ifStillAt: heads, deadline: deadline)
+        } catch let error as ApusError where error.code == .shardMovedOn {
+            return false
+        }
+        forget { $0 === collection }
+        return true
     }
 
     /// All collections that this node knows, by name. Throws `node.unready` before it has read the catalog.

@@ -45,8 +45,10 @@ extension VectorService {
         case .rebuild(_, let reason):
             let rows = try await catalog.collections.list(deadline: deadline)
             reconcile(rows)
+            models?.forget(nil)
             log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
         case .changes(let changes, _):
+            for change in changes where change.topic == .model { models?.forget(change.key) }
             for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
                 guard let number = Int64(key) else { continue }
                 let id = CollectionID(number)
@@ -69,9 +71,11 @@ extension VectorService {
             while !Task.isCancelled {
                 let woken = wake.value
                 let instant = clock.now
+                // Before the shards: a list from before the catalog was read is no list of all.
+                let isListWhole = hasReadCatalog
                 let shards = allShards()
                 await look(at: shards, asOf: instant, in: &group)
-                report(&progress, shards)
+                report(&progress, shards, isListWhole: isListWhole)
                 _ = await wake.wait(for: woken + 1, until: instant.advanced(by: options.lookInterval))
             }
             group.cancelAll()
@@ -183,10 +187,10 @@ extension VectorService {
 
     /// Says how far loading is, in health at once and in the log every two seconds, until all is loaded. Later a node is not ready only
     /// when shards are missing for two seconds: a collection that another node has just made is there sooner.
-    private func report(_ progress: inout LoadingProgress, _ shards: [Shard]) {
+    private func report(_ progress: inout LoadingProgress, _ shards: [Shard], isListWhole: Bool) {
         let now = clock.now
         let waiting = shards.count { $0.lookedAt.value == 0 }
-        guard waiting > 0 || !hasReadCatalog else {
+        guard waiting > 0 || !isListWhole else {
             if progress.isBlocked {
                 health?.recover("vectors")
                 log.info("all shards are loaded", ["shards": "\(shards.count)"])
@@ -200,7 +204,7 @@ extension VectorService {
         progress.isBlocked = true
         let points = shards.reduce(0) { $0 + $1.points }
         let summary =
-            hasReadCatalog
+            isListWhole
             ? "\(shards.count - waiting) of \(shards.count) shards are loaded, \(points) points so far" : "the catalog is not read yet"
         reportUnready(summary)
         if progress.saidAt.map({ $0.duration(to: now) >= .seconds(2) }) ?? true {

@@ -35,7 +35,7 @@ extension VectorService {
     private func verify(_ segment: Segment, of shard: Shard, in storage: SegmentStorage) async throws {
         let deadline = clock.now.advanced(by: .seconds(600))
         do {
-            try await storage.copies(deadline).verify(segment.key, deadline: deadline)
+            try await storage.access.copies(deadline).verify(segment.key, deadline: deadline)
             guard shard.isDamaged else { return }
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {
             log.warning("a segment has rotted and is fetched again", ["segment": segment.key.description, "reason": error.summary])

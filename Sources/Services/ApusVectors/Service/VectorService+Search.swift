@@ -27,7 +27,9 @@ extension VectorService {
             vector: try await weighted(request.vector, field, collection, answers.map(\.view.snapshot), deadline: deadline),
             limit: request.limit, filter: request.filter, scoreThreshold: request.scoreThreshold,
             isExact: request.isExact)
+        let started = clock.now
         let (tops, failures) = try await neighbours(of: query, in: answers.map(\.view.index), deadline: deadline)
+        let trace = SearchTrace(answers.map(\.view), request, indexTime: started.duration(to: clock.now))
         for (answer, error) in failures { missing.append(MissingShard(shard: answers[answer].shard.id, error: error)) }
         if missing.count == collection.shards.count, let first = missing.first { throw first.error }
 
@@ -41,7 +43,7 @@ extension VectorService {
                     score: neighbour.score, point: snapshot.point(neighbour.row, request.projection),
                     version: snapshot.version(neighbour.row))
             },
-            missing: missing, asOf: asOf, isStale: isStale)
+            missing: missing, asOf: asOf, isStale: isStale, trace: trace)
     }
 
     /// A sparse query with each number weighed by how rare its place is among all points that answer (Robertson and Spärck Jones's idf, as
@@ -107,5 +109,14 @@ extension VectorService {
             // Half of a shard's answer is none.
             return (found.filter { failures[$0.0] == nil }, failures)
         }
+    }
+}
+
+extension SearchTrace {
+    /// How many points a walk of graphs compares is not counted.
+    fileprivate init(_ views: [ShardView], _ request: SearchRequest, indexTime: Duration) {
+        isExact = request.isExact || views.allSatisfy { $0.snapshot.segments.isEmpty }
+        compared = isExact ? request.limit > 0 ? views.reduce(0) { $0 + $1.snapshot.count } : 0 : nil
+        self.indexTime = indexTime
     }
 }

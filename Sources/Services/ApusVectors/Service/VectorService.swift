@@ -40,6 +40,8 @@ public final class VectorService: Sendable {
     let health: Health?
     let clock: any MonotonicClock
     let options: Options
+    /// Nil where the node has no store to keep models in.
+    public let models: EmbeddingModels?
     let log = Logger("vectors")
     /// Raised to have the follower look at the heads before its time.
     let wake: Watermark
@@ -59,9 +61,9 @@ public final class VectorService: Sendable {
         var failedLooks = 0
     }
 
-    /// `pool` runs scans and loading: as many threads as there are cores is right.
+    /// `pool` runs scans, loading and embedding: as many threads as there are cores is right.
     public init(
-        catalog: Catalog, pool: BlockingPool, health: Health? = nil, options: Options = Options(),
+        catalog: Catalog, pool: BlockingPool, health: Health? = nil, models: EmbeddingModels? = nil, options: Options = Options(),
         segments: SegmentStorage? = nil, sealer: (@Sendable () -> Sealer?)? = nil
     ) {
         self.segments = segments
@@ -70,6 +72,7 @@ public final class VectorService: Sendable {
         self.catalog = catalog
         self.pool = pool
         self.health = health
+        self.models = models
         self.options = options
         clock = catalog.clock
         wake = Watermark(clock: catalog.clock)

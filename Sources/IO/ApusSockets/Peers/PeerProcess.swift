@@ -16,9 +16,9 @@ public enum PeerProcess: Sendable, Hashable {
 
 /// Finds the processes of peers. One look at the system serves all who wait for it, so that a program that opens a thousand connections
 /// is looked at a few times and not a thousand times.
-final class PeerProcesses: Sendable {
+package final class PeerProcesses: Sendable {
     /// Of this machine, whichever listener asks.
-    static let shared = PeerProcesses()
+    package static let shared = PeerProcesses()
 
     private static let pool = BlockingPool(name: "peers", threads: 1, queueLimit: 1)
     /// A client may become a server later, so this is how long it is believed. A server stays one.
@@ -42,7 +42,7 @@ final class PeerProcesses: Sendable {
     private init() {}
 
     /// Throws `deadline.exceeded` when the system does not tell within seconds.
-    func process(of peer: PeerSocket) async throws -> PeerProcess {
+    package func process(of peer: PeerSocket) async throws -> PeerProcess {
         if let known = state.withLock({ $0.known[peer.cookie] }),
             known.process != .client || known.at.duration(to: BootClock.now) < Self.fresh
         {

@@ -3,11 +3,11 @@ internal import CUV
 internal import Glibc
 
 /// A numeric IPv4 or IPv6 address with a port.
-struct SocketAddress: Sendable, CustomStringConvertible {
+package struct NumericAddress: Sendable, CustomStringConvertible {
     private var storage = sockaddr_storage()
 
     /// Reads a numeric address; `localhost` is 127.0.0.1, and an IPv6 address may stand in brackets. Nil for anything else.
-    init?(host: String, port: Int) {
+    package init?(host: String, port: Int) {
         var name = host == "localhost" ? "127.0.0.1" : host
         if name.hasPrefix("["), name.hasSuffix("]") { name = String(name.dropFirst().dropLast()) }
         guard let number = UInt16(exactly: port) else { return nil }
@@ -27,15 +27,15 @@ struct SocketAddress: Sendable, CustomStringConvertible {
     }
 
     /// The address that a socket is bound to.
-    init?(local descriptor: Int32) { self.init { getsockname(descriptor, $0, $1) } }
+    package init?(local descriptor: Int32) { self.init { getsockname(descriptor, $0, $1) } }
 
     /// The address of a socket's other end.
-    init?(peer descriptor: Int32) { self.init { getpeername(descriptor, $0, $1) } }
+    package init?(peer descriptor: Int32) { self.init { getpeername(descriptor, $0, $1) } }
 
     /// Takes the next connection that waits at `listener`: its descriptor and the other end's address, or the error's number.
-    static func accept(from listener: Int32) throws(AcceptFailure) -> (descriptor: Int32, peer: SocketAddress) {
+    package static func accept(from listener: Int32) throws(AcceptFailure) -> (descriptor: Int32, peer: NumericAddress) {
         var descriptor: Int32 = -1
-        let peer = SocketAddress { address, length in
+        let peer = NumericAddress { address, length in
             descriptor = apus_accept(listener, address, length)
             return descriptor < 0 ? -1 : 0
         }
@@ -43,7 +43,7 @@ struct SocketAddress: Sendable, CustomStringConvertible {
         return (descriptor, peer)
     }
 
-    struct AcceptFailure: Error { var number: Int32 }
+    package struct AcceptFailure: Error { package var number: Int32 }
 
     private init?(_ ask: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32) {
         var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
@@ -52,9 +52,9 @@ struct SocketAddress: Sendable, CustomStringConvertible {
         guard status == 0 else { return nil }
     }
 
-    var family: Int32 { Int32(storage.ss_family) }
+    package var family: Int32 { Int32(storage.ss_family) }
 
-    var port: Int {
+    package var port: Int {
         get { withV6 { Int(UInt16(bigEndian: $0.sin6_port)) } }  // the port lies at the same place in both families
         set {
             withUnsafeMutableBytes(of: &storage) {
@@ -64,7 +64,7 @@ struct SocketAddress: Sendable, CustomStringConvertible {
     }
 
     /// The address without port or brackets; an IPv4 address that came through an IPv6 socket is shown as IPv4.
-    var host: String {
+    package var host: String {
         var text = [CChar](repeating: 0, count: Int(INET6_ADDRSTRLEN))
         if family == AF_INET {
             var address = withV4 { $0.sin_addr }
@@ -77,12 +77,12 @@ struct SocketAddress: Sendable, CustomStringConvertible {
         return host.hasPrefix("::ffff:") && host.contains(".") ? String(host.dropFirst(7)) : host
     }
 
-    var isLoopback: Bool {
+    package var isLoopback: Bool {
         let host = host
         return host == "::1" || host.hasPrefix("127.")
     }
 
-    var description: String { family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { family == AF_INET6 ? "[\(host)]:\(port)" : "\(host):\(port)" }
 
     func withPointer<Result>(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Result) -> Result {
         let length = family == AF_INET6 ? MemoryLayout<sockaddr_in6>.size : MemoryLayout<sockaddr_in>.size

@@ -1,0 +1,95 @@
+internal import ApusCatalog
+internal import ApusCluster
+internal import ApusRuntime
+internal import ApusThunder
+internal import ApusTypes
+internal import ApusVectors
+
+/// The node, its keys and its cluster.
+extension RPCCommand {
+    static let administration: [String: RPCCommand] = [
+        "admin.stats": RPCCommand(.reader) { call, _ in
+            let (collections, points) = try call.face.counts()
+            return .map([
+                "collections_count": .int(collections), "total_vectors": .int(points), "version": .string(call.face.options.version),
+                "uptime_seconds": .int(call.face.uptime),
+            ])
+        },
+        "admin.status": RPCCommand(.reader) { call, _ in
+            let readiness = call.face.health.readiness()
+            let counts = try? call.face.counts()  // unready says why there are none
+            return .map([
+                "ready": .bool(readiness.isReady), "collections_count": counts.map { .int($0.collections) } ?? .null,
+                "total_vectors": counts.map { .int($0.points) } ?? .null, "version": .string(call.face.options.version),
+                "uptime_seconds": .int(call.face.uptime), "node": .string(call.face.cluster.identity.name.rawValue),
+                "problems": .array(readiness.problems.map { .string("\($0.component): \($0.summary)") }),
+            ])
+        },
+        "admin.indexing_progress": RPCCommand(.reader) { call, _ in
+            let collections = try call.face.vectors.collections()
+            return .map([
+                "total_collections": .int(collections.count), "indexed_collections": .int(collections.count { $0.isComplete }),
+                "loading": .array(collections.filter { !$0.isComplete }.map { .string($0.name.rawValue) }),
+            ])
+        },
+        "auth.me": RPCCommand(.reader) { call, _ in
+            .map([
+                "username": .string(call.principal.id), "authenticated": .bool(true), "role": .string("\(call.principal.role)"),
+            ])
+        },
+        "auth.api_keys_create": RPCCommand(.administrator) { call, arguments in
+            let options = try arguments.required(0, "request").expectMap()
+            let role = try options.first("role")?.expectString() ?? APIKeyRole.reader.rawValue
+            guard let role = APIKeyRole(rawValue: role == "admin" ? "administrator" : role) else {
+                throw ApusError.invalid("role", "it is none of \(APIKeyRole.allCases.map(\.rawValue).joined(separator: ", "))")
+            }
+            // A client that asks for less than a role gives must not get more without a word.
+            if let field = options.first("permissions", "scopes", "collections", "expires_in", "expires_at") {
+                throw ApusError.invalid(field.path, "keys have a role, and no permissions, scopes or end of their own")
+            }
+            let (key, secret) = try await call.access.create(
+                name: options.required("name").expectString(), role: role, deadline: call.deadline)
+            return .map([
+                "api_key": .string(secret.reveal()), "id": .string(key.id), "name": .string(key.name), "role": .string(key.role.rawValue),
+            ])
+        },
+        "auth.api_keys_list": RPCCommand(.administrator) { call, _ in
+            .array(
+                try await call.access.list(deadline: call.deadline).map { key in
+                    .map([
+                        "id": .string(key.id), "name": .string(key.name), "role": .string(key.role.rawValue),
+                        "created_at": .string(key.createdAt.description),
+                        "revoked_at": key.revokedAt.map { .string($0.description) } ?? .null, "active": .bool(key.revokedAt == nil),
+                    ])
+                })
+        },
+        "auth.api_keys_revoke": RPCCommand(.administrator) { call, arguments in
+            let id = try arguments.required(0, "id").expectString()
+            guard try await call.access.revoke(id: id, deadline: call.deadline) else {
+                throw ApusError(.keyUnknown, "there is no key '\(id)' in force")
+            }
+            return .map(["success": .bool(true)])
+        },
+        "replication.status": RPCCommand(.reader) { call, _ in
+            .map([
+                "enabled": .bool(false), "role": .string("standalone"), "replicas": .array([]),
+                "message": .string("every write is in the catalog before it is acknowledged; nodes do not replicate to each other"),
+            ])
+        },
+        "cluster.rebalance": RPCCommand(.administrator) { call, _ in
+            let (moved, message) = try await call.face.rebalance(deadline: call.deadline)
+            return .map([
+                "success": .bool(true), "status": .string("completed"), "message": .string(message), "shards_moved": .int(moved),
+            ])
+        },
+        // A rebalance ends with its call.
+        "cluster.rebalance_status": RPCCommand(.reader) { call, _ in
+            let shards = try await call.face.cluster.view(deadline: call.deadline).shards
+            let waiting = shards.count { !$0.isServed }
+            return .map([
+                "status": .string("idle"), "unassigned_shards": .int(waiting), "total_shards": .int(shards.count),
+                "message": .string("no rebalance is running; \(waiting) of \(shards.count) shards are served by no node"),
+            ])
+        },
+    ]
+}
