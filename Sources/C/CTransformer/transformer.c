@@ -120,7 +120,7 @@ int apus_bert_encode(
     if (count == 0) return 0;
     size_t padded = (longest + WIDTH - 1) / WIDTH * WIDTH;
     void *block = NULL;
-    if (posix_memalign(&block, 64, (count * (5 * h + bert->shape.intermediate) + padded * (h / bert->shape.heads + 1)) * sizeof(float)))
+    if (posix_memalign(&block, 64, (count * (5 * h + bert->shape.intermediate) + padded * (h / bert->shape.heads + QUERIES)) * sizeof(float)))
         return -1;
     float *next = block;
     struct workspace work;
@@ -129,7 +129,7 @@ int apus_bert_encode(
     work.context = take(&next, count * h);
     work.wide = take(&next, count * bert->shape.intermediate);
     work.keys = take(&next, padded * (h / bert->shape.heads));
-    work.scores = take(&next, padded);
+    work.scores = take(&next, QUERIES * padded);
     table->encode(bert, &work, tokens, lengths, texts, count, out);
     free(block);
     return 0;

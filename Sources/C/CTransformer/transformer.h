@@ -7,6 +7,8 @@
 
 // Columns of a packed panel, and the granularity of all sizes.
 #define WIDTH 16
+// Tokens whose attention is computed together.
+#define QUERIES 4
 // Rows of a panel that are used together: 24 KB of weights, which stay in the first-level cache.
 #define DEPTH 384
 
@@ -37,7 +39,7 @@ struct workspace {
     float *context;    // [tokens][hidden]
     float *wide;       // [tokens][intermediate]
     float *keys;       // [hidden / heads][longest, rounded up to WIDTH]
-    float *scores;     // [longest, rounded up to WIDTH]
+    float *scores;     // [QUERIES][longest, rounded up to WIDTH]
 };
 
 struct kernels {

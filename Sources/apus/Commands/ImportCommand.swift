@@ -10,7 +10,7 @@ enum ImportCommand {
     private static let create = Option.flag("create", "Create the collection if it is not there.")
     private static let onError = Option.value(
         "on-error", "WHAT", .choice(["stop", "skip"]), "At a row that cannot be imported; default stop.")
-    private static let batch = Option.value("batch", "ROWS", .integer(1...100_000), "Rows in one request; default 1000, of texts 100.")
+    private static let batch = Option.value("batch", "ROWS", .integer(1...100_000), "Rows in one request; default 1000, of texts 50.")
     private static let inFlight = Option.value("in-flight", "N", .integer(1...64), "Requests at a time; default 4.")
     private static let stateDirectory = Option.value(
         "state", "DIR", .directory, "Where to note how far the import came; default: beside the input.")
@@ -78,7 +78,7 @@ enum ImportCommand {
         var settings = Importer.Settings()
         settings.skipsBadRows = invocation.text(onError) == "skip"
         // Texts are computed with: a request of a thousand long ones would take longer than a request may.
-        settings.batchRows = invocation.integer(batch) ?? (invocation.isSet(textField) ? 100 : settings.batchRows)
+        settings.batchRows = invocation.integer(batch) ?? (invocation.isSet(textField) ? 50 : settings.batchRows)
         settings.inFlight = invocation.integer(inFlight) ?? settings.inFlight
 
         var random = SystemRandomNumberGenerator()

@@ -11,6 +11,8 @@ public final class EmbeddingModels: Sendable {
     public static let largest: ByteCount = .gibibytes(2)
     /// Kept ready at a time; the one used longest ago goes. MiniLM takes 43 MB of memory, and 48 MB of the page cache.
     static let mostLoaded = 4
+    /// For a copy to be brought here and packed.
+    private static let loadTime: Duration = .seconds(60)
 
     private let catalog: Catalog
     private let node: NodeName
@@ -130,6 +132,8 @@ public final class EmbeddingModels: Sendable {
     }
 
     private func load(_ key: ObjectKey, deadline: Instant) async throws -> TransformerModel {
+        // Others wait for the same gate, however long the one inside could wait.
+        let deadline = min(deadline, catalog.clock.now.advanced(by: Self.loadTime))
         let copy = try await access.copies(deadline).fetch(key, deadline: deadline)
         return try await pool.run(deadline: deadline) { try TransformerModel(file: copy.bytes, keeping: copy) }
     }
