@@ -31,7 +31,7 @@ struct SealingTests {
     static func check(_ node: TestNode, _ model: [PointID: Point], _ random: inout SeededGenerator) async throws {
         let deadline = node.deadline
         let count = try await node.service.count("c", deadline: deadline)
-        #expect(count == model.count, "\(try Self.seals(node))")
+        #expect(count == model.count)
         var points: [PointID: Point] = [:]
         var next: PointID?
         repeat {

@@ -63,7 +63,8 @@ struct SealedIndex: BenchedIndex {
         let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
         let found = queries.map { vector in
             SnapshotIndex(snapshot).neighbours(
-                of: NeighbourQuery(vector: .dense(vector), limit: VectorsBench.limit, isExact: false, recall: Float(effort)), part: 0, of: 1)
+                of: NeighbourQuery(vector: .dense(vector), limit: VectorsBench.limit, isExact: false, recall: Float(effort)), part: 0, of: 1
+            )
         }
         let seconds = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start
         return (

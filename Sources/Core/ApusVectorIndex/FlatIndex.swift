@@ -67,7 +67,8 @@ public struct FlatIndex: NeighbourIndex {
         var nearest = NearestRows(limit: max(VectorGraph.Effort.rescoredRows, query.limit * 2))
         withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { distances in
             withUnsafeTemporaryAllocation(of: UInt32.self, capacity: PointSnapshot.rowsPerBlock) { rows in
-                snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) { chunk, first, offsets in
+                snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) {
+                    chunk, first, offsets in
                     guard let column = chunk.dense(field), let codes = column.codes else { return }
                     for index in 0..<offsets.count { rows[index] = UInt32(offsets.lowerBound + index) }
                     prepared.distances(codes, rows.baseAddress!, count: offsets.count, into: distances.baseAddress!)  // not empty

@@ -3,7 +3,7 @@ public import ApusCluster
 internal import ApusDatabase
 public import ApusHTTP
 public import ApusRuntime
-public import ApusSockets
+import ApusSockets
 internal import ApusStore
 public import ApusTypes
 public import ApusVectors

@@ -77,7 +77,8 @@ extension PointSnapshot {
     public var segments: [SegmentDescription] {
         sealed.map {
             SegmentDescription(
-                key: $0.segment.key, rows: $0.count, living: $0.living, bytes: ByteCount($0.segment.byteCount), sealedAt: $0.segment.sealedAt)
+                key: $0.segment.key, rows: $0.count, living: $0.living, bytes: ByteCount($0.segment.byteCount),
+                sealedAt: $0.segment.sealedAt)
         }
     }
 

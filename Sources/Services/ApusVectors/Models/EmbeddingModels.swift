@@ -1,7 +1,7 @@
 public import ApusCatalog
 internal import ApusEmbedding
 public import ApusRuntime
-public import ApusStore
+internal import ApusStore
 public import ApusTypes
 internal import Synchronization
 

@@ -113,7 +113,8 @@ extension PointUpdate {
         let vector = vector?.value.asArray?.isEmpty == true ? nil : vector
         guard vector != nil || payload != nil else { throw .invalid("payload", "neither a payload nor a vector is given") }
         self.init(
-            id: try id.expectPointID(), vectors: try vector.map { field throws(ApusError) in PointVectors(try field.vector(dimension: dimension)) },
+            id: try id.expectPointID(),
+            vectors: try vector.map { field throws(ApusError) in PointVectors(try field.vector(dimension: dimension)) },
             payload: try payload.map { field throws(ApusError) in .replace(try field.expectPayload()) })
     }
 }
