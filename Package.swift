@@ -157,7 +157,9 @@ let package = Package(
                 "apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit", "ApusEmbedding",
                 "EmbeddingTestKit",
             ]),
-        tests("NodeTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
+        tests(
+            "NodeTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",

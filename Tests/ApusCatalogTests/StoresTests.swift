@@ -163,6 +163,8 @@ struct StoresTests {
         "lease": "one row for each duty that the program has",
         "operation_period": "one row for each origin of operation ids",
         "collection": "what users keep: it goes when they delete it",
+        "shard_manifest": "one for each shard, and goes with it",
+        "segment": "few for each shard: they are merged",
         "model": "what administrators keep: it goes when they remove it",
         "shard": "goes with its collection",
         "replica": "one row for each node that serves a shard; goes with its collection",

@@ -1,6 +1,8 @@
+import ApusDatabase
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
+import Foundation
 import Glibc
 import NodeProcessKit
 import TestKit
@@ -15,13 +17,15 @@ struct KillLawTests {
     static let writers = 4
     static let batch = 12
 
-    @Test("keeps every acknowledged operation, whole and once")
-    func killed() async throws {
+    /// With `seals` shards are sealed and merged all the time, so that the node is killed in the midst of that.
+    @Test("keeps every acknowledged operation, whole and once, and leaves no object behind", arguments: [false, true])
+    func killed(seals: Bool) async throws {
+        let environment = seals ? ["APUS_VECTORS_SEAL_POINTS": "256"] : [:]
         let loops = EventLoops(count: 2)
         let directory = try TemporaryDirectory()
         var random = SeededGenerator(seed: Self.seed)
         var model = Model()
-        var node = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
+        var node = try await NodeProcess.start(directory: directory.path + "/data", environment: environment, loops: loops)
         let created = try await node.send(
             .post, "/collections", #"{"name": "c", "dimension": 4, "metric": "euclidean", "sharding": {"shard_count": 3}}"#)
         #expect(created.status < 300)
@@ -29,7 +33,7 @@ struct KillLawTests {
         for round in 0..<Self.rounds {
             let victim = node
             let known = model
-            let pause = Duration.milliseconds(Int64.random(in: 5...200, using: &random))
+            let pause = Duration.milliseconds(Int64.random(in: 5...(seals ? 1200 : 200), using: &random))
             let killer = Task {
                 try await BootClock().sleep(for: pause)
                 await victim.kill()
@@ -42,7 +46,7 @@ struct KillLawTests {
                 return await group.reduce(into: [Attempt]()) { $0 += $1 }
             }
             _ = try await killer.value
-            node = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
+            node = try await NodeProcess.start(directory: directory.path + "/data", environment: environment, loops: loops)
 
             let after = try await Self.contents(of: node)
             for attempt in results where attempt.isAcknowledged { model.apply(attempt) }
@@ -61,7 +65,32 @@ struct KillLawTests {
             #expect(description.body["vector_count"] == .integer(Int64(model.values.count)), "seed \(Self.seed), round \(round)")
         }
         #expect(model.values.count > Self.rounds, "the writers wrote too little to prove anything")
+        await node.kill()
+        // One that has nothing to seal, and cleans up at its start.
+        node = try await NodeProcess.start(
+            directory: directory.path + "/data", environment: ["APUS_VECTORS_SEAL_POINTS": "1000000"], loops: loops)
         #expect(await node.terminate() == .status(0))
+        try await Self.expectNoStrays(directory.path + "/data", sealed: seals)
+    }
+
+    /// Every object of the store has a row that names it, and every object that is named is there.
+    private static func expectNoStrays(_ data: String, sealed: Bool) async throws {
+        let database = try await SQLiteDatabase.open(path: data + "/catalog.sqlite")
+        let deadline = BootClock.now.advanced(by: .seconds(20))
+        func keys(_ statement: StaticSQL) async throws -> Set<String> {
+            Set(try await database.run([Statement(statement)], on: .read, deadline: deadline)[0].map { try $0.text(0) })
+        }
+        let segments = try await keys("SELECT object FROM apus.segment")
+        let live = try await segments.union(keys("SELECT object FROM apus.shard_log WHERE object IS NOT NULL"))
+        let dropped = try await keys("SELECT key FROM apus.dropped_object")
+        // Those of the process that ended last are taken by its successor.
+        let intents = try await keys("SELECT key FROM apus.object_intent")
+        #expect(intents.count <= 3)
+        await database.close()
+        let files = try #require(FileManager.default.enumerator(atPath: data + "/store")).compactMap { $0 as? String }
+        let objects = Set(files.map { URL(fileURLWithPath: $0).lastPathComponent }.filter { $0.count == 32 && $0.allSatisfy(\.isHexDigit) })
+        #expect(objects.isSubset(of: live.union(dropped).union(intents)) && live.isSubset(of: objects))
+        #expect(segments.isEmpty != sealed)
     }
 
     /// Writes until the node is gone; the last request has no answer, most likely.

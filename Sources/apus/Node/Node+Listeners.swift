@@ -120,6 +120,8 @@ extension Configuration {
         var options = VectorService.Options()
         options.sealPolicy.points = vectors.sealPoints
         options.sealPolicy.leastPoints = min(options.sealPolicy.leastPoints, vectors.sealPoints)
+        // Long before writes are refused for it.
+        options.sealPolicy.bytes = min(options.sealPolicy.bytes, ByteCount(vectors.maxUnsealed.bytes / 4))
         options.scrubInterval = vectors.scrubInterval
         return options
     }

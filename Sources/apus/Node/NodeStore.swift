@@ -82,6 +82,20 @@ final class NodeStore: Sendable {
         }
     }
 
+    /// Removes what an earlier process of this node has put and never named: it was killed in between.
+    func removeAbandoned() async {
+        let deadline = clock.now.advanced(by: .seconds(30))
+        do {
+            let store = try open()
+            for key in try await catalog.objects.abandon(of: node, deadline: deadline) {
+                try await store.delete(key, deadline: deadline)
+                Node.log.info("removed an object that this node had put and not named", ["key": key.description])
+            }
+        } catch {
+            Node.log.info("objects that this node had put are left to the collector", ["error": "\(error)"])
+        }
+    }
+
     /// Collects what nothing names any more. One round; the caller holds the duty.
     func collect(retention: Duration, leader: Epoch, deadline: Instant) async throws {
         var options = ObjectCollector.Options(retention: retention)

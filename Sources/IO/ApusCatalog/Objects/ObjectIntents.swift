@@ -14,6 +14,13 @@ public final class ObjectIntents: Sendable {
 
     // MARK: Writers
 
+    /// Deletes the intents of a node that begins anew, and gives their keys: nothing of what its earlier process put is on its way to a name
+    /// any more, so the objects may be deleted. Should that process still run, its commits find no intent, and abort.
+    public func abandon(of node: NodeName, deadline: Instant) async throws -> [ObjectKey] {
+        let statement = Statement("DELETE FROM apus.object_intent WHERE node = $1 RETURNING key", [.text(node.rawValue)])
+        return try await database.run([statement], on: .write, deadline: deadline)[0].map(Self.key(row:))
+    }
+
     /// Announces that `key` is about to be put. Durable when it returns.
     public func record(_ key: ObjectKey, by node: NodeName, deadline: Instant) async throws {
         _ = try await database.run(
