@@ -44,16 +44,23 @@ struct SealedIndex: BenchedIndex {
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         while let piece = segment.next() { try file.write(contentsOf: piece) }
         try file.close()
-        let mapping = try NSData(contentsOfFile: path, options: .alwaysMapped)
-        let sealed = try Segment(
-            UnsafeRawBufferPointer(start: mapping.bytes, count: mapping.length), key: ObjectKey(high: 1, low: 1), fields: fields,
-            owner: Mapping(data: mapping))
+        let mapping = try Mapping(path, count: segment.count)
+        let sealed = try Segment(mapping.bytes, key: ObjectKey(high: 1, low: 1), fields: fields, owner: mapping)
         snapshot = PointTable(fields, segments: [sealed], moment: 1).snapshot()
     }
 
     private final class Mapping: @unchecked Sendable {  // nobody writes
-        let data: NSData
-        init(data: NSData) { self.data = data }
+        let bytes: UnsafeRawBufferPointer
+
+        init(_ path: String, count: Int) throws {
+            let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+            guard let base = mmap(nil, count, PROT_READ, MAP_PRIVATE, file.fileDescriptor, 0), base != MAP_FAILED else {
+                throw ApusError(.inputUnreadable, "cannot map \(path)")
+            }
+            bytes = UnsafeRawBufferPointer(start: base, count: count)
+        }
+
+        deinit { munmap(UnsafeMutableRawPointer(mutating: bytes.baseAddress!), bytes.count) }
     }
 
     func describe(_ effort: Double) -> String { String(format: "target %.3f", effort) }
