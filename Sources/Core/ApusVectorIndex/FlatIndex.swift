@@ -44,7 +44,7 @@ public struct FlatIndex: NeighbourIndex {
                     let offset = offsets.lowerBound + index
                     guard scorer.isScored(chunk, offset, score) else { continue }
                     let id = chunk.ids[offset]
-                    if let filter, !filter.matches(id: id, payload: chunk.payload(offset)) { continue }
+                    if let filter, !snapshot.matches(first + UInt32(index), filter) { continue }
                     top.offer(Neighbour(id: id, score: score, row: first + UInt32(index)))
                     worst = top.worstScore
                 }

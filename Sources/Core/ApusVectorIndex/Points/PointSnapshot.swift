@@ -45,7 +45,10 @@ public final class PointSnapshot: Sendable {
 
     public func matches(_ row: UInt32, _ filter: Filter) -> Bool {
         let chunk = chunk(row)
-        return filter.matches(id: chunk.ids[offset(row)], payload: chunk.payload(offset(row)))
+        let offset = offset(row)
+        return filter.matches(id: chunk.ids[offset], payload: chunk.payload(offset)) { name in
+            table.fields.firstIndex { $0.name == name }.map { chunk.value(offset, $0) != nil } ?? false
+        }
     }
 
     /// Blocks of `rowsPerBlock` rows, the units of a scan.
