@@ -27,6 +27,8 @@ public final class Catalog: Sendable {
     public let sessions: Sessions
     public let nodes: Nodes
     public let collections: Collections
+    public let attributes: CollectionAttributes
+    public let snapshots: Snapshots
     public let shards: Shards
     public let keys: APIKeys
     public let records: Records
@@ -63,6 +65,8 @@ public final class Catalog: Sendable {
         sessions = Sessions(access: access)
         nodes = Nodes(access: access)
         collections = Collections(access: access)
+        attributes = CollectionAttributes(access: access)
+        snapshots = Snapshots(access: access)
         shards = Shards(access: access)
         keys = APIKeys(access: access)
         records = Records(access: access)

@@ -100,13 +100,14 @@ public final class ObjectIntents: Sendable {
         let dialect = database.dialect
         let texts = keys.map(\.description)
         let asked: StaticSQL = dialect == .postgreSQL ? "SELECT unnest($1::text[]) AS key" : "SELECT value AS key FROM json_each($1)"
-        // One statement, so one state of all three tables: a key that moves from intent to name is seen in one of them.
+        // One statement, so one state of all these tables: a key that moves from intent to name is seen in one of them.
         let statement = Statement(
             "SELECT asked.key FROM (" + asked + """
                 ) AS asked
                 WHERE NOT EXISTS (SELECT 1 FROM apus.object_intent AS i WHERE i.key = asked.key)
                   AND NOT EXISTS (SELECT 1 FROM apus.dropped_object AS d WHERE d.key = asked.key)
                   AND NOT EXISTS (SELECT 1 FROM apus.shard_log AS l WHERE l.object = asked.key)
+                  AND NOT EXISTS (SELECT 1 FROM apus.snapshot AS n WHERE n.object = asked.key)
                 """, [dialect == .postgreSQL ? textArray(texts) : .text(jsonArray(texts))])
         return try await authorised(by: leader, deadline: deadline) { transaction in
             try await transaction.run([statement])[0].map(Self.key(row:))
