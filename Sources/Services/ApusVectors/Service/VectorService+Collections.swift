@@ -4,14 +4,16 @@ public import ApusTypes
 extension VectorService {
     /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, and `collection.exists`.
     public func createCollection(
-        _ name: CollectionName, _ configuration: CollectionConfiguration, nodes: [NodeName] = [], deadline: Instant
+        _ name: CollectionName, _ configuration: CollectionConfiguration, settings: String? = nil, nodes: [NodeName] = [], deadline: Instant
     ) async throws -> CollectionDescription {
         try name.validate()
         try configuration.validate()
         _ = try loaded()
         try requireCatalog()
         let row = try await catalog.collections.create(
-            name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
+            name, configuration: configuration.json, settings: settings, shardCount: configuration.sharding.shards, nodes: nodes,
+            deadline: deadline)
+        if settings != nil { try await readAttributes(deadline: deadline) }
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))
         // The follower may have been faster and has nothing to load, but has to look.
         await ready(collection, deadline: deadline)

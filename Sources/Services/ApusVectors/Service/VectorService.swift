@@ -1,5 +1,6 @@
 public import ApusCatalog
 public import ApusRuntime
+internal import ApusStore
 public import ApusTypes
 internal import ApusVectorIndex
 internal import Synchronization
@@ -37,6 +38,10 @@ public final class VectorService: Sendable {
     let log = Logger("vectors")
     /// Raised to have the follower look at the heads before its time.
     let wake: Watermark
+    /// What the catalog says about collections besides what they are made with.
+    let attributes = Mutex(CollectionAttributeRows())
+    /// Where snapshots are kept; none until one is attached.
+    let store = Mutex<AttachedStore?>(nil)
     private let state = Mutex(State())
 
     private struct State {
@@ -85,9 +90,9 @@ public final class VectorService: Sendable {
 
     /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`.
     func find(_ name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
-        if let known = try loaded()[name] { return known }
+        if let known = try loaded()[name] ?? aliased(name) { return known }
         try requireCatalog()
-        guard let row = try await catalog.collections.find(name, deadline: deadline) else { throw Self.unknown(name) }
+        guard let row = try await findRow(name, deadline: deadline) else { throw Self.unknown(name) }
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
         await ready(collection, deadline: deadline)
