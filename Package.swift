@@ -91,11 +91,15 @@ let package = Package(
             "VectorizerFace",
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
 
+        face(
+            "QdrantFace",
+            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
+
         .executableTarget(
             name: "apus",
             dependencies: [
                 "ApusTypes", "ApusConfig", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "VectorizerFace", "CLinux",
+                "ApusCluster", "ApusMembership", "ApusVectors", "ConsoleFace", "QdrantFace", "VectorizerFace", "CLinux",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -157,6 +161,12 @@ let package = Package(
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
                 "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
+        .testTarget(
+            name: "QdrantFaceTests",
+            dependencies: [
+                "ApusTypes", "ApusRuntime", "ApusHTTP", "ApusDatabase", "ApusCatalog", "ApusStore", "NodeProcessKit", "NodeTestKit",
+                "TestKit", "apus",
+            ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
         tests(
             "ApusClusterTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusCluster", "NodeTestKit", "TestKit", "DatabaseTestKit"]),
@@ -171,7 +181,10 @@ let package = Package(
         tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
         tests(
             "ApusVectorsTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusVectorIndex", "ApusVectors", "TestKit", "DatabaseTestKit"]),
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusVectorIndex", "ApusVectors", "TestKit",
+                "DatabaseTestKit",
+            ]),
     ],
     cxxLanguageStandard: .cxx17
 )
@@ -182,7 +195,9 @@ if Context.environment["APUS_FUZZ"] != nil {
         .systemLibrary(name: "CFuzzer", path: "Fuzz/CFuzzer"),
         .executableTarget(
             name: "apus-fuzz",
-            dependencies: ["CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "VectorizerFace"],
+            dependencies: [
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "QdrantFace", "VectorizerFace",
+            ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]
 }

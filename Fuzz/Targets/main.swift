@@ -10,6 +10,7 @@ let targets: [String: FuzzTarget] = [
     "http": fuzzHTTP,
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
+    "qdrant": fuzzQdrant,
     "response": fuzzResponse,
     "websocket": fuzzWebSocket,
     "yaml": fuzzYAML,

@@ -68,10 +68,12 @@ struct Node: Sendable {
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: configuration.clusterOptions(storePlace: store.place))
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
+        let vectors = VectorService(catalog: catalog, pool: scans, health: health)
+        store.whenOpen { [identity] in vectors.attach($0, node: identity.name) }
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
             database: database, catalog: catalog, store: store, cluster: cluster,
-            vectors: VectorService(catalog: catalog, pool: scans, health: health),
+            vectors: vectors,
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 

@@ -11,7 +11,7 @@ public final class NodeProcess: Sendable {
     private let process: ChildProcess
     private let client: HTTPClient
     /// An administrator's: the test's own process serves as well as it asks, so the node does not trust it without one.
-    private let key: String
+    public let key: String
 
     /// Starts the program that was built beside the tests, on a free port, and returns when it is ready to read and write.
     public static func start(
@@ -107,6 +107,14 @@ public final class NodeProcess: Sendable {
 
     /// The program that SwiftPM built beside the test bundle.
     public static func program() throws -> String { try BuiltProgram.path("apus") }
+
+    /// Where its listeners after the first one are, in the order of their names.
+    public var otherURLs: [String] {
+        guard let text = Self.contents(of: directory + "/run.json"), let value = try? JSONValue(parsing: Array(text.utf8)),
+            case .object(let listeners)? = value["listeners"]
+        else { return [] }
+        return listeners.sorted { $0.key < $1.key }.compactMap(\.value.asString).filter { $0 != url }
+    }
 
     private static func firstURL(in path: String, of process: Int32) -> String? {
         guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
