@@ -7,7 +7,7 @@ BUILD := swift build
 BUILD_RELEASE := swift build -c release --static-swift-stdlib
 RELEASE := .build/release
 
-.PHONY: help setup build release run stop test laws fuzz lint format docs dist clean
+.PHONY: help setup build release run stop test laws clients fuzz lint format docs dist clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,6 +34,10 @@ test: ## build and pass all tests (real PostgreSQL, nginx and HAProxy, started b
 laws: ## the law suites at their full sizes (about 20 minutes)
 	@scripts/setup --test
 	@APUS_LAWS=full scripts/test --filter Law
+
+clients: ## the suites of unmodified clients at their full sizes
+	@scripts/setup --test
+	@APUS_LAWS=full scripts/test --filter QdrantFaceTests
 
 fuzz: ## every fuzz target for SECONDS (default 600) each
 	@scripts/setup

@@ -99,11 +99,15 @@ let package = Package(
                 "ApusCluster", "ApusVectors",
             ]),
 
+        face(
+            "QdrantFace",
+            ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
+
         .executableTarget(
             name: "apus",
             dependencies: [
                 "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
-                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding", "ConsoleFace",
+                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding", "ConsoleFace", "QdrantFace",
                 "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
@@ -174,6 +178,12 @@ let package = Package(
                 "ApusTypes", "ApusConfig", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusVectorIndex", "ApusCluster", "ApusVectors",
                 "VectorizerFace", "NodeTestKit", "TestKit", "DatabaseTestKit", "HTTPTestKit", "ApusEmbedding", "EmbeddingTestKit",
             ]),
+        .testTarget(
+            name: "QdrantFaceTests",
+            dependencies: [
+                "ApusTypes", "ApusRuntime", "ApusHTTP", "ApusDatabase", "ApusCatalog", "ApusStore", "NodeProcessKit", "NodeTestKit",
+                "TestKit", "apus",
+            ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
         tests(
             "VectorizerRPCTests",
             [
@@ -216,7 +226,7 @@ if Context.environment["APUS_FUZZ"] != nil {
             name: "apus-fuzz",
             dependencies: [
                 "CFuzzer", "ApusTypes", "ApusConfig", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
-                "VectorizerFace",
+                "QdrantFace", "VectorizerFace",
             ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
     ]

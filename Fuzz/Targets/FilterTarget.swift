@@ -10,8 +10,11 @@ func fuzzFilter(_ input: UnsafeRawBufferPointer) {
         return
     }
     guard let payload = try? JSONDocument(parsing: Array(bytes[end...].dropFirst())), payload.root.members != nil else { return }
-    let matches = payload.root.minified.withUnsafeBytes { filter.matches(id: .integer(7), payload: $0) }
-    guard payload.root.minified.withUnsafeBytes({ Filter.not(filter).matches(id: .integer(7), payload: $0) }) != matches else {
+    let matches = payload.root.minified.withUnsafeBytes { filter.matches(id: .integer(7), payload: $0, hasVector: { _ in true }) }
+    guard
+        payload.root.minified.withUnsafeBytes({ Filter.not(filter).matches(id: .integer(7), payload: $0, hasVector: { _ in true }) })
+            != matches
+    else {
         fatalError("\(filter) and its opposite agree")
     }
 }

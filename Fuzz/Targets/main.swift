@@ -11,6 +11,7 @@ let targets: [String: FuzzTarget] = [
     "http": fuzzHTTP,
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
+    "qdrant": fuzzQdrant,
     "response": fuzzResponse,
     "safetensors": fuzzSafetensors,
     "thunder": fuzzThunder,

@@ -169,6 +169,10 @@ struct StoresTests {
         "shard": "goes with its collection",
         "replica": "one row for each node that serves a shard; goes with its collection",
         "shard_head": "one row for each shard; goes with its collection",
+        "alias": "what users keep, up to 10,000; goes with its collection",
+        "collection_settings": "one row for each collection; goes with it",
+        "payload_index": "what users keep, up to 1,000 of a collection; goes with it",
+        "snapshot": "what users keep, up to 100 of a collection; goes with it",
     ]
 
     @Test("every table has a rule that bounds it, or a reason why it needs none", arguments: Backend.allCases)

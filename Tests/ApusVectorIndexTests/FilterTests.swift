@@ -7,7 +7,7 @@ import Testing
 @Suite("payload filters")
 struct FilterTests {
     static func matches(_ filter: Filter, _ payload: String, id: PointID = .integer(1)) -> Bool {
-        Array(payload.utf8).withUnsafeBytes { filter.matches(id: id, payload: $0) }
+        Array(payload.utf8).withUnsafeBytes { filter.matches(id: id, payload: $0, hasVector: { $0 == "a" }) }
     }
 
     static func path(_ text: String) -> PayloadPath { PayloadPath(text) }
@@ -80,27 +80,10 @@ struct FilterTests {
     }
 
     /// What a filter means, on the tree.
-    static func naive(_ filter: Filter, _ payload: JSONValue, _ id: PointID) -> Bool {
-        func values(_ names: ArraySlice<String>, _ value: JSONValue) -> [JSONValue] {
-            guard let name = names.first else { return [value] }
-            switch value {
-            case .object(let object): return object[name].map { values(names.dropFirst(), $0) } ?? []
-            case .array(let elements): return elements.flatMap { values(names, $0) }
-            default: return []
-            }
-        }
+    static func naive(_ filter: Filter, _ payload: JSONValue, _ id: PointID?) -> Bool {
+        func values(_ path: PayloadPath) -> [JSONValue] { Self.values(path.steps[...], payload, searchesArrays: path.searchesArrays) }
         func any(_ path: PayloadPath, _ test: (JSONValue) -> Bool) -> Bool {
-            values(path.names[...], payload).contains { value in value.asArray.map { $0.contains(where: test) } ?? test(value) }
-        }
-        func equals(_ scalar: Scalar, _ value: JSONValue) -> Bool {
-            switch (scalar, value) {
-            case (.bool(let a), .bool(let b)): a == b
-            case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
-            case (.integer(let a), .integer(let b)): a == b
-            case (.integer(let a), .double(let b)): Double(a) == b
-            case (.double(let a), _): value.asDouble == a
-            default: false
-            }
+            values(path).contains { value in value.asArray.map { $0.contains(where: test) } ?? test(value) }
         }
         switch filter {
         case .all(let filters): return filters.allSatisfy { naive($0, payload, id) }
@@ -109,17 +92,69 @@ struct FilterTests {
         case .atLeast(let count, let filters): return filters.count { naive($0, payload, id) } >= count
         case .equals(let path, let scalar): return any(path) { equals(scalar, $0) }
         case .oneOf(let path, let scalars): return any(path) { value in scalars.contains { equals($0, value) } }
+        case .identical(let path, let scalars): return any(path) { value in scalars.contains { isIdentical($0, value) } }
+        case .different(let path, let scalars):
+            return any(path) { value in value != .null && !scalars.contains { isIdentical($0, value) } }
         case .range(let path, let range): return any(path) { $0.asDouble.map(range.contains) ?? false }
         case .textRange(let path, let range): return any(path) { $0.asString.map { range.contains(Array($0.utf8)) } ?? false }
-        case .exists(let path): return !values(path.names[...], payload).isEmpty
-        case .isNull(let path): return values(path.names[...], payload).contains(.null)
-        case .isEmpty(let path): return values(path.names[...], payload).allSatisfy { $0 == .null || $0 == .array([]) }
-        case .hasID(let ids): return ids.contains(id)
+        case .text(let path, let match): return any(path) { $0.asString.map { match.matches(Array($0.utf8)) } ?? false }
+        case .timeRange(let path, let range): return any(path) { $0.asString.flatMap { PayloadTime($0.utf8) }.map(range.contains) ?? false }
+        case .place(let path, let shape):
+            return any(path) { value in
+                guard let latitude = value["lat"]?.asDouble, let longitude = value["lon"]?.asDouble else { return false }
+                return shape.contains(GeoPoint(latitude: latitude, longitude: longitude))
+            }
+        case .valueCount(let path, let range):
+            let found = values(path)
+            return found.isEmpty ? range.contains(0) : found.contains { range.contains($0.asArray?.count ?? ($0 == .null ? 0 : 1)) }
+        case .nested(let path, let filter):
+            return values(path.ofArray).contains { value in
+                value.asArray?.contains { $0.asObject != nil && naive(filter, $0, nil) } ?? false
+            }
+        case .exists(let path): return !values(path).isEmpty
+        case .isNull(let path): return values(path).contains(.null)
+        case .hasNull(let path): return any(path) { $0 == .null }
+        case .isEmpty(let path): return values(path).allSatisfy { $0 == .null || $0 == .array([]) }
+        case .hasID(let ids): return id.map(ids.contains) ?? false
+        case .hasVector(let name): return id != nil && name == "a"
+        }
+    }
+
+    private static func values(_ steps: ArraySlice<PayloadPath.Step>, _ value: JSONValue, searchesArrays: Bool) -> [JSONValue] {
+        guard let step = steps.first else { return [value] }
+        func below(_ value: JSONValue) -> [JSONValue] { values(steps.dropFirst(), value, searchesArrays: searchesArrays) }
+        switch (step, value) {
+        case (.member(let name), .object(let object)): return object[name].map(below) ?? []
+        case (.member, .array(let elements)) where searchesArrays:
+            return elements.flatMap { values(steps, $0, searchesArrays: true) }
+        case (.element(let index), .array(let elements)): return index < elements.count ? below(elements[index]) : []
+        case (.everyElement, .array(let elements)): return elements.flatMap(below)
+        default: return []
+        }
+    }
+
+    private static func equals(_ scalar: Scalar, _ value: JSONValue) -> Bool {
+        switch (scalar, value) {
+        case (.bool(let a), .bool(let b)): a == b
+        case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
+        case (.integer(let a), .integer(let b)): a == b
+        case (.integer(let a), .double(let b)): Double(a) == b
+        case (.double(let a), _): value.asDouble == a
+        default: false
+        }
+    }
+
+    private static func isIdentical(_ scalar: Scalar, _ value: JSONValue) -> Bool {
+        switch (scalar, value) {
+        case (.bool(let a), .bool(let b)): a == b
+        case (.string(let a), .string(let b)): a.utf8.elementsEqual(b.utf8)
+        case (.integer(let a), .integer(let b)): a == b
+        default: false
         }
     }
 
     static let keys = ["a", "b", "c", "a\"b", "ü", "\\"]
-    static let texts = ["", "x", "y\"z", "line\nbreak", "é", "😀", "[", "}", "a,b:c"]
+    static let texts = ["", "x", "y\"z", "line\nbreak", "é", "😀", "[", "}", "a,b:c", "x Y é", "2024-01-03", "2024-01-04T10:00:00Z"]
 
     static func value(_ random: inout SeededGenerator, depth: Int) -> JSONValue {
         switch Int.random(in: 0..<(depth > 0 ? 9 : 7), using: &random) {
@@ -128,6 +163,7 @@ struct FilterTests {
         case 2, 3: .integer(Int64.random(in: -3...3, using: &random))
         case 4: .double(Double(Int.random(in: -6...6, using: &random)) / 2)
         case 5, 6: .string(texts.randomElement(using: &random) ?? "")
+        case 7 where Int.random(in: 0..<4, using: &random) == 0: .array([object(&random, depth: depth - 1), .null])
         case 7: .array((0..<Int.random(in: 0...3, using: &random)).map { _ in value(&random, depth: depth - 1) })
         default: object(&random, depth: depth - 1)
         }
@@ -150,12 +186,35 @@ struct FilterTests {
         }
     }
 
+    /// In either dialect.
+    static func path(_ random: inout SeededGenerator) -> PayloadPath {
+        let names = (0..<Int.random(in: 1...3, using: &random)).map { _ in keys.randomElement(using: &random) ?? "a" }
+        guard Bool.random(using: &random) else { return PayloadPath(names.joined(separator: ".")) }
+        let parts = names.map { name in
+            let quoted = name.contains("\"") ? "c" : "\"\(name)\""
+            return quoted + (["", "", "", "[]", "[0]", "[1]", "[][]"].randomElement(using: &random) ?? "")
+        }
+        do { return try PayloadPath(jsonPath: parts.joined(separator: ".")) } catch { return PayloadPath("a") }
+    }
+
     static func filter(_ random: inout SeededGenerator, depth: Int) -> Filter {
-        let path = PayloadPath(
-            (0..<Int.random(in: 1...3, using: &random)).map { _ in keys.randomElement(using: &random) ?? "a" }.joined(separator: "."))
+        let path = path(&random)
         let number = Double(Int.random(in: -3...3, using: &random))
         func list() -> [Filter] { (0..<Int.random(in: 0...3, using: &random)).map { _ in filter(&random, depth: depth - 1) } }
-        switch Int.random(in: depth > 0 ? 0..<12 : 4..<12, using: &random) {
+        func text() -> String { texts.randomElement(using: &random) ?? "" }
+        switch Int.random(in: depth > 0 ? 0..<21 : 4..<20, using: &random) {
+        case 12: return .identical(path, Set((0..<3).map { _ in scalar(&random) }))
+        case 13: return .different(path, Set((0..<3).map { _ in scalar(&random) }))
+        case 14:
+            let words = TextMatch.words(of: text() + " " + text())
+            return .text(path, [.allWords(words), .anyWord(words), .phrase(words)].randomElement(using: &random) ?? .allWords([]))
+        case 15: return .text(path, Bool.random(using: &random) ? .prefix(ExactString(text())) : .substring(ExactString(text())))
+        case 16:
+            return .timeRange(path, .init(after: PayloadTime("2024-01-02".utf8), atMost: PayloadTime("2024-01-04T12:00:00+02:00".utf8)))
+        case 17: return .valueCount(path, .init(atLeast: Int.random(in: 0...2, using: &random), lessThan: 3))
+        case 18: return .hasNull(path)
+        case 19: return .hasVector(Bool.random(using: &random) ? "a" : "b")
+        case 20: return .nested(path, filter(&random, depth: depth - 1))
         case 0: return .all(list())
         case 1: return .any(list())
         case 2: return .not(filter(&random, depth: depth - 1))
@@ -180,7 +239,9 @@ struct FilterTests {
             let id = PointID.integer(UInt64.random(in: 0...2, using: &random))
             let expected = Self.naive(filter, payload, id)
             matched += expected ? 1 : 0
-            #expect(payload.serialized().withUnsafeBytes { filter.matches(id: id, payload: $0) } == expected, "\(filter) on \(payload)")
+            #expect(
+                payload.serialized().withUnsafeBytes { filter.matches(id: id, payload: $0, hasVector: { $0 == "a" }) } == expected,
+                "\(filter) on \(payload)")
         }
         #expect((2000...18_000).contains(matched))
     }
@@ -196,7 +257,7 @@ struct FilterTests {
                 bytes[Int.random(in: 0..<bytes.count, using: &random)] = Array("{}[]\",:\\u0t".utf8).randomElement(using: &random) ?? 0
             }
             let filter = Self.filter(&random, depth: 2)
-            _ = bytes.withUnsafeBytes { filter.matches(id: .integer(0), payload: $0) }
+            _ = bytes.withUnsafeBytes { filter.matches(id: .integer(0), payload: $0, hasVector: { _ in false }) }
         }
     }
 

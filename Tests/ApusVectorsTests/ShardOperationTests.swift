@@ -55,7 +55,7 @@ struct ShardOperationTests {
             case 2: changes.append(.setVectors(ids, ids.map { _ in vectors(&random, fields) }))
             case 3: changes.append(.removeVectors(ids, fields: fields.map(\.name).filter { _ in Bool.random(using: &random) }))
             default:
-                let verb = [ShardOperation.PayloadVerb.replace, .merge][Int.random(in: 0..<2, using: &random)]
+                let verb = [ShardOperation.PayloadVerb.replace, .merge, .assign, .removePaths][Int.random(in: 0..<4, using: &random)]
                 changes.append(.changePayloads(verb, ids, ids.map { _ in payload(&random) }))
             }
         }
@@ -84,6 +84,8 @@ struct ShardOperationTests {
                 case .replacePayloads: return .changePayloads(.replace, part.ids, payloads)
                 case .mergePayloads: return .changePayloads(.merge, part.ids, payloads)
                 case .removeMembers: return .changePayloads(.remove, part.ids, payloads)
+                case .assignPayloads: return .changePayloads(.assign, part.ids, payloads)
+                case .removePaths: return .changePayloads(.removePaths, part.ids, payloads)
                 }
             })
     }
@@ -105,7 +107,7 @@ struct ShardOperationTests {
             .delete([try PointID("é")]),
         ])
         let expected: [UInt8] =
-            [0x41, 0x50, 0x56, 2] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
+            [0x41, 0x50, 0x56, 3] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
             + [1, 2, 0, 0, 0, 2, 0, 0, 0]
             + [0, 2, 1, 0, 0, 0, 0, 0, 0] + [1, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 2]
             + [2, 0, 0, 0, 255, 255, 255, 255] + [0x7b, 0x7d]
@@ -132,7 +134,7 @@ struct ShardOperationTests {
         ])
         let id: [UInt8] = [1, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0]
         let expected: [UInt8] =
-            [0x41, 0x50, 0x56, 2] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
+            [0x41, 0x50, 0x56, 3] + [0, 0x1a, 0x49, 0xa6, 0x9a, 1, 0, 0]
             + [7] + id + [255, 255, 255, 255] + [1, 1, 0, 16, 0, 0, 0] + [3, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0x40, 0, 0, 0x80, 0x3f]
             + [8] + id + [1, 0, 0, 4, 0, 0, 0] + [0, 0, 0, 0x3f]
             + [9] + id + [1, 1, 0]

@@ -91,6 +91,7 @@ struct LayerTests {
         "the rules find each kind of wrong arrow",
         arguments: [
             ("ApusTypes", "ApusRuntime"), ("ApusVectors", "ApusCluster"), ("VectorizerFace", "ConsoleFace"),
+            ("QdrantFace", "VectorizerFace"),
             ("ApusCatalog", "ApusStore"), ("ApusTypes", "ApusConfig"), ("ApusHTTP", "VectorizerFace"), ("ApusTypes", "NIOCore"),
             ("ApusTypes", "Glibc"), ("ApusMembership", "Dispatch"), ("ApusVectorIndex", "Foundation"),
         ])

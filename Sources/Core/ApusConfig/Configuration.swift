@@ -32,7 +32,7 @@ public struct Configuration: Sendable, Equatable {
 
     /// One address that the node listens on.
     public struct Listener: Sendable, Hashable {
-        public enum Face: String, Sendable, Hashable, CaseIterable { case vectorizer, console }
+        public enum Face: String, Sendable, Hashable, CaseIterable { case vectorizer, qdrant, console }
 
         public var name: String
         public var address: SocketAddress
@@ -76,6 +76,7 @@ public struct Configuration: Sendable, Equatable {
 
     public struct Faces: Sendable, Equatable {
         public var vectorizer = Face(maxBody: .mebibytes(64))
+        public var qdrant = Face(maxBody: .mebibytes(32))
         public var console = Face(maxBody: .mebibytes(1))
     }
 

@@ -47,7 +47,7 @@ public struct FlatIndex: NeighbourIndex {
                     let offset = offsets.lowerBound + index
                     guard !score.isNaN, chunk.dense(field)?.isPresent(offset) ?? true else { continue }
                     let id = chunk.ids[offset]
-                    if let filter, !filter.matches(id: id, payload: chunk.payload(offset)) { continue }
+                    if let filter, !snapshot.matches(first + UInt32(index), filter) { continue }
                     top.offer(Neighbour(id: id, score: score, row: first + UInt32(index)))
                     worst = top.worstScore
                 }
@@ -76,7 +76,7 @@ public struct FlatIndex: NeighbourIndex {
                     for index in 0..<offsets.count where distances[index] < bound {
                         let offset = offsets.lowerBound + index
                         guard column.isPresent(offset) else { continue }
-                        if let filter, !filter.matches(id: chunk.ids[offset], payload: chunk.payload(offset)) { continue }
+                        if let filter, !snapshot.matches(first + UInt32(index), filter) { continue }
                         nearest.offer(first + UInt32(index), distances[index])
                         bound = nearest.bound
                     }

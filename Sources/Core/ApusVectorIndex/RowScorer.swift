@@ -48,6 +48,12 @@ struct RowScorer {
     func score(_ bytes: UnsafeRawBufferPointer) -> Float {
         switch query {
         case .dense: .nan
+        // Lengths are summed by their squares, as Qdrant does.
+        case .multiple(let vectors) where metric == .euclidean:
+            vectors.reduce(Float(0)) { sum, vector in
+                let length = nearest(vector, bytes)
+                return sum + length * length
+            }.squareRoot()
         case .multiple(let vectors): vectors.reduce(0) { $0 + nearest($1, bytes) }
         case .sparse(let vector): product(vector, SparseView(bytes))
         }

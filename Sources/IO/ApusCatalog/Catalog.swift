@@ -27,6 +27,8 @@ public final class Catalog: Sendable {
     public let sessions: Sessions
     public let nodes: Nodes
     public let collections: Collections
+    public let attributes: CollectionAttributes
+    public let snapshots: Snapshots
     public let shards: Shards
     public let segments: Segments
     public let keys: APIKeys
@@ -65,6 +67,8 @@ public final class Catalog: Sendable {
         sessions = Sessions(access: access)
         nodes = Nodes(access: access)
         collections = Collections(access: access)
+        attributes = CollectionAttributes(access: access)
+        snapshots = Snapshots(access: access)
         shards = Shards(access: access)
         segments = Segments(access: access)
         keys = APIKeys(access: access)

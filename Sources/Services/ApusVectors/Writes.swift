@@ -31,6 +31,11 @@ public enum PayloadChange: Sendable, Hashable {
     case merge([UInt8])
     /// Removes top-level members.
     case remove([String])
+    /// Puts the members of a JSON object without white space over those of what is at a JSON path (the payload itself where it is nil);
+    /// members that are `null` are removed there.
+    case assign([UInt8], at: PayloadPath?)
+    /// Removes what is at JSON paths.
+    case removePaths([PayloadPath])
     case clear
 }
 

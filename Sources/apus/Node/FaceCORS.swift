@@ -1,20 +1,26 @@
 internal import ApusConfig
 internal import ApusHTTP
 internal import ConsoleFace
+internal import QdrantFace
 
 /// The origins of the face that a path belongs to: pages that may use one face must not read another on the same listener.
 struct FaceCORS: Middleware {
     private let vectorizer: CORS?
+    private let qdrant: CORS?
     private let console: CORS?
+    private let isQdrantAtRoot: Bool
 
-    init(_ faces: Configuration.Faces) {
+    init(_ faces: Configuration.Faces, isQdrantAtRoot: Bool) {
+        self.isQdrantAtRoot = isQdrantAtRoot
         func cors(_ origins: [String]) -> CORS? { origins.isEmpty ? nil : CORS(origins: origins) }
         vectorizer = cors(faces.vectorizer.corsOrigins)
+        qdrant = cors(faces.qdrant.corsOrigins)
         console = cors(faces.console.corsOrigins)
     }
 
     func handle(_ request: Request, next: Handler) async throws -> Response {
-        guard let cors = ConsoleFace.owns(request.path) ? console : vectorizer else { return try await next(request) }
+        let own = isQdrantAtRoot || QdrantFace.owns(request.path) ? qdrant : vectorizer
+        guard let cors = ConsoleFace.owns(request.path) ? console : own else { return try await next(request) }
         return try await cors.handle(request, next: next)
     }
 }

@@ -10,6 +10,7 @@ internal import ApusTypes
 internal import ApusVectors
 internal import ConsoleFace
 internal import Glibc
+internal import QdrantFace
 internal import VectorizerFace
 
 extension Node {
@@ -78,7 +79,8 @@ extension Node {
 
     private func router(for listener: Configuration.Listener) -> Router {
         var router = Router()
-        router.use(FaceCORS(configuration.faces))
+        let isQdrantAtRoot = listener.isQdrantAtRoot
+        router.use(FaceCORS(configuration.faces, isQdrantAtRoot: isQdrantAtRoot))
         router.use(Compression())
         router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
         var consoleOptions = ConsoleFace.Options()
@@ -90,12 +92,40 @@ extension Node {
         if listener.faces.contains(.console) { console.mount(on: &router) } else { console.mountHealth(on: &router) }
         if listener.faces.contains(.vectorizer) {
             vectorizerFace().mount(on: &router)
-            router.errors { error, request in
-                ConsoleFace.owns(request.path) ? Router.defaultErrorResponse(error, request) : VectorizerFace.errorReply(error, request)
+        }
+        if listener.faces.contains(.qdrant) {
+            mountQdrant(on: &router, atRoot: isQdrantAtRoot, besideConsole: listener.faces.contains(.console))
+        }
+        let hasVectorizer = listener.faces.contains(.vectorizer)
+        let hasConsole = listener.faces.contains(.console)
+        router.errors { error, request in
+            if ConsoleFace.owns(request.path), hasConsole || request.path.first == "health" {
+                return Router.defaultErrorResponse(error, request)
             }
+            if isQdrantAtRoot || QdrantFace.owns(request.path) { return QdrantFace.errorReply(error, request) }
+            return hasVectorizer ? VectorizerFace.errorReply(error, request) : Router.defaultErrorResponse(error, request)
         }
         return router
     }
+
+    /// Under `/qdrant`, and at the root too where no other API has the paths there.
+    private func mountQdrant(on router: inout Router, atRoot: Bool, besideConsole: Bool) {
+        var options = QdrantFace.Options()
+        options.maxBody = configuration.faces.qdrant.maxBody
+        options.sharding = Sharding(
+            shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
+        options.version = Version.current
+        let face = QdrantFace(
+            vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, client: HTTPClient(loops: loops),
+            options: options)
+        face.mount(on: &router)
+        if atRoot { face.mount(on: &router, under: "", withMetrics: !besideConsole) }
+    }
+}
+
+extension Configuration.Listener {
+    /// Whether Qdrant's paths are at the root: those of Vectorizer, which has the same ones, are not there.
+    var isQdrantAtRoot: Bool { faces.contains(.qdrant) && !faces.contains(.vectorizer) }
 }
 
 extension BoundListener {

@@ -72,15 +72,15 @@ struct Node: Sendable {
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
         let objects = ObjectAccess(store: { try store.open() }, copies: { try await store.mappable(deadline: $0) })
         let models = EmbeddingModels(catalog: catalog, node: identity.name, access: objects, pool: scans)
+        let vectors = VectorService(
+            catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,
+            segments: SegmentStorage(objects, intents: catalog.objects, node: identity.name),
+            sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } })
+        store.whenOpen { [identity] in vectors.attach($0, node: identity.name) }
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
             database: database, catalog: catalog, store: store, cluster: cluster,
-            vectors: VectorService(
-                catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,
-                segments: SegmentStorage(objects, intents: catalog.objects, node: identity.name),
-                sealer: { [session = cluster.session, name = identity.name] in
-                    session.epoch.map { Sealer(node: name, session: $0) }
-                }),
+            vectors: vectors,
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 

@@ -114,6 +114,14 @@ public final class NodeProcess: Sendable {
     /// The program that SwiftPM built beside the test bundle.
     public static func program() throws -> String { try BuiltProgram.path("apus") }
 
+    /// Where its listeners after the first one are, in the order of their names.
+    public var otherURLs: [String] {
+        guard let text = Self.contents(of: directory + "/run.json"), let value = try? JSONValue(parsing: Array(text.utf8)),
+            case .object(let listeners)? = value["listeners"]
+        else { return [] }
+        return listeners.sorted { $0.key < $1.key }.compactMap(\.value.asString).filter { $0 != url }
+    }
+
     private static func openListeners(in path: String, of process: Int32) -> JSONObject? {
         guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
             value["pid"] == .integer(Int64(process)), let listeners = value["listeners"]?.asObject, !listeners.isEmpty

@@ -113,6 +113,13 @@ public enum ConfigurationKeys {
             "Origins whose web pages may call the Vectorizer face (`https://app.example.com`).",
             reason: "Empty: no foreign page may."),
         ConfigurationKey(
+            "faces.qdrant.max_body_bytes", \.faces.qdrant.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
+            "Largest request body of the Qdrant face; beyond it 413. Uploaded snapshots are not bound by it.",
+            reason: "The real server's limit is 32 MiB, and its clients split what is larger."),
+        ConfigurationKey(
+            "faces.qdrant.cors_origins", \.faces.qdrant.corsOrigins,
+            "Origins whose web pages may call the Qdrant face.", reason: "Empty: no foreign page may."),
+        ConfigurationKey(
             "faces.console.max_body_bytes", \.faces.console.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
             "Largest request body of the console and its API; beyond it 413.", reason: "Management calls are small."),
         ConfigurationKey(

@@ -51,6 +51,8 @@ extension ErrorCode {
 extension ErrorCode {
     // Requests
     public static let requestInvalid: ErrorCode = "request.invalid"
+    /// A request that is well formed and asks for what is out of its bounds.
+    public static let requestUnprocessable: ErrorCode = "request.unprocessable"
     public static let requestUnparsable: ErrorCode = "request.unparsable"
     public static let requestTooLarge: ErrorCode = "request.too_large"
     public static let requestTimeout: ErrorCode = "request.timeout"
@@ -127,6 +129,10 @@ extension ErrorCode {
     public static let collectionUnknown: ErrorCode = "collection.unknown"
     public static let collectionExists: ErrorCode = "collection.exists"
     public static let pointUnknown: ErrorCode = "point.unknown"
+    public static let aliasUnknown: ErrorCode = "alias.unknown"
+    public static let snapshotUnknown: ErrorCode = "snapshot.unknown"
+    /// Bytes that are no snapshot, or not a whole one.
+    public static let snapshotCorrupt: ErrorCode = "snapshot.corrupt"
     public static let vectorWrongDimension: ErrorCode = "vector.wrong_dimension"
     /// A field of vectors that the collection does not have.
     public static let vectorUnknownField: ErrorCode = "vector.unknown_field"
@@ -175,6 +181,7 @@ extension ErrorCode {
     /// The one table from codes to surfaces.
     public static let surfaces: [ErrorCode: Surface] = [
         .requestInvalid: Surface(400, 3, .badInput),
+        .requestUnprocessable: Surface(422, 3, .badInput),
         .requestUnparsable: Surface(400, 3, .badInput),
         .requestTooLarge: Surface(413, 8, .badInput),
         .requestTimeout: Surface(408, 4, .temporary, retry: .immediately),
@@ -238,6 +245,9 @@ extension ErrorCode {
         .collectionUnknown: Surface(404, 5, .badInput),
         .collectionExists: Surface(409, 6, .refused),
         .pointUnknown: Surface(404, 5, .badInput),
+        .aliasUnknown: Surface(404, 5, .badInput),
+        .snapshotUnknown: Surface(404, 5, .badInput),
+        .snapshotCorrupt: Surface(400, 15, .badInput),
         .vectorWrongDimension: Surface(400, 3, .badInput),
         .vectorUnknownField: Surface(400, 3, .badInput),
         .vectorInvalid: Surface(400, 3, .badInput),

@@ -23,9 +23,26 @@ public indirect enum Filter: Sendable, Hashable {
     /// The key is there, whatever its value, `null` included.
     case exists(PayloadPath)
     case isNull(PayloadPath)
+    /// The value, or an element of it, is `null`.
+    case hasNull(PayloadPath)
     /// The key is missing, `null` or an empty array.
     case isEmpty(PayloadPath)
+    /// One of the values, and of its very type: 1.0 is not 1.
+    case identical(PayloadPath, Set<Scalar>)
+    /// A value that is neither `null` nor identical with one of these.
+    case different(PayloadPath, Set<Scalar>)
+    case text(PayloadPath, TextMatch)
+    /// Strings that read as moments within the bounds (`PayloadTime`).
+    case timeRange(PayloadPath, TimeRange)
+    /// Objects `{"lat", "lon"}` that lie in a part of the Earth.
+    case place(PayloadPath, GeoShape)
+    /// How many elements an array has; another value counts as one, a missing one and `null` as none.
+    case valueCount(PayloadPath, CountRange)
+    /// An object in the array that matches by itself, as if it were a payload without id and vectors.
+    case nested(PayloadPath, Filter)
     case hasID(Set<PointID>)
+    /// The point has a vector in the field of that name.
+    case hasVector(String)
 
     public static let everything = Filter.all([])
 
@@ -33,23 +50,6 @@ public indirect enum Filter: Sendable, Hashable {
     public static let deepest = 16
     /// Most conditions, counted over the whole tree, values of `oneOf` and `hasID` included.
     public static let mostConditions = 10_000
-}
-
-/// Where a value is in a payload: member names from the outside in.
-public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
-    public let names: [String]
-    /// As it was written: names joined by dots.
-    public let description: String
-    let encodedNames: [[UInt8]]
-
-    /// Splits at dots; `tags[]` is the same as `tags`, since arrays are always searched.
-    public init(_ text: String) {
-        description = text
-        names = text.split(separator: ".", omittingEmptySubsequences: false).map {
-            $0.hasSuffix("[]") ? String($0.dropLast(2)) : String($0)
-        }
-        encodedNames = names.map { Array($0.utf8) }
-    }
 }
 
 /// A value that conditions compare with.
@@ -82,6 +82,29 @@ public struct NumberRange: Sendable, Hashable {
         if let atLeast, !(value >= atLeast) { return false }
         if let lessThan, !(value < lessThan) { return false }
         if let atMost, !(value <= atMost) { return false }
+        return true
+    }
+}
+
+/// Bounds of a number of things; those that are nil do not bound.
+public struct CountRange: Sendable, Hashable {
+    public var greaterThan: Int?
+    public var atLeast: Int?
+    public var lessThan: Int?
+    public var atMost: Int?
+
+    public init(greaterThan: Int? = nil, atLeast: Int? = nil, lessThan: Int? = nil, atMost: Int? = nil) {
+        self.greaterThan = greaterThan
+        self.atLeast = atLeast
+        self.lessThan = lessThan
+        self.atMost = atMost
+    }
+
+    func contains(_ count: Int) -> Bool {
+        if let greaterThan, count <= greaterThan { return false }
+        if let atLeast, count < atLeast { return false }
+        if let lessThan, count >= lessThan { return false }
+        if let atMost, count > atMost { return false }
         return true
     }
 }

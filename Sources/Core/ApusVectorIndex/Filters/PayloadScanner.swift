@@ -10,22 +10,47 @@ struct PayloadScanner {
     /// Calls `visit` with each value that `path` leads to, until it returns true; returns whether it did.
     static func values(
         at path: PayloadPath, in text: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
-    ) -> Bool { find(path.encodedNames[...], in: text, visit) }
+    ) -> Bool { find(path, 0, in: text, visit) }
+
+    /// The same, with the elements of an array instead of the array.
+    static func items(
+        at path: PayloadPath, in text: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
+    ) -> Bool {
+        values(at: path, in: text) { value in value.first == UInt8(ascii: "[") ? elements(of: value, visit) : visit(value) }
+    }
 
     private static func find(
-        _ names: ArraySlice<[UInt8]>, in value: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
+        _ path: PayloadPath, _ step: Int, in value: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
     ) -> Bool {
-        guard let name = names.first else { return visit(value) }
-        switch value.first {
-        case UInt8(ascii: "{"):
+        guard step < path.steps.count else { return visit(value) }
+        switch (path.steps[step], value.first) {
+        case (.member, UInt8(ascii: "{")):
             var scanner = PayloadScanner(value)
-            guard let member = scanner.lastMember(name) else { return false }
-            return find(names.dropFirst(), in: member, visit)
-        case UInt8(ascii: "["):
-            return elements(of: value) { find(names, in: $0, visit) }
+            guard let member = scanner.lastMember(path.encodedNames[step]) else { return false }
+            return find(path, step + 1, in: member, visit)
+        case (.member, UInt8(ascii: "[")) where path.searchesArrays:
+            return elements(of: value) { find(path, step, in: $0, visit) }
+        case (.everyElement, UInt8(ascii: "[")):
+            return elements(of: value) { find(path, step + 1, in: $0, visit) }
+        case (.element(let wanted), UInt8(ascii: "[")):
+            var number = 0
+            var isFound = false
+            _ = elements(of: value) { element in
+                defer { number += 1 }
+                if number == wanted { isFound = find(path, step + 1, in: element, visit) }
+                return number == wanted
+            }
+            return isFound
         default:
             return false
         }
+    }
+
+    /// The value of a member of the object that the text is; nil if it has none of that name.
+    static func member(_ name: StaticString, of object: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard object.first == UInt8(ascii: "{") else { return nil }
+        var scanner = PayloadScanner(object)
+        return scanner.lastMember(Array(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)))
     }
 
     /// Calls `visit` with each element of an array, until it returns true; returns whether it did.

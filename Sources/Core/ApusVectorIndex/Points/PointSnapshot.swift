@@ -102,8 +102,11 @@ public final class PointSnapshot: Sendable {
 
     public func matches(_ row: UInt32, _ filter: Filter) -> Bool {
         switch place(row) {
-        case .sealed(let segment, let row): filter.matches(id: segment.ids[row], payload: segment.payload(row))
-        case .memory(let chunk, let offset): filter.matches(id: chunk.ids[offset], payload: chunk.payload(offset))
+        case .sealed(let segment, let row): return segment.matches(row, filter)
+        case .memory(let chunk, let offset):
+            return filter.matches(id: chunk.ids[offset], payload: chunk.payload(offset)) { name in
+                fields.firstIndex { $0.name == name }.map { chunk.value(offset, $0) != nil } ?? false
+            }
         }
     }
 
@@ -171,7 +174,7 @@ extension PointSnapshot {
             for rank in (start.map(ids.lowerBound) ?? 0)..<ids.count where wanted > 0 {
                 let row = ids.ordered(rank)
                 guard part.lives(row, at: exactMoment) else { continue }
-                if let filter, !filter.matches(id: ids[row], payload: part.segment.payload(row)) { continue }
+                if let filter, !part.segment.matches(row, filter) { continue }
                 found.append((ids[row], first + UInt32(row)))
                 wanted -= 1
             }

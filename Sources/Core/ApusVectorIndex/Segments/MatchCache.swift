@@ -33,24 +33,24 @@ final class MatchCache: Sendable {
 extension Segment {
     /// The rows that match, dead ones included.
     func matching(_ filter: Filter) -> RowSet {
-        if let rows = matches[filter]?.rows { return rows }
+        if let rows = filters[filter]?.rows { return rows }
         var rows = RowSet(rows: count)
         if case .hasID(let wanted) = filter {
             for id in wanted { if let row = ids.row(of: id) { rows.insert(Int(row)) } }
         } else {
-            for row in 0..<count where filter.matches(id: ids[row], payload: payload(row)) { rows.insert(row) }
+            for row in 0..<count where matches(row, filter) { rows.insert(row) }
         }
-        matches.keep(.init(share: Double(rows.count) / Double(max(1, count)), rows: rows), of: filter)
+        filters.keep(.init(share: Double(rows.count) / Double(max(1, count)), rows: rows), of: filter)
         return rows
     }
 
     /// What is known of the filter without evaluating it on all rows: the first ones, in random order, are a sample.
     func estimate(_ filter: Filter) -> MatchCache.Known {
-        if let known = matches[filter] { return known }
+        if let known = filters[filter] { return known }
         let sample = min(count, 128)
-        let found = (0..<sample).reduce(0) { $0 + (filter.matches(id: ids[$1], payload: payload($1)) ? 1 : 0) }
+        let found = (0..<sample).reduce(0) { $0 + (matches($1, filter) ? 1 : 0) }
         let known = MatchCache.Known(share: Double(found) / Double(max(1, sample)), rows: nil)
-        matches.keep(known, of: filter)
+        filters.keep(known, of: filter)
         return known
     }
 }

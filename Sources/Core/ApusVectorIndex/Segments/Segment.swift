@@ -21,7 +21,7 @@ public final class Segment: Sendable {
     private nonisolated(unsafe) let payloadOffsets: UnsafeRawBufferPointer
     private nonisolated(unsafe) let payloads: UnsafeRawBufferPointer
     private let tables: [SegmentField]
-    let matches = MatchCache()
+    let filters = MatchCache()
     private let owner: any AnyObject & Sendable
 
     /// `bytes` (aligned to 64) stay as they are as long as `owner` lives.
@@ -57,6 +57,12 @@ public final class Segment: Sendable {
 
     /// Empty where the point has none.
     func payload(_ row: Int) -> UnsafeRawBufferPointer { payloads.slice(payloadOffsets, row) }
+
+    func matches(_ row: Int, _ filter: Filter) -> Bool {
+        filter.matches(id: ids[row], payload: payload(row)) { name in
+            fields.firstIndex { $0.name == name }.map { value(row, $0) != nil } ?? false
+        }
+    }
 
     /// The bytes (`VectorValue.bytes`) that a row has in a field.
     func value(_ row: Int, _ field: Int) -> UnsafeRawBufferPointer? { tables[field].value(row) }

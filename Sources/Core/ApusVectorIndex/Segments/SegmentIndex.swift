@@ -80,7 +80,7 @@ struct SegmentIndex {
                 effort,
                 Acceptance { index in
                     let row = Int(field.row(Int(index)))
-                    return lives(index) && query.filter.matches(id: segment.ids[row], payload: segment.payload(row))
+                    return lives(index) && segment.matches(row, query.filter)
                 })
             if let found, found.count == query.limit { return found }
         }
@@ -153,9 +153,8 @@ struct SegmentIndex {
                     if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
                     let row = Int(field.row(start + index))
                     guard part.lives(row, at: moment) else { continue }
-                    let id = segment.ids[row]
-                    if let filter, !filter.matches(id: id, payload: segment.payload(row)) { continue }
-                    top.offer(Neighbour(id: id, score: score, row: first + UInt32(row)))
+                    if let filter, !segment.matches(row, filter) { continue }
+                    top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
                     worst = top.worstScore
                 }
             }

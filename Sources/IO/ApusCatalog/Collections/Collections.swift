@@ -31,7 +31,7 @@ public final class Collections: Sendable {
     ///
     /// Throws `collection.exists`.
     public func create(
-        _ name: CollectionName, configuration: String, shardCount: Int, nodes: [NodeName] = [], deadline: Instant
+        _ name: CollectionName, configuration: String, settings: String? = nil, shardCount: Int, nodes: [NodeName] = [], deadline: Instant
     ) async throws -> CollectionRow {
         precondition(shardCount > 0, "a collection has at least one shard")
         return try await access.transaction(deadline: deadline) { transaction in
@@ -40,6 +40,11 @@ public final class Collections: Sendable {
             let taken = try await transaction.run(Statement("SELECT 1 FROM apus.collection WHERE name = $1", [.text(name.rawValue)]))
             guard taken.isEmpty else {
                 throw ApusError(.collectionExists, "there is a collection \(name) already", hint: "choose another name, or delete it first")
+            }
+            guard try await transaction.run(Statement("SELECT 1 FROM apus.alias WHERE name = $1", [.text(name.rawValue)])).isEmpty else {
+                throw ApusError(
+                    .collectionExists, "there is an alias \(name) already", hint: "choose another name, or delete the alias first",
+                    context: ["alias": name.rawValue])
             }
             let shards = try await transaction.allocate("shard", count: shardCount).map { ShardID($0) }
             let created = try await transaction.run(
@@ -61,6 +66,12 @@ public final class Collections: Sendable {
                     }
                     return statements
                 })
+            if let settings {
+                _ = try await transaction.run(
+                    Statement(
+                        "INSERT INTO apus.collection_settings (collection, settings) VALUES ($1, $2)",
+                        [.integer(id.value), .text(settings)]))
+            }
             transaction.publish(.collection, key: id.description)
             return CollectionRow(
                 id: id, name: name, configuration: configuration,
@@ -103,7 +114,11 @@ public final class Collections: Sendable {
                 Statement("DELETE FROM apus.shard_past WHERE shard" + ofIt, [id]),
                 Statement("DELETE FROM apus.replica WHERE shard" + ofIt, [id]),
                 Statement("DELETE FROM apus.shard WHERE collection = $1", [id]),
+                Statement("DELETE FROM apus.alias WHERE collection = $1", [id]),
+                Statement("DELETE FROM apus.collection_settings WHERE collection = $1", [id]),
+                Statement("DELETE FROM apus.payload_index WHERE collection = $1", [id]),
             ])
+            try await Snapshots.removeAll(of: CollectionID(try row.integer(0)), in: transaction)
             transaction.publish(.collection, key: CollectionID(try row.integer(0)).description)
         }
     }
@@ -159,7 +174,8 @@ public final class Collections: Sendable {
         return collections
     }
 
-    private static func unknown(_ name: CollectionName) -> ApusError {
-        ApusError(.collectionUnknown, "there is no collection \(name)", hint: "apus collection list")
+    static func unknown(_ name: CollectionName) -> ApusError {
+        ApusError(
+            .collectionUnknown, "there is no collection \(name)", hint: "apus collection list", context: ["collection": name.rawValue])
     }
 }

@@ -9,6 +9,7 @@ public struct Topic: Name {
     public static let node: Topic = "node"
     public static let key: Topic = "key"
     public static let setting: Topic = "setting"
+    public static let alias: Topic = "alias"
 }
 
 /// One entry of the change feed: says what changed, not how. The reader reads the rows that it names.

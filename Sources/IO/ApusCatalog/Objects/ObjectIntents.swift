@@ -107,7 +107,7 @@ public final class ObjectIntents: Sendable {
         let dialect = database.dialect
         let texts = keys.map(\.description)
         let asked: StaticSQL = dialect == .postgreSQL ? "SELECT unnest($1::text[]) AS key" : "SELECT value AS key FROM json_each($1)"
-        // One statement, so one state of all three tables: a key that moves from intent to name is seen in one of them.
+        // One statement, so one state of all these tables: a key that moves from intent to name is seen in one of them.
         let statement = Statement(
             "SELECT asked.key FROM (" + asked + """
                 ) AS asked
@@ -116,6 +116,7 @@ public final class ObjectIntents: Sendable {
                   AND NOT EXISTS (SELECT 1 FROM apus.shard_log AS l WHERE l.object = asked.key)
                   AND NOT EXISTS (SELECT 1 FROM apus.segment AS s WHERE s.object = asked.key)
                   AND NOT EXISTS (SELECT 1 FROM apus.model AS m WHERE m.object = asked.key)
+                  AND NOT EXISTS (SELECT 1 FROM apus.snapshot AS n WHERE n.object = asked.key)
                 """, [dialect == .postgreSQL ? textArray(texts) : .text(jsonArray(texts))])
         return try await authorised(by: leader, deadline: deadline) { transaction in
             try await transaction.run([statement])[0].map(Self.key(row:))

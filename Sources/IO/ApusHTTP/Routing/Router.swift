@@ -19,7 +19,8 @@ public struct Router: Sendable {
 
     /// Adds a route; two routes of one method and path are a programming error.
     public mutating func on(_ method: Method, _ path: String, _ handler: @escaping Handler) {
-        let segments = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
+        var segments = path.split(separator: "/", omittingEmptySubsequences: true).map(String.init)
+        if path.count > 1, path.hasSuffix("/") { segments.append("") }  // another path than the one without
         root.add(method, segments[...], names: [], handler)
     }
 

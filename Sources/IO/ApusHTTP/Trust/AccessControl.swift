@@ -10,6 +10,7 @@ public struct AccessControl: Middleware {
     /// Paths that tell nothing but health, served to everybody with GET and HEAD.
     public static let publicPaths: Set<[String]> = [
         ["health"], ["health", "live"], ["health", "ready"], ["prometheus", "metrics"],
+        ["healthz"], ["livez"], ["readyz"], ["qdrant", "healthz"], ["qdrant", "livez"], ["qdrant", "readyz"],
     ]
 
     private let trust: LocalTrust

@@ -73,6 +73,8 @@ extension EncodedOperation.Part {
         case .replacePayloads: return writer.changePayload(of: id) { _ in payload().map(Array.init) }
         case .mergePayloads: return writer.changePayload(of: id) { Payload.merged($0, with: payload()) }
         case .removeMembers: return writer.changePayload(of: id) { Payload.removing(payload(), from: $0) }
+        case .assignPayloads: return writer.changePayload(of: id) { Payload.assigning($0, payload()) }
+        case .removePaths: return writer.changePayload(of: id) { Payload.removing(paths: payload(), from: $0) }
         }
         return true
     }
@@ -105,7 +107,7 @@ private struct OperationReader {
         part.ids.reserveCapacity(count)
         for _ in 0..<count { part.ids.append(try id()) }
         switch kind {
-        case .upsert, .upsertFields, .replacePayloads, .mergePayloads, .removeMembers:
+        case .upsert, .upsertFields, .replacePayloads, .mergePayloads, .removeMembers, .assignPayloads, .removePaths:
             var lengths: [UInt32] = []
             lengths.reserveCapacity(count)
             for _ in 0..<count { lengths.append(try integer()) }

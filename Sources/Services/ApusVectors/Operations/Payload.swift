@@ -24,9 +24,9 @@ enum Payload {
         return object.isEmpty ? nil : JSONValue.object(object).serialized()
     }
 
-    private static func members(_ bytes: UnsafeRawBufferPointer?) -> JSONObject { parsed(bytes)?.asObject ?? JSONObject() }
+    static func members(_ bytes: UnsafeRawBufferPointer?) -> JSONObject { parsed(bytes)?.asObject ?? JSONObject() }
 
-    private static func parsed(_ bytes: UnsafeRawBufferPointer?) -> JSONValue? {
+    static func parsed(_ bytes: UnsafeRawBufferPointer?) -> JSONValue? {
         guard let bytes, !bytes.isEmpty else { return nil }
         do { return try JSONValue(parsing: Array(bytes)) } catch { return nil }
     }

@@ -35,11 +35,15 @@ struct ShardOperation: Sendable, Hashable {
         case merge
         /// The bytes are a JSON array of strings: the members to remove.
         case remove
+        /// The bytes are a JSON array of a path and an object whose members are put over those of what is there.
+        case assign
+        /// The bytes are a JSON array of strings: the paths of what is to be removed.
+        case removePaths
     }
 
     static let magic: [UInt8] = Array("APV".utf8)
     /// The newest format that this program reads, and the one it writes.
-    static let version: UInt8 = 2
+    static let version: UInt8 = 3
     static let noPayload = UInt32.max
 
     enum Kind: UInt8 {
@@ -55,6 +59,9 @@ struct ShardOperation: Sendable, Hashable {
         case upsertFields = 7
         case setFields = 8
         case removeFields = 9
+        /// Since format 3: changes below the top level of payloads.
+        case assignPayloads = 10
+        case removePaths = 11
     }
 }
 
@@ -152,6 +159,8 @@ extension ShardOperation.PayloadVerb {
         case .replace: .replacePayloads
         case .merge: .mergePayloads
         case .remove: .removeMembers
+        case .assign: .assignPayloads
+        case .removePaths: .removePaths
         }
     }
 }

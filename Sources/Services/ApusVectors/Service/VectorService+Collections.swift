@@ -6,7 +6,7 @@ extension VectorService {
     /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, `collection.exists`, and what `dimension(of:)` throws
     /// for an embedding provider that does not fit.
     public func createCollection(
-        _ name: CollectionName, _ configuration: CollectionConfiguration, nodes: [NodeName] = [], deadline: Instant
+        _ name: CollectionName, _ configuration: CollectionConfiguration, settings: String? = nil, nodes: [NodeName] = [], deadline: Instant
     ) async throws -> CollectionDescription {
         try name.validate()
         try configuration.validate()
@@ -16,7 +16,9 @@ extension VectorService {
             _ = try await dimension(of: provider, wanted: configuration.dimension, deadline: deadline)
         }
         let row = try await catalog.collections.create(
-            name, configuration: configuration.json, shardCount: configuration.sharding.shards, nodes: nodes, deadline: deadline)
+            name, configuration: configuration.json, settings: settings, shardCount: configuration.sharding.shards, nodes: nodes,
+            deadline: deadline)
+        if settings != nil { try await readAttributes(deadline: deadline) }
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))
         // The follower may have been faster and has nothing to load, but has to look.
         await ready(collection, deadline: deadline)

@@ -44,11 +44,13 @@ extension VectorService {
         switch event {
         case .rebuild(_, let reason):
             let rows = try await catalog.collections.list(deadline: deadline)
+            try await readAttributes(deadline: deadline)
             reconcile(rows)
             models?.forget(nil)
             log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
         case .changes(let changes, _):
             for change in changes where change.topic == .model { models?.forget(change.key) }
+            if changes.contains(where: { [.collection, .alias].contains($0.topic) }) { try await readAttributes(deadline: deadline) }
             for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
                 guard let number = Int64(key) else { continue }
                 let id = CollectionID(number)

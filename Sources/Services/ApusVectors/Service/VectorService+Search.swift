@@ -48,7 +48,7 @@ extension VectorService {
 
     /// A sparse query with each number weighed by how rare its place is among all points that answer (Robertson and Spärck Jones's idf, as
     /// BM25 has it), where the field wants that.
-    private func weighted(
+    func weighted(
         _ vector: VectorValue, _ field: Int, _ collection: LoadedCollection, _ snapshots: [PointSnapshot], deadline: Instant
     ) async throws -> VectorValue {
         guard case .sparse(idf: true) = collection.configuration.fields[field].kind, case .sparse(let query) = vector else { return vector }

@@ -61,6 +61,7 @@ extension VectorService {
             for name in update.removedFields { _ = try collection.configuration.fieldNumber(name) }
             if case .replace(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
             if case .merge(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
+            if case .assign(let payload, _) = update.payload { try Payload.check(payload, field: field("payload")) }
         }
         let items = collection.itemsByShard(updates.lazy.map(\.id))
         var outcome = try await unknownPoints(updates.map(\.id), items, collection, deadline: deadline)
@@ -158,7 +159,18 @@ extension PayloadChange {
         case .replace(let payload): (.replace, payload)
         case .merge(let payload): (.merge, payload)
         case .remove(let names): (.remove, JSONValue.array(names.map { .string($0) }).serialized())
+        case .assign(let object, let path): (.assign, Self.pair(path?.description ?? "", object))
+        case .removePaths(let paths): (.removePaths, JSONValue.array(paths.map { .string($0.description) }).serialized())
         case .clear: (.replace, nil)
         }
+    }
+
+    private static func pair(_ path: String, _ object: [UInt8]) -> [UInt8] {
+        var writer = JSONWriter(reserving: object.count + path.utf8.count + 8)
+        writer.array {
+            $0.string(path)
+            $0.raw(object)
+        }
+        return writer.bytes
     }
 }

@@ -1,14 +1,15 @@
 public import ApusCatalog
 public import ApusRuntime
+internal import ApusStore
 public import ApusTypes
 internal import ApusVectorIndex
 internal import Synchronization
 
-/// The vectors service of one node: collections of points in sharded, exactly searchable memory that follows the catalog's logs.
+/// The vectors service of one node: collections of points in shards that follow the catalog's logs.
 ///
 /// A write is encoded for each shard, appended to the logs in one transaction, applied to memory in the order of the log, and then
-/// acknowledged, so that the next search sees it. Nothing is kept that the logs cannot rebuild. `run()` must be running: it loads what
-/// the catalog holds and follows what other nodes write.
+/// acknowledged, so that the next search sees it. From time to time the points in memory are sealed into segments. Nothing is kept that
+/// logs and segments cannot rebuild. `run()` must be running: it loads what the catalog holds, follows what other nodes write, and seals.
 public final class VectorService: Sendable {
     public struct Options: Sendable {
         /// How old a node's last look at the log may be when it answers; older, it looks first (while the catalog answers).
@@ -52,6 +53,10 @@ public final class VectorService: Sendable {
     let mended = Atomic(0)
     /// Nil: nothing is sealed, and shards that have segments cannot be loaded.
     let segments: SegmentStorage?
+    /// What the catalog says about collections besides what they are made with.
+    let attributes = Mutex(CollectionAttributeRows())
+    /// Where snapshots are kept; none until one is attached.
+    let store = Mutex<AttachedStore?>(nil)
     private let state = Mutex(State())
 
     private struct State {
@@ -107,9 +112,9 @@ public final class VectorService: Sendable {
 
     /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`.
     func find(_ name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
-        if let known = try loaded()[name] { return known }
+        if let known = try loaded()[name] ?? aliased(name) { return known }
         try requireCatalog()
-        guard let row = try await catalog.collections.find(name, deadline: deadline) else { throw Self.unknown(name) }
+        guard let row = try await findRow(name, deadline: deadline) else { throw Self.unknown(name) }
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
         await ready(collection, deadline: deadline)

@@ -1,0 +1,89 @@
+public import ApusTypes
+public import ApusVectorIndex
+
+/// One stage of a query: what it ranks, and how. Without stages before it all points are ranked, else those that the stages found.
+public struct PointQuery: Sendable {
+    public enum Kind: Sendable {
+        /// In the order of ids, each with a score of 1.
+        case everything
+        /// `diversity` has points that are alike left out for others.
+        case nearest(QueryVector, diversity: MarginalRelevance?)
+        /// The neighbours of one vector that is made of many.
+        case average(positive: [QueryVector], negative: [QueryVector])
+        case examples(ExampleQuery<QueryVector>)
+        case ordered(PointOrder)
+        /// In no order.
+        case random
+        /// One ranking of those of the stages before.
+        case fusion(Fusion)
+    }
+
+    public var kind: Kind
+    /// Stages before this one.
+    public var prefetch: [PointQuery] = []
+    /// The field whose vectors are compared.
+    public var field = ""
+    /// Applies to what this stage ranks, not to the stages before it.
+    public var filter: Filter = .everything
+    public var limit = 10
+    public var offset = 0
+    /// Scores beyond it, the bound itself excluded except after a fusion.
+    public var scoreThreshold: Float?
+    public var isExact = false
+    /// Where points that are named by their ids have their vectors; nil for the collection and the field themselves.
+    public var lookup: (collection: CollectionName?, field: String?)?
+
+    public init(_ kind: Kind) { self.kind = kind }
+}
+
+/// A vector, or the point that has it.
+public enum QueryVector: Sendable, Hashable {
+    case value(VectorValue)
+    case point(PointID)
+}
+
+/// How much difference counts against nearness, 0...1, and among how many of the nearest is chosen.
+public struct MarginalRelevance: Sendable, Hashable {
+    public var diversity: Float
+    public var candidates: Int?
+
+    public init(diversity: Float, candidates: Int? = nil) {
+        self.diversity = diversity
+        self.candidates = candidates
+    }
+}
+
+/// The order of points by a value of their payloads. A point has a place for each value that it has there, and none without.
+public struct PointOrder: Sendable {
+    public var path: PayloadPath
+    public var isDescending: Bool
+    /// Where to begin, that value included.
+    public var start: OrderValue?
+
+    public init(path: PayloadPath, isDescending: Bool = false, start: OrderValue? = nil) {
+        self.path = path
+        self.isDescending = isDescending
+        self.start = start
+    }
+
+    func admits(_ value: OrderValue) -> Bool {
+        guard let start else { return true }
+        return isDescending ? value <= start : value >= start
+    }
+}
+
+/// A point that a query found.
+public struct QueryHit: Sendable {
+    public var point: Point
+    public var score: Float
+    /// Number of the operation in its shard's log that wrote this version of the point.
+    public var version: Int64
+    /// What it was ordered by.
+    public var order: OrderValue?
+}
+
+/// Points that share a value.
+public struct PointGroup: Sendable {
+    public var value: Scalar
+    public var hits: [QueryHit]
+}

@@ -1,0 +1,190 @@
+public import ApusCatalog
+internal import ApusRuntime
+public import ApusStore
+public import ApusTypes
+internal import ApusVectorIndex
+internal import Synchronization
+
+/// The store that a service was given, and as whom it writes there.
+struct AttachedStore: Sendable {
+    let store: any ObjectStore
+    let node: NodeName
+}
+
+extension VectorService {
+    /// Longest time that making or reading a whole snapshot may take.
+    private static let snapshotTime: Duration = .seconds(3600)
+
+    /// Gives the service the store in which it keeps snapshots; `node` is this one's name.
+    public func attach(_ store: any ObjectStore, node: NodeName) { self.store.withLock { $0 = AttachedStore(store: store, node: node) } }
+
+    private func requireStore() throws(ApusError) -> AttachedStore {
+        guard let attached = store.withLock({ $0 }) else {
+            throw ApusError(.storeUnavailable, "this node has no store at this moment", hint: "apus doctor")
+        }
+        return attached
+    }
+
+    // MARK: The snapshots of a collection
+
+    /// Oldest first. Throws `collection.unknown`.
+    public func snapshots(of name: CollectionName, deadline: Instant) async throws -> [SnapshotRow] {
+        try await catalog.snapshots.list(of: try await find(name, deadline: deadline).id, deadline: deadline)
+    }
+
+    /// Throws `snapshot.unknown`.
+    public func snapshot(_ snapshot: String, of name: CollectionName, deadline: Instant) async throws -> SnapshotRow {
+        guard let row = try await snapshots(of: name, deadline: deadline).first(where: { $0.name == snapshot }) else {
+            throw Self.unknown(snapshot, of: name)
+        }
+        return row
+    }
+
+    /// Throws `snapshot.unknown`.
+    public func deleteSnapshot(_ snapshot: String, of name: CollectionName, deadline: Instant) async throws {
+        try requireCatalog()
+        let collection = try await find(name, deadline: deadline)
+        guard try await catalog.snapshots.remove(snapshot, of: collection.id, deadline: deadline) else {
+            throw Self.unknown(snapshot, of: name)
+        }
+    }
+
+    /// The bytes of a snapshot, verified block by block.
+    public func content(of snapshot: SnapshotRow) throws -> AsyncThrowingStream<[UInt8], any Error> {
+        try requireStore().store.stream(snapshot.object, deadline: clock.now.advanced(by: Self.snapshotTime))
+    }
+
+    private static func unknown(_ snapshot: String, of name: CollectionName) -> ApusError {
+        ApusError(
+            .snapshotUnknown, "collection '\(name)' has no snapshot '\(snapshot)'",
+            context: ["snapshot": snapshot, "collection": name.rawValue])
+    }
+
+    // MARK: Making one
+
+    /// Keeps the collection as it is now: all shards after the last operation of each that was acknowledged before the call, and of a
+    /// batch that this node wrote over several shards all or nothing.
+    public func createSnapshot(of name: CollectionName, deadline: Instant) async throws -> SnapshotRow {
+        let collection = try await find(name, deadline: deadline)
+        let (settings, indexes) = attributes.withLock { ($0.settings[collection.id], $0.payloadIndexes[collection.id] ?? [:]) }
+        let states = try await alone(collection.shards) {
+            try await reachHeads(of: collection.shards, deadline: deadline)
+            return try collection.shards.map { shard throws(ApusError) in try shard.positioned() }
+        }
+        let header = SnapshotHeader(
+            name: collection.name.rawValue, configuration: collection.configuration, settings: settings, indexes: indexes,
+            positions: states.map(\.position.sequence))
+        let writer = SnapshotWriter(header, states.map(\.snapshot), writtenAt: clock.wallTime)
+        let time = clock.wallTime.description.filter { $0.isNumber }
+        let snapshot = "\(collection.id)-\(time)-\(UInt32.random(in: .min ... .max)).snapshot"
+        return try await keep(snapshot, of: collection, .chunks { [pool] in try await pool.run { writer.next() } })
+    }
+
+    /// Keeps bytes that came from elsewhere as a snapshot of the collection.
+    private func keep(_ name: String, of collection: LoadedCollection, _ source: ObjectSource) async throws -> SnapshotRow {
+        let attached = try requireStore()
+        let until = clock.now.advanced(by: Self.snapshotTime)
+        var random = SystemRandomNumberGenerator()
+        let key = ObjectKey.random(using: &random)
+        try await catalog.objects.record(key, by: attached.node, deadline: until)
+        let description = try await attached.store.put(key, deadline: until, source)
+        return try await catalog.snapshots.add(
+            name, object: key, size: description.size, digest: description.digest, to: collection.id, deadline: until)
+    }
+
+    // MARK: Going back to one
+
+    /// Makes the collection hold what the snapshot holds, and nothing else; makes the collection if it is not there.
+    ///
+    /// The points go through the log like any other write, in batches, after all of the snapshot was read once and found whole. So
+    /// searches meanwhile see a part of it, and an error leaves a part; asking again is safe. Throws `snapshot.corrupt`, and
+    /// `request.invalid` for a collection with other vectors.
+    public func recover(_ name: CollectionName, from snapshot: SnapshotRow, nodes: [NodeName], deadline: Instant) async throws {
+        try await recover(name, nodes: nodes, deadline: deadline) { try content(of: snapshot) }
+    }
+
+    /// Keeps bytes of a snapshot that come from elsewhere, and makes the collection hold what they hold. `checksum` is the SHA-256 that they
+    /// should have, if that is known.
+    public func recover(
+        _ name: CollectionName, uploaded snapshot: String, checksum: String?, nodes: [NodeName],
+        _ next: @escaping @Sendable () async throws -> [UInt8]?
+    ) async throws {
+        let attached = try requireStore()
+        let until = clock.now.advanced(by: Self.snapshotTime)
+        var random = SystemRandomNumberGenerator()
+        let key = ObjectKey.random(using: &random)
+        // What fails before the row names the object is collected with its intent.
+        try await catalog.objects.record(key, by: attached.node, deadline: until)
+        let description = try await attached.store.put(key, deadline: until, .chunks(next))
+        if let checksum, checksum.lowercased() != description.digest.description {
+            throw ApusError(
+                .snapshotCorrupt, "the snapshot's checksum is \(description.digest), not \(checksum)", context: ["field": "checksum"])
+        }
+        try await recover(name, nodes: nodes, deadline: until) { attached.store.stream(key, deadline: until) }
+        let collection = try await find(name, deadline: until)
+        _ = try await catalog.snapshots.add(
+            snapshot, object: key, size: description.size, digest: description.digest, to: collection.id, deadline: until)
+    }
+
+    private func recover(
+        _ name: CollectionName, nodes: [NodeName], deadline: Instant, _ open: () throws -> AsyncThrowingStream<[UInt8], any Error>
+    ) async throws {
+        let until = clock.now.advanced(by: Self.snapshotTime)
+        let header = try await check(try open())
+        var isNew = false
+        do {
+            let there = try await find(name, deadline: deadline)
+            guard there.configuration.fields == header.configuration.fields else {
+                throw ApusError(
+                    .requestInvalid, "collection '\(name)' has other vectors than the snapshot", hint: "recover it under another name",
+                    context: ["collection": name.rawValue])
+            }
+            _ = try await delete(matching: .everything, from: name, deadline: until)
+        } catch let error as ApusError where error.code == .collectionUnknown {
+            isNew = true
+            _ = try await createCollection(
+                name, header.configuration, settings: header.settings, nodes: nodes, deadline: clock.now.advanced(by: .seconds(30)))
+        }
+        do {
+            for (path, definition) in header.indexes {
+                try await setPayloadIndex(on: path, of: name, to: definition, deadline: until)
+            }
+            var reader = SnapshotReader()
+            for try await bytes in try open() {
+                for frame in try reader.read(bytes) where frame.kind == .points {
+                    let fields = header.configuration.fields
+                    let points = try EncodedOperation.points(frame.bytes, fields)
+                    _ = try await upsert(points, into: name, deadline: clock.now.advanced(by: .seconds(60)))
+                }
+            }
+        } catch {
+            if isNew { try? await deleteCollection(name, deadline: clock.now.advanced(by: .seconds(30))) }
+            throw error
+        }
+    }
+
+    /// Reads a snapshot to its end and gives its header. Throws `snapshot.corrupt` for anything that is not whole.
+    private func check(_ stream: AsyncThrowingStream<[UInt8], any Error>) async throws -> SnapshotHeader {
+        var reader = SnapshotReader()
+        var header: SnapshotHeader?
+        var points: UInt64 = 0
+        for try await bytes in stream {
+            for frame in try reader.read(bytes) {
+                switch frame.kind {
+                case .header:
+                    guard header == nil else { throw SnapshotFormat.corrupt("it has two headers") }
+                    header = try SnapshotHeader(frame.bytes)
+                case .points:
+                    guard let fields = header?.configuration.fields else { throw SnapshotFormat.corrupt("its header is missing") }
+                    points += UInt64(try EncodedOperation.points(frame.bytes, fields).count)
+                case .end:
+                    guard frame.bytes == withUnsafeBytes(of: points.littleEndian, { Array($0) }) else {
+                        throw SnapshotFormat.corrupt("it does not hold as many points as it says")
+                    }
+                }
+            }
+        }
+        guard let header, reader.isAtEnd else { throw SnapshotFormat.corrupt("it ends too soon") }
+        return header
+    }
+}
