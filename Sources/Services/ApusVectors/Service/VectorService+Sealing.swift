@@ -162,7 +162,8 @@ extension VectorService {
         guard let next = try await body(storage, before, memory) else { return }
         let opened = try await open(next, of: shard, deadline: longest)
         try await catalog.segments.commit(next, of: shard.id, by: sealer?(), deadline: clock.now.advanced(by: .seconds(10)))
-        _ = try await sealing.run(deadline: longest) { shard.adopt(opened, next, in: memory) }
+        // Not by the threads that leave the processor to others: writers wait for the last step.
+        _ = try await pool.run(deadline: longest) { shard.adopt(opened, next, in: memory) }
     }
 
     private func build(_ plan: SealPlan) async throws -> SegmentBuilder {
