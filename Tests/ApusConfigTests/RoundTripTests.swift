@@ -4,7 +4,7 @@ import Glibc
 import TestKit
 import Testing
 
-@Suite("Round trip")
+@Suite("Round trip", .computing)
 struct RoundTripTests {
     @Test("2,000 random configurations are read back as they were written")
     func parseOfRender() throws {

@@ -1,9 +1,10 @@
 import ApusTypes
+import TestKit
 import Testing
 
 @testable import ApusEmbedding
 
-@Suite("lexical embedding")
+@Suite("lexical embedding", .computing)
 struct LexicalTests {
     static let providers = ["bm25", "tfidf", "bag_of_words", "char_ngram"]
 

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ApusEmbedding
 
-@Suite("transformer")
+@Suite("transformer", .computing)
 struct TransformerTests {
     static let levels = TransformerModel.Level.allCases.filter { $0.rawValue <= TransformerModel.bestLevel.rawValue }
 

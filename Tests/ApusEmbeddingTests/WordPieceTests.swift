@@ -1,10 +1,11 @@
 import ApusTypes
 import EmbeddingTestKit
+import TestKit
 import Testing
 
 @testable import ApusEmbedding
 
-@Suite("word pieces")
+@Suite("word pieces", .computing)
 struct WordPieceTests {
     /// Ids as the `tokenizers` library gives them for this vocabulary.
     @Test(

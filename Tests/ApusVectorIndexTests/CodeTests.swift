@@ -3,7 +3,7 @@ import Testing
 
 @testable import ApusVectorIndex
 
-@Suite("vector codes")
+@Suite("vector codes", .computing)
 struct CodeTests {
     static let levels = InstructionSet.allCases.filter { $0.rawValue <= InstructionSet.best.rawValue }
     static let pairs = Metric.allCases.flatMap { metric in CodeKind.allCases.filter { $0.serves(metric) }.map { ($0, metric) } }

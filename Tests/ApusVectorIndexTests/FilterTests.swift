@@ -4,7 +4,7 @@ import Testing
 
 @testable import ApusVectorIndex
 
-@Suite("payload filters")
+@Suite("payload filters", .computing)
 struct FilterTests {
     static func matches(_ filter: Filter, _ payload: String, id: PointID = .integer(1)) -> Bool {
         Array(payload.utf8).withUnsafeBytes { filter.matches(id: id, payload: $0, hasVector: { $0 == "a" }) }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import ApusVectorIndex
 
-@Suite("exact index")
+@Suite("exact index", .computing)
 struct FlatIndexTests {
     static func write(_ table: PointTable, at moment: Int64, _ points: [(PointID, [Float])]) {
         table.apply(at: moment) { writer in

@@ -3,7 +3,7 @@ import Testing
 
 @testable import ApusVectorIndex
 
-@Suite("vector graph")
+@Suite("vector graph", .computing)
 struct GraphTests {
     private func recall(
         _ rows: GraphRows, _ metric: Metric, _ graph: VectorGraph, _ kind: CodeKind, queries: [[Float]], effort: VectorGraph.Effort,

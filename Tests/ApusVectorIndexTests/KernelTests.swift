@@ -3,7 +3,7 @@ import Testing
 
 @testable import ApusVectorIndex
 
-@Suite("distance kernels")
+@Suite("distance kernels", .computing)
 struct KernelTests {
     static let levels = DistanceKernel.Level.allCases.filter { $0.rawValue <= DistanceKernel.bestLevel.rawValue }
     /// Every tail of every width, and the sizes that people use.

@@ -7,7 +7,7 @@ import Testing
 
 @testable import ApusVectorIndex
 
-@Suite("point table")
+@Suite("point table", .computing)
 struct PointTableTests {
     struct Model: Equatable {
         var vector: [Float]
@@ -191,7 +191,7 @@ struct PointTableTests {
     }
 }
 
-@Suite("point ids")
+@Suite("point ids", .computing)
 struct PointIDTests {
     @Test(
         "a text is an integer, a UUID or a string, and is written in one way",

@@ -49,7 +49,7 @@ struct SegmentLab {
     }
 }
 
-@Suite("segments")
+@Suite("segments", .computing)
 struct SegmentTests {
     struct Model: Equatable {
         var vectors: PointVectors
@@ -275,7 +275,7 @@ struct SegmentTests {
     }
 }
 
-@Suite("searching segments")
+@Suite("searching segments", .computing)
 struct SegmentSearchTests {
     /// Points in clusters, as real ones are, with payloads by which filters of every share can be made.
     static func table(_ metric: Metric, points: Int, dimension: Int, _ random: inout SeededGenerator) -> PointTable {

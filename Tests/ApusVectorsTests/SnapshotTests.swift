@@ -31,7 +31,6 @@ struct SnapshotTests {
         try await withTemporaryDirectory { directory in
             try await TestNode.onSQLite(directory + "/c.sqlite") { node in
                 let service = node.service
-                service.attach(CatalogStore(database: node.catalog.database, maxBytes: .gibibytes(1)), node: "n")
                 _ = try await service.createCollection(
                     "c", CollectionConfiguration(Self.fields, sharding: Sharding(shards: 3)), settings: #"{"k":1}"#, deadline: node.deadline
                 )

@@ -34,11 +34,9 @@ struct TestNode: Sendable {
         let cache = try await LocalCache.open(
             copies ?? directory.path, of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(20)))
         let pool = BlockingPool(name: "scan", threads: 2, queueLimit: 1000)
-        let objects = ObjectAccess(store: { store }, copies: { _ in cache })
-        let models = EmbeddingModels(catalog: catalog, node: "node-1", access: objects, pool: pool)
-        let service = VectorService(
-            catalog: catalog, pool: pool, models: models, options: options,
-            segments: SegmentStorage(objects, intents: catalog.objects, node: "node-1"))
+        let objects = ObjectAccess(store: { store }, copies: { _ in cache }, intents: catalog.objects, node: "node-1")
+        let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
+        let service = VectorService(catalog: catalog, pool: pool, models: models, options: options, objects: objects)
         let node = TestNode(catalog: catalog, service: service, clock: clock)
         let running = Task {  // the test is its owner, and ends it below
             try await withThrowingTaskGroup(of: Void.self) { group in

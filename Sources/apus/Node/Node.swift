@@ -70,13 +70,13 @@ struct Node: Sendable {
             identity: identity, catalog: catalog, health: health, clock: clock,
             options: configuration.clusterOptions(storePlace: store.place))
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
-        let objects = ObjectAccess(store: { try store.open() }, copies: { try await store.mappable(deadline: $0) })
-        let models = EmbeddingModels(catalog: catalog, node: identity.name, access: objects, pool: scans)
+        let objects = ObjectAccess(
+            store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects, node: identity.name)
+        let models = EmbeddingModels(catalog: catalog, objects: objects, pool: scans)
         let vectors = VectorService(
             catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,
-            segments: SegmentStorage(objects, intents: catalog.objects, node: identity.name),
+            objects: objects,
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } })
-        store.whenOpen { [identity] in vectors.attach($0, node: identity.name) }
         return Node(
             configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
             database: database, catalog: catalog, store: store, cluster: cluster,

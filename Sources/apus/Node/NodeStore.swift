@@ -18,8 +18,6 @@ final class NodeStore: Sendable {
     private let pool: BlockingPool
     private let current = Mutex<(any ObjectStore)?>(nil)
     private let copies = Mutex<(any ObjectCopies)?>(nil)
-    /// Told about the store once it is open.
-    private let users = Mutex<[@Sendable (any ObjectStore) -> Void]>([])
     private static let storeSetting = "store.id"
 
     init(_ configuration: Configuration, catalog: Catalog, health: Health, node: NodeName) {
@@ -32,12 +30,6 @@ final class NodeStore: Sendable {
 
     /// What an operator recognises it by.
     var place: String { configuration.store.kind == .catalog ? "catalog" : configuration.storeDirectory }
-
-    /// Calls `tell` with the store as soon as it is open: now, if it is.
-    func whenOpen(_ tell: @escaping @Sendable (any ObjectStore) -> Void) {
-        users.withLock { $0.append(tell) }
-        if let store = current.withLock({ $0 }) { tell(store) }
-    }
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -130,7 +122,6 @@ final class NodeStore: Sendable {
             case .directory: try await openDirectory(deadline: deadline)
             }
         current.withLock { $0 = store }
-        for tell in users.withLock({ $0 }) { tell(store) }
         // Where the catalog is the store nothing is stored twice: operations of any size ride in rows.
         if configuration.store.kind == .directory {
             catalog.log.attach(ObjectLogPlacement(store: store, intents: catalog.objects, node: node))

@@ -73,8 +73,8 @@ public struct TestNode: Sendable {
         let store = CatalogStore(database: database, maxBytes: options.storeLimit)
         let copies = try await LocalCache.open(
             directory.path + "/models", of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(10)))
-        let models = EmbeddingModels(
-            catalog: catalog, node: identity.name, access: .init(store: { store }, copies: { _ in copies }), pool: pool)
+        let objects = ObjectAccess(store: { store }, copies: { _ in copies }, intents: catalog.objects, node: identity.name)
+        let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
         let vectors = VectorService(catalog: catalog, pool: pool, health: health, models: models, options: options.vectors)
         let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
         let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)

@@ -1,9 +1,7 @@
 public import ApusCatalog
 public import ApusTypes
 
-/// Puts large operations of shard logs into the store: an intent, then the object; the append that names it deletes the intent.
-///
-/// What fails in between is left to the collector, which removes intent and object after their age.
+/// Puts large operations of shard logs into the store; the append that names an object deletes its intent.
 public final class ObjectLogPlacement: LogObjects {
     private let store: any ObjectStore
     private let intents: ObjectIntents
@@ -16,10 +14,7 @@ public final class ObjectLogPlacement: LogObjects {
     }
 
     public func place(_ bytes: [UInt8], deadline: Instant) async throws -> PlacedObject {
-        var generator = SystemRandomNumberGenerator()
-        let key = ObjectKey.random(using: &generator)
-        try await intents.record(key, by: node, deadline: deadline)
-        return PlacedObject(key: key, description: try await store.put(key, deadline: deadline, .bytes(bytes)))
+        try await store.place(.bytes(bytes), announcedIn: intents, by: node, deadline: deadline)
     }
 
     public func fetch(_ key: ObjectKey, deadline: Instant) async throws -> [UInt8] {

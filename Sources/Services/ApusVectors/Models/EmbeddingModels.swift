@@ -15,8 +15,7 @@ public final class EmbeddingModels: Sendable {
     private static let loadTime: Duration = .seconds(60)
 
     private let catalog: Catalog
-    private let node: NodeName
-    private let access: ObjectAccess
+    private let objects: ObjectAccess
     private let pool: BlockingPool
     private let log = Logger("models")
     /// One loads at a time, so that several requests for a model that is not loaded yet do not load it several times.
@@ -30,10 +29,9 @@ public final class EmbeddingModels: Sendable {
         var generation = 0
     }
 
-    public init(catalog: Catalog, node: NodeName, access: ObjectAccess, pool: BlockingPool) {
+    public init(catalog: Catalog, objects: ObjectAccess, pool: BlockingPool) {
         self.catalog = catalog
-        self.node = node
-        self.access = access
+        self.objects = objects
         self.pool = pool
     }
 
@@ -63,14 +61,10 @@ public final class EmbeddingModels: Sendable {
         guard try await catalog.models.find(name, deadline: deadline) == nil else { throw Models.exists(name) }
         let reader = PackageReader(next)
         let package = try await reader.head(in: pool, deadline: deadline)
-        let store = try access.store()
-        var generator = SystemRandomNumberGenerator()
-        let key = ObjectKey.random(using: &generator)
-        try await catalog.objects.record(key, by: node, deadline: deadline)
-        let object = try await Self.explaining(store) {
-            try await store.put(key, deadline: deadline, .chunks { try await reader.next() })
+        let object = try await Self.explaining(try objects.store()) {
+            try await objects.place(.chunks { try await reader.next() }, deadline: deadline)
         }
-        let model = try await alone { try await load(key, deadline: deadline) }
+        let model = try await alone { try await load(object.key, deadline: deadline) }
         let probe = try await pool.run(deadline: deadline) { try model.vectors(of: ["a text to try the model with"]) }
         let square = probe[0].reduce(0) { $0 + $1 * $1 }
         guard square.isFinite, abs(square - 1) < 1e-3 else {
@@ -78,7 +72,7 @@ public final class EmbeddingModels: Sendable {
                 .modelInvalid, "the model's weights make no vectors: they hold what is no number", hint: "fetch the model again")
         }
         let row = try await catalog.models.add(
-            name, object: key, size: object.size, description: Self.describe(package), deadline: deadline)
+            name, object: object.key, size: object.description.size, description: Self.describe(package), deadline: deadline)
         log.info("a model was added", ["model": name, "size": "\(row.size)", "dimension": "\(package.shape.hidden)"])
         return row
     }
@@ -134,7 +128,7 @@ public final class EmbeddingModels: Sendable {
     private func load(_ key: ObjectKey, deadline: Instant) async throws -> TransformerModel {
         // Others wait for the same gate, however long the one inside could wait.
         let deadline = min(deadline, catalog.clock.now.advanced(by: Self.loadTime))
-        let copy = try await access.copies(deadline).fetch(key, deadline: deadline)
+        let copy = try await objects.copies(deadline).fetch(key, deadline: deadline)
         return try await pool.run(deadline: deadline) { try TransformerModel(file: copy.bytes, keeping: copy) }
     }
 

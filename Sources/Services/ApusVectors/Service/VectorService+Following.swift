@@ -10,7 +10,7 @@ extension VectorService {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.followFeed() }
             group.addTask { try await self.followLogs() }
-            if segments != nil {
+            if objects != nil {
                 group.addTask { try await self.tendSegments() }
                 group.addTask { try await self.scrubSegments() }
             }

@@ -9,7 +9,7 @@ extension VectorService {
     /// Reads every segment in use again, once in each interval, and mends what has rotted. Shards whose segments could not be read are tried
     /// again sooner.
     func scrubSegments() async throws {
-        guard let segments else { return }
+        guard let objects else { return }
         var due = clock.now.advanced(by: options.scrubInterval)
         while !Task.isCancelled {
             let pause = min(options.scrubInterval, .seconds(2))
@@ -19,7 +19,7 @@ extension VectorService {
             for shard in allShards() where isDue || shard.isDamaged {
                 for segment in shard.standing.memory.segments {
                     do {
-                        try await verify(segment, of: shard, in: segments)
+                        try await verify(segment, of: shard, in: objects)
                     } catch let error as ApusError {
                         if shard.damage(error) {
                             log.error("a shard's segments cannot be read", ["shard": shard.id.description, "error": error.description])
@@ -32,10 +32,10 @@ extension VectorService {
     }
 
     /// Throws `segment.corrupt` if the segment is damaged here and in the store.
-    private func verify(_ segment: Segment, of shard: Shard, in storage: SegmentStorage) async throws {
+    private func verify(_ segment: Segment, of shard: Shard, in objects: ObjectAccess) async throws {
         let deadline = clock.now.advanced(by: .seconds(600))
         do {
-            try await storage.access.copies(deadline).verify(segment.key, deadline: deadline)
+            try await objects.copies(deadline).verify(segment.key, deadline: deadline)
             guard shard.isDamaged else { return }
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {
             log.warning("a segment has rotted and is fetched again", ["segment": segment.key.description, "reason": error.summary])
@@ -43,7 +43,7 @@ extension VectorService {
             return log.debug("a segment cannot be verified now", ["segment": segment.key.description, "reason": error.summary])
         }
         let row = SegmentRow(object: segment.key, points: segment.count, size: ByteCount(segment.byteCount))
-        let whole = try await storage.open(row, fields: shard.fields, deadline: deadline)
+        let whole = try await objects.open(row, fields: shard.fields, deadline: deadline)
         shard.mend(whole)
         mended.add(1, ordering: .relaxed)
     }

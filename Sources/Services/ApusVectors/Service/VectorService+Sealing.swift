@@ -4,24 +4,18 @@ internal import ApusTypes
 internal import ApusVectorIndex
 
 extension VectorService {
-    /// Throws `store.unavailable` where there is no place for segments.
-    private func storage() throws(ApusError) -> SegmentStorage {
-        guard let segments else { throw ApusError(.storeUnavailable, "this node has no store for segments") }
-        return segments
-    }
-
     // MARK: Loading
 
     /// Opens the segments of a manifest; those that the memory has are the same afterwards.
     func open(_ manifest: Manifest, of shard: Shard, deadline: Instant) async throws -> [Segment] {
-        let storage = try storage()
+        let objects = try requireObjects()
         let known = shard.standing.memory.segments
         var segments: [Segment] = []
         for row in manifest.segments {
             if let segment = known.first(where: { $0.key == row.object }) {
                 segments.append(segment)
             } else {
-                segments.append(try await storage.open(row, fields: shard.fields, deadline: deadline))
+                segments.append(try await objects.open(row, fields: shard.fields, deadline: deadline))
             }
         }
         return segments
@@ -73,15 +67,15 @@ extension VectorService {
         let (snapshot, position, bytes) = try shard.sealable()
         let plan = SealPlan(sealing: snapshot)
         let builder = try await build(plan)
-        try await change(shard) { storage, manifest, memory in
+        try await change(shard) { objects, manifest, burials in
             guard manifest.position.sequence < position.sequence else { return nil }
-            let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
-            let tombstones = memory.snapshot().tombstones(asOf: position.sequence, leaving: burials)
-            var next = Manifest(version: manifest.version + 1, position: position, bytes: bytes, segments: manifest.segments)
-            next.segments.removeAll { burials.contains($0.object) }
+            let tombstones = shard.standing.memory.snapshot().tombstones(asOf: position.sequence, leaving: burials)
+            var next = manifest
+            next.position = position
+            next.bytes = bytes
             if !plan.rows.isEmpty || !tombstones.isEmpty {
                 next.segments.append(
-                    try await storage.put(builder.finish(tombstones, asOf: position.sequence), deadline: self.longest))
+                    try await objects.put(builder.finish(tombstones, asOf: position.sequence), deadline: self.longest))
             }
             return next
         }
@@ -103,25 +97,23 @@ extension VectorService {
         guard base <= snapshot.moment else { return }  // another node's seal, adopted between the two looks
         let plan = SealPlan(merging: merged, of: snapshot, asOf: base)
         let builder = try await build(plan)
-        let storage = try storage()
-        let row = try await storage.put(builder.finish([], asOf: base), deadline: longest)
-        let union = try await storage.open(row, fields: shard.fields, deadline: longest)
+        let objects = try requireObjects()
+        let row = try await objects.put(builder.finish([], asOf: base), deadline: longest)
+        let union = try await objects.open(row, fields: shard.fields, deadline: longest)
         await shard.changes.close()
         defer { shard.changes.open() }
-        try await change(shard) { storage, manifest, memory in
+        try await change(shard) { objects, manifest, burials in
             guard merged.isSubset(of: manifest.segments.map(\.object)) else { return nil }
             let place = manifest.position.sequence
-            let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
-            let now = memory.snapshot()
+            let now = shard.standing.memory.snapshot()
             let tombstones = now.tombstones(asOf: place, leaving: merged.union(burials), merged: (union, base))
             var next = manifest
-            next.version += 1
-            next.segments.removeAll { merged.contains($0.object) || burials.contains($0.object) }
+            next.segments.removeAll { merged.contains($0.object) }
             if !plan.rows.isEmpty { next.segments.append(row) }
             if !tombstones.isEmpty {
                 let graves = SealPlan(burying: now).builder(threads: 1)
                 graves.prepare()
-                next.segments.append(try await storage.put(graves.finish(tombstones, asOf: place), deadline: self.longest))
+                next.segments.append(try await objects.put(graves.finish(tombstones, asOf: place), deadline: self.longest))
             }
             return next
         }
@@ -137,9 +129,10 @@ extension VectorService {
     /// Segments may be large, and stores slow.
     private var longest: Instant { clock.now.advanced(by: .seconds(3600)) }
 
-    /// Whether this node may seal the shard: it is the only one, or takes the duty.
+    /// Whether this node may seal the shard: it is the only one, or takes the duty. Throws `store.unavailable` while there is no store: then
+    /// nothing is built either.
     private func holdsDuty(_ shard: Shard) async throws -> Bool {
-        guard segments != nil else { return false }
+        _ = try requireObjects().store()
         guard let sealer else { return true }
         guard let holder = sealer() else { return false }  // no session, no duties
         return try await catalog.segments.claim(shard.id, for: holder, deadline: clock.now.advanced(by: .seconds(5)))
@@ -147,19 +140,25 @@ extension VectorService {
 
     /// Gives the shard the manifest that `body` makes of the one that it has, in the catalog and then in memory; throws `shard.moved_on` if
     /// another node's was faster. The caller has closed `shard.changes`.
+    ///
+    /// `body` gets the manifest with its next version, and without the segments that carry tombstones alone, whose keys it gets too: what
+    /// it adds has tombstones of its own.
     private func change(
-        _ shard: Shard, _ body: (SegmentStorage, Manifest, PointTable) async throws -> Manifest?
+        _ shard: Shard, _ body: (ObjectAccess, Manifest, _ burials: Set<ObjectKey>) async throws -> Manifest?
     ) async throws {
-        let storage = try storage()
+        let objects = try requireObjects()
         let memory = shard.standing.memory
         let soon = clock.now.advanced(by: .seconds(10))
-        let before =
+        var manifest =
             try await catalog.segments.manifests(of: [shard.id], deadline: soon)[shard.id]
             ?? Manifest(version: 0, position: .beginning(of: catalog.incarnation), bytes: 0, segments: [])
-        guard before.version == shard.manifest else {
+        guard manifest.version == shard.manifest else {
             throw ApusError(.shardMovedOn, "another node has changed the segments of shard \(shard.id)")
         }
-        guard let next = try await body(storage, before, memory) else { return }
+        let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
+        manifest.version += 1
+        manifest.segments.removeAll { burials.contains($0.object) }
+        guard let next = try await body(objects, manifest, burials) else { return }
         let opened = try await open(next, of: shard, deadline: longest)
         try await catalog.segments.commit(next, of: shard.id, by: sealer?(), deadline: clock.now.advanced(by: .seconds(10)))
         // Not by the threads that leave the processor to others: writers wait for the last step.

@@ -5,25 +5,9 @@ public import ApusTypes
 internal import ApusVectorIndex
 internal import Synchronization
 
-/// The store that a service was given, and as whom it writes there.
-struct AttachedStore: Sendable {
-    let store: any ObjectStore
-    let node: NodeName
-}
-
 extension VectorService {
     /// Longest time that making or reading a whole snapshot may take.
     private static let snapshotTime: Duration = .seconds(3600)
-
-    /// Gives the service the store in which it keeps snapshots; `node` is this one's name.
-    public func attach(_ store: any ObjectStore, node: NodeName) { self.store.withLock { $0 = AttachedStore(store: store, node: node) } }
-
-    private func requireStore() throws(ApusError) -> AttachedStore {
-        guard let attached = store.withLock({ $0 }) else {
-            throw ApusError(.storeUnavailable, "this node has no store at this moment", hint: "apus doctor")
-        }
-        return attached
-    }
 
     // MARK: The snapshots of a collection
 
@@ -51,7 +35,7 @@ extension VectorService {
 
     /// The bytes of a snapshot, verified block by block.
     public func content(of snapshot: SnapshotRow) throws -> AsyncThrowingStream<[UInt8], any Error> {
-        try requireStore().store.stream(snapshot.object, deadline: clock.now.advanced(by: Self.snapshotTime))
+        try requireObjects().store().stream(snapshot.object, deadline: clock.now.advanced(by: Self.snapshotTime))
     }
 
     private static func unknown(_ snapshot: String, of name: CollectionName) -> ApusError {
@@ -82,14 +66,8 @@ extension VectorService {
 
     /// Keeps bytes that came from elsewhere as a snapshot of the collection.
     private func keep(_ name: String, of collection: LoadedCollection, _ source: ObjectSource) async throws -> SnapshotRow {
-        let attached = try requireStore()
         let until = clock.now.advanced(by: Self.snapshotTime)
-        var random = SystemRandomNumberGenerator()
-        let key = ObjectKey.random(using: &random)
-        try await catalog.objects.record(key, by: attached.node, deadline: until)
-        let description = try await attached.store.put(key, deadline: until, source)
-        return try await catalog.snapshots.add(
-            name, object: key, size: description.size, digest: description.digest, to: collection.id, deadline: until)
+        return try await add(name, try await requireObjects().place(source, deadline: until), to: collection, deadline: until)
     }
 
     // MARK: Going back to one
@@ -109,21 +87,25 @@ extension VectorService {
         _ name: CollectionName, uploaded snapshot: String, checksum: String?, nodes: [NodeName],
         _ next: @escaping @Sendable () async throws -> [UInt8]?
     ) async throws {
-        let attached = try requireStore()
         let until = clock.now.advanced(by: Self.snapshotTime)
-        var random = SystemRandomNumberGenerator()
-        let key = ObjectKey.random(using: &random)
+        let objects = try requireObjects()
         // What fails before the row names the object is collected with its intent.
-        try await catalog.objects.record(key, by: attached.node, deadline: until)
-        let description = try await attached.store.put(key, deadline: until, .chunks(next))
-        if let checksum, checksum.lowercased() != description.digest.description {
+        let object = try await objects.place(.chunks(next), deadline: until)
+        let digest = object.description.digest
+        if let checksum, checksum.lowercased() != digest.description {
             throw ApusError(
-                .snapshotCorrupt, "the snapshot's checksum is \(description.digest), not \(checksum)", context: ["field": "checksum"])
+                .snapshotCorrupt, "the snapshot's checksum is \(digest), not \(checksum)", context: ["field": "checksum"])
         }
-        try await recover(name, nodes: nodes, deadline: until) { attached.store.stream(key, deadline: until) }
-        let collection = try await find(name, deadline: until)
-        _ = try await catalog.snapshots.add(
-            snapshot, object: key, size: description.size, digest: description.digest, to: collection.id, deadline: until)
+        try await recover(name, nodes: nodes, deadline: until) { try objects.store().stream(object.key, deadline: until) }
+        _ = try await add(snapshot, object, to: try await find(name, deadline: until), deadline: until)
+    }
+
+    private func add(
+        _ name: String, _ object: PlacedObject, to collection: LoadedCollection, deadline: Instant
+    ) async throws -> SnapshotRow {
+        try await catalog.snapshots.add(
+            name, object: object.key, size: object.description.size, digest: object.description.digest, to: collection.id,
+            deadline: deadline)
     }
 
     private func recover(

@@ -51,12 +51,10 @@ public final class VectorService: Sendable {
     /// The node and its session, which hold duties, while there is one; nil where there is only one node.
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
-    /// Nil: nothing is sealed, and shards that have segments cannot be loaded.
-    let segments: SegmentStorage?
+    /// For segments and snapshots. Nil: nothing is sealed, shards that have segments cannot be loaded, and there are no snapshots.
+    let objects: ObjectAccess?
     /// What the catalog says about collections besides what they are made with.
     let attributes = Mutex(CollectionAttributeRows())
-    /// Where snapshots are kept; none until one is attached.
-    let store = Mutex<AttachedStore?>(nil)
     private let state = Mutex(State())
 
     private struct State {
@@ -69,9 +67,9 @@ public final class VectorService: Sendable {
     /// `pool` runs scans, loading and embedding: as many threads as there are cores is right.
     public init(
         catalog: Catalog, pool: BlockingPool, health: Health? = nil, models: EmbeddingModels? = nil, options: Options = Options(),
-        segments: SegmentStorage? = nil, sealer: (@Sendable () -> Sealer?)? = nil
+        objects: ObjectAccess? = nil, sealer: (@Sendable () -> Sealer?)? = nil
     ) {
-        self.segments = segments
+        self.objects = objects
         sealing = BlockingPool(name: "seal", threads: max(1, options.sealingThreads), queueLimit: 64, niceness: 10)
         self.sealer = sealer
         self.catalog = catalog
@@ -85,6 +83,12 @@ public final class VectorService: Sendable {
     }
 
     func reportUnready(_ summary: String) { health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write]) }
+
+    /// Throws `store.unavailable` where there is no place for objects.
+    func requireObjects() throws(ApusError) -> ObjectAccess {
+        guard let objects else { throw ApusError(.storeUnavailable, "this node has no store", hint: "apus doctor") }
+        return objects
+    }
 
     // MARK: The collections of this node
 
