@@ -134,8 +134,8 @@ final class Shard: Sendable {
         let (table, isLoaded) = state.withLock { ($0.table, $0.isLoaded && $0.problem == nil && $0.damage == nil) }
         let snapshot = table.snapshot()
         return ShardDescription(
-            id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: applied.value, isLoaded: isLoaded,
-            segments: snapshot.segments, unsealed: snapshot.unsealed)
+            id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: standing.position.sequence,
+            isLoaded: isLoaded, segments: snapshot.segments, unsealed: snapshot.unsealed)
     }
 
     // MARK: This node's own operations
