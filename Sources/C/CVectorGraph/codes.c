@@ -262,15 +262,34 @@ static int nearer(const void *a, const void *b) {
 uint32_t apus_rescore(
     const struct apus_codes *better, const struct apus_query *query, enum apus_isa isa, struct apus_found *found, uint32_t found_count,
     uint32_t count) {
-    enum { PART = 64 };
-    uint32_t rows[PART];
-    float distances[PART];
-    for (uint32_t start = 0; start < found_count; start += PART) {
-        uint32_t n = found_count - start < PART ? found_count - start : PART;
-        for (uint32_t i = 0; i < n; i++) rows[i] = found[start + i].row;
-        apus_codes_distances(better, query, isa, rows, n, distances);
-        for (uint32_t i = 0; i < n; i++) found[start + i].distance = distances[i];
+    enum { FIRST = 16, PART = 8 };
+    if (count == 0) return 0;
+    // What the better codes add to a distance, so far.
+    double sum = 0, squares = 0;
+    uint32_t done = 0;
+    while (done < found_count) {
+        // So many are compared in any case. The others are as long as one may come among the best of those, judged by how much
+        // the two kinds of codes have differed.
+        uint32_t n = done > 0 ? PART : count > FIRST ? count : FIRST;
+        if (n > found_count - done) n = found_count - done;
+        if (done > 0) {
+            double mean = sum / done, deviation = sqrt(fmax(squares / done - mean * mean, 0));
+            if (found[done].distance + mean - 3 * deviation > found[count - 1].distance) break;
+        }
+        for (uint32_t start = done; start < done + n; start += 64) {
+            uint32_t rows[64], part = done + n - start < 64 ? done + n - start : 64;
+            float distances[64];
+            for (uint32_t i = 0; i < part; i++) rows[i] = found[start + i].row;
+            apus_codes_distances(better, query, isa, rows, part, distances);
+            for (uint32_t i = 0; i < part; i++) {
+                double error = distances[i] - found[start + i].distance;
+                sum += error;
+                squares += error * error;
+                found[start + i].distance = distances[i];
+            }
+        }
+        done += n;
+        qsort(found, done, sizeof *found, nearer);
     }
-    qsort(found, found_count, sizeof *found, nearer);
-    return found_count < count ? found_count : count;
+    return done < count ? done : count;
 }

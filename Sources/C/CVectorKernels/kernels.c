@@ -154,6 +154,10 @@ apus_scan_kernel apus_kernel(enum apus_kernel_operation operation, enum apus_ker
     return kernels[level][operation];
 }
 
+void apus_prefetch(const void *bytes, size_t count) {
+    for (size_t line = 0; line < count; line += 64) __builtin_prefetch((const char *)bytes + line);
+}
+
 size_t apus_first_not_finite(const float *values, size_t count) {
     // Finite numbers have an exponent below 255; a block's worst exponent is found without a branch for each number.
     size_t i = 0;

@@ -133,6 +133,7 @@ public struct Configuration: Sendable, Equatable {
         public var maxUnsealed = ByteCount.gibibytes(2)
         public var sealPoints = 4096
         public var scrubInterval: Duration = .seconds(24 * 3600)
+        public var searchMemory: ByteCount = .gibibytes(1)
     }
 
     public struct Retention: Sendable, Equatable {

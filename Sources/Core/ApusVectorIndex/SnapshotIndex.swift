@@ -19,6 +19,7 @@ public struct SnapshotIndex: NeighbourIndex {
     public func parts(atMost limit: Int) -> Int { min(limit, max(segments.count + (memory.isEmpty ? 0 : 1), memory.parts(atMost: limit))) }
 
     public func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour] {
+        if segments.count == 1, memory.isEmpty, parts == 1 { return segments[0].neighbours(of: query) }
         var top = TopNeighbours(limit: query.limit, metric: metric)
         // The last parts get the fewer segments: memory is split evenly.
         for (number, segment) in segments.enumerated() where number % parts == part {

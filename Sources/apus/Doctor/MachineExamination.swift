@@ -1,4 +1,5 @@
 internal import ApusConfig
+internal import ApusRuntime
 internal import ApusTypes
 internal import CLinux
 internal import Glibc
@@ -28,12 +29,10 @@ struct MachineExamination {
         func bytes(_ name: String) -> ByteCount? {
             Self.field(name, in: "/proc/meminfo").flatMap { Int($0.prefix { $0.isNumber }) }.map { ByteCount.kibibytes($0) }
         }
-        guard let total = bytes("MemTotal"), let available = bytes("MemAvailable") else { return .good("memory: not known here") }
-        // In a container the limit of its control group is what counts.
-        let limit = Self.line("/sys/fs/cgroup/memory.max").flatMap { Int($0) }.map { ByteCount($0) }
-        let text =
-            "\(total) of memory, \(available) free" + (limit.map { $0 < total ? ", limited to \($0) by its control group" : "" } ?? "")
-        guard available >= .mebibytes(512), limit ?? total >= .mebibytes(512) else {
+        guard let available = bytes("MemAvailable") else { return .good("memory: not known here") }
+        let total = MachineMemory.total, limit = MachineMemory.limit
+        let text = "\(total) of memory, \(available) free" + (limit < total ? ", limited to \(limit) by its control group" : "")
+        guard available >= .mebibytes(512), limit >= .mebibytes(512) else {
             return .advice(text, try: "vectors are served from memory: a million of 384 numbers need about 1.6 GB")
         }
         return .good(text)

@@ -131,7 +131,8 @@ uint32_t apus_codes_nearest(
     const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count,
     struct apus_scratch *scratch, uint32_t wanted, struct apus_found *out);
 
-// Sorts `found` by the distances of better codes, the best `count` of them first, and returns how many there are.
+// Compares `found`, in ascending order, again by better codes, as far as one may come among the best `count`: those are put first, in
+// order. Returns how many there are.
 uint32_t apus_rescore(
     const struct apus_codes *better, const struct apus_query *query, enum apus_isa isa, struct apus_found *found, uint32_t found_count,
     uint32_t count);

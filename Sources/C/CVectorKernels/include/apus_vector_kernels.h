@@ -32,6 +32,9 @@ apus_scan_kernel apus_kernel(enum apus_kernel_operation operation, enum apus_ker
 // out[i] = in[i] as float32, exactly; `in` holds IEEE 754 half floats.
 void apus_convert_f16(const uint16_t *in, float *out, size_t count);
 
+// Has all lines of some bytes fetched, whatever lies there.
+void apus_prefetch(const void *bytes, size_t count);
+
 // Index of the first number that is not finite, or `count` if there is none.
 size_t apus_first_not_finite(const float *values, size_t count);
 

@@ -216,6 +216,11 @@ public enum ConfigurationKeys {
             "vectors.scrub_interval_seconds", \.vectors.scrubInterval, limit: .between(.seconds(1), .seconds(365 * 24 * 3600)),
             "How often each segment in use is read again and compared with its checksums.",
             reason: "Bits rot on disks and in memory. What is found damaged is fetched from the store again."),
+        ConfigurationKey(
+            "vectors.search_memory_bytes", \.vectors.searchMemory, limit: .atLeast(ByteCount(0)),
+            "Memory for copies, in huge pages, of what searches read most: 224 bytes for a point of 384 dimensions. At most a quarter of the "
+                + "machine's memory, or of its control group's limit, is taken.",
+            reason: "Points beyond it are searched where their files are mapped, somewhat slower."),
     ]
 
     private static let coordination: [ConfigurationKey] = [

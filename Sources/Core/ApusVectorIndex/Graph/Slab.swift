@@ -4,7 +4,7 @@ internal import Glibc
 /// of small pages at every step.
 public final class Slab: @unchecked Sendable {  // who fills it has it alone; afterwards it is only read
     public let bytes: UnsafeMutableRawBufferPointer
-    private static let hugePage = 2 << 20
+    static let hugePage = 2 << 20
 
     public init(_ count: Int) {
         let unit = count >= Self.hugePage ? Self.hugePage : 64

@@ -24,15 +24,19 @@ struct Calibration: Sendable, Hashable {
     ]
     private static let candidates = 400
 
-    static func measured(_ graph: VectorGraph, _ codes: CodeTable, _ fine: CodeTable, _ sample: NeighbourSample) -> Calibration {
+    /// The least recall of any of the samples counts.
+    static func measured(_ graph: VectorGraph, _ codes: CodeTable, _ fine: CodeTable, _ samples: [NeighbourSample]) -> Calibration {
         let scratch = GraphScratch(rows: graph.count)
         var steps: [Step] = []
         for slack in slacks {
-            let recall = sample.recall { vector in
-                graph.nearest(
-                    to: vector, limit: NeighbourSample.neighbours + 1, codes: codes, better: fine,
-                    effort: VectorGraph.Effort(candidates: candidates, slack: slack), scratch: scratch) ?? []
-            }
+            let effort = VectorGraph.Effort(candidates: candidates, slack: slack)
+            let recall =
+                samples.map { sample in
+                    sample.recall {
+                        graph.nearest(
+                            to: $0, limit: NeighbourSample.neighbours + 1, codes: codes, better: fine, effort: effort, scratch: scratch) ?? []
+                    }
+                }.min() ?? 0
             if recall > steps.last?.recall ?? -1 { steps.append(Step(slack: slack, recall: recall)) }
             if recall >= 0.999 { break }
         }
@@ -55,32 +59,60 @@ struct Calibration: Sendable, Hashable {
     }
 }
 
-/// Some rows of a table, each with the other rows that are nearest to it.
+/// Questions with their true neighbours.
 struct NeighbourSample {
     static let neighbours = 10
 
-    private let rows: FloatRows
-    private let questions: [UInt32]
-    private let truths: [Set<UInt32>]
+    private struct Question {
+        let vector: [Float]
+        /// The row that it is, which does not count as its own neighbour.
+        var row: UInt32?
+        var truth: Set<UInt32> = []
+    }
 
-    /// The more rows there are, the fewer questions, so that it takes a small part of the time that a graph takes.
+    private let rows: FloatRows
+    private var questions: [Question]
+
+    /// Some of the rows themselves.
     init(_ rows: FloatRows, fine: CodeTable) {
-        let count = min(rows.count, max(24, min(200, 10_000_000 / max(1, rows.count))))
+        self.init(rows, fine: fine, Self.sample(of: rows, most: 10_000_000).map { Question(vector: Self.vector($0, rows), row: $0) })
+    }
+
+    /// Places beside rows, a third of the way to another one. What people ask for is seldom a row, and its neighbours are farther from it
+    /// than those of rows are: a search that found 98 in 100 neighbours of rows found 87 of real questions' over the same rows, and nearly
+    /// as few of these. Among tight clusters it is the other way round.
+    init(beside rows: FloatRows, metric: Metric, fine: CodeTable) {
+        let sample = Self.sample(of: rows, most: 20_000_000)
+        let questions = sample.enumerated().map { number, row in
+            let other = Self.vector(sample[(number * 7 + sample.count / 2) % sample.count], rows)
+            let between = zip(Self.vector(row, rows), other).map { $0 + ($1 - $0) * 0.35 }
+            return Question(vector: metric == .cosine ? DistanceKernel.normalised(between) : between)
+        }
+        self.init(rows, fine: fine, questions)
+    }
+
+    private init(_ rows: FloatRows, fine: CodeTable, _ questions: [Question]) {
         let all = Array(0..<UInt32(rows.count))
         let scratch = GraphScratch(rows: rows.count)
         self.rows = rows
-        questions = (0..<count).map { UInt32($0 * (rows.count / count)) }
-        truths = questions.map { row in
-            Set(fine.nearest(to: Self.vector(row, rows), among: all, limit: Self.neighbours + 1, scratch: scratch).map(\.row))
-                .subtracting([row])
+        self.questions = questions.map { question in
+            var question = question
+            let nearest = fine.nearest(to: question.vector, among: all, limit: Self.neighbours + 1, scratch: scratch).map(\.row)
+            question.truth = Set(nearest.filter { $0 != question.row }.prefix(Self.neighbours))
+            return question
         }
     }
 
-    /// The share of the neighbours that `search` finds for a row's vector; the row itself does not count.
+    /// The more rows there are, the fewer, so that comparing all takes a small part of the time that a graph takes.
+    private static func sample(of rows: FloatRows, most distances: Int) -> [UInt32] {
+        let count = min(rows.count, max(24, min(200, distances / max(1, rows.count))))
+        return (0..<count).map { UInt32($0 * (rows.count / count)) }
+    }
+
+    /// The share of the neighbours that `search` finds.
     func recall(_ search: ([Float]) -> [VectorGraph.Found]) -> Float {
-        var found = 0
-        for (row, truth) in zip(questions, truths) { found += truth.intersection(search(Self.vector(row, rows)).map(\.row)).count }
-        return Float(found) / Float(max(1, truths.reduce(0) { $0 + $1.count }))
+        let found = questions.reduce(0) { $0 + $1.truth.intersection(search($1.vector).map(\.row)).count }
+        return Float(found) / Float(max(1, questions.reduce(0) { $0 + $1.truth.count }))
     }
 
     /// The narrowest codes by which so many candidates as a search compares again hold nearly all neighbours. Most sets do with the preferred

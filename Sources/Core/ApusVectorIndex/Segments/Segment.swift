@@ -1,5 +1,6 @@
 public import ApusTypes
 internal import CVectorGraph
+internal import CVectorKernels
 
 /// Points that were sealed: immutable bytes, mapped or in memory, read without parsing.
 ///
@@ -24,10 +25,12 @@ public final class Segment: Sendable {
     let filters = MatchCache()
     private let owner: any AnyObject & Sendable
 
-    /// `bytes` (aligned to 64) stay as they are as long as `owner` lives.
+    /// `bytes` (aligned to 64) stay as they are as long as `owner` lives. `memory` has room for what is better not read from there.
     ///
     /// Throws `segment.unsupported` for a newer format, `segment.corrupt` for bytes that are no segment of these fields.
-    public init(_ bytes: UnsafeRawBufferPointer, key: ObjectKey, fields: [VectorField], owner: any AnyObject & Sendable) throws(ApusError) {
+    public init(
+        _ bytes: UnsafeRawBufferPointer, key: ObjectKey, fields: [VectorField], owner: any AnyObject & Sendable, memory: SearchMemory? = nil
+    ) throws(ApusError) {
         let directory = try SegmentDirectory(bytes)
         self.key = key
         self.fields = fields
@@ -47,7 +50,7 @@ public final class Segment: Sendable {
         payloads = try directory.section(.payloads)
         tombstones = try directory.tombstones()
         var tables: [SegmentField] = []
-        for (number, field) in fields.enumerated() { tables.append(try SegmentField(field, number, directory, owner: owner)) }
+        for (number, field) in fields.enumerated() { tables.append(try SegmentField(field, number, directory, owner: owner, memory: memory)) }
         self.tables = tables
     }
 
@@ -169,7 +172,7 @@ struct SegmentField: @unchecked Sendable {  // read only
     private(set) var calibration = Calibration(steps: [])
 
     fileprivate init(
-        _ description: VectorField, _ number: Int, _ directory: SegmentDirectory, owner: any AnyObject & Sendable
+        _ description: VectorField, _ number: Int, _ directory: SegmentDirectory, owner: any AnyObject & Sendable, memory: SearchMemory?
     ) throws(ApusError) {
         self.description = description
         present = directory.entry(.present, field: number) == nil ? nil : try directory.section(.present, field: number)
@@ -185,17 +188,23 @@ struct SegmentField: @unchecked Sendable {  // read only
         guard let links = directory.entry(.links, field: number) else { return }
         let degree = Int(links.parameter)
         guard (1...APUS_MOST_LINKS).contains(degree) else { throw SegmentFormat.unreadable("its graph has a degree of \(degree)") }
-        graph = VectorGraph(
-            count: count, degree: degree, links: try directory.section(.links, field: number, count: count * degree * 4).baseAddress!,
-            owner: owner)  // a graph has rows
+        /// A section that searches read in no order, and who keeps it.
+        func near(_ kind: SegmentFormat.SectionKind, count: Int) throws(ApusError) -> (UnsafeRawPointer, any AnyObject & Sendable) {
+            let section = try directory.section(kind, field: number, count: count)
+            if let copy = memory?.copy(section, of: owner) { return (UnsafeRawPointer(copy.slab.bytes.baseAddress!), copy) }  // has memory
+            return (section.baseAddress!, owner)  // a graph has rows
+        }
+        let (base, linksOwner) = try near(.links, count: count * degree * 4)
+        graph = VectorGraph(count: count, degree: degree, links: base, owner: linksOwner)
         func table(_ coding: SegmentFormat.SectionKind, _ codes: SegmentFormat.SectionKind) throws(ApusError) -> CodeTable {
             let coding = try Coding(bytes: try directory.section(coding, field: number), metric: metric, dimension: dimension)
             let bias =
                 coding.needsBias
                 ? try directory.section(.bias, field: number, count: count * 4).assumingMemoryBound(to: Float.self).baseAddress : nil
-            return CodeTable(
-                coding, count: count, rows: try directory.section(codes, field: number, count: count * coding.stride).baseAddress!,
-                bias: bias, owner: owner)
+            let size = count * coding.stride
+            let (rows, codesOwner) =
+                codes == .codes ? try near(codes, count: size) : (try directory.section(codes, field: number, count: size).baseAddress!, owner)
+            return CodeTable(coding, count: count, rows: rows, bias: bias, owner: codesOwner)
         }
         self.codes = try table(.coding, .codes)
         fineCodes = try table(.fineCoding, .fineCodes)
@@ -214,6 +223,13 @@ struct SegmentField: @unchecked Sendable {  // read only
             if Int(present.number(at: middle * 4, as: UInt32.self)) < row { low = middle + 1 } else { high = middle }
         }
         return low < count && Int(present.number(at: low * 4, as: UInt32.self)) == row ? low : nil
+    }
+
+    /// Has the vector in place `index` of the tables fetched, which is about to be read.
+    func prefetch(_ index: Int) {
+        guard let originals, let dimension = description.dimension else { return }
+        apus_prefetch(originals.baseAddress! + index * dimension * 4, dimension * 4)  // there is a vector
+        if let scales { apus_prefetch(scales.baseAddress! + index * 4, 4) }
     }
 
     func value(_ row: Int) -> UnsafeRawBufferPointer? {

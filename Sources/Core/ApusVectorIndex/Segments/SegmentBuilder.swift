@@ -204,9 +204,10 @@ private final class FieldBuilder: Sendable {
         let fine = CodeTable(Coding(.half, metric, for: floats), of: floats)
         let sample = NeighbourSample(floats, fine: fine)
         let codes = sample.codes(metric, fine: fine)
+        let samples = [sample, NeighbourSample(beside: floats, metric: metric, fine: fine)]
         sections += [
             .init(.links, field: number, parameter: UInt32(degree), slab: links.slab),
-            .init(.calibration, field: number, bytes: Calibration.measured(links, codes, fine, sample).bytes),
+            .init(.calibration, field: number, bytes: Calibration.measured(links, codes, fine, samples).bytes),
             .init(.coding, field: number, bytes: codes.coding.bytes), .init(.codes, field: number, slab: codes.rowBytes),
             .init(.fineCoding, field: number, bytes: fine.coding.bytes), .init(.fineCodes, field: number, slab: fine.rowBytes),
         ]

@@ -1,4 +1,5 @@
 internal import ApusTypes
+internal import CVectorKernels
 internal import CXXHash
 
 /// The ids of a segment's rows, as they lie in its bytes.
@@ -9,6 +10,12 @@ struct SegmentIDs {
     let text: UnsafeRawBufferPointer
     let table: UnsafeRawBufferPointer
     let order: UnsafeRawBufferPointer
+
+    /// Has a row's id fetched, which is about to be read.
+    func prefetch(_ row: Int) {
+        apus_prefetch(kinds.baseAddress! + row, 1)  // there is a row
+        apus_prefetch(words.baseAddress! + row * 16, 16)
+    }
 
     subscript(row: Int) -> PointID {
         let (first, second): (UInt64, UInt64) = (words.number(at: row * 16), words.number(at: row * 16 + 8))

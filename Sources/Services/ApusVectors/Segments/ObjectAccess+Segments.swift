@@ -10,14 +10,14 @@ extension ObjectAccess {
         return SegmentRow(object: object.key, points: segment.rows, size: ByteCount(segment.count))
     }
 
-    /// The segment, verified, in this machine's page cache.
+    /// The segment, verified, in this machine's page cache, and the part of it that searches need most in `memory`.
     ///
     /// Throws `segment.corrupt` if the store's copy is damaged too, `segment.unsupported`, and what the store throws.
-    func open(_ row: SegmentRow, fields: [VectorField], deadline: Instant) async throws -> Segment {
+    func open(_ row: SegmentRow, fields: [VectorField], memory: SearchMemory, deadline: Instant) async throws -> Segment {
         do {
             let object = try await copies(deadline).fetch(row.object, deadline: deadline)
             object.advise(.random)
-            return try Segment(object.bytes, key: row.object, fields: fields, owner: object)
+            return try Segment(object.bytes, key: row.object, fields: fields, owner: object, memory: memory)
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {
             throw ApusError(
                 .segmentCorrupt, "segment \(row.object) cannot be read: \(error.summary)",

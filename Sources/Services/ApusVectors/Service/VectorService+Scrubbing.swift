@@ -43,7 +43,7 @@ extension VectorService {
             return log.debug("a segment cannot be verified now", ["segment": segment.key.description, "reason": error.summary])
         }
         let row = SegmentRow(object: segment.key, points: segment.count, size: ByteCount(segment.byteCount))
-        let whole = try await objects.open(row, fields: shard.fields, deadline: deadline)
+        let whole = try await objects.open(row, fields: shard.fields, memory: searchMemory, deadline: deadline)
         shard.mend(whole)
         mended.add(1, ordering: .relaxed)
     }

@@ -15,7 +15,7 @@ extension VectorService {
             if let segment = known.first(where: { $0.key == row.object }) {
                 segments.append(segment)
             } else {
-                segments.append(try await objects.open(row, fields: shard.fields, deadline: deadline))
+                segments.append(try await objects.open(row, fields: shard.fields, memory: searchMemory, deadline: deadline))
             }
         }
         return segments
@@ -99,7 +99,7 @@ extension VectorService {
         let builder = try await build(plan)
         let objects = try requireObjects()
         let row = try await objects.put(builder.finish([], asOf: base), deadline: longest)
-        let union = try await objects.open(row, fields: shard.fields, deadline: longest)
+        let union = try await objects.open(row, fields: shard.fields, memory: searchMemory, deadline: longest)
         await shard.changes.close()
         defer { shard.changes.open() }
         try await change(shard) { objects, manifest, burials in

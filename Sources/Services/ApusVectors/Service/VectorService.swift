@@ -32,6 +32,8 @@ public final class VectorService: Sendable {
         public var sealPolicy = SealPolicy()
         /// How often each segment in use is read again and compared with its checksums.
         public var scrubInterval: Duration = .seconds(24 * 3600)
+        /// For copies of segments' links and codes in huge pages.
+        public var searchMemory: ByteCount = .gibibytes(1)
 
         public init(threadsPerSearch: Int = EventLoops.coreCount) { self.threadsPerSearch = max(1, threadsPerSearch) }
     }
@@ -51,6 +53,7 @@ public final class VectorService: Sendable {
     /// The node and its session, which hold duties, while there is one; nil where there is only one node.
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
+    let searchMemory: SearchMemory
     /// For segments and snapshots. Nil: nothing is sealed, shards that have segments cannot be loaded, and there are no snapshots.
     let objects: ObjectAccess?
     /// What the catalog says about collections besides what they are made with.
@@ -70,6 +73,7 @@ public final class VectorService: Sendable {
         objects: ObjectAccess? = nil, sealer: (@Sendable () -> Sealer?)? = nil
     ) {
         self.objects = objects
+        searchMemory = SearchMemory(limit: options.searchMemory)
         sealing = BlockingPool(name: "seal", threads: max(1, options.sealingThreads), queueLimit: 64, niceness: 10)
         self.sealer = sealer
         self.catalog = catalog
