@@ -13,7 +13,7 @@ import Testing
 @Suite("law: a killed node")
 struct KillLawTests {
     static let seed: UInt64 = getenv("APUS_SEED").flatMap { UInt64(String(cString: $0)) } ?? 20_261_121
-    static let rounds = LawSize.scaled(6, full: 50)
+    static let rounds = LawSize.scaled(6, full: 100)
     static let writers = 4
     static let batch = 12
 

@@ -14,7 +14,7 @@ import Testing
 @Suite("law: a node that is killed while it makes snapshots")
 struct SnapshotKillTests {
     static let seed: UInt64 = getenv("APUS_SEED").flatMap { UInt64(String(cString: $0)) } ?? 20_261_122
-    static let rounds = LawSize.scaled(6, full: 60)
+    static let rounds = LawSize.scaled(6, full: 100)
 
     @Test("keeps whole snapshots, and leaks nothing")
     func killed() async throws {

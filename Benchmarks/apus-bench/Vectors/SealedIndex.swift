@@ -45,7 +45,8 @@ struct SealedIndex: BenchedIndex {
         while let piece = segment.next() { try file.write(contentsOf: piece) }
         try file.close()
         let mapping = try Mapping(path, count: segment.count)
-        let sealed = try Segment(mapping.bytes, key: ObjectKey(high: 1, low: 1), fields: fields, owner: mapping, memory: SearchMemory(limit: .gibibytes(1)))
+        let sealed = try Segment(
+            mapping.bytes, key: ObjectKey(high: 1, low: 1), fields: fields, owner: mapping, memory: SearchMemory(limit: .gibibytes(1)))
         snapshot = PointTable(fields, segments: [sealed], moment: 1).snapshot()
     }
 

@@ -34,7 +34,8 @@ struct Calibration: Sendable, Hashable {
                 samples.map { sample in
                     sample.recall {
                         graph.nearest(
-                            to: $0, limit: NeighbourSample.neighbours + 1, codes: codes, better: fine, effort: effort, scratch: scratch) ?? []
+                            to: $0, limit: NeighbourSample.neighbours + 1, codes: codes, better: fine, effort: effort, scratch: scratch)
+                            ?? []
                     }
                 }.min() ?? 0
             if recall > steps.last?.recall ?? -1 { steps.append(Step(slack: slack, recall: recall)) }

@@ -50,7 +50,9 @@ public final class Segment: Sendable {
         payloads = try directory.section(.payloads)
         tombstones = try directory.tombstones()
         var tables: [SegmentField] = []
-        for (number, field) in fields.enumerated() { tables.append(try SegmentField(field, number, directory, owner: owner, memory: memory)) }
+        for (number, field) in fields.enumerated() {
+            tables.append(try SegmentField(field, number, directory, owner: owner, memory: memory))
+        }
         self.tables = tables
     }
 
@@ -203,7 +205,8 @@ struct SegmentField: @unchecked Sendable {  // read only
                 ? try directory.section(.bias, field: number, count: count * 4).assumingMemoryBound(to: Float.self).baseAddress : nil
             let size = count * coding.stride
             let (rows, codesOwner) =
-                codes == .codes ? try near(codes, count: size) : (try directory.section(codes, field: number, count: size).baseAddress!, owner)
+                codes == .codes
+                ? try near(codes, count: size) : (try directory.section(codes, field: number, count: size).baseAddress!, owner)
             return CodeTable(coding, count: count, rows: rows, bias: bias, owner: codesOwner)
         }
         self.codes = try table(.coding, .codes)
