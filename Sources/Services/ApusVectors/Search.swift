@@ -14,6 +14,10 @@ public struct SearchRequest: Sendable {
     public var scoreThreshold: Float?
     /// Demands the exact answer where an approximate index would give another.
     public var isExact: Bool
+    /// How far an approximate index looks, where it is not left to it: the share of the true hits that it is to find on average, or the
+    /// candidates that it keeps (HNSW's ef).
+    public var recall: Float?
+    public var candidates: Int?
     public var projection: Projection
 
     public init(

@@ -11,6 +11,7 @@ public final class NodeProcess: Sendable {
     public let rpcURL: String?
     public let directory: String
     private let process: ChildProcess
+    private let end: End
     private let client: HTTPClient
     /// An administrator's: the test's own process serves as well as it asks, so the node does not trust it without one.
     public let key: String
@@ -21,11 +22,13 @@ public final class NodeProcess: Sendable {
     ) async throws -> NodeProcess {
         let runFile = directory + "/run.json"
         unlink(runFile)
+        // A node must not outlive the tests. The kernel ends it with the thread that started it: one that is never stopped.
         let command = ChildProcess.Command(
-            try program(), ["node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
+            "/usr/bin/setpriv", ["--pdeathsig=KILL", try program(), "node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
             environment: environment.merging(["PATH": "/usr/bin:/bin", "APUS_RPC_ADDRESS": "127.0.0.1:0"]) { own, _ in own },
             output: .file(directory + ".log"))
-        let process = try await ChildProcess.start(command, on: loops.first)
+        let process = try await ChildProcess.start(command, on: TestLoops.shared.first)
+        let end = End(process)
         let deadline = BootClock.now.advanced(by: .seconds(60))
         func ended() throws {
             guard process.ended == nil else { throw NodeFailure("the node ended: \(tail(of: directory + ".log"))") }
@@ -43,13 +46,13 @@ public final class NodeProcess: Sendable {
         let client = HTTPClient(loops: loops, limits: limits)
         let url = listeners?.first { $0.key != "rpc" }?.value.asString ?? ""
         let rpcURL = listeners?["rpc"]?.asString
-        let waiting = NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, client: client, key: "")
+        let waiting = NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, end: end, client: client, key: "")
         while try await waiting.send(.get, "/health/ready").status != 200 {
             try ended()
             try await BootClock().sleep(for: .milliseconds(5))
         }
         let key = try await makeKey(url: waiting.url, keptIn: directory + ".key", loops: loops)
-        return NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, client: client, key: key)
+        return NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, end: end, client: client, key: key)
     }
 
     /// A key for the tests, made once for a data directory with the command line.
@@ -69,13 +72,21 @@ public final class NodeProcess: Sendable {
         contents(of: file).flatMap { try? JSONValue(parsing: Array($0.utf8)) }?["secret"]?.asString
     }
 
-    private init(url: String, rpcURL: String?, directory: String, process: ChildProcess, client: HTTPClient, key: String) {
+    private init(url: String, rpcURL: String?, directory: String, process: ChildProcess, end: End, client: HTTPClient, key: String) {
         self.url = url
         self.rpcURL = rpcURL
         self.directory = directory
         self.process = process
+        self.end = end
         self.client = client
         self.key = key
+    }
+
+    /// A test that fails leaves its node behind.
+    private final class End: Sendable {
+        private let process: ChildProcess
+        init(_ process: ChildProcess) { self.process = process }
+        deinit { process.send(signal: SIGKILL) }
     }
 
     /// Sends a request; the body is JSON text.

@@ -48,7 +48,7 @@ struct SegmentIndex {
     private func walked(_ query: NeighbourQuery, _ vector: [Float], _ scratch: GraphScratch) -> [UInt32]? {
         guard let graph = field.graph, let codes = field.codes else { return nil }
         var effort = VectorGraph.Effort(
-            candidates: max(query.candidates ?? Self.candidates, query.limit + 32),
+            candidates: max(min(query.candidates ?? Self.candidates, field.count), query.limit + 32),
             slack: field.calibration.slack(for: query.recall ?? Self.recall))
         if query.candidates != nil { effort.slack = nil }
         effort.rescored = max(32, query.limit + query.limit / 4)

@@ -67,7 +67,7 @@ struct QueryReading {
     private func read(_ params: JSONElement?, into query: inout PointQuery) throws(ApusError) {
         guard let params else { return }
         query.isExact = try params.expectObject().member("exact")?.expectBool() ?? false
-        _ = try params.member("hnsw_ef")?.expectCount()
+        query.candidates = try params.member("hnsw_ef")?.expectCount()
         if let idf = params.member("idf"), idf.string != "global" {
             throw .wrong("params.idf: statistics of a part of the points are not supported here", idf.path)
         }

@@ -52,10 +52,11 @@ extension VectorizerFace {
         var projection: Projection = query.payloadKey == nil ? [] : .payload
         if withVector { projection.insert(.vector) }
         let (vector, text) = try await vector(of: root, for: collection, request)
-        let search = SearchRequest(
+        var search = SearchRequest(
             vector: vector, limit: limit,
             filter: try root.first("filter").map(Self.filter) ?? .everything, scoreThreshold: try Self.threshold(root),
             isExact: try root.first("exact")?.expectBool() ?? false, projection: projection)
+        search.recall = try root.first("recall").map(Self.recall)
         let result = try await metrics.measureSearch(
             in: collection.name, type: text != nil ? "text" : search.isExact ? "exact" : "vector", clock
         ) {
@@ -90,6 +91,12 @@ extension VectorizerFace {
         let threshold = Float(try element.expectNumber())
         guard threshold.isFinite else { throw .invalid(element.path, "it is too large") }
         return threshold
+    }
+
+    private static func recall(_ element: JSONElement) throws(ApusError) -> Float {
+        let recall = try element.expectNumber()
+        guard recall > 0, recall < 1 else { throw .invalid(element.path, "it is not between 0 and 1; `exact` finds all") }
+        return Float(recall)
     }
 
     /// `{queries: [{collection?, vector, …}], collection?}`: each query has a result of its own.

@@ -30,6 +30,8 @@ public struct PointQuery: Sendable {
     /// Scores beyond it, the bound itself excluded except after a fusion.
     public var scoreThreshold: Float?
     public var isExact = false
+    /// That an approximate index keeps: HNSW's ef. Nil leaves it to the index.
+    public var candidates: Int?
     /// Where points that are named by their ids have their vectors; nil for the collection and the field themselves.
     public var lookup: (collection: CollectionName?, field: String?)?
 

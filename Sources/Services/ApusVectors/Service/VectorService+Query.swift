@@ -130,9 +130,10 @@ extension VectorService {
         deadline: Instant
     ) async throws -> [SearchHit] {
         let metric = collection.configuration.fields[try collection.configuration.fieldNumber(query.field)].metric
-        let request = SearchRequest(
+        var request = SearchRequest(
             vector, field: query.field, limit: limit, filter: query.filter, scoreThreshold: query.bound(for: metric),
             isExact: query.isExact, projection: projection)
+        request.candidates = query.candidates
         let result = try await search(request, in: collection.name, deadline: deadline)
         if let missing = result.missing.first { throw missing.error }
         return result.hits

@@ -26,7 +26,7 @@ extension VectorService {
         let query = NeighbourQuery(
             vector: try await weighted(request.vector, field, collection, answers.map(\.view.snapshot), deadline: deadline),
             limit: request.limit, filter: request.filter, scoreThreshold: request.scoreThreshold,
-            isExact: request.isExact)
+            isExact: request.isExact, candidates: request.candidates, recall: request.recall)
         let started = clock.now
         let (tops, failures) = try await neighbours(of: query, in: answers.map(\.view.index), deadline: deadline)
         let trace = SearchTrace(answers.map(\.view), request, indexTime: started.duration(to: clock.now))
