@@ -155,6 +155,15 @@ public final class PointSnapshot: Sendable {
         forEachMemoryRow(body)
     }
 
+    /// The row of every point that matches.
+    public func forEachMatch(of filter: Filter, _ body: (UInt32) -> Void) {
+        if filter.isEverything { return forEachRow(body) }
+        for (first, part) in sealedParts {
+            part.segment.matching(filter).forEach { if part.lives($0, at: exactMoment) { body(first + UInt32($0)) } }
+        }
+        forEachMemoryRow { if matches($0, filter) { body($0) } }
+    }
+
     func forEachMemoryRow(_ body: (UInt32) -> Void) {
         forEachRun(inBlocks: 0..<blocks) { _, first, offsets in
             for row in first..<first + UInt32(offsets.count) { body(row) }
@@ -171,10 +180,11 @@ extension PointSnapshot {
         for (first, part) in sealedParts {
             let ids = part.segment.ids
             var wanted = limit
+            let known = filter.map(part.segment.estimate)
             for rank in (start.map(ids.lowerBound) ?? 0)..<ids.count where wanted > 0 {
                 let row = ids.ordered(rank)
                 guard part.lives(row, at: exactMoment) else { continue }
-                if let filter, !part.segment.matches(row, filter) { continue }
+                if let filter, let known, !part.segment.matches(row, filter, known) { continue }
                 found.append((ids[row], first + UInt32(row)))
                 wanted -= 1
             }
@@ -235,11 +245,16 @@ extension PointSnapshot {
     public func matches(_ filter: Filter, since earlier: PointMatches? = nil) -> PointMatches {
         let earlier = earlier.flatMap { $0.table === table && $0.layout == layout ? $0 : nil }
         var matches = PointMatches(ids: [], rows: [], moment: moment, table: table, layout: layout)
-        forEachRow { row in
-            let isOld = earlier.map { version(row) <= $0.moment } ?? false
-            guard isOld ? earlier?.rows.contains(row) == true : self.matches(row, filter) else { return }
+        func add(_ row: UInt32) {
             matches.ids.append(id(row))
             matches.rows.insert(row)
+        }
+        guard let earlier else {
+            forEachMatch(of: filter, add)
+            return matches
+        }
+        forEachRow { row in
+            if version(row) <= earlier.moment ? earlier.rows.contains(row) : self.matches(row, filter) { add(row) }
         }
         return matches
     }

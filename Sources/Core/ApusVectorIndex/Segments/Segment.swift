@@ -21,6 +21,8 @@ public final class Segment: Sendable {
     private nonisolated(unsafe) let payloadOffsets: UnsafeRawBufferPointer
     private nonisolated(unsafe) let payloads: UnsafeRawBufferPointer
     private let tables: [SegmentField]
+    /// By `PayloadPath.indexKey`.
+    let payloadIndexes: [[UInt8]: PayloadIndex]
     let filters = MatchCache()
     private let owner: any AnyObject & Sendable
 
@@ -46,6 +48,7 @@ public final class Segment: Sendable {
         payloadOffsets = try directory.section(.payloadOffsets, count: (count + 1) * 8)
         payloads = try directory.section(.payloads)
         tombstones = try directory.tombstones()
+        payloadIndexes = try directory.payloadIndexes(of: payloads)
         var tables: [SegmentField] = []
         for (number, field) in fields.enumerated() { tables.append(try SegmentField(field, number, directory, owner: owner)) }
         self.tables = tables
@@ -131,6 +134,15 @@ private struct SegmentDirectory {
         return UnsafeRawBufferPointer(rebasing: bytes[Int(entry.offset)..<Int(entry.offset + entry.length)])
     }
 
+    func payloadIndexes(of payloads: UnsafeRawBufferPointer) throws(ApusError) -> [[UInt8]: PayloadIndex] {
+        var found: [[UInt8]: PayloadIndex] = [:]
+        while entry(.payloadIndex, field: found.count) != nil {
+            let index = try PayloadIndex(try section(.payloadIndex, field: found.count), rows: rows, payloads: payloads)
+            guard found.updateValue(index, forKey: index.path) == nil else { throw SegmentFormat.unreadable("a path has two indexes") }
+        }
+        return found
+    }
+
     func tombstones() throws(ApusError) -> [(segment: ObjectKey, rows: [UInt32])] {
         let bytes = try section(.tombstones)
         var found: [(ObjectKey, [UInt32])] = []
@@ -204,6 +216,9 @@ struct SegmentField: @unchecked Sendable {  // read only
 
     /// The segment's row of the vector in place `index` of the tables.
     func row(_ index: Int) -> UInt32 { present.map { min($0.number(at: index * 4), UInt32(rows - 1)) } ?? UInt32(index) }
+
+    /// Which rows have a vector here.
+    var presence: RowLists { present.map { RowLists(certain: [$0]) } ?? RowLists(isComplement: true) }
 
     /// The place in the tables of a row's vector; nil if it has none.
     func index(of row: Int) -> Int? {

@@ -80,7 +80,7 @@ struct SegmentIndex {
                 effort,
                 Acceptance { index in
                     let row = Int(field.row(Int(index)))
-                    return lives(index) && segment.matches(row, query.filter)
+                    return lives(index) && segment.matches(row, query.filter, known)
                 })
             if let found, found.count == query.limit { return found }
         }
@@ -130,7 +130,19 @@ struct SegmentIndex {
     private func compared(_ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
         let metric = field.description.metric
         let filter = query.filter.isEverything ? nil : query.filter
+        let known = filter.map(segment.estimate)
         var top = TopNeighbours(limit: query.limit, metric: metric)
+        if let rows = known?.rows, rows.count < field.count / 4, field.originals != nil {
+            rows.forEach { row in
+                guard part.lives(row, at: moment), let index = field.index(of: row) else { return }
+                let score = exactScore(index, scorer)
+                if score.isNaN { return }
+                if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { return }
+                if let worst = top.worstScore, metric.isNearer(worst, than: score) { return }
+                top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
+            }
+            return top.sorted()
+        }
         let block = 256
         withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { scores in
             let out = scores.baseAddress!  // not empty
@@ -153,7 +165,7 @@ struct SegmentIndex {
                     if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
                     let row = Int(field.row(start + index))
                     guard part.lives(row, at: moment) else { continue }
-                    if let filter, !segment.matches(row, filter) { continue }
+                    if let filter, let known, !segment.matches(row, filter, known) { continue }
                     top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
                     worst = top.worstScore
                 }

@@ -1,0 +1,177 @@
+internal import ApusTypes
+
+extension PayloadIndex {
+    /// What the index says of a condition at its path.
+    func outline(of condition: Filter) -> FilterOutline {
+        switch condition {
+        case .equals(_, let scalar): return .lists(lists([scalar], lists(equalTo:)))
+        case .oneOf(_, let scalars): return .lists(lists(scalars, lists(equalTo:)))
+        case .identical(_, let scalars): return .lists(lists(scalars, lists(identicalTo:)))
+        case .different(_, let scalars): return .lists(lists(differentFrom: scalars))
+        case .range(_, let range):
+            let lower = NumberRange(greaterThan: range.greaterThan, atLeast: range.atLeast)
+            let upper = NumberRange(lessThan: range.lessThan, atMost: range.atMost)
+            let keys = keysOfNumbers(from: lower.contains, to: { !upper.contains($0) })
+            return .lists(RowLists(certain: [rows(ofKeys: keys.integers), rows(ofKeys: keys.numbers)]))
+        case .textRange(_, let range): return .lists(lists(within: range))
+        case .text(_, let match): return lists(of: match).map { .lists($0) } ?? .unknown
+        case .timeRange(_, let range): return .lists(lists(ofStrings: strings(within: range)))
+        case .place(_, let shape): return .lists(RowLists(loose: rows(in: shape)))
+        case .valueCount(_, let range): return outline(ofCount: range)
+        case .exists: return .lists(rows(of: .present))
+        case .isNull: return .lists(rows(of: .nullValue))
+        case .hasNull: return .lists(rows(of: .null))
+        case .isEmpty: return .not(.lists(rows(of: .filled)))
+        case .all, .any, .not, .atLeast, .nested, .hasID, .hasVector: return .unknown
+        }
+    }
+
+    private func lists(_ scalars: some Sequence<Scalar>, _ lists: (Scalar) -> RowLists) -> RowLists {
+        scalars.reduce(into: RowLists()) { sum, scalar in
+            let found = lists(scalar)
+            sum.certain += found.certain
+            sum.undecided += found.undecided
+        }
+    }
+
+    /// As `Scalar.equals` has it.
+    private func lists(equalTo scalar: Scalar) -> RowLists {
+        let number: Double
+        switch scalar {
+        case .bool(let value): return rows(of: value ? .isTrue : .isFalse)
+        case .string(let string): return RowLists(certain: key(of: string).map { [rows(ofKeys: $0..<$0 + 1)] } ?? [])
+        case .integer(let integer): number = Double(integer)
+        case .unsigned(let integer): number = Double(integer)
+        case .double(let double): number = double
+        }
+        let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
+        let found = [rows(ofKeys: keys.integers), rows(ofKeys: keys.numbers)]
+        // Beyond 2^53 integers that differ are the same double.
+        if case .double = scalar { return RowLists(certain: found) }
+        return abs(number) < Self.exactIntegers ? RowLists(certain: found) : RowLists(undecided: found)
+    }
+
+    /// As `Scalar.init(json:)` has it.
+    private func lists(identicalTo scalar: Scalar) -> RowLists {
+        let number: Double
+        switch scalar {
+        case .bool, .string: return lists(equalTo: scalar)
+        case .double: return RowLists()
+        case .integer(let integer): number = Double(integer)
+        case .unsigned(let integer): number = Double(integer)
+        }
+        let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
+        guard abs(number) < Self.exactIntegers else { return RowLists(undecided: [rows(ofKeys: keys.numbers)]) }
+        if case .unsigned = scalar { return RowLists() }  // what fits is read as a signed one
+        return RowLists(certain: [rows(ofKeys: keys.integers)])
+    }
+
+    /// All values but null, without the keys of these.
+    private func lists(differentFrom scalars: Set<Scalar>) -> RowLists {
+        var left: [Range<Int>] = []
+        var undecided: [Range<Int>] = []
+        let bools = sizes.strings + sizes.integers + sizes.numbers
+        for scalar in scalars {
+            let number: Double
+            switch scalar {
+            case .bool(let value): left.append(bools + (value ? 1 : 0)..<bools + (value ? 2 : 1))
+            case .string(let string): if let key = key(of: string) { left.append(key..<key + 1) }
+            case .double: break
+            case .integer, .unsigned:
+                if case .integer(let integer) = scalar {
+                    number = Double(integer)
+                } else if case .unsigned(let integer) = scalar {
+                    number = Double(integer)
+                } else {
+                    continue
+                }
+                let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
+                if abs(number) >= Self.exactIntegers {
+                    undecided.append(keys.numbers)
+                } else if case .integer = scalar {
+                    left.append(keys.integers)
+                }
+            }
+        }
+        var found = RowLists(undecided: undecided.map(rows(ofKeys:)))
+        var next = 0
+        for range in (left + undecided).filter({ !$0.isEmpty }).sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if next < range.lowerBound { found.certain.append(rows(ofKeys: next..<range.lowerBound)) }
+            next = max(next, range.upperBound)
+        }
+        let end = bools + Special.null.rawValue
+        if next < end { found.certain.append(rows(ofKeys: next..<end)) }
+        return found
+    }
+
+    private func key(of string: ExactString) -> Int? {
+        var text = string.text
+        return text.withUTF8 { wanted in
+            let wanted = UnsafeRawBufferPointer(wanted)
+            let key = firstString { !$0.precedes(wanted) }
+            return key < sizes.strings && self.string(key).elementsEqual(wanted) ? key : nil
+        }
+    }
+
+    private func lists(within range: TextRange) -> RowLists {
+        let lower = TextRange(greaterThan: range.greaterThan, atLeast: range.atLeast)
+        let upper = TextRange(lessThan: range.lessThan, atMost: range.atMost)
+        let start = firstString { lower.contains(Array($0)) }
+        let end = max(start, firstString { !upper.contains(Array($0)) })
+        return RowLists(certain: [rows(ofKeys: start..<end)])
+    }
+
+    private func lists(ofStrings keys: some Sequence<Int>) -> RowLists { RowLists(certain: keys.map { rows(ofKeys: $0..<$0 + 1) }) }
+
+    /// Nil where there are many different strings, whose words are not indexed: reading the payloads of a few rows is quicker.
+    private func lists(of match: TextMatch) -> RowLists? {
+        func each(_ words: [String]) -> [[Int]]? {
+            var found: [[Int]] = []
+            for word in words {
+                guard let strings = strings(with: word) else { return nil }
+                found.append(strings)
+            }
+            return found
+        }
+        func withAll(_ found: [[Int]]) -> Set<Int> {
+            let sorted = found.sorted { $0.count < $1.count }
+            return sorted.dropFirst().reduce(Set(sorted.first ?? [])) { $0.intersection($1) }
+        }
+        switch match {
+        case .prefix(let prefix):
+            let bytes = Array(prefix.utf8)
+            let start = bytes.withUnsafeBytes { wanted in firstString { !$0.precedes(wanted) } }
+            let end = firstString { text in
+                bytes.withUnsafeBytes { wanted in !text.precedes(wanted) && !text.starts(with: wanted) }
+            }
+            return RowLists(certain: [rows(ofKeys: start..<max(start, end))])
+        case .anyWord(let words): if let found = each(words) { return lists(ofStrings: Set(found.joined())) }
+        case .allWords(let words): if let found = each(words) { return lists(ofStrings: withAll(found)) }
+        case .phrase(let words):
+            if let found = each(words) { return lists(ofStrings: withAll(found).filter { match.matches(string($0)) }) }
+        case .substring: break
+        }
+        guard sizes.strings <= Self.mostStringsRead else { return nil }
+        return lists(ofStrings: (0..<sizes.strings).filter { match.matches(string($0)) })
+    }
+
+    /// Arrays are counted in the payload.
+    private func outline(ofCount range: CountRange) -> FilterOutline {
+        let several = FilterOutline.all([.any([.lists(rows(of: .array)), .lists(rows(of: .nullValue))]), .unknown])
+        var parts = [several]
+        if range.contains(0) { parts += [.not(.lists(rows(of: .present))), .lists(rows(of: .nullValue))] }
+        if range.contains(1) {
+            parts.append(
+                .all([.lists(rows(of: .present)), .not(.lists(rows(of: .nullValue))), .not(.lists(rows(of: .array)))]))
+        }
+        return .any(parts)
+    }
+
+    private static let exactIntegers = 0x1p53
+    private static let mostStringsRead = 4096
+}
+
+extension UnsafeRawBufferPointer {
+    /// In the order of the bytes, a beginning before the whole.
+    func precedes(_ other: UnsafeRawBufferPointer) -> Bool { lexicographicallyPrecedes(other) }
+}
