@@ -216,7 +216,7 @@ extension PointSnapshot {
     public func frequencies(of places: [UInt32], field: Int) -> (vectors: Int, counts: [Int]) {
         var vectors = 0
         var counts = [Int](repeating: 0, count: places.count)
-        forEachRow { row in
+        func look(at row: UInt32) {
             guard let bytes = valueBytes(row, field: field) else { return }
             vectors += 1
             let view = SparseView(bytes)
@@ -226,6 +226,21 @@ extension PointSnapshot {
                 if position < view.count, view.index(position) == place { counts[number] += 1 }
             }
         }
+        for (first, part) in sealedParts {
+            let sealed = part.segment.field(field)
+            guard let lists = sealed.sparseLists else {
+                part.forEachRow(at: exactMoment) { look(at: first + $0) }
+                continue
+            }
+            func lives(_ vector: Int) -> Bool { part.lives(Int(sealed.row(vector)), at: exactMoment) }
+            let isWhole = !part.hasDeaths
+            vectors += isWhole ? sealed.count : (0..<sealed.count).count(where: lives)
+            for (number, place) in places.enumerated() {
+                let entries = lists.entries(of: place)
+                counts[number] += isWhole ? entries.count : entries.count { lists.vector($0).map(lives) ?? false }
+            }
+        }
+        forEachMemoryRow(look)
         return (vectors, counts)
     }
 }

@@ -17,7 +17,7 @@ extension IndexedPath {
     private static let mostPaths = 32
     private static let deepest = 3
     /// Longer strings are texts, which nobody looks up as a whole.
-    private static let longestString = 64
+    private static let longestString = 48
     private static let mostItems = 8
 
     private struct Seen {

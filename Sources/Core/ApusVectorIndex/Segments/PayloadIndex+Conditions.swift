@@ -1,4 +1,5 @@
 internal import ApusTypes
+internal import Glibc
 
 extension PayloadIndex {
     /// What the index says of a condition at its path.
@@ -172,6 +173,14 @@ extension PayloadIndex {
 }
 
 extension UnsafeRawBufferPointer {
-    /// In the order of the bytes, a beginning before the whole.
-    func precedes(_ other: UnsafeRawBufferPointer) -> Bool { lexicographicallyPrecedes(other) }
+    /// Below 0 if it comes first in the order of the bytes, a beginning before the whole; 0 if both are the same.
+    func order(to other: UnsafeRawBufferPointer) -> Int {
+        let common = Swift.min(count, other.count)
+        if common > 0, let left = baseAddress, let right = other.baseAddress, case let order = memcmp(left, right, common), order != 0 {
+            return Int(order)
+        }
+        return count - other.count
+    }
+
+    func precedes(_ other: UnsafeRawBufferPointer) -> Bool { order(to: other) < 0 }
 }

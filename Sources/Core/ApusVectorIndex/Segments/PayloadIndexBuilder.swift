@@ -30,9 +30,8 @@ struct PayloadIndexBuilder {
 
         func precedes(_ other: Text) -> Bool {
             if head != other.head { return head < other.head }
-            return withBytes { left in
-                other.withBytes { left.precedes($0) ? true : left.count == $0.count && !$0.precedes(left) && row < other.row }
-            }
+            let order = withBytes { left in other.withBytes { left.order(to: $0) } }
+            return order == 0 ? row < other.row : order < 0
         }
     }
 

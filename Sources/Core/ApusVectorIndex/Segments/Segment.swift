@@ -175,6 +175,7 @@ struct SegmentField: @unchecked Sendable {  // read only
     private(set) var scales: UnsafeRawBufferPointer?
     private var offsets: UnsafeRawBufferPointer?
     private var values: UnsafeRawBufferPointer?
+    private(set) var sparseLists: SparseLists?
     private(set) var graph: VectorGraph?
     private(set) var codes: CodeTable?
     private(set) var fineCodes: CodeTable?
@@ -190,6 +191,9 @@ struct SegmentField: @unchecked Sendable {  // read only
         guard case .dense(let dimension, let metric) = description.kind else {
             offsets = try directory.section(.valueOffsets, field: number, count: (count + 1) * 8)
             values = try directory.section(.values, field: number)
+            if directory.entry(.sparseLists, field: number) != nil {
+                sparseLists = try SparseLists(try directory.section(.sparseLists, field: number), count: count)
+            }
             return
         }
         originals = try directory.section(.originals, field: number, count: count * dimension * 4)

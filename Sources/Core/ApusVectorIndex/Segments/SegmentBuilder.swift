@@ -204,10 +204,17 @@ private final class FieldBuilder: Sendable {
                 offset += UInt64(snapshot.valueBytes(row, field: number)?.count ?? 0)
             }
             offsets.append(number: offset)
-            return sections + [
+            sections += [
                 .init(.valueOffsets, field: number, bytes: offsets),
                 .init(.values, field: number, length: Int(offset), sources.count, appendValue),
             ]
+            if case .sparse = field.kind,
+                let lists = SparseLists.bytes(
+                    sources.lazy.compactMap { [number] in snapshot.valueBytes($0, field: number).map { SparseView($0) } })
+            {
+                sections.append(.init(.sparseLists, field: number, bytes: lists))
+            }
+            return sections
         }
         sections.append(.init(.originals, field: number, itemSize: dimension * 4, sources.count, appendValue))
         if metric == .cosine {

@@ -132,15 +132,23 @@ struct SegmentIndex {
         let filter = query.filter.isEverything ? nil : query.filter
         let known = filter.map(segment.estimate)
         var top = TopNeighbours(limit: query.limit, metric: metric)
+        var worst: Float?
+        func offer(_ row: Int, _ score: Float) {
+            if score.isNaN { return }
+            if let worst, metric.isNearer(worst, than: score) { return }
+            if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { return }
+            guard part.lives(row, at: moment) else { return }
+            if let filter, let known, !segment.matches(row, filter, known) { return }
+            top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
+            worst = top.worstScore
+        }
+        if let lists = field.sparseLists, let vector = scorer.sparse {
+            let (vectors, products) = lists.products(with: vector)
+            vectors.forEach { offer(Int(field.row($0)), products[$0]) }
+            return top.sorted()
+        }
         if let rows = known?.rows, rows.count < field.count / 4, field.originals != nil {
-            rows.forEach { row in
-                guard part.lives(row, at: moment), let index = field.index(of: row) else { return }
-                let score = exactScore(index, scorer)
-                if score.isNaN { return }
-                if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { return }
-                if let worst = top.worstScore, metric.isNearer(worst, than: score) { return }
-                top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
-            }
+            rows.forEach { row in if let index = field.index(of: row) { offer(row, exactScore(index, scorer)) } }
             return top.sorted()
         }
         let block = 256
@@ -157,18 +165,7 @@ struct SegmentIndex {
                         out[index] = segment.value(Int(field.row(start + index)), number).map(scorer.score) ?? .nan
                     }
                 }
-                var worst = top.worstScore
-                for index in 0..<count {
-                    let score = scores[index]
-                    if score.isNaN { continue }
-                    if let worst, metric.isNearer(worst, than: score) { continue }
-                    if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
-                    let row = Int(field.row(start + index))
-                    guard part.lives(row, at: moment) else { continue }
-                    if let filter, let known, !segment.matches(row, filter, known) { continue }
-                    top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
-                    worst = top.worstScore
-                }
+                for index in 0..<count { offer(Int(field.row(start + index)), scores[index]) }
             }
         }
         return top.sorted()
