@@ -5,10 +5,10 @@ extension PayloadIndex {
     /// What the index says of a condition at its path.
     func outline(of condition: Filter) -> FilterOutline {
         switch condition {
-        case .equals(_, let scalar): return .lists(lists([scalar], lists(equalTo:)))
-        case .oneOf(_, let scalars): return .lists(lists(scalars, lists(equalTo:)))
-        case .identical(_, let scalars): return .lists(lists(scalars, lists(identicalTo:)))
-        case .different(_, let scalars): return .lists(lists(differentFrom: scalars))
+        case .equals(_, let scalar): return .lists(lists(of: keys(equalTo: scalar)))
+        case .oneOf(_, let scalars): return .lists(lists(of: keys(scalars, keys(equalTo:))))
+        case .identical(_, let scalars): return .lists(lists(of: keys(scalars, keys(identicalTo:))))
+        case .different(_, let scalars): return .lists(lists(of: keys(differentFrom: scalars)))
         case .range(_, let range):
             let lower = NumberRange(greaterThan: range.greaterThan, atLeast: range.atLeast)
             let upper = NumberRange(lessThan: range.lessThan, atMost: range.atMost)
@@ -27,81 +27,65 @@ extension PayloadIndex {
         }
     }
 
-    private func lists(_ scalars: some Sequence<Scalar>, _ lists: (Scalar) -> RowLists) -> RowLists {
-        scalars.reduce(into: RowLists()) { sum, scalar in
-            let found = lists(scalar)
+    /// Of some, the value that a payload has is not told by the key alone.
+    private struct Keys {
+        var certain: [Range<Int>] = []
+        var undecided: [Range<Int>] = []
+    }
+
+    private func lists(of keys: Keys) -> RowLists {
+        RowLists(certain: keys.certain.map(rows(ofKeys:)), undecided: keys.undecided.map(rows(ofKeys:)))
+    }
+
+    private func keys(_ scalars: Set<Scalar>, _ keys: (Scalar) -> Keys) -> Keys {
+        scalars.reduce(into: Keys()) { sum, scalar in
+            let found = keys(scalar)
             sum.certain += found.certain
             sum.undecided += found.undecided
         }
     }
 
     /// As `Scalar.equals` has it.
-    private func lists(equalTo scalar: Scalar) -> RowLists {
-        let number: Double
+    private func keys(equalTo scalar: Scalar) -> Keys {
         switch scalar {
-        case .bool(let value): return rows(of: value ? .isTrue : .isFalse)
-        case .string(let string): return RowLists(certain: key(of: string).map { [rows(ofKeys: $0..<$0 + 1)] } ?? [])
-        case .integer(let integer): number = Double(integer)
-        case .unsigned(let integer): number = Double(integer)
-        case .double(let double): number = double
+        case .bool(let value): return Keys(certain: [key(of: value ? .isTrue : .isFalse)])
+        case .string(let string): return Keys(certain: key(of: string).map { [$0..<$0 + 1] } ?? [])
+        case .integer, .unsigned, .double:
+            let number = scalar.number
+            let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
+            // Beyond 2^53 integers that differ are the same double.
+            if case .double = scalar { return Keys(certain: [keys.integers, keys.numbers]) }
+            return abs(number) < Self.exactIntegers
+                ? Keys(certain: [keys.integers, keys.numbers]) : Keys(undecided: [keys.integers, keys.numbers])
         }
-        let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
-        let found = [rows(ofKeys: keys.integers), rows(ofKeys: keys.numbers)]
-        // Beyond 2^53 integers that differ are the same double.
-        if case .double = scalar { return RowLists(certain: found) }
-        return abs(number) < Self.exactIntegers ? RowLists(certain: found) : RowLists(undecided: found)
     }
 
-    /// As `Scalar.init(json:)` has it.
-    private func lists(identicalTo scalar: Scalar) -> RowLists {
-        let number: Double
+    /// As `Scalar.init(json:)` has it: no number with a fraction, and an unsigned one only where no signed one does.
+    private func keys(identicalTo scalar: Scalar) -> Keys {
         switch scalar {
-        case .bool, .string: return lists(equalTo: scalar)
-        case .double: return RowLists()
-        case .integer(let integer): number = Double(integer)
-        case .unsigned(let integer): number = Double(integer)
+        case .bool, .string: return keys(equalTo: scalar)
+        case .double: return Keys()
+        case .integer, .unsigned:
+            let number = scalar.number
+            let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
+            guard abs(number) < Self.exactIntegers else { return Keys(undecided: [keys.numbers]) }
+            if case .unsigned = scalar { return Keys() }
+            return Keys(certain: [keys.integers])
         }
-        let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
-        guard abs(number) < Self.exactIntegers else { return RowLists(undecided: [rows(ofKeys: keys.numbers)]) }
-        if case .unsigned = scalar { return RowLists() }  // what fits is read as a signed one
-        return RowLists(certain: [rows(ofKeys: keys.integers)])
     }
 
-    /// All values but null, without the keys of these.
-    private func lists(differentFrom scalars: Set<Scalar>) -> RowLists {
-        var left: [Range<Int>] = []
-        var undecided: [Range<Int>] = []
-        let bools = sizes.strings + sizes.integers + sizes.numbers
-        for scalar in scalars {
-            let number: Double
-            switch scalar {
-            case .bool(let value): left.append(bools + (value ? 1 : 0)..<bools + (value ? 2 : 1))
-            case .string(let string): if let key = key(of: string) { left.append(key..<key + 1) }
-            case .double: break
-            case .integer, .unsigned:
-                if case .integer(let integer) = scalar {
-                    number = Double(integer)
-                } else if case .unsigned(let integer) = scalar {
-                    number = Double(integer)
-                } else {
-                    continue
-                }
-                let keys = keysOfNumbers(from: { $0 >= number }, to: { $0 > number })
-                if abs(number) >= Self.exactIntegers {
-                    undecided.append(keys.numbers)
-                } else if case .integer = scalar {
-                    left.append(keys.integers)
-                }
-            }
-        }
-        var found = RowLists(undecided: undecided.map(rows(ofKeys:)))
+    /// All values but null, without those that are identical with these.
+    private func keys(differentFrom scalars: Set<Scalar>) -> Keys {
+        let identical = keys(scalars, keys(identicalTo:))
+        var found = Keys(undecided: identical.undecided)
         var next = 0
-        for range in (left + undecided).filter({ !$0.isEmpty }).sorted(by: { $0.lowerBound < $1.lowerBound }) {
-            if next < range.lowerBound { found.certain.append(rows(ofKeys: next..<range.lowerBound)) }
+        let all = identical.certain + identical.undecided
+        for range in all.filter({ !$0.isEmpty }).sorted(by: { $0.lowerBound < $1.lowerBound }) {
+            if next < range.lowerBound { found.certain.append(next..<range.lowerBound) }
             next = max(next, range.upperBound)
         }
-        let end = bools + Special.null.rawValue
-        if next < end { found.certain.append(rows(ofKeys: next..<end)) }
+        let end = key(of: .null).lowerBound
+        if next < end { found.certain.append(next..<end) }
         return found
     }
 
@@ -170,6 +154,18 @@ extension PayloadIndex {
 
     private static let exactIntegers = 0x1p53
     private static let mostStringsRead = 4096
+}
+
+extension Scalar {
+    /// Not a number for what is none.
+    fileprivate var number: Double {
+        switch self {
+        case .integer(let integer): Double(integer)
+        case .unsigned(let integer): Double(integer)
+        case .double(let double): double
+        case .bool, .string: .nan
+        }
+    }
 }
 
 extension UnsafeRawBufferPointer {

@@ -97,9 +97,13 @@ struct PayloadIndex: @unchecked Sendable {  // read only, as long as the segment
     /// The rows of a range of keys.
     func rows(ofKeys keys: Range<Int>) -> UnsafeRawBufferPointer { Self.slice(lists, starts, keys) }
 
-    func rows(of special: Special) -> RowLists {
+    func key(of special: Special) -> Range<Int> {
         let key = sizes.strings + sizes.integers + sizes.numbers + special.rawValue
-        var found = RowLists(certain: [rows(ofKeys: key..<key + 1)])
+        return key..<key + 1
+    }
+
+    func rows(of special: Special) -> RowLists {
+        var found = RowLists(certain: [rows(ofKeys: key(of: special))])
         switch special {
         case .present: found.isComplement = flags.contains(.presentIsComplement)
         case .filled: found.isComplement = flags.contains(.filledIsComplement)

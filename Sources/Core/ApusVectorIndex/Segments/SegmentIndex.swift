@@ -25,6 +25,7 @@ struct SegmentIndex {
     /// In numbers of float32 compared.
     func work(of query: NeighbourQuery) -> Int {
         let dimension = field.description.dimension ?? 256
+        if field.sparseLists != nil { return field.count }
         if field.graph == nil || query.isExact { return field.count * dimension }
         // A walk looks at some 1,000 codes of an eighth of the size, or fewer.
         return min(field.count, 1000) * dimension / 8 + (query.filter.isEverything ? 0 : segment.count * 16)
