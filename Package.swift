@@ -206,7 +206,7 @@ let package = Package(
         tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
         kit("EmbeddingTestKit", ["ApusTypes", "ApusEmbedding", "TestKit"]),
         tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit", "EmbeddingTestKit"]),
-        tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"]),
+        tests("ApusVectorIndexTests", ["ApusTypes", "ApusVectorIndex", "TestKit"], excluding: ["Samples"]),
         tests(
             "ApusVectorsTests",
             [

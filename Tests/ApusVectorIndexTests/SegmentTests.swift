@@ -364,4 +364,57 @@ struct SegmentSearchTests {
             #expect(Set(whole.map(\.id)).count == whole.count)
         }
     }
+
+    @Test("a sparse search gives what comparing with each vector gives, to the last bit", arguments: [false, true])
+    func sparse(idf: Bool) throws {
+        for seed in 0..<12 {
+            var random = SeededGenerator(seed: UInt64(seed))
+            let table = PointTable([VectorField("s", .sparse(idf: idf))])
+            func vector() -> SparseVector {
+                let indices = Set((0..<Int.random(in: 0...9, using: &random)).map { _ in UInt32(random.next() % 40) * 1_000_003 }).sorted()
+                return SparseVector(indices: indices, values: random.vector(indices.count))
+            }
+            let count = Int.random(in: 1...400, using: &random)
+            func write(_ numbers: Range<Int>, at moment: Int64) {
+                for number in numbers {
+                    let bytes = number % 7 == 3 ? nil : VectorValue.sparse(vector()).bytes
+                    let payload = Array(#"{"n":\#(number % 5)}"#.utf8)
+                    table.apply(at: moment + Int64(number)) { writer in
+                        payload.withUnsafeBytes { payload in
+                            // An array of bytes does not move while this holds it.
+                            writer.upsert(.integer(UInt64(number)), payload: payload) { _ in bytes?.withUnsafeBytes { $0 } }
+                        }
+                    }
+                }
+            }
+            write(0..<count, at: 1)
+            let memory = table.snapshot()
+            let (segment, moment) = try SegmentLab.seal(table, &random)
+            #expect(segment.field(0).sparseLists != nil)
+            func expectSame(_ one: PointSnapshot, _ other: PointSnapshot) {
+                for _ in 0..<20 {
+                    let question = vector()
+                    let places = question.indices + [77]
+                    #expect(one.frequencies(of: places, field: 0) == other.frequencies(of: places, field: 0))
+                    for filter in [Filter.everything, .equals(PayloadPath("n"), .integer(2)), .not(.exists(PayloadPath("x")))] {
+                        var query = NeighbourQuery(vector: .sparse(question), limit: Int.random(in: 1...30, using: &random), filter: filter)
+                        if random.next() % 3 == 0 { query.scoreThreshold = 0.2 }
+                        func answer(_ snapshot: PointSnapshot) -> [String] {
+                            SnapshotIndex(snapshot).neighbours(of: query, part: 0, of: 1).map { "\($0.id) \($0.score)" }
+                        }
+                        #expect(answer(one) == answer(other))
+                    }
+                }
+            }
+            let sealed = PointTable(table.fields, segments: [segment], moment: moment)
+            expectSame(memory, sealed.snapshot())
+            // Some die: the list of the sealed ones has them still.
+            for change in [table, sealed] {
+                change.apply(at: moment + 1) { writer in
+                    for number in stride(from: 0, to: count, by: 3) { writer.delete(.integer(UInt64(number))) }
+                }
+            }
+            expectSame(table.snapshot(), sealed.snapshot())
+        }
+    }
 }

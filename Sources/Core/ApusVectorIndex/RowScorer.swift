@@ -32,6 +32,10 @@ struct RowScorer {
         if case .dense(let vector) = query { vector } else { nil }
     }
 
+    var sparse: SparseVector? {
+        if case .sparse(let vector) = query { vector } else { nil }
+    }
+
     /// Scores of dense rows that lie `stride` floats apart. `scales` is there for the cosine.
     func scores(
         _ rows: UnsafePointer<Float>, stride: Int, scales: UnsafePointer<Float>?, count: Int, into out: UnsafeMutablePointer<Float>

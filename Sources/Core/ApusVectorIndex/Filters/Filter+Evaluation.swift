@@ -121,7 +121,7 @@ private func jsonIsNull(_ value: UnsafeRawBufferPointer) -> Bool { value.first =
 
 extension GeoPoint {
     /// The place that a JSON object names by `lat` and `lon`.
-    fileprivate init?(json: UnsafeRawBufferPointer) {
+    init?(json: UnsafeRawBufferPointer) {
         guard let latitude = PayloadScanner.member("lat", of: json).flatMap(jsonNumber),
             let longitude = PayloadScanner.member("lon", of: json).flatMap(jsonNumber), latitude.isFinite, longitude.isFinite
         else { return nil }
@@ -192,7 +192,7 @@ extension Scalar {
     }
 
     /// The integer that a JSON text without fraction and exponent is, if it has at most 20 digits.
-    private static func integer(_ value: UnsafeRawBufferPointer) -> Int128? {
+    static func integer(_ value: UnsafeRawBufferPointer) -> Int128? {
         guard let first = value.first, value.count <= 21 else { return nil }
         let isNegative = first == UInt8(ascii: "-")
         var sum: Int128 = 0

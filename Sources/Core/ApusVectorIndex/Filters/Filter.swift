@@ -46,6 +46,17 @@ public indirect enum Filter: Sendable, Hashable {
 
     public static let everything = Filter.all([])
 
+    /// What the condition is on; nil for what is no condition on one value of the payload.
+    var path: PayloadPath? {
+        switch self {
+        case .equals(let path, _), .oneOf(let path, _), .range(let path, _), .textRange(let path, _), .exists(let path), .isNull(let path),
+            .hasNull(let path), .isEmpty(let path), .identical(let path, _), .different(let path, _), .text(let path, _),
+            .timeRange(let path, _), .place(let path, _), .valueCount(let path, _):
+            path
+        case .all, .any, .not, .atLeast, .nested, .hasID, .hasVector: nil
+        }
+    }
+
     /// Deepest nesting that `validate` lets pass.
     public static let deepest = 16
     /// Most conditions, counted over the whole tree, values of `oneOf` and `hasID` included.

@@ -35,6 +35,16 @@ public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
         self.init(try reader.steps(), description: text, searchesArrays: false)
     }
 
+    /// Through objects only.
+    init(members names: [String]) {
+        self.init(names.map { .member($0) }, description: names.joined(separator: "."), searchesArrays: false)
+    }
+
+    /// The first steps.
+    func first(_ count: Int) -> PayloadPath {
+        PayloadPath(Array(steps.prefix(count)), description: description, searchesArrays: searchesArrays)
+    }
+
     private init(_ steps: [Step], description: String, searchesArrays: Bool) {
         self.steps = steps
         self.description = description

@@ -53,6 +53,20 @@ struct PayloadScanner {
         return scanner.lastMember(Array(UnsafeBufferPointer(start: name.utf8Start, count: name.utf8CodeUnitCount)))
     }
 
+    /// Calls `visit` with each member's name and value.
+    static func members(of object: UnsafeRawBufferPointer, _ visit: (_ name: [UInt8], _ value: UnsafeRawBufferPointer) -> Void) {
+        guard object.first == UInt8(ascii: "{") else { return }
+        var scanner = PayloadScanner(object)
+        scanner.position = 1
+        while scanner.peek == UInt8(ascii: "\"") {
+            let name = unescaped(scanner.string())
+            scanner.position += 1  // the colon
+            visit(name, scanner.value())
+            guard scanner.peek == UInt8(ascii: ",") else { return }
+            scanner.position += 1
+        }
+    }
+
     /// Calls `visit` with each element of an array, until it returns true; returns whether it did.
     static func elements(of array: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool) -> Bool {
         var scanner = PayloadScanner(array)

@@ -2,6 +2,8 @@
 public struct PayloadTime: Sendable, Hashable, Comparable {
     public let microseconds: Int64
 
+    init(microseconds: Int64) { self.microseconds = microseconds }
+
     public static func < (left: PayloadTime, right: PayloadTime) -> Bool { left.microseconds < right.microseconds }
 
     /// Reads RFC 3339 and its everyday relatives: the date alone, `T` or a space before the time, seconds and a fraction or not (what is

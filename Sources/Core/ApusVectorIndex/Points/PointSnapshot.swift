@@ -155,6 +155,15 @@ public final class PointSnapshot: Sendable {
         forEachMemoryRow(body)
     }
 
+    /// The row of every point that matches.
+    public func forEachMatch(of filter: Filter, _ body: (UInt32) -> Void) {
+        if filter.isEverything { return forEachRow(body) }
+        for (first, part) in sealedParts {
+            part.segment.matching(filter).forEach { if part.lives($0, at: exactMoment) { body(first + UInt32($0)) } }
+        }
+        forEachMemoryRow { if matches($0, filter) { body($0) } }
+    }
+
     func forEachMemoryRow(_ body: (UInt32) -> Void) {
         forEachRun(inBlocks: 0..<blocks) { _, first, offsets in
             for row in first..<first + UInt32(offsets.count) { body(row) }
@@ -171,10 +180,11 @@ extension PointSnapshot {
         for (first, part) in sealedParts {
             let ids = part.segment.ids
             var wanted = limit
+            let known = filter.map(part.segment.estimate)
             for rank in (start.map(ids.lowerBound) ?? 0)..<ids.count where wanted > 0 {
                 let row = ids.ordered(rank)
                 guard part.lives(row, at: exactMoment) else { continue }
-                if let filter, !part.segment.matches(row, filter) { continue }
+                if let filter, let known, !part.segment.matches(row, filter, known) { continue }
                 found.append((ids[row], first + UInt32(row)))
                 wanted -= 1
             }
@@ -206,7 +216,7 @@ extension PointSnapshot {
     public func frequencies(of places: [UInt32], field: Int) -> (vectors: Int, counts: [Int]) {
         var vectors = 0
         var counts = [Int](repeating: 0, count: places.count)
-        forEachRow { row in
+        func look(at row: UInt32) {
             guard let bytes = valueBytes(row, field: field) else { return }
             vectors += 1
             let view = SparseView(bytes)
@@ -216,6 +226,21 @@ extension PointSnapshot {
                 if position < view.count, view.index(position) == place { counts[number] += 1 }
             }
         }
+        for (first, part) in sealedParts {
+            let sealed = part.segment.field(field)
+            guard let lists = sealed.sparseLists else {
+                part.forEachRow(at: exactMoment) { look(at: first + $0) }
+                continue
+            }
+            func lives(_ vector: Int) -> Bool { part.lives(Int(sealed.row(vector)), at: exactMoment) }
+            let isWhole = !part.hasDeaths
+            vectors += isWhole ? sealed.count : (0..<sealed.count).count(where: lives)
+            for (number, place) in places.enumerated() {
+                let entries = lists.entries(of: place)
+                counts[number] += isWhole ? entries.count : entries.count { lists.vector($0).map(lives) ?? false }
+            }
+        }
+        forEachMemoryRow(look)
         return (vectors, counts)
     }
 }
@@ -235,11 +260,16 @@ extension PointSnapshot {
     public func matches(_ filter: Filter, since earlier: PointMatches? = nil) -> PointMatches {
         let earlier = earlier.flatMap { $0.table === table && $0.layout == layout ? $0 : nil }
         var matches = PointMatches(ids: [], rows: [], moment: moment, table: table, layout: layout)
-        forEachRow { row in
-            let isOld = earlier.map { version(row) <= $0.moment } ?? false
-            guard isOld ? earlier?.rows.contains(row) == true : self.matches(row, filter) else { return }
+        func add(_ row: UInt32) {
             matches.ids.append(id(row))
             matches.rows.insert(row)
+        }
+        guard let earlier else {
+            forEachMatch(of: filter, add)
+            return matches
+        }
+        forEachRow { row in
+            if version(row) <= earlier.moment ? earlier.rows.contains(row) : self.matches(row, filter) { add(row) }
         }
         return matches
     }

@@ -22,6 +22,8 @@ public final class Segment: Sendable {
     private nonisolated(unsafe) let payloadOffsets: UnsafeRawBufferPointer
     private nonisolated(unsafe) let payloads: UnsafeRawBufferPointer
     private let tables: [SegmentField]
+    /// By `PayloadPath.indexKey`.
+    let payloadIndexes: [[UInt8]: PayloadIndex]
     let filters = MatchCache()
     private let owner: any AnyObject & Sendable
 
@@ -49,6 +51,7 @@ public final class Segment: Sendable {
         payloadOffsets = try directory.section(.payloadOffsets, count: (count + 1) * 8)
         payloads = try directory.section(.payloads)
         tombstones = try directory.tombstones()
+        payloadIndexes = try directory.payloadIndexes(of: payloads)
         var tables: [SegmentField] = []
         for (number, field) in fields.enumerated() {
             tables.append(try SegmentField(field, number, directory, owner: owner, memory: memory))
@@ -136,6 +139,15 @@ private struct SegmentDirectory {
         return UnsafeRawBufferPointer(rebasing: bytes[Int(entry.offset)..<Int(entry.offset + entry.length)])
     }
 
+    func payloadIndexes(of payloads: UnsafeRawBufferPointer) throws(ApusError) -> [[UInt8]: PayloadIndex] {
+        var found: [[UInt8]: PayloadIndex] = [:]
+        while entry(.payloadIndex, field: found.count) != nil {
+            let index = try PayloadIndex(try section(.payloadIndex, field: found.count), rows: rows, payloads: payloads)
+            guard found.updateValue(index, forKey: index.path) == nil else { throw SegmentFormat.unreadable("a path has two indexes") }
+        }
+        return found
+    }
+
     func tombstones() throws(ApusError) -> [(segment: ObjectKey, rows: [UInt32])] {
         let bytes = try section(.tombstones)
         var found: [(ObjectKey, [UInt32])] = []
@@ -168,6 +180,7 @@ struct SegmentField: @unchecked Sendable {  // read only
     private(set) var scales: UnsafeRawBufferPointer?
     private var offsets: UnsafeRawBufferPointer?
     private var values: UnsafeRawBufferPointer?
+    private(set) var sparseLists: SparseLists?
     private(set) var graph: VectorGraph?
     private(set) var codes: CodeTable?
     private(set) var fineCodes: CodeTable?
@@ -183,6 +196,9 @@ struct SegmentField: @unchecked Sendable {  // read only
         guard case .dense(let dimension, let metric) = description.kind else {
             offsets = try directory.section(.valueOffsets, field: number, count: (count + 1) * 8)
             values = try directory.section(.values, field: number)
+            if directory.entry(.sparseLists, field: number) != nil {
+                sparseLists = try SparseLists(try directory.section(.sparseLists, field: number), count: count)
+            }
             return
         }
         originals = try directory.section(.originals, field: number, count: count * dimension * 4)
@@ -216,6 +232,9 @@ struct SegmentField: @unchecked Sendable {  // read only
 
     /// The segment's row of the vector in place `index` of the tables.
     func row(_ index: Int) -> UInt32 { present.map { min($0.number(at: index * 4), UInt32(rows - 1)) } ?? UInt32(index) }
+
+    /// Which rows have a vector here.
+    var presence: RowLists { present.map { RowLists(certain: [$0]) } ?? RowLists(isComplement: true) }
 
     /// The place in the tables of a row's vector; nil if it has none.
     func index(of row: Int) -> Int? {

@@ -14,6 +14,8 @@ public final class SegmentBuilder: Sendable {
         public var graph = GraphParameters()
         /// Fewer vectors than this have no graph: looking at all of them is as quick.
         public var leastGraph = 2048
+        /// Paths that have to have an index. Others get one too where a sample of the payloads says that it is cheap.
+        public var indexes: [IndexedPath] = []
 
         public init() {}
     }
@@ -21,6 +23,7 @@ public final class SegmentBuilder: Sendable {
     private let snapshot: PointSnapshot
     private let rows: [UInt32]
     private let fields: [FieldBuilder]
+    private let indexes: [IndexedPath]
     private let prepared = Mutex<[SegmentSection]>([])
 
     /// `rows` are of `snapshot`.
@@ -31,6 +34,7 @@ public final class SegmentBuilder: Sendable {
         let shuffled = rows.shuffled(using: &generator)
         self.rows = shuffled
         fields = snapshot.fields.indices.map { FieldBuilder($0, snapshot, shuffled, parameters, threads: threads) }
+        indexes = parameters.indexes
     }
 
     /// Vectors whose links are to be found; for progress.
@@ -44,7 +48,7 @@ public final class SegmentBuilder: Sendable {
 
     /// The work after the links were found: codes, and how far a search has to look.
     public func prepare() {
-        var sections = pointSections()
+        var sections = pointSections() + indexSections()
         for field in fields { sections += field.sections(snapshot, rows) }
         prepared.withLock { $0 = sections }
     }
@@ -98,6 +102,22 @@ public final class SegmentBuilder: Sendable {
                 bytes.append(contentsOf: snapshot.payloadBytes(rows[item]))
             },
         ]
+    }
+
+    private func indexSections() -> [SegmentSection] {
+        guard !rows.isEmpty else { return [] }
+        let paths = IndexedPath.chosen(indexes, sample: rows.lazy.map { [snapshot] in snapshot.payloadBytes($0) })
+        let found = paths.compactMap { path -> [UInt8]? in
+            var builder = PayloadIndexBuilder(path)
+            var offset = 0
+            for (number, row) in rows.enumerated() {
+                let payload = snapshot.payloadBytes(row)
+                builder.add(payload, row: UInt32(number), offset: offset)
+                offset += payload.count
+            }
+            return builder.finish(rows: rows.count)
+        }
+        return found.enumerated().map { SegmentSection(.payloadIndex, field: $0, bytes: $1) }
     }
 
     private static func table(of ids: [PointID]) -> [UInt8] {
@@ -184,10 +204,17 @@ private final class FieldBuilder: Sendable {
                 offset += UInt64(snapshot.valueBytes(row, field: number)?.count ?? 0)
             }
             offsets.append(number: offset)
-            return sections + [
+            sections += [
                 .init(.valueOffsets, field: number, bytes: offsets),
                 .init(.values, field: number, length: Int(offset), sources.count, appendValue),
             ]
+            if case .sparse = field.kind,
+                let lists = SparseLists.bytes(
+                    sources.lazy.compactMap { [number] in snapshot.valueBytes($0, field: number).map { SparseView($0) } })
+            {
+                sections.append(.init(.sparseLists, field: number, bytes: lists))
+            }
+            return sections
         }
         sections.append(.init(.originals, field: number, itemSize: dimension * 4, sources.count, appendValue))
         if metric == .cosine {

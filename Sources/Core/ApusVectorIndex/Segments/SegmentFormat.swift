@@ -1,11 +1,11 @@
 internal import ApusTypes
 
-/// The layout of a segment's bytes, format 1 (docs/segment-format.md): a header with a directory, then sections, each from a multiple of
+/// The layout of a segment's bytes, format 2 (docs/segment-format.md): a header with a directory, then sections, each from a multiple of
 /// 4096 on. Little-endian. The store's blocks carry the checksums; what is read here is read with bounds.
 enum SegmentFormat {
     static let magic: [UInt8] = Array("APUSSEGM".utf8)
     /// The newest that this program reads, and the one it writes.
-    static let version: UInt32 = 1
+    static let version: UInt32 = 2
     static let alignment = 4096
     static let headerSize = 64
     static let entrySize = 32
@@ -30,6 +30,8 @@ enum SegmentFormat {
         case payloads = 8
         /// Rows of older segments that are dead as of this one: for each segment its object's key (16 bytes), a count (4), then rows (4 each).
         case tombstones = 9
+        /// From format 2 on: the rows by their values at one path of the payloads (`PayloadIndex`); the entry's field is the index's number.
+        case payloadIndex = 10
 
         // Of a field.
         /// Rows that have a vector here, ascending; missing where all have. The tables below are over these.
@@ -41,6 +43,8 @@ enum SegmentFormat {
         /// Multiple and sparse: where each begins in `values`, and where the last ends.
         case valueOffsets = 19
         case values = 20
+        /// Sparse, from format 2 on: the values by their places (`SparseLists`).
+        case sparseLists = 28
         /// How the codes are read, the codes, and what they lack of the distance.
         case coding = 21
         case codes = 22

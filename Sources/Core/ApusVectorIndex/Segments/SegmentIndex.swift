@@ -25,6 +25,7 @@ struct SegmentIndex {
     /// In numbers of float32 compared.
     func work(of query: NeighbourQuery) -> Int {
         let dimension = field.description.dimension ?? 256
+        if field.sparseLists != nil { return field.count }
         if field.graph == nil || query.isExact { return field.count * dimension }
         // A walk looks at some 1,000 codes of an eighth of the size, or fewer.
         return min(field.count, 1000) * dimension / 8 + (query.filter.isEverything ? 0 : segment.count * 16)
@@ -80,7 +81,7 @@ struct SegmentIndex {
                 effort,
                 Acceptance { index in
                     let row = Int(field.row(Int(index)))
-                    return lives(index) && segment.matches(row, query.filter)
+                    return lives(index) && segment.matches(row, query.filter, known)
                 })
             if let found, found.count == query.limit { return found }
         }
@@ -135,7 +136,27 @@ struct SegmentIndex {
     private func compared(_ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
         let metric = field.description.metric
         let filter = query.filter.isEverything ? nil : query.filter
+        let known = filter.map(segment.estimate)
         var top = TopNeighbours(limit: query.limit, metric: metric)
+        var worst: Float?
+        func offer(_ row: Int, _ score: Float) {
+            if score.isNaN { return }
+            if let worst, metric.isNearer(worst, than: score) { return }
+            if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { return }
+            guard part.lives(row, at: moment) else { return }
+            if let filter, let known, !segment.matches(row, filter, known) { return }
+            top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
+            worst = top.worstScore
+        }
+        if let lists = field.sparseLists, let vector = scorer.sparse {
+            let (vectors, products) = lists.products(with: vector)
+            vectors.forEach { offer(Int(field.row($0)), products[$0]) }
+            return top.sorted()
+        }
+        if let rows = known?.rows, rows.count < field.count / 4, field.originals != nil {
+            rows.forEach { row in if let index = field.index(of: row) { offer(row, exactScore(index, scorer)) } }
+            return top.sorted()
+        }
         let block = 256
         withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { scores in
             let out = scores.baseAddress!  // not empty
@@ -150,18 +171,7 @@ struct SegmentIndex {
                         out[index] = segment.value(Int(field.row(start + index)), number).map(scorer.score) ?? .nan
                     }
                 }
-                var worst = top.worstScore
-                for index in 0..<count {
-                    let score = scores[index]
-                    if score.isNaN { continue }
-                    if let worst, metric.isNearer(worst, than: score) { continue }
-                    if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
-                    let row = Int(field.row(start + index))
-                    guard part.lives(row, at: moment) else { continue }
-                    if let filter, !segment.matches(row, filter) { continue }
-                    top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
-                    worst = top.worstScore
-                }
+                for index in 0..<count { offer(Int(field.row(start + index)), scores[index]) }
             }
         }
         return top.sorted()

@@ -3,7 +3,7 @@ internal import ApusTypes
 internal import ApusVectorIndex
 internal import ApusVectors
 
-/// Payload indexes are declared and told back with how many points have a value of their type; filters are evaluated without them.
+/// Payload indexes are declared and told back with how many points have a value of their type; the next segments have them.
 extension QdrantFace {
     private static let types: Set<String> = ["keyword", "integer", "float", "bool", "geo", "datetime", "text", "uuid"]
 

@@ -1,5 +1,6 @@
 public import ApusCatalog
 public import ApusTypes
+internal import ApusVectorIndex
 internal import Synchronization
 
 /// Aliases, changeable settings and declared payload indexes of collections. Every node follows the catalog's; a change shows on the node
@@ -65,7 +66,19 @@ extension VectorService {
         return attributes.withLock { $0.payloadIndexes[id] ?? [:] }
     }
 
-    /// Declares a payload index, or takes it back (nil).
+    /// The paths that new segments of the shard have to have an index of.
+    func indexedPaths(of shard: Shard) throws(ApusError) -> [IndexedPath] {
+        guard let id = try loaded().values.first(where: { $0.shards.contains { $0 === shard } })?.id else { return [] }
+        let declared = attributes.withLock { $0.payloadIndexes[id] ?? [:] }
+        return declared.sorted { $0.key < $1.key }.compactMap { path, definition in
+            // What no face can have written is left out: filters are answered without it.
+            guard let path = try? PayloadPath(jsonPath: path) else { return nil }
+            let type = (try? JSONValue(parsing: Array(definition.utf8)))?["type"]?.asString
+            return IndexedPath(path, hasWords: type == "text")
+        }
+    }
+
+    /// Declares a payload index, or takes it back (nil). Segments that are there already go on without it; the next seal or merge makes it.
     public func setPayloadIndex(on path: String, of name: CollectionName, to definition: String?, deadline: Instant) async throws {
         let collection = try await find(name, deadline: deadline)
         try requireCatalog()

@@ -36,8 +36,8 @@ extension VectorService {
         let collection = try await find(name, deadline: deadline)
         let parts: [[Scalar: Int]] = try await scan(collection, deadline: deadline) { snapshot in
             var counts: [Scalar: Int] = [:]
-            snapshot.forEachRow { row in
-                guard counts.count <= Self.mostValues, snapshot.matches(row, filter), let payload = snapshot.payload(row) else { return }
+            snapshot.forEachMatch(of: filter) { row in
+                guard counts.count <= Self.mostValues, let payload = snapshot.payload(row) else { return }
                 for value in values(payload) { counts[value, default: 0] += 1 }
             }
             return counts

@@ -18,11 +18,11 @@ extension VectorService {
     ) async throws -> [Ranked] {
         let found = try await scan(collection, deadline: deadline) { snapshot in
             var best = Best<Ranked>(limit, by: order.precedes)
-            snapshot.forEachRow { row in
+            snapshot.forEachMatch(of: filter) { row in
                 guard let payload = snapshot.payload(row) else { return }
-                let values = order.values(of: payload)
-                guard !values.isEmpty, snapshot.matches(row, filter) else { return }
-                for value in values { best.offer(Ranked(id: snapshot.id(row), score: 1, version: snapshot.version(row), order: value)) }
+                for value in order.values(of: payload) {
+                    best.offer(Ranked(id: snapshot.id(row), score: 1, version: snapshot.version(row), order: value))
+                }
             }
             return best.sorted
         }

@@ -158,9 +158,8 @@ extension VectorService {
         let filter = query.filter
         let found = try await scan(collection, deadline: deadline) { snapshot in
             var best = Best<Ranked>(limit) { scorer.precedes($0, $1) }
-            snapshot.forEachRow { row in
-                guard let value = snapshot.value(row, field: number), snapshot.matches(row, filter), let score = scorer.score(value)
-                else { return }
+            snapshot.forEachMatch(of: filter) { row in
+                guard let value = snapshot.value(row, field: number), let score = scorer.score(value) else { return }
                 best.offer(Ranked(id: snapshot.id(row), score: score, version: snapshot.version(row)))
             }
             return best.sorted
@@ -174,8 +173,7 @@ extension VectorService {
             // The smallest of random numbers are a fair sample of any size.
             var random = SystemRandomNumberGenerator()
             var best = Best<(number: UInt64, ranked: Ranked)>(limit) { $0.number < $1.number }
-            snapshot.forEachRow { row in
-                guard snapshot.matches(row, filter) else { return }
+            snapshot.forEachMatch(of: filter) { row in
                 best.offer((random.next(), Ranked(id: snapshot.id(row), score: 1, version: snapshot.version(row))))
             }
             return best.sorted

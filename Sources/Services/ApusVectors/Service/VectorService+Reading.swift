@@ -33,7 +33,7 @@ extension VectorService {
         if filter.isEverything { return tables.reduce(0) { $0 + $1.count } }
         return try await eachInPool(tables.map { $0.snapshot() }, deadline: deadline) { snapshot in
             var count = 0
-            snapshot.forEachRow { if snapshot.matches($0, filter) { count += 1 } }
+            snapshot.forEachMatch(of: filter) { _ in count += 1 }
             return count
         }.reduce(0, +)
     }

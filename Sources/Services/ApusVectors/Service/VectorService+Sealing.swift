@@ -66,7 +66,7 @@ extension VectorService {
         let started = clock.now
         let (snapshot, position, bytes) = try shard.sealable()
         let plan = SealPlan(sealing: snapshot)
-        let builder = try await build(plan)
+        let builder = try await build(plan, of: shard)
         try await change(shard) { objects, manifest, burials in
             guard manifest.position.sequence < position.sequence else { return nil }
             let tombstones = shard.standing.memory.snapshot().tombstones(asOf: position.sequence, leaving: burials)
@@ -96,7 +96,7 @@ extension VectorService {
         let base = shard.sealedAt
         guard base <= snapshot.moment else { return }  // another node's seal, adopted between the two looks
         let plan = SealPlan(merging: merged, of: snapshot, asOf: base)
-        let builder = try await build(plan)
+        let builder = try await build(plan, of: shard)
         let objects = try requireObjects()
         let row = try await objects.put(builder.finish([], asOf: base), deadline: longest)
         let union = try await objects.open(row, fields: shard.fields, memory: searchMemory, deadline: longest)
@@ -165,10 +165,12 @@ extension VectorService {
         _ = try await pool.run(deadline: longest) { shard.adopt(opened, next, in: memory) }
     }
 
-    private func build(_ plan: SealPlan) async throws -> SegmentBuilder {
+    private func build(_ plan: SealPlan, of shard: Shard) async throws -> SegmentBuilder {
         let threads = options.sealingThreads
         let deadline = longest
-        let builder = try await sealing.run(deadline: deadline) { plan.builder(threads: threads) }
+        var parameters = SegmentBuilder.Parameters()
+        parameters.indexes = try indexedPaths(of: shard)
+        let builder = try await sealing.run(deadline: deadline) { [parameters] in plan.builder(parameters, threads: threads) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for thread in 0..<threads {
                 group.addTask { [sealing] in
