@@ -37,7 +37,8 @@ public struct Principal: Sendable, Hashable {
         }
         guard reach == .collections || scope.isEverything else {
             throw ApusError(
-                .forbidden, "this needs a key for all collections, and this one is for \(scope)", hint: "apus key create, without --collections")
+                .forbidden, "this needs a key for all collections, and this one is for \(scope)",
+                hint: "apus key create, without --collections")
         }
     }
 }

@@ -30,7 +30,9 @@ enum KeyCommand {
         options: [role, collections, ClientOptions.dryRun] + options,
         examples: [
             .init("apus key create laptop --role reader", "a key that may search and read"),
-            .init("apus key create shop --role writer --collections 'products,shop-*'", "a key for some collections, which it may also create"),
+            .init(
+                "apus key create shop --role writer --collections 'products,shop-*'", "a key for some collections, which it may also create"
+            ),
             .init("apus key create ingest --json", "for a script: the member 'secret' holds it"),
         ],
         run: { invocation in

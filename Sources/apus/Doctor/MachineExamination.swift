@@ -1,4 +1,5 @@
 internal import ApusConfig
+internal import ApusRuntime
 internal import ApusTypes
 internal import CLinux
 internal import Glibc
@@ -25,16 +26,11 @@ struct MachineExamination {
     }
 
     private func memory() -> Finding {
-        func bytes(_ name: String) -> ByteCount? {
-            Self.field(name, in: "/proc/meminfo").flatMap { Int($0.prefix { $0.isNumber }) }.map { ByteCount.kibibytes($0) }
-        }
-        guard let total = bytes("MemTotal"), let available = bytes("MemAvailable") else { return .good("memory: not known here") }
-        // In a container the limit of its control group is what counts.
-        let limit = Self.line("/sys/fs/cgroup/memory.max").flatMap { Int($0) }.map { ByteCount($0) }
-        let text =
-            "\(total) of memory, \(available) free" + (limit.map { $0 < total ? ", limited to \($0) by its control group" : "" } ?? "")
-        guard available >= .mebibytes(512), limit ?? total >= .mebibytes(512) else {
-            return .advice(text, try: "vectors are served from memory: a million of 384 numbers need about 1.6 GB")
+        guard let memory = MachineMemory.current() else { return .good("memory: not known here") }
+        let limit = memory.limit.map { $0 < memory.total ? ", limited to \($0) by its control group" : "" } ?? ""
+        let text = "\(memory.total) of memory, \(memory.available) free" + limit
+        guard memory.available >= .mebibytes(512), memory.usable >= .mebibytes(512) else {
+            return .advice(text, try: "vectors are served from memory: 'apus collection forecast' says how much")
         }
         return .good(text)
     }

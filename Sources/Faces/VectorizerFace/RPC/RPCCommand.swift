@@ -63,7 +63,9 @@ struct RPCCommand: Sendable {
             + family("auth", ["logout", "refresh_token", "introspect"], "there are no tokens; " + keys)
             + family("auth", ["validate_password"], "there are no passwords; " + keys)
             + family("auth", ["api_keys_rotate"], "make a new key with auth.api_keys_create, then revoke the old one")
-            + family("auth", ["api_keys_create_scoped"], "keys for some collections are made with auth.api_keys_create and its member collections")
+            + family(
+                "auth", ["api_keys_create_scoped"],
+                "keys for some collections are made with auth.api_keys_create and its member collections")
             + family("auth", ["audit"], "the log says who changed what")
             + family(
                 "replication", ["configure", "stats", "replicas_list"],

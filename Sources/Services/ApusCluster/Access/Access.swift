@@ -47,7 +47,8 @@ public final class Access: Sendable {
                 confirmed.withLock { _ = $0.removeValue(forKey: digest) }
                 return nil
             }
-            let confirmation = Confirmation(id: key.id, principal: Principal(id: key.id, role: key.role.principalRole, scope: key.scope), at: now)
+            let confirmation = Confirmation(
+                id: key.id, principal: Principal(id: key.id, role: key.role.principalRole, scope: key.scope), at: now)
             confirmed.withLock { confirmed in
                 if confirmed.count >= Self.mostRemembered { confirmed = confirmed.filter { $0.value.at.duration(to: now) < Self.fresh } }
                 if confirmed.count < Self.mostRemembered { confirmed[digest] = confirmation }

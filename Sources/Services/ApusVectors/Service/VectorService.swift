@@ -51,6 +51,8 @@ public final class VectorService: Sendable {
     /// The node and its session, which hold duties, while there is one; nil where there is only one node.
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
+    /// One collection is verified at a time: it is work of the background.
+    let isVerifying = Atomic(false)
     /// For segments and snapshots. Nil: nothing is sealed, shards that have segments cannot be loaded, and there are no snapshots.
     let objects: ObjectAccess?
     /// What the catalog says about collections besides what they are made with.

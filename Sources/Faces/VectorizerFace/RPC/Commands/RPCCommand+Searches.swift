@@ -6,7 +6,9 @@ internal import ApusVectors
 extension RPCCommand {
     static let searches: [String: RPCCommand] = [
         "search.basic": RPCCommand(.reader, over: .collections) { call, arguments in .array(try await call.searchByArguments(arguments)) },
-        "search.by_text": RPCCommand(.reader, over: .collections) { call, arguments in .map(["results": .array(try await call.searchByArguments(arguments))]) },
+        "search.by_text": RPCCommand(.reader, over: .collections) { call, arguments in
+            .map(["results": .array(try await call.searchByArguments(arguments))])
+        },
         "search.hybrid": RPCCommand(.reader, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let options = try arguments.required(1, "request").expectMap().json()
