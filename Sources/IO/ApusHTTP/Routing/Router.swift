@@ -25,7 +25,9 @@ public struct Router: Sendable {
     }
 
     /// All routes, by path and method, with their parameters as `{name}`.
-    public var routes: [(method: Method, path: String)] { root.routes(below: "").sorted { ($0.path, $0.method.rawValue) < ($1.path, $1.method.rawValue) } }
+    public var routes: [(method: Method, path: String)] {
+        root.routes(below: "").sorted { ($0.path, $0.method.rawValue) < ($1.path, $1.method.rawValue) }
+    }
 
     public mutating func use(_ middleware: any Middleware) { self.middleware.append(middleware) }
 
@@ -107,7 +109,9 @@ extension Router {
             var found: [(method: Method, path: String)] = routes.map { method, route in
                 // Other routes through the same place may call a parameter otherwise.
                 var names = route.names[...]
-                let parts = prefix.split(separator: "/", omittingEmptySubsequences: false).map { $0 == "{}" ? "{\(names.removeFirst())}" : $0 }
+                let parts = prefix.split(separator: "/", omittingEmptySubsequences: false).map {
+                    $0 == "{}" ? "{\(names.removeFirst())}" : $0
+                }
                 return (method, prefix.isEmpty ? "/" : parts.joined(separator: "/"))
             }
             for (name, node) in literals { found += node.routes(below: prefix + "/" + name) }
