@@ -170,7 +170,7 @@ let package = Package(
             [
                 "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusCluster",
                 "ApusVectors",
-                "VectorizerFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
+                "VectorizerFace", "QdrantFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(
             "VectorizerFaceTests",
@@ -197,9 +197,7 @@ let package = Package(
             "TrustTests",
             [
                 "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "NodeTestKit",
-                "TestKit",
-                "DatabaseTestKit",
-                "HTTPTestKit",
+                "ApusVectors", "ApusVectorIndex", "ApusThunder", "VectorizerFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests("ApusPlacementTests", ["ApusPlacement"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),

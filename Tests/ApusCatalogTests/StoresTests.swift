@@ -102,6 +102,30 @@ struct StoresTests {
         }
     }
 
+    @Test(
+        "a key for some collections keeps them; an older program, which knows nothing of them, finds no such key",
+        arguments: Backend.allCases)
+    func scopedKeys(backend: Backend) async throws {
+        try await CatalogLab.with(backend) { lab in
+            let keys = try await lab.open().keys
+            let scope = try CollectionScope(["b*", "a", "a"])
+            let (key, secret) = try await keys.create(name: "shop", role: .reader, scope: scope, deadline: lab.deadline)
+            #expect(key.scope.patterns == ["a", "b*"])
+            #expect(try await keys.verify(secret, deadline: lab.deadline) == key)
+            #expect(try await keys.list(deadline: lab.deadline) == [key])
+            // What an older program reads and compares with the secret's own digest.
+            let stored = try await lab.run("SELECT digest FROM apus.api_key")[0]
+            #expect(try stored.blob(0) != Digest(of: secret.reveal()).bytes)
+            // Whoever changes the row does not widen the key.
+            try await lab.run("UPDATE apus.api_key SET collections = NULL")
+            #expect(try await keys.verify(secret, deadline: lab.deadline) == nil)
+            let error = try await apusError {
+                _ = try await keys.create(name: "x", role: .administrator, scope: scope, deadline: lab.deadline)
+            }
+            #expect(error.code == .requestInvalid && error.context["field"] == "collections")
+        }
+    }
+
     @Test("everything that grows has a bound, and is kept up to it", arguments: Backend.allCases)
     func retention(backend: Backend) async throws {
         try await CatalogLab.with(backend) { lab in

@@ -34,6 +34,59 @@ struct NodeCommandsTests {
         return (folder.path + "/points.npy", folder.path + "/points.jsonl")
     }
 
+    @Test("forecast, verify, reindex behind an alias, and a key for some collections")
+    func careOfCollections() async throws {
+        let folder = try TemporaryDirectory()
+        let node = try await start(folder)
+        let file = try points(2500, in: folder)
+        func json(_ finished: Finished) throws -> JSONValue { try JSONValue(parsing: Array(finished.output.utf8)) }
+
+        let forecast = try await apus(node, "collection", "forecast", "--points", "1000000", "--dimension", "384", "--json")
+        let told = try json(forecast)
+        #expect(forecast.status == 0 && (told["disk_bytes"]?.asInteger ?? 0) > 1_500_000_000 && told["verdict"] != "unknown")
+        #expect((told["machine"]?["memory_bytes"]?.asInteger ?? 0) > 1 << 26)
+        let dry = try await apus(node, "collection", "create", "old", "-d", "4", "--points", "1000", "--dry-run")
+        #expect(dry.status == 0 && dry.output.contains("would create 'old'") && dry.output.contains("EACH POINT"), "\(dry)")
+        #expect(try await apus(node, "collection", "forecast", "--points", "5").status == 64)
+
+        let imported = try await apus(node, "import", "old", file.vectors, "--payload", file.payloads, "--create", "--metric", "euclidean")
+        #expect(imported.status == 0, "\(imported.errors)")
+        let verified = try await apus(node, "collection", "verify", "old")
+        #expect(verified.status == 0 && verified.output.contains("2,500") && verified.output.contains("whole"), "\(verified)")
+
+        let copied = try await apus(node, "collection", "reindex", "old", "new", "--shards", "3", "--alias", "current")
+        #expect(copied.status == 0, "\(copied.errors)")
+        #expect(copied.output == "'new' holds all 2,500 points of 'old', and 'current' leads to it\n")
+        #expect(try await count(node, "current") == 2500)
+        let shown = try await apus(node, "collection", "show", "new")
+        #expect(shown.output.contains("shard_count: 3") && shown.output.contains("metric: euclidean"))
+        let same = try await node.send(.get, "/collections/new/vectors/17")
+        #expect(same.body["payload"]?["row"] == 17)
+        // What holds points is taken only when it is said to be the same copy.
+        let refused = try await apus(node, "collection", "reindex", "old", "new", "--shards", "3")
+        #expect(refused.status != 0 && refused.errors.contains("2500 points already"), "\(refused)")
+        let again = try await apus(node, "collection", "reindex", "old", "new", "--shards", "3", "--resume", "--json")
+        let repeated = try json(again)
+        #expect(again.status == 0 && repeated["points"] == 2500, "\(again)")
+        let shards = try await apus(node, "collection", "verify", "new", "--json")
+        let whole = try json(shards)
+        #expect(shards.status == 0 && whole["is_whole"] == true && whole["shards"]?.asArray?.count == 3)
+        #expect(try await apus(node, "collection", "verify", "nowhere").status != 0)
+
+        let made = try await apus(node, "key", "create", "shop", "--role", "reader", "--collections", "new,shop-*", "--json")
+        let key = try #require(try json(made)["secret"]?.asString)
+        #expect(try json(made)["collections"] == ["new", "shop-*"])
+        #expect(try await apus(node, "key", "list").output.contains("new, shop-*"))
+        let bad = try await apus(node, "key", "create", "x", "--role", "reader", "--collections", "a,,b")
+        #expect(bad.status == 64, "\(bad)")
+        let environment = ["APUS_URL": node.url, "APUS_KEY": key]
+        let list = try await Program.apus(["collection", "list"], environment)
+        #expect(list.status == 0 && list.output.contains("new") && !list.output.contains("old"))
+        let denied = try await Program.apus(["collection", "show", "old"], environment)
+        #expect(denied.status == 77 && denied.errors.contains("no access to the collection 'old'"), "\(denied)")
+        #expect(try await Program.apus(["collection", "verify", "new"], environment).status == 77)
+    }
+
     @Test("import, search, show, delete: a first hour")
     func firstHour() async throws {
         let folder = try TemporaryDirectory()

@@ -59,6 +59,10 @@ final class RPCClient: Sendable {
 
     /// One call by itself.
     func call(_ command: String, _ arguments: ThunderValue...) async throws -> ThunderReply.Result {
+        try await call(command, arguments: arguments)
+    }
+
+    func call(_ command: String, arguments: [ThunderValue]) async throws -> ThunderReply.Result {
         try await raw.send(Self.frame(1, command, arguments))
         let reply = try #require(try await next())
         #expect(reply.id == 1)

@@ -4,7 +4,7 @@ public import ApusRuntime
 public import ApusTypes
 public import ApusVectors
 
-/// Apus's own API: health for probes, status for operators, API keys, and the models of the cluster.
+/// Apus's own API: health for probes, status for operators, API keys, the models of the cluster, and the care of collections.
 ///
 /// Its health paths belong on every listener (`mountHealth`), the rest where the console is (`mount`). No other face has paths there.
 public struct ConsoleFace: Sendable {
@@ -50,12 +50,13 @@ public struct ConsoleFace: Sendable {
         router.on(.get, "/api/status", status)
         mountKeys(on: &router)
         mountModels(on: &router)
+        mountCollections(on: &router)
     }
 
     /// Whether a path is this face's: errors there have its shape, also where another face shares the listener.
     public static func owns(_ path: [String]) -> Bool {
         switch path.first {
-        case "api": path.count > 1 && ["status", "keys", "models"].contains(path[1])
+        case "api": path.count > 1 && ["status", "keys", "models", "collections", "forecast"].contains(path[1])
         case "health": path.count > 1
         case "metrics": path.count == 1
         default: false

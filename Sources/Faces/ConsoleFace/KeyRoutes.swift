@@ -28,7 +28,8 @@ extension ConsoleFace {
                     .requestInvalid, "there is no such role",
                     hint: "roles: \(APIKeyRole.allCases.map(\.rawValue).joined(separator: ", "))", context: ["field": "role"])
             }
-            let (key, secret) = try await access.create(name: name, role: role, deadline: request.deadline)
+            let (key, secret) = try await access.create(
+                name: name, role: role, scope: try Self.scope(body["collections"]), deadline: request.deadline)
             var writer = JSONWriter()
             writer.object {
                 Self.write(key, to: &$0)
@@ -46,10 +47,20 @@ extension ConsoleFace {
         }
     }
 
+    /// Null, like nothing said, is all collections.
+    private static func scope(_ value: JSONValue?) throws -> CollectionScope {
+        guard let value, value != .null else { return .everything }
+        guard let elements = value.asArray, case let names = elements.compactMap(\.asString), names.count == elements.count else {
+            throw ApusError(.requestInvalid, "'collections' is not an array of names", context: ["field": "collections"])
+        }
+        return try CollectionScope(names)
+    }
+
     private static func write(_ key: APIKey, to writer: inout JSONWriter) {
         writer.member("id", key.id)
         writer.member("name", key.name)
         writer.member("role", key.role.rawValue)
+        writer.member("collections", key.scope.patterns.map { .array($0.map(JSONValue.string)) } ?? .null)
         writer.member("created_at", key.createdAt.description)
         writer.member("revoked_at", key.revokedAt.map { .string($0.description) } ?? .null)
     }

@@ -76,21 +76,23 @@ public struct QdrantFace: Sendable {
         case response(Response)
     }
 
-    /// Adds routes with what all of them share: the role they need, the envelope, metrics.
+    /// Adds routes with what all of them share: the role they need and what they reach, the envelope, metrics.
     struct Routes {
         let face: QdrantFace
         let prefix: String
         var router: Router
 
         mutating func on(
-            _ method: Method, _ path: String, needs role: Principal.Role?, _ handler: @escaping @Sendable (Request) async throws -> Answer
+            _ method: Method, _ path: String, needs role: Principal.Role?, over reach: Principal.Reach? = nil,
+            _ handler: @escaping @Sendable (Request) async throws -> Answer
         ) {
+            let reach = reach ?? (path.hasPrefix("/collections") ? .collections : .everything)
             let face = face
             router.on(method, prefix + path) { request in
                 let start = face.clock.now
                 func seconds() -> Double { start.duration(to: face.clock.now).seconds }
                 do {
-                    if let role { try request.require(role) }
+                    if let role { try request.require(role, over: reach) }
                     var request = request
                     try request.applyTimeout(face.clock)
                     var response: Response

@@ -60,13 +60,16 @@ public struct VectorizerFace: Sendable {
         mountCluster(on: &router)
     }
 
-    /// A route for those who may do at least what `role` may; its failures are counted under its path. What is read from memory that is
+    /// A route for those who may do at least what `role` may, with what it reaches; its failures are counted under its path. What is read from memory that is
     /// too old, because the catalog is away, says so in `Age` and `Warning`, whatever its body has room for.
-    func route(_ router: inout Router, _ method: Method, _ path: String, needs role: Principal.Role?, _ handler: @escaping Handler) {
+    func route(
+        _ router: inout Router, _ method: Method, _ path: String, needs role: Principal.Role?, over reach: Principal.Reach = .everything,
+        _ handler: @escaping Handler
+    ) {
         let metrics = metrics
         router.on(method, path) { request in
             do {
-                if let role { try request.require(role) }
+                if let role { try request.require(role, over: reach) }
                 var response = try await handler(request)
                 if role == .reader, let age = vectors.staleness {
                     response.headers["Age"] = String(Int(age.seconds))

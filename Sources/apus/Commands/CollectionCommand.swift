@@ -4,8 +4,8 @@ internal import ApusVectors
 
 enum CollectionCommand {
     static let command: Command = Command(
-        name: "collection", summary: "List, create, show and delete collections.",
-        subcommands: [list, create, show, delete])
+        name: "collection", summary: "List, create, show, verify, reindex and delete collections.",
+        subcommands: [list, create, show, verify, forecast, reindex, delete])
 
     static let metrics = ["cosine", "dot", "euclidean", "manhattan"]
     static let nameArgument = Argument(name: "COLLECTION", help: "The collection's name.")
@@ -47,7 +47,10 @@ enum CollectionCommand {
 
     private static let create: Command = Command(
         name: "create", summary: "Create a collection.",
-        arguments: [nameArgument], options: [dimension, embedding, metric, shards, virtualNodes, ClientOptions.dryRun] + ClientOptions.all,
+        discussion: "With --dry-run and --points it also says what so many points would take, as 'apus collection forecast' does.",
+        arguments: [nameArgument],
+        options: [dimension, embedding, metric, shards, virtualNodes, points, payloadBytes, idBytes, ClientOptions.dryRun]
+            + ClientOptions.all,
         examples: [
             .init("apus collection create words --dimension 384 --metric cosine", "for sentence embeddings of 384 numbers"),
             .init("apus collection create notes --embedding minilm", "for texts, which the nodes embed"),
@@ -62,6 +65,16 @@ enum CollectionCommand {
             }
             let body = Self.body(name, dimension: dimension, invocation)
             if invocation.isSet(ClientOptions.dryRun) {
+                if invocation.isSet(points) {
+                    let forecast = try await askForecast(invocation)
+                    if invocation.wantsJSON {
+                        invocation.printJSON(["would_create": .object(body), "forecast": forecast])
+                    } else {
+                        invocation.terminal.print("would create '\(name)'" + (dimension.map { " with \($0) dimensions" } ?? ""))
+                        printForecast(forecast, invocation.terminal)
+                    }
+                    return .success
+                }
                 return invocation.answer(
                     ["would_create": .object(body)], "would create '\(name)'" + (dimension.map { " with \($0) dimensions" } ?? ""))
             }

@@ -18,30 +18,39 @@ enum KeyCommand {
         "role", "ROLE", .choice(APIKeyRole.allCases.map(\.rawValue)), "What it may do; default writer (an administrator also manages keys)."
     )
 
+    private static let collections = Option.value(
+        "collections", "NAMES", "The collections that it is for, separated by commas, * at the end for any ending; default: all.")
+
     /// Where the keys are reached: options of a client, and those that name a catalog.
     private static let options = ClientOptions.all + NodeOptions.catalog
 
     private static let create: Command = Command(
         name: "create", summary: "Create a key; its secret is shown this once.",
         arguments: [Argument(name: "NAME", help: "What you call it: whose it is, what for.")],
-        options: [role, ClientOptions.dryRun] + options,
+        options: [role, collections, ClientOptions.dryRun] + options,
         examples: [
             .init("apus key create laptop --role reader", "a key that may search and read"),
+            .init(
+                "apus key create shop --role writer --collections 'products,shop-*'", "a key for some collections, which it may also create"
+            ),
             .init("apus key create ingest --json", "for a script: the member 'secret' holds it"),
         ],
         run: { invocation in
             let name = try invocation.required(0)
             let wanted = APIKeyRole(rawValue: invocation.text(role) ?? "") ?? .writer
+            let scope = try scope(invocation)
+            let names: JSONValue = scope.patterns.map { .array($0.map(JSONValue.string)) } ?? .null
             if invocation.isSet(ClientOptions.dryRun) {
                 return invocation.answer(
-                    ["would_create": ["name": .string(name), "role": .string(wanted.rawValue)]],
-                    "would create a \(wanted.rawValue)'s key '\(name)'")
+                    ["would_create": ["name": .string(name), "role": .string(wanted.rawValue), "collections": names]],
+                    "would create a \(wanted.rawValue)'s key '\(name)' for \(scope)")
             }
             let reply: JSONValue = try await withKeys(invocation) { client in
                 try await client.call(
-                    .post, "/api/keys", JSONValue.object(["name": .string(name), "role": .string(wanted.rawValue)]).serialized())
+                    .post, "/api/keys",
+                    JSONValue.object(["name": .string(name), "role": .string(wanted.rawValue), "collections": names]).serialized())
             } directly: { keys, deadline in
-                let (key, secret) = try await keys.create(name: name, role: wanted, deadline: deadline)
+                let (key, secret) = try await keys.create(name: name, role: wanted, scope: scope, deadline: deadline)
                 var object = json(key)
                 object["secret"] = .string(secret.reveal())
                 return .object(object)
@@ -54,6 +63,13 @@ enum KeyCommand {
             }
             return .success
         })
+
+    private static func scope(_ invocation: Invocation) throws(ApusError) -> CollectionScope {
+        guard let text = invocation.text(collections) else { return .everything }
+        do { return try CollectionScope(text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)) } catch {
+            throw ApusError(.usage, error.summary, hint: error.hint)
+        }
+    }
 
     private static let list: Command = Command(
         name: "list", summary: "List the keys, without their secrets.", options: options,
@@ -69,10 +85,12 @@ enum KeyCommand {
                 return .success
             }
             let rows = (reply["keys"]?.asArray ?? []).map { key in
-                ["id", "name", "role", "created_at", "revoked_at"].map { Outline.plain(key[$0] ?? .null) }
+                ["id", "name", "role", "collections", "created_at", "revoked_at"].map { member in
+                    member == "collections" && key[member]?.asArray == nil ? "all" : Outline.plain(key[member] ?? .null)
+                }
             }
             if rows.isEmpty { return invocation.answer([:], "no keys yet; 'apus key create NAME' makes one") }
-            Table(header: ["ID", "NAME", "ROLE", "CREATED", "REVOKED"], rows: rows).lines(invocation.terminal).forEach {
+            Table(header: ["ID", "NAME", "ROLE", "COLLECTIONS", "CREATED", "REVOKED"], rows: rows).lines(invocation.terminal).forEach {
                 invocation.terminal.print($0)
             }
             return .success
@@ -135,6 +153,7 @@ enum KeyCommand {
     private static func json(_ key: APIKey) -> JSONObject {
         [
             "id": .string(key.id), "name": .string(key.name), "role": .string(key.role.rawValue),
+            "collections": key.scope.patterns.map { .array($0.map(JSONValue.string)) } ?? .null,
             "created_at": .string(key.createdAt.description), "revoked_at": key.revokedAt.map { .string($0.description) } ?? .null,
         ]
     }

@@ -26,14 +26,11 @@ struct MachineExamination {
     }
 
     private func memory() -> Finding {
-        func bytes(_ name: String) -> ByteCount? {
-            Self.field(name, in: "/proc/meminfo").flatMap { Int($0.prefix { $0.isNumber }) }.map { ByteCount.kibibytes($0) }
-        }
-        guard let available = bytes("MemAvailable") else { return .good("memory: not known here") }
-        let total = MachineMemory.total, limit = MachineMemory.limit
-        let text = "\(total) of memory, \(available) free" + (limit < total ? ", limited to \(limit) by its control group" : "")
-        guard available >= .mebibytes(512), limit >= .mebibytes(512) else {
-            return .advice(text, try: "vectors are served from memory: a million of 384 numbers need about 1.6 GB")
+        guard let memory = MachineMemory.current() else { return .good("memory: not known here") }
+        let limit = memory.limit.map { $0 < memory.total ? ", limited to \($0) by its control group" : "" } ?? ""
+        let text = "\(memory.total) of memory, \(memory.available) free" + limit
+        guard memory.available >= .mebibytes(512), memory.usable >= .mebibytes(512) else {
+            return .advice(text, try: "vectors are served from memory: 'apus collection forecast' says how much")
         }
         return .good(text)
     }

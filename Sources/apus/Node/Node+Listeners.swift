@@ -153,7 +153,7 @@ extension Configuration {
         // Long before writes are refused for it.
         options.sealPolicy.bytes = min(options.sealPolicy.bytes, ByteCount(vectors.maxUnsealed.bytes / 4))
         options.scrubInterval = vectors.scrubInterval
-        options.searchMemory = min(vectors.searchMemory, ByteCount(MachineMemory.limit.bytes / 4))
+        if let memory = MachineMemory.current() { options.searchMemory = min(vectors.searchMemory, ByteCount(memory.usable.bytes / 4)) }
         return options
     }
 

@@ -10,6 +10,7 @@ public import ApusVectors
 internal import ConsoleFace
 public import DatabaseTestKit
 public import HTTPTestKit
+internal import QdrantFace
 internal import Synchronization
 public import TestKit
 public import VectorizerFace
@@ -43,6 +44,8 @@ public struct TestNode: Sendable {
     public let clock: BootClock
     /// The epochs under which the leader's duty was done.
     public let duties: Duties
+    /// Of its HTTP listener.
+    public let routes: [(method: ApusHTTP.Method, path: String)]
 
     public final class Duties: Sendable {
         private let epochs = Mutex<[Epoch?]>([])
@@ -75,7 +78,8 @@ public struct TestNode: Sendable {
             directory.path + "/models", of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(10)))
         let objects = ObjectAccess(store: { store }, copies: { _ in copies }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
-        let vectors = VectorService(catalog: catalog, pool: pool, health: health, models: models, options: options.vectors)
+        let vectors = VectorService(
+            catalog: catalog, pool: pool, health: health, models: models, options: options.vectors, objects: objects)
         let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
         let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)
         let console = ConsoleFace(cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock)
@@ -84,10 +88,13 @@ public struct TestNode: Sendable {
         let trust = LocalTrust(isEnabled: options.isLoopbackTrusted)
         router.use(AccessControl(trust: trust) { try await access.verify($0, deadline: $1) })
         router.errors { error, request in
-            ConsoleFace.owns(request.path) ? Router.defaultErrorResponse(error, request) : VectorizerFace.errorReply(error, request)
+            if ConsoleFace.owns(request.path) { return Router.defaultErrorResponse(error, request) }
+            return QdrantFace.owns(request.path) ? QdrantFace.errorReply(error, request) : VectorizerFace.errorReply(error, request)
         }
         face.mount(on: &router)
+        QdrantFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock).mount(on: &router)
         console.mount(on: &router)
+        let routes = router.routes
         let loops = EventLoops(count: 2)
         defer { loops.stop() }
         let server = HTTPServer(
@@ -109,7 +116,7 @@ public struct TestNode: Sendable {
             let rpcPort = try await rpc.start(host: options.host, port: 0, setting: "rpc.address")
             let node = TestNode(
                 port: bound[0].port, rpcPort: rpcPort, catalog: catalog, cluster: cluster, access: access, vectors: vectors, health: health,
-                database: database, directory: directory, clock: clock, duties: duties)
+                database: database, directory: directory, clock: clock, duties: duties, routes: routes)
             let outcome: Result<Value, any Error>
             do { outcome = .success(try await body(node)) } catch { outcome = .failure(error) }
             await server.drain(deadline: clock.now)

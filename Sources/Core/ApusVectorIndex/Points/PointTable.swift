@@ -97,7 +97,7 @@ public final class PointTable: Sendable {
     public var bytes: Int {
         state.withLock { state in
             state.chunks.reduce(0) { $0 + $1.bytes } + state.sealed.reduce(0) { $0 + $1.bytes } + state.blobBytes + state.rows.capacity
-                * (MemoryLayout<PointID>.stride + 5)
+                * Self.bytesPerEntry
         }
     }
 
@@ -105,6 +105,9 @@ public final class PointTable: Sendable {
     public func contains(_ ids: some Sequence<PointID>) -> [Bool] {
         state.withLock { state in ids.map { state.rows[$0] != nil || state.sealedRow(of: $0) != nil } }
     }
+
+    /// Of the map of ids: a key, a row, and a bit of the table's own.
+    static let bytesPerEntry = MemoryLayout<PointID>.stride + 5
 
     /// Applies one operation; its changes become visible together when `body` returns. Moments only rise.
     public func apply<Value>(at moment: Int64, _ body: (inout PointWriter) throws -> sending Value) rethrows -> sending Value {

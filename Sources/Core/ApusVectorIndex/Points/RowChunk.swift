@@ -58,9 +58,12 @@ final class RowChunk: @unchecked Sendable {
         return rows
     }
 
+    /// Of a row whatever fields there are.
+    static let bytesPerPoint = 16 + MemoryLayout<PointID>.stride + Blobs.stride
+
     /// Without what blobs hold.
     var bytes: Int {
-        columns.reduce(capacity * (16 + MemoryLayout<PointID>.stride + Blobs.stride)) { sum, column in
+        columns.reduce(capacity * Self.bytesPerPoint) { sum, column in
             switch column {
             case .dense(let column): sum + capacity * column.bytesPerRow
             case .blobs: sum + capacity * Blobs.stride
@@ -157,7 +160,10 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
     /// Rows of more than 64 numbers begin at multiples of 32 bytes.
     static func stride(_ dimension: Int) -> Int { dimension < 64 ? dimension : (dimension + 7) & ~7 }
 
-    fileprivate var bytesPerRow: Int { stride * 4 + 5 + (coded?.codes.coding.stride ?? 0) }
+    fileprivate var bytesPerRow: Int { Self.bytesPerRow(dimension, codes: coded?.codes.coding.stride ?? 0) }
+
+    /// Numbers, scale, presence, and a code of so many bytes.
+    static func bytesPerRow(_ dimension: Int, codes: Int) -> Int { stride(dimension) * 4 + 5 + codes }
     var codes: CodeTable? { coded?.codes }
 
     func vector(_ row: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: vectors + row * stride, count: dimension) }

@@ -12,7 +12,8 @@ final class SealedRows: @unchecked Sendable {
     private let deaths: Atomic<Int>
 
     var count: Int { segment.count }
-    var bytes: Int { count * 8 }
+    static let bytesPerRow = MemoryLayout<UInt64>.stride
+    var bytes: Int { count * Self.bytesPerRow }
 
     /// All rows live.
     init(_ segment: Segment) {

@@ -5,7 +5,7 @@ internal import ApusVectors
 
 extension QdrantFace {
     func mountAliases(on routes: inout Routes) {
-        routes.on(.get, "/aliases", needs: .reader) { _ in .result(Self.list(try vectors.aliases())) }
+        routes.on(.get, "/aliases", needs: .reader, over: .collections) { _ in .result(Self.list(try vectors.aliases())) }
         routes.on(.get, "/collections/{collection}/aliases", needs: .reader) { request in
             let collection = try await vectors.collection(try name(request), deadline: request.deadline)
             return .result(Self.list(try vectors.aliases().filter { $0.collection == collection.name }))

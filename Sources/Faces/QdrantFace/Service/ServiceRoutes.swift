@@ -13,7 +13,7 @@ extension QdrantFace {
         ]
         // With a slash at the end and without.
         for path in Set(["/", routes.prefix.isEmpty ? "/" : ""]) {
-            routes.on(.get, path, needs: .reader) { _ in .response(.json(version.serialized())) }
+            routes.on(.get, path, needs: .reader, over: .collections) { _ in .response(.json(version.serialized())) }
         }
         for path in ["/healthz", "/livez", "/readyz"] {
             routes.on(.get, path, needs: nil) { _ in

@@ -7,7 +7,7 @@ internal import ApusVectors
 
 extension VectorizerFace {
     func mountCollections(on router: inout Router) {
-        route(&router, .get, "/collections", needs: .reader) { _ in
+        route(&router, .get, "/collections", needs: .reader, over: .collections) { _ in
             let collections = try vectors.collections()
             var writer = JSONWriter()
             writer.object {
@@ -17,14 +17,14 @@ extension VectorizerFace {
             }
             return .json(writer.bytes)
         }
-        route(&router, .post, "/collections", needs: .writer, createCollection)
-        route(&router, .get, "/collections/{name}", needs: .reader) { request in
+        route(&router, .post, "/collections", needs: .writer, over: .collections, createCollection)
+        route(&router, .get, "/collections/{name}", needs: .reader, over: .collections) { request in
             let description = try await collection(request.parameter("name"), request)
             var writer = JSONWriter()
             Self.write(description, to: &writer, isDetailed: try request.query.value("detail") ?? false)
             return .json(writer.bytes)
         }
-        route(&router, .delete, "/collections/{name}", needs: .writer) { request in
+        route(&router, .delete, "/collections/{name}", needs: .writer, over: .collections) { request in
             let name = try collectionName(request.parameter("name"))
             try await naming(name) { try await vectors.deleteCollection(name, deadline: request.deadline) }
             return .json(

@@ -10,7 +10,7 @@ extension VectorizerFace {
         route(&router, .get, "/prometheus/metrics", needs: nil) { _ in
             Response(type: "text/plain; version=0.0.4; charset=utf-8", bytes: registry.text())
         }
-        route(&router, .get, "/stats", needs: .reader) { request in
+        route(&router, .get, "/stats", needs: .reader, over: .collections) { request in
             let (collections, points) = try counts()
             let providers = try await providers(request)
             var writer = JSONWriter()
@@ -27,7 +27,7 @@ extension VectorizerFace {
             }
             return .json(writer.bytes)
         }
-        route(&router, .get, "/status", needs: .reader) { _ in
+        route(&router, .get, "/status", needs: .reader, over: .collections) { _ in
             let (collections, points) = try counts()
             let readiness = health.readiness()
             var writer = JSONWriter()

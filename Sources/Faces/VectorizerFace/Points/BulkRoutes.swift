@@ -6,18 +6,24 @@ internal import ApusVectors
 /// Writes of many points. Each item has a result of its own inside a 200.
 extension VectorizerFace {
     func mountBulk(on router: inout Router) {
-        for path in ["/insert_vectors", "/batch_insert", "/insert_texts"] { route(&router, .post, path, needs: .writer, insertMany) }
-        route(&router, .post, "/collections/{name}/vectors", needs: .writer, insertMany)
-        route(&router, .post, "/batch_update", needs: .writer, updateMany)
-        route(&router, .post, "/batch_delete", needs: .writer, deleteMany)
+        for path in ["/insert_vectors", "/batch_insert", "/insert_texts"] {
+            route(&router, .post, path, needs: .writer, over: .collections, insertMany)
+        }
+        route(&router, .post, "/collections/{name}/vectors", needs: .writer, over: .collections, insertMany)
+        route(&router, .post, "/batch_update", needs: .writer, over: .collections, updateMany)
+        route(&router, .post, "/batch_delete", needs: .writer, over: .collections, deleteMany)
         for path in ["/delete_by_filter", "/collections/{name}/vectors/delete_by_filter"] {
-            route(&router, .post, path, needs: .writer, deleteMatching)
+            route(&router, .post, path, needs: .writer, over: .collections, deleteMatching)
         }
         for path in ["/bulk_update_metadata", "/collections/{name}/vectors/bulk_update_metadata"] {
-            route(&router, .post, path, needs: .writer, updateMatching)
+            route(&router, .post, path, needs: .writer, over: .collections, updateMatching)
         }
-        route(&router, .post, "/collections/{name}/vectors/copy", needs: .writer) { try await transfer($0, isMove: false) }
-        route(&router, .post, "/collections/{name}/vectors/move", needs: .writer) { try await transfer($0, isMove: true) }
+        route(&router, .post, "/collections/{name}/vectors/copy", needs: .writer, over: .collections) {
+            try await transfer($0, isMove: false)
+        }
+        route(&router, .post, "/collections/{name}/vectors/move", needs: .writer, over: .collections) {
+            try await transfer($0, isMove: true)
+        }
     }
 
     /// The collection is named in the path or in the body.

@@ -6,15 +6,15 @@ internal import ApusVectors
 /// One point, and lists of them.
 extension VectorizerFace {
     func mountPoints(on router: inout Router) {
-        route(&router, .get, "/collections/{name}/vectors", needs: .reader, list)
-        route(&router, .get, "/collections/{name}/vectors/{id}", needs: .reader) { request in
+        route(&router, .get, "/collections/{name}/vectors", needs: .reader, over: .collections, list)
+        route(&router, .get, "/collections/{name}/vectors/{id}", needs: .reader, over: .collections) { request in
             let name = try collectionName(request.parameter("name"))
             let point = try await point(named: request.parameter("id"), in: name, request)
             var writer = JSONWriter(reserving: 64 + point.vector.count * 12)
             Self.write(point, to: &writer)
             return .json(writer.bytes)
         }
-        route(&router, .delete, "/collections/{name}/vectors/{id}", needs: .writer) { request in
+        route(&router, .delete, "/collections/{name}/vectors/{id}", needs: .writer, over: .collections) { request in
             let name = try collectionName(request.parameter("name"))
             let id = try Self.pointID(request.parameter("id"))
             let operation = try RequestDocument.operation(bytes: [], request: request)
@@ -24,10 +24,10 @@ extension VectorizerFace {
             if let error = outcome.error(0) { throw Self.unknown(id, error) }
             return .json(JSONValue.object(["message": "Vector deleted successfully", "id": .string(id.description)]).serialized())
         }
-        route(&router, .post, "/insert", needs: .writer, insert)
-        route(&router, .post, "/update", needs: .writer, update)
-        route(&router, .post, "/collections/{name}/scroll", needs: .reader, scroll)
-        route(&router, .post, "/collections/{name}/count", needs: .reader) { request in
+        route(&router, .post, "/insert", needs: .writer, over: .collections, insert)
+        route(&router, .post, "/update", needs: .writer, over: .collections, update)
+        route(&router, .post, "/collections/{name}/scroll", needs: .reader, over: .collections, scroll)
+        route(&router, .post, "/collections/{name}/count", needs: .reader, over: .collections) { request in
             let root = try await body(of: request).root
             let name = try collectionName(request.parameter("name"))
             let filter = try root.first("filter").map(Self.filter) ?? .everything

@@ -10,15 +10,17 @@ struct RPCCall: Sendable {
     let deadline: Instant
 }
 
-/// One command of the protocol: who may give it, and what it does.
+/// One command of the protocol: who may give it, what it reaches, and what it does.
 struct RPCCommand: Sendable {
     typealias Body = @Sendable (RPCCall, RPCArguments) async throws -> ThunderValue
 
     let role: Principal.Role
+    let reach: Principal.Reach
     let run: Body
 
-    init(_ role: Principal.Role, _ run: @escaping Body) {
+    init(_ role: Principal.Role, over reach: Principal.Reach = .everything, _ run: @escaping Body) {
         self.role = role
+        self.reach = reach
         self.run = run
     }
 
@@ -61,7 +63,9 @@ struct RPCCommand: Sendable {
             + family("auth", ["logout", "refresh_token", "introspect"], "there are no tokens; " + keys)
             + family("auth", ["validate_password"], "there are no passwords; " + keys)
             + family("auth", ["api_keys_rotate"], "make a new key with auth.api_keys_create, then revoke the old one")
-            + family("auth", ["api_keys_create_scoped"], "keys have roles, not collections")
+            + family(
+                "auth", ["api_keys_create_scoped"],
+                "keys for some collections are made with auth.api_keys_create and its member collections")
             + family("auth", ["audit"], "the log says who changed what")
             + family(
                 "replication", ["configure", "stats", "replicas_list"],

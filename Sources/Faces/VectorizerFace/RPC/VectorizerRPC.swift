@@ -79,11 +79,10 @@ public final class VectorizerRPC: Sendable {
         _ command: RPCCommand?, _ request: ThunderRequest, _ principal: Principal, deadline: Instant
     ) async throws -> ThunderValue {
         guard let command else { throw RPCCommand.unknown(request.command) }
-        guard principal.role >= command.role else {
-            throw ApusError(.forbidden, "this needs a key with the role \(command.role), and this one has the role \(principal.role)")
-        }
+        try principal.require(command.role, over: command.reach)
         let arguments = try await arguments(of: request)
-        return try await command.run(RPCCall(face: face, access: access, principal: principal, deadline: deadline), arguments)
+        let call = RPCCall(face: face, access: access, principal: principal, deadline: deadline)
+        return try await Caller.$scope.withValue(principal.scope) { try await command.run(call, arguments) }
     }
 
     /// A large request is read elsewhere, so that it does not hold the loop up.

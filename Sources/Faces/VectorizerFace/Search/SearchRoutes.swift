@@ -9,7 +9,7 @@ extension VectorizerFace {
             "/collections/{name}/search", "/collections/{name}/search/vector", "/collections/{name}/search/text", "/search",
             "/semantic_search",
         ] {
-            route(&router, .post, path, needs: .reader) { request in
+            route(&router, .post, path, needs: .reader, over: .collections) { request in
                 let root = try await body(of: request).root
                 let (name, query, result) = try await search(root, collection: request.parameters["name"], request)
                 var writer = JSONWriter(reserving: 256 + result.hits.count * 128)
@@ -21,11 +21,11 @@ extension VectorizerFace {
                 return .json(writer.bytes)
             }
         }
-        route(&router, .post, "/batch_search", needs: .reader, searchMany)
-        route(&router, .post, "/collections/{name}/hybrid_search", needs: .reader, searchHybrid)
-        route(&router, .post, "/embed", needs: .reader, embed)
+        route(&router, .post, "/batch_search", needs: .reader, over: .collections, searchMany)
+        route(&router, .post, "/collections/{name}/hybrid_search", needs: .reader, over: .collections, searchHybrid)
+        route(&router, .post, "/embed", needs: .reader, over: .collections, embed)
         for path in ["/intelligent_search", "/contextual_search", "/multi_collection_search"] {
-            route(&router, .post, path, needs: .reader) { _ in
+            route(&router, .post, path, needs: .reader, over: .collections) { _ in
                 throw ApusError(
                     .embeddingUnavailable, "this call is not offered", hint: "POST /collections/NAME/search/text",
                     context: ["field": "query"])

@@ -47,14 +47,18 @@ public final class CollectionAttributes: Sendable {
         return found
     }
 
-    /// Makes all changes, in their order, or none. Throws `collection.unknown`, `collection.exists` (of the new alias), `alias.unknown`.
-    public func change(_ changes: [AliasChange], deadline: Instant) async throws {
+    /// Makes all changes, in their order, or none. Throws `collection.unknown`, `collection.exists` (of the new alias), `alias.unknown`, and
+    /// `auth.forbidden` where `scope` has not the collections that have the aliases now or then, or the new aliases as names.
+    public func change(_ changes: [AliasChange], by scope: CollectionScope = .everything, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             // Whoever creates a collection at this moment waits here, or was first: its name is seen.
             _ = try await transaction.allocate("collection", count: 0)
             for change in changes {
                 switch change {
                 case .set(let alias, let name):
+                    try scope.require(name)
+                    try scope.require(alias)
+                    try await requireHolder(of: alias, scope, in: transaction)
                     let found = try await transaction.run(Self.collection(name))
                     guard let collection = found.first else { throw Collections.unknown(name) }
                     try await requireFree(alias, in: transaction)
@@ -66,9 +70,12 @@ public final class CollectionAttributes: Sendable {
                             """, [.text(alias.rawValue), .integer(try collection.integer(0))]))
                     transaction.publish(.alias, key: alias.rawValue)
                 case .remove(let alias):
+                    try await requireHolder(of: alias, scope, in: transaction)
                     _ = try await transaction.run(Statement("DELETE FROM apus.alias WHERE name = $1", [.text(alias.rawValue)]))
                     transaction.publish(.alias, key: alias.rawValue)
                 case .rename(let alias, let new):
+                    try scope.require(new)
+                    for name in [alias, new] { try await requireHolder(of: name, scope, in: transaction) }
                     try await requireFree(new, in: transaction)
                     let removed = try await transaction.run(
                         Statement("DELETE FROM apus.alias WHERE name = $1 RETURNING collection", [.text(alias.rawValue)]))
@@ -90,6 +97,15 @@ public final class CollectionAttributes: Sendable {
                 throw ApusError(.requestInvalid, "there would be \(count) aliases; \(Self.mostAliases) are the most")
             }
         }
+    }
+
+    /// Whose alias it is decides; one that is nobody's is judged by its own name.
+    private func requireHolder(of alias: CollectionName, _ scope: CollectionScope, in transaction: CatalogTransaction) async throws {
+        guard !scope.isEverything else { return }
+        let holder = try await transaction.run(
+            Statement(
+                "SELECT c.name FROM apus.alias a JOIN apus.collection c ON c.id = a.collection WHERE a.name = $1", [.text(alias.rawValue)]))
+        try scope.require(holder.first.map { CollectionName(try $0.text(0)) } ?? alias)
     }
 
     /// An alias may not have the name of a collection.

@@ -8,6 +8,8 @@ public struct APIKey: Sendable, Hashable {
     /// What its owner called it.
     public var name: String
     public var role: APIKeyRole
+    /// The collections that it is for.
+    public var scope: CollectionScope
     public var createdAt: WallTime
     public var revokedAt: WallTime?
 }
@@ -23,23 +25,32 @@ public final class APIKeys: Sendable {
 
     init(access: CatalogAccess) { self.access = access }
 
-    /// Makes a key. Its secret, `apus_ID_SECRET`, is given here and never again.
+    /// Makes a key. Its secret, `apus_ID_SECRET`, is given here and never again. Throws `request.invalid` for an administrator's key for
+    /// some collections: administrators make keys.
     public func create(
-        name: String, role: APIKeyRole, deadline: Instant
+        name: String, role: APIKeyRole, scope: CollectionScope = .everything, deadline: Instant
     ) async throws -> (key: APIKey, secret: Redacted<String>) {
+        guard scope.isEverything || role != .administrator else {
+            throw ApusError(
+                .requestInvalid, "an administrator's key is for all collections", hint: "choose the role reader or writer",
+                context: ["field": "collections"])
+        }
         var generator = SystemRandomNumberGenerator()
         let id = String(ObjectKey.random(using: &generator).description.prefix(16))
         let secret = "apus_\(id)_\(ObjectKey.random(using: &generator))\(ObjectKey.random(using: &generator))"
         let createdAt = try await access.transaction(deadline: deadline) { transaction in
             let rows = try await transaction.run(
                 Statement(
-                    "INSERT INTO apus.api_key (id, name, digest, role, created_at) VALUES ($1, $2, $3, $4, " + transaction.dialect.clock
-                        + ") RETURNING created_at",
-                    [.text(id), .text(name), .blob(Digest(of: secret).bytes), .text(role.rawValue)]))
+                    "INSERT INTO apus.api_key (id, name, digest, role, collections, created_at) VALUES ($1, $2, $3, $4, $5, "
+                        + transaction.dialect.clock + ") RETURNING created_at",
+                    [
+                        .text(id), .text(name), .blob(Self.digest(of: secret, for: scope)), .text(role.rawValue),
+                        scope.patterns.map { .text(Self.text($0)) } ?? .null,
+                    ]))
             transaction.publish(.key, key: id)
             return WallTime(millisecondsSinceEpoch: try rows[0].integer(0))
         }
-        return (APIKey(id: id, name: name, role: role, createdAt: createdAt, revokedAt: nil), Redacted(secret))
+        return (APIKey(id: id, name: name, role: role, scope: scope, createdAt: createdAt, revokedAt: nil), Redacted(secret))
     }
 
     /// The key that `secret` belongs to; nil if there is none, or it is revoked.
@@ -48,8 +59,9 @@ public final class APIKeys: Sendable {
         guard parts.count == 3, parts[0] == "apus" else { return nil }
         let rows = try await access.read(
             Statement(Self.selection + " WHERE id = $1 AND revoked_at IS NULL", [.text(String(parts[1]))]), deadline: deadline)
-        guard let row = rows.first, constantTimeEqual(try row.blob(5), Digest(of: secret.reveal()).bytes) else { return nil }
-        return try Self.key(row: row)
+        guard let row = rows.first else { return nil }
+        let key = try Self.key(row: row)
+        return constantTimeEqual(try row.blob(5), Self.digest(of: secret.reveal(), for: key.scope)) ? key : nil
     }
 
     /// By age, revoked ones too.
@@ -69,11 +81,24 @@ public final class APIKeys: Sendable {
         }
     }
 
-    private static let selection: StaticSQL = "SELECT id, name, role, created_at, revoked_at, digest FROM apus.api_key"
+    private static let selection: StaticSQL = "SELECT id, name, role, created_at, revoked_at, digest, collections FROM apus.api_key"
+
+    /// What the catalog keeps of a secret. That of a key for some collections covers them, so that a node of a release that does not know
+    /// of them finds no such key, and does not take it for one for all.
+    private static func digest(of secret: String, for scope: CollectionScope) -> [UInt8] {
+        Digest(of: scope.patterns.map { secret + "\n" + text($0) } ?? secret).bytes
+    }
+
+    private static func text(_ patterns: [String]) -> String { JSONValue.array(patterns.map(JSONValue.string)).description }
+
+    private static func scope(_ text: String) throws -> CollectionScope {
+        try CollectionScope(JSONValue(parsing: Array(text.utf8)).asArray?.compactMap(\.asString) ?? [])
+    }
 
     private static func key(row: Row) throws -> APIKey {
         APIKey(
             id: try row.text(0), name: try row.text(1), role: APIKeyRole(rawValue: try row.text(2)) ?? .reader,
+            scope: row.isNull(6) ? .everything : try scope(row.text(6)),
             createdAt: WallTime(millisecondsSinceEpoch: try row.integer(3)),
             revokedAt: row.isNull(4) ? nil : WallTime(millisecondsSinceEpoch: try row.integer(4)))
     }

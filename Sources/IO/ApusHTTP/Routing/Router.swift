@@ -24,6 +24,11 @@ public struct Router: Sendable {
         root.add(method, segments[...], names: [], handler)
     }
 
+    /// All routes, by path and method, with their parameters as `{name}`.
+    public var routes: [(method: Method, path: String)] {
+        root.routes(below: "").sorted { ($0.path, $0.method.rawValue) < ($1.path, $1.method.rawValue) }
+    }
+
     public mutating func use(_ middleware: any Middleware) { self.middleware.append(middleware) }
 
     /// How this listener's faces write errors; each client has a shape of its own.
@@ -98,6 +103,20 @@ extension Router {
             } else {
                 literals[first, default: Node()].add(method, path.dropFirst(), names: names, handler)
             }
+        }
+
+        func routes(below prefix: String) -> [(method: Method, path: String)] {
+            var found: [(method: Method, path: String)] = routes.map { method, route in
+                // Other routes through the same place may call a parameter otherwise.
+                var names = route.names[...]
+                let parts = prefix.split(separator: "/", omittingEmptySubsequences: false).map {
+                    $0 == "{}" ? "{\(names.removeFirst())}" : $0
+                }
+                return (method, prefix.isEmpty ? "/" : parts.joined(separator: "/"))
+            }
+            for (name, node) in literals { found += node.routes(below: prefix + "/" + name) }
+            for node in parameter { found += node.routes(below: prefix + "/{}") }
+            return found
         }
 
         func find(_ request: Request) throws -> (Handler, [String: String]) {

@@ -1,3 +1,4 @@
+internal import ApusRuntime
 public import ApusTypes
 
 /// Finds out who asks before any handler runs. Without an answer only the public paths are served.
@@ -24,8 +25,9 @@ public struct AccessControl: Middleware {
     public func handle(_ request: Request, next: Handler) async throws -> Response {
         if [.get, .head].contains(request.method), Self.publicPaths.contains(request.path) { return try await next(request) }
         var request = request
-        request.principal = try await principal(of: request)
-        return try await next(request)
+        let principal = try await principal(of: request)
+        request.principal = principal
+        return try await Caller.$scope.withValue(principal.scope) { [request] in try await next(request) }
     }
 
     private func principal(of request: Request) async throws -> Principal {
@@ -54,12 +56,10 @@ public struct AccessControl: Middleware {
 }
 
 extension Request {
-    /// Refuses whoever may do less than `role`.
-    public func require(_ role: Principal.Role) throws {
+    /// Refuses whoever may do less than `role`, and a key for some collections unless the route says that it reaches nothing else.
+    public func require(_ role: Principal.Role, over reach: Principal.Reach = .everything) throws {
         guard let principal else { throw ApusError(.unauthenticated, "a key is needed", hint: AccessControl.howToMakeAKey) }
-        guard principal.role >= role else {
-            throw ApusError(.forbidden, "this needs a key with the role \(role), and this one has the role \(principal.role)")
-        }
+        try principal.require(role, over: reach)
     }
 }
 

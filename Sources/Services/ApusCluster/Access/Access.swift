@@ -47,7 +47,8 @@ public final class Access: Sendable {
                 confirmed.withLock { _ = $0.removeValue(forKey: digest) }
                 return nil
             }
-            let confirmation = Confirmation(id: key.id, principal: Principal(id: key.id, role: key.role.principalRole), at: now)
+            let confirmation = Confirmation(
+                id: key.id, principal: Principal(id: key.id, role: key.role.principalRole, scope: key.scope), at: now)
             confirmed.withLock { confirmed in
                 if confirmed.count >= Self.mostRemembered { confirmed = confirmed.filter { $0.value.at.duration(to: now) < Self.fresh } }
                 if confirmed.count < Self.mostRemembered { confirmed[digest] = confirmation }
@@ -60,12 +61,14 @@ public final class Access: Sendable {
         }
     }
 
-    public func create(name: String, role: APIKeyRole, deadline: Instant) async throws -> (key: APIKey, secret: Redacted<String>) {
+    public func create(
+        name: String, role: APIKeyRole, scope: CollectionScope = .everything, deadline: Instant
+    ) async throws -> (key: APIKey, secret: Redacted<String>) {
         guard !name.isEmpty, name.utf8.count <= 200, !name.unicodeScalars.contains(where: { $0.properties.generalCategory == .control })
         else {
             throw ApusError(.requestInvalid, "a key's name has 1 to 200 bytes and no control characters", context: ["field": "name"])
         }
-        return try await keys.create(name: name, role: role, deadline: deadline)
+        return try await keys.create(name: name, role: role, scope: scope, deadline: deadline)
     }
 
     public func list(deadline: Instant) async throws -> [APIKey] { try await keys.list(deadline: deadline) }

@@ -1,4 +1,5 @@
 public import ApusCatalog
+internal import ApusRuntime
 public import ApusTypes
 internal import ApusVectorIndex
 internal import Synchronization
@@ -25,13 +26,16 @@ extension VectorService {
         attributes.withLock { $0 = rows }
     }
 
-    /// All aliases with the collections that they name, in the order of the aliases.
+    /// The aliases of all collections that the caller's key is for, with those, in the order of the aliases.
     public func aliases() throws -> [(alias: CollectionName, collection: CollectionName)] {
         let names = Dictionary(try loaded().values.map { ($0.id, $0.name) }, uniquingKeysWith: { first, _ in first })
-        return attributes.withLock { $0.aliases }.sorted { $0.key < $1.key }.compactMap { alias, id in names[id].map { (alias, $0) } }
+        return attributes.withLock { $0.aliases }.sorted { $0.key < $1.key }.compactMap { alias, id in
+            names[id].flatMap { Caller.scope.contains($0) ? (alias, $0) : nil }
+        }
     }
 
-    /// Makes all changes or none. Throws `collection.unknown`, `collection.exists`, `alias.unknown`, and `request.invalid` for a bad name.
+    /// Makes all changes or none. The caller's key must be for every collection that has, gets or loses an alias, and for each new alias as
+    /// if it were a collection, because it takes a name from others. Throws `collection.unknown`, `collection.exists`, `alias.unknown`, and `request.invalid` for a bad name.
     public func changeAliases(_ changes: [AliasChange], deadline: Instant) async throws {
         for change in changes {
             switch change {
@@ -40,7 +44,7 @@ extension VectorService {
             }
         }
         try requireCatalog()
-        try await catalog.attributes.change(changes, deadline: deadline)
+        try await catalog.attributes.change(changes, by: Caller.scope, deadline: deadline)
         try await readAttributes(deadline: deadline)
     }
 

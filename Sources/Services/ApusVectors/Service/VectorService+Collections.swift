@@ -1,4 +1,5 @@
 internal import ApusCatalog
+internal import ApusRuntime
 public import ApusTypes
 internal import ApusVectorIndex
 
@@ -9,6 +10,7 @@ extension VectorService {
         _ name: CollectionName, _ configuration: CollectionConfiguration, settings: String? = nil, nodes: [NodeName] = [], deadline: Instant
     ) async throws -> CollectionDescription {
         try name.validate()
+        try Caller.scope.require(name)
         try configuration.validate()
         _ = try loaded()
         try requireCatalog()
@@ -27,6 +29,7 @@ extension VectorService {
 
     /// Throws `collection.unknown`.
     public func deleteCollection(_ name: CollectionName, deadline: Instant) async throws {
+        try Caller.scope.require(name)
         try requireCatalog()
         do {
             try await catalog.collections.delete(name, deadline: deadline)
@@ -58,9 +61,9 @@ extension VectorService {
         return true
     }
 
-    /// All collections that this node knows, by name. Throws `node.unready` before it has read the catalog.
+    /// All collections that this node knows and the caller's key is for, by name. Throws `node.unready` before it has read the catalog.
     public func collections() throws -> [CollectionDescription] {
-        try loaded().values.sorted { $0.name < $1.name }.map(\.description)
+        try loaded().values.filter { Caller.scope.contains($0.name) }.sorted { $0.name < $1.name }.map(\.description)
     }
 
     /// Looks at the catalog before it throws `collection.unknown`.

@@ -54,6 +54,8 @@ public final class VectorService: Sendable {
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
     let searchMemory: SearchMemory
+    /// One collection is verified at a time: it is work of the background.
+    let isVerifying = Atomic(false)
     /// For segments and snapshots. Nil: nothing is sealed, shards that have segments cannot be loaded, and there are no snapshots.
     let objects: ObjectAccess?
     /// What the catalog says about collections besides what they are made with.
@@ -118,11 +120,19 @@ public final class VectorService: Sendable {
 
     func allShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] } }
 
-    /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`.
+    /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`, and `auth.forbidden`
+    /// when the caller's key is not for it: this is where each access is judged, by the collection's own name, whatever alias was said.
     func find(_ name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
-        if let known = try loaded()[name] ?? aliased(name) { return known }
+        if let known = try loaded()[name] ?? aliased(name) {
+            try Caller.scope.require(known.name)
+            return known
+        }
         try requireCatalog()
-        guard let row = try await findRow(name, deadline: deadline) else { throw Self.unknown(name) }
+        guard let row = try await findRow(name, deadline: deadline) else {
+            try Caller.scope.require(name)
+            throw Self.unknown(name)
+        }
+        try Caller.scope.require(row.name)
         let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
         await ready(collection, deadline: deadline)

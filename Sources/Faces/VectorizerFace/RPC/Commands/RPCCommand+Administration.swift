@@ -8,14 +8,14 @@ internal import ApusVectors
 /// The node, its keys and its cluster.
 extension RPCCommand {
     static let administration: [String: RPCCommand] = [
-        "admin.stats": RPCCommand(.reader) { call, _ in
+        "admin.stats": RPCCommand(.reader, over: .collections) { call, _ in
             let (collections, points) = try call.face.counts()
             return .map([
                 "collections_count": .int(collections), "total_vectors": .int(points), "version": .string(call.face.options.version),
                 "uptime_seconds": .int(call.face.uptime),
             ])
         },
-        "admin.status": RPCCommand(.reader) { call, _ in
+        "admin.status": RPCCommand(.reader, over: .collections) { call, _ in
             let readiness = call.face.health.readiness()
             let counts = try? call.face.counts()  // unready says why there are none
             return .map([
@@ -25,16 +25,17 @@ extension RPCCommand {
                 "problems": .array(readiness.problems.map { .string("\($0.component): \($0.summary)") }),
             ])
         },
-        "admin.indexing_progress": RPCCommand(.reader) { call, _ in
+        "admin.indexing_progress": RPCCommand(.reader, over: .collections) { call, _ in
             let collections = try call.face.vectors.collections()
             return .map([
                 "total_collections": .int(collections.count), "indexed_collections": .int(collections.count { $0.isComplete }),
                 "loading": .array(collections.filter { !$0.isComplete }.map { .string($0.name.rawValue) }),
             ])
         },
-        "auth.me": RPCCommand(.reader) { call, _ in
+        "auth.me": RPCCommand(.reader, over: .collections) { call, _ in
             .map([
                 "username": .string(call.principal.id), "authenticated": .bool(true), "role": .string("\(call.principal.role)"),
+                "collections": call.principal.scope.thunder,
             ])
         },
         "auth.api_keys_create": RPCCommand(.administrator) { call, arguments in
@@ -44,13 +45,18 @@ extension RPCCommand {
                 throw ApusError.invalid("role", "it is none of \(APIKeyRole.allCases.map(\.rawValue).joined(separator: ", "))")
             }
             // A client that asks for less than a role gives must not get more without a word.
-            if let field = options.first("permissions", "scopes", "collections", "expires_in", "expires_at") {
-                throw ApusError.invalid(field.path, "keys have a role, and no permissions, scopes or end of their own")
+            if let field = options.first("permissions", "scopes", "expires_in", "expires_at") {
+                throw ApusError.invalid(field.path, "keys have a role and collections, and no permissions, scopes or end of their own")
+            }
+            let patterns = try options.first("collections")?.expectElements(atMost: CollectionScope.mostPatterns).map {
+                try $0.expectString()
             }
             let (key, secret) = try await call.access.create(
-                name: options.required("name").expectString(), role: role, deadline: call.deadline)
+                name: options.required("name").expectString(), role: role, scope: patterns.map { try CollectionScope($0) } ?? .everything,
+                deadline: call.deadline)
             return .map([
                 "api_key": .string(secret.reveal()), "id": .string(key.id), "name": .string(key.name), "role": .string(key.role.rawValue),
+                "collections": key.scope.thunder,
             ])
         },
         "auth.api_keys_list": RPCCommand(.administrator) { call, _ in
@@ -58,7 +64,7 @@ extension RPCCommand {
                 try await call.access.list(deadline: call.deadline).map { key in
                     .map([
                         "id": .string(key.id), "name": .string(key.name), "role": .string(key.role.rawValue),
-                        "created_at": .string(key.createdAt.description),
+                        "collections": key.scope.thunder, "created_at": .string(key.createdAt.description),
                         "revoked_at": key.revokedAt.map { .string($0.description) } ?? .null, "active": .bool(key.revokedAt == nil),
                     ])
                 })
@@ -70,7 +76,7 @@ extension RPCCommand {
             }
             return .map(["success": .bool(true)])
         },
-        "replication.status": RPCCommand(.reader) { call, _ in
+        "replication.status": RPCCommand(.reader, over: .collections) { call, _ in
             .map([
                 "enabled": .bool(false), "role": .string("standalone"), "replicas": .array([]),
                 "message": .string("every write is in the catalog before it is acknowledged; nodes do not replicate to each other"),
@@ -92,4 +98,9 @@ extension RPCCommand {
             ])
         },
     ]
+}
+
+extension CollectionScope {
+    /// Null for all.
+    fileprivate var thunder: ThunderValue { patterns.map { .array($0.map(ThunderValue.string)) } ?? .null }
 }

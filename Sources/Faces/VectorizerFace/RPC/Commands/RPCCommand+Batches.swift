@@ -6,7 +6,7 @@ internal import ApusVectors
 /// Many points at once. Each item has a result of its own.
 extension RPCCommand {
     static let batches: [String: RPCCommand] = [
-        "vectors.batch_insert": RPCCommand(.writer) { call, arguments in
+        "vectors.batch_insert": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             var batch = PointBatch<Point>()
             for item in try arguments.required(1, "items").expectElements(atMost: call.face.options.maxItems) {
@@ -19,7 +19,7 @@ extension RPCCommand {
             }
             return try await call.insert(&batch, into: collection.name)
         },
-        "vectors.batch_insert_texts": RPCCommand(.writer) { call, arguments in
+        "vectors.batch_insert_texts": RPCCommand(.writer, over: .collections) { call, arguments in
             var batch = PointBatch<Point>()
             for item in try arguments.required(1, "items").expectElements(atMost: call.face.options.maxItems) {
                 let named = item.first("id", "client_id")
@@ -34,7 +34,7 @@ extension RPCCommand {
             try await call.embed(&batch, for: name)
             return try await call.insert(&batch, into: name)
         },
-        "vectors.batch_update": RPCCommand(.writer) { call, arguments in
+        "vectors.batch_update": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             var batch = PointBatch<PointUpdate>()
             for item in try arguments.required(1, "updates").expectElements(atMost: call.face.options.maxItems) {
@@ -51,7 +51,7 @@ extension RPCCommand {
             }
             return batch.thunder("updated", batch.count - batch.failures)
         },
-        "vectors.batch_delete": RPCCommand(.writer) { call, arguments in
+        "vectors.batch_delete": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             var batch = PointBatch<PointID>()
             for item in try arguments.required(1, "ids").expectElements(atMost: call.face.options.maxItems) {
@@ -68,15 +68,15 @@ extension RPCCommand {
             }
             return batch.thunder("deleted", deleted)
         },
-        "vectors.move": RPCCommand(.writer) { call, arguments in try await call.transfer(arguments, isMove: true) },
-        "vectors.copy": RPCCommand(.writer) { call, arguments in try await call.transfer(arguments, isMove: false) },
-        "vectors.delete_by_filter": RPCCommand(.writer) { call, arguments in
+        "vectors.move": RPCCommand(.writer, over: .collections) { call, arguments in try await call.transfer(arguments, isMove: true) },
+        "vectors.copy": RPCCommand(.writer, over: .collections) { call, arguments in try await call.transfer(arguments, isMove: false) },
+        "vectors.delete_by_filter": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let filter = try VectorizerFace.narrowing(arguments.required(1, "filter").json())
             let outcome = try await call.face.vectors.delete(matching: filter, from: collection.name, deadline: call.deadline)
             return .map(["scanned": .int(collection.points), "matched": .int(outcome.affected), "deleted": .int(outcome.affected)])
         },
-        "vectors.bulk_update_metadata": RPCCommand(.writer) { call, arguments in
+        "vectors.bulk_update_metadata": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let filter = try VectorizerFace.narrowing(arguments.required(1, "filter").json())
             let changes = try VectorizerFace.changes(arguments.required(2, "patch").json())

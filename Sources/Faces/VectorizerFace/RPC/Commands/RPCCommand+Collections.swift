@@ -6,13 +6,13 @@ internal import ApusVectors
 
 extension RPCCommand {
     static let collections: [String: RPCCommand] = [
-        "collections.list": RPCCommand(.reader) { call, _ in
+        "collections.list": RPCCommand(.reader, over: .collections) { call, _ in
             .array(try call.face.vectors.collections().map { .string($0.name.rawValue) })
         },
-        "collections.list_empty": RPCCommand(.reader) { call, _ in
+        "collections.list_empty": RPCCommand(.reader, over: .collections) { call, _ in
             .array(try call.emptyCollections().map { .string($0.rawValue) })
         },
-        "collections.get_info": RPCCommand(.reader) { call, arguments in
+        "collections.get_info": RPCCommand(.reader, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let configuration = collection.configuration
             // A count that leaves shards out would look like the whole.
@@ -28,7 +28,7 @@ extension RPCCommand {
                 "embedding_provider": configuration.embedding.map { .string($0.name) } ?? .null,
             ])
         },
-        "collections.create": RPCCommand(.writer) { call, arguments in
+        "collections.create": RPCCommand(.writer, over: .collections) { call, arguments in
             let name = try collectionName(arguments.required(0, "name").expectString())
             let options = try arguments.required(1, "config").expectMap().json()
             let created = try await call.face.createCollection(name, options, deadline: call.deadline)
@@ -37,13 +37,13 @@ extension RPCCommand {
                 "metric": .string(created.configuration.metric.rawValue), "success": .bool(true),
             ])
         },
-        "collections.delete": RPCCommand(.writer) { call, arguments in
+        "collections.delete": RPCCommand(.writer, over: .collections) { call, arguments in
             let name = try collectionName(arguments.required(0, "name").expectString())
             try await call.face.naming(name) { try await call.face.vectors.deleteCollection(name, deadline: call.deadline) }
             return .map(["success": .bool(true)])
         },
         // Every write was durable before it was acknowledged: there is nothing left to save.
-        "collections.force_save": RPCCommand(.writer) { call, arguments in
+        "collections.force_save": RPCCommand(.writer, over: .collections) { call, arguments in
             _ = try await call.collection(arguments)
             return .map(["success": .bool(true), "message": .string("every acknowledged write is saved already")])
         },

@@ -7,7 +7,7 @@ internal import ApusVectors
 /// One point, and lists of them.
 extension RPCCommand {
     static let points: [String: RPCCommand] = [
-        "vectors.insert": RPCCommand(.writer) { call, arguments in
+        "vectors.insert": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let id = try arguments.optional(1, "id")?.expectPointID() ?? .random()
             let vector = try arguments.required(2, "data").vector(dimension: collection.configuration.dimension)
@@ -15,7 +15,7 @@ extension RPCCommand {
             try await call.insert([Point(id: id, vector: vector, payload: payload)], into: collection.name)
             return .map(["id": .string(id.description), "success": .bool(true)])
         },
-        "vectors.insert_text": RPCCommand(.writer) { call, arguments in
+        "vectors.insert_text": RPCCommand(.writer, over: .collections) { call, arguments in
             // Read before the collection is made that it may need.
             var batch = PointBatch<Point>()
             batch.addText(named: true, id: nil) { () throws(ApusError) in
@@ -30,7 +30,7 @@ extension RPCCommand {
             try await call.insert(batch.accepted, into: name)
             return .map(["id": .string(batch.accepted[0].id.description), "success": .bool(true)])
         },
-        "vectors.update": RPCCommand(.writer) { call, arguments in
+        "vectors.update": RPCCommand(.writer, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let update = try PointUpdate(
                 id: arguments.required(1, "id"), vector: arguments.optional(2, "data"), payload: arguments.optional(3, "payload"),
@@ -39,7 +39,7 @@ extension RPCCommand {
             if let error = outcome.error(0) { throw VectorizerFace.unknown(update.id, error) }
             return .map(["id": .string(update.id.description), "success": .bool(true)])
         },
-        "vectors.get": RPCCommand(.reader) { call, arguments in
+        "vectors.get": RPCCommand(.reader, over: .collections) { call, arguments in
             let name = try collectionName(arguments.required(0, "collection").expectString())
             let id = try arguments.required(1, "id").expectPointID()
             let points = try await call.face.naming(name) {
@@ -48,7 +48,7 @@ extension RPCCommand {
             guard let point = points.first else { throw VectorizerFace.unknown(id, ApusError(.pointUnknown, "")) }
             return point.thunder
         },
-        "vectors.delete": RPCCommand(.writer) { call, arguments in
+        "vectors.delete": RPCCommand(.writer, over: .collections) { call, arguments in
             let name = try collectionName(arguments.required(0, "collection").expectString())
             let id = try arguments.required(1, "id").expectPointID()
             let outcome = try await call.face.naming(name) {
@@ -57,7 +57,7 @@ extension RPCCommand {
             if let error = outcome.error(0) { throw VectorizerFace.unknown(id, error) }
             return .map(["success": .bool(true)])
         },
-        "vectors.list": RPCCommand(.reader) { call, arguments in
+        "vectors.list": RPCCommand(.reader, over: .collections) { call, arguments in
             let name = try collectionName(arguments.required(0, "collection").expectString())
             let options = call.face.options
             let page = try VectorizerFace.clamp(
@@ -73,7 +73,7 @@ extension RPCCommand {
                 "items": .array(found.points.map(\.thunder)), "total": .int(total), "page": .int(page), "limit": .int(limit),
             ])
         },
-        "vectors.embed": RPCCommand(.reader) { call, arguments in
+        "vectors.embed": RPCCommand(.reader, over: .collections) { call, arguments in
             let text = try arguments.required(0, "text").expectText()
             let provider = try EmbeddingProvider(named: arguments.optional(1, "model")?.expectString() ?? "bm25", field: "model")
             let dimension = try await call.face.vectors.dimension(of: provider, wanted: nil, deadline: call.deadline)

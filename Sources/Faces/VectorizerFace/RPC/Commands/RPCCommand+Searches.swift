@@ -5,9 +5,11 @@ internal import ApusVectors
 
 extension RPCCommand {
     static let searches: [String: RPCCommand] = [
-        "search.basic": RPCCommand(.reader) { call, arguments in .array(try await call.searchByArguments(arguments)) },
-        "search.by_text": RPCCommand(.reader) { call, arguments in .map(["results": .array(try await call.searchByArguments(arguments))]) },
-        "search.hybrid": RPCCommand(.reader) { call, arguments in
+        "search.basic": RPCCommand(.reader, over: .collections) { call, arguments in .array(try await call.searchByArguments(arguments)) },
+        "search.by_text": RPCCommand(.reader, over: .collections) { call, arguments in
+            .map(["results": .array(try await call.searchByArguments(arguments))])
+        },
+        "search.hybrid": RPCCommand(.reader, over: .collections) { call, arguments in
             let collection = try await call.collection(arguments)
             let options = try arguments.required(1, "request").expectMap().json()
             let query = try await call.face.hybridQuery(options, in: collection, deadline: call.deadline)
@@ -17,7 +19,7 @@ extension RPCCommand {
                 "limit": .int(query.request.limit),
             ])
         },
-        "search.explain": RPCCommand(.reader) { call, arguments in
+        "search.explain": RPCCommand(.reader, over: .collections) { call, arguments in
             let started = call.face.clock.now
             let collection = try await call.collection(arguments)
             let options = try arguments.required(1, "request").expectMap()
@@ -39,7 +41,7 @@ extension RPCCommand {
                 ]),
             ])
         },
-        "vectors.batch_search": RPCCommand(.reader) { call, arguments in
+        "vectors.batch_search": RPCCommand(.reader, over: .collections) { call, arguments in
             var answers: [ThunderValue] = []
             for (index, query) in try arguments.required(0, "requests").expectElements(atMost: call.face.options.maxQueries).enumerated() {
                 do {

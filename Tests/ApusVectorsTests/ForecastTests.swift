@@ -1,0 +1,86 @@
+import ApusRuntime
+import ApusTypes
+import ApusVectorIndex
+import TestKit
+import Testing
+
+@testable import ApusVectors
+
+/// The forecast beside what was really made.
+@Suite("forecast")
+struct ForecastTests {
+    static func isNear(_ forecast: Int, _ real: Int, percent: Int = 3) -> Bool { abs(forecast - real) * 100 <= real * percent }
+
+    @Test(
+        "a sealed segment and the points before it have the forecast's size within 3 %",
+        arguments: [(Metric.cosine, 96, 0), (.euclidean, 40, 12), (.dot, 384, 0), (.manhattan, 17, 20)])
+    func sizes(metric: Metric, dimension: Int, idBytes: Int) async throws {
+        let count = 4000
+        let payload = Array(#"{"text":"what a payload may say","number":1234}"#.utf8)
+        var options = VectorService.Options(threadsPerSearch: 2)
+        options.sealInterval = .milliseconds(10)
+        options.sealPolicy.points = count
+        options.sealPolicy.leastPoints = count
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite(directory + "/catalog.db", options: options, copies: directory + "/copies") { node in
+                let deadline = node.deadline
+                _ = try await node.service.createCollection("c", .init(dimension: dimension, metric: metric), deadline: deadline)
+                var random = SeededGenerator(seed: 3)
+                func id(_ number: Int) throws -> PointID {
+                    guard idBytes > 0 else { return .integer(UInt64(number)) }
+                    let digits = String(number)
+                    return try PointID("i" + String(repeating: "-", count: idBytes - 1 - digits.count) + digits)
+                }
+                func points(_ numbers: Range<Int>) throws -> [Point] {
+                    try numbers.map { Point(id: try id($0), vector: random.vector(dimension), payload: payload) }
+                }
+                let kind = MemoryForecast(dimension: dimension, metric: metric, payloadBytes: payload.count, idBytes: idBytes)
+                _ = try await node.service.upsert(try points(0..<count - 1), into: "c", deadline: deadline)
+                let before = try node.service.collections()[0].shards[0]
+                // Nothing is coded before there is a segment.
+                let uncoded = kind.unsealedBytes(points: count - 1)
+                #expect(before.memory.bytes <= uncoded && isNear(before.memory.bytes, uncoded, percent: 25), "\(before.memory), \(uncoded)")
+                _ = try await node.service.upsert(try points(count - 1..<count), into: "c", deadline: deadline)
+                try await eventually("the points are sealed") { try node.service.collections()[0].shards[0].segments.count == 1 }
+                let segment = try node.service.collections()[0].shards[0].segments[0]
+                #expect(segment.rows == count)
+                #expect(
+                    Self.isNear(kind.sealedBytes(points: count), segment.bytes.bytes),
+                    "\(kind.sealedBytes(points: count)), \(segment.bytes)")
+
+                // Points after a segment are coded as those in it.
+                _ = try await node.service.upsert(try points(count..<2 * count - 1), into: "c", deadline: deadline)
+                let after = try node.service.collections()[0].shards[0]
+                let heap = kind.unsealedBytes(points: count - 1) + count * MemoryForecast.sealedHeapBytes
+                #expect(Self.isNear(heap, after.memory.bytes, percent: 5), "\(heap), \(after.memory)")
+            }
+        }
+    }
+
+    private func isNear(_ forecast: Int, _ real: Int, percent: Int) -> Bool { Self.isNear(forecast, real, percent: percent) }
+
+    @Test("a small segment has no graph, and is forecast so too; what is out of bounds is refused by name")
+    func bounds() async throws {
+        let kind = MemoryForecast(dimension: 100, metric: .cosine)
+        #expect(kind.buildingBytes(points: 2047) == 0 && kind.buildingBytes(points: 2048) > 0 && kind.sealedBytes(points: 0) == 0)
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite(directory + "/catalog.db") { node in
+                let forecast = try node.service.forecast(kind, points: 1_000_000, shards: 4)
+                #expect(forecast.unsealedPoints == 4 * SealPolicy().points)
+                #expect(forecast.whole.bytes > forecast.disk.bytes && forecast.searched < forecast.whole)
+                #expect(try node.service.forecast(kind, points: 0, shards: 1).disk.bytes == 0)
+                // Beyond the largest segment there are several.
+                let large = try node.service.forecast(kind, points: 9_000_000, shards: 1)
+                #expect(large.building.bytes == kind.buildingBytes(points: SealPolicy().mostRows))
+                for (points, shards, dimension, field) in [
+                    (-1, 1, 2, "points"), (1, 0, 2, "sharding.shard_count"), (1, 1, 0, "dimension"), (1, 1, 70_000, "dimension"),
+                ] {
+                    let error = #expect(throws: ApusError.self) {
+                        try node.service.forecast(MemoryForecast(dimension: dimension, metric: .dot), points: points, shards: shards)
+                    }
+                    #expect(error?.code == .requestInvalid && error?.context["field"] == field)
+                }
+            }
+        }
+    }
+}
