@@ -40,6 +40,13 @@ struct BenchReport {
     mutating func figure(_ key: String, _ value: Double) { figures.append((key, Spread.json(value))) }
     mutating func figure(_ key: String, _ rounds: [Double]) { figures.append((key, Spread(rounds).json)) }
 
+    /// What was searched.
+    mutating func describe(_ data: BenchData) {
+        figure("points", Double(data.points.count))
+        figure("dimension", Double(data.points.dimension))
+        figure("queries", Double(data.queries.count))
+    }
+
     /// A line of the table; the first line is its head.
     mutating func row(_ cells: String...) { table.append(cells) }
 
@@ -85,7 +92,7 @@ struct BenchReport {
         print("")
     }
 
-    private static var processor: String {
+    static var processor: String {
         let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""  // absent elsewhere than on Linux
         let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
         return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
