@@ -48,7 +48,8 @@ struct BenchReport {
     }
 
     /// A line of the table; the first line is its head.
-    mutating func row(_ cells: String...) { table.append(cells) }
+    mutating func row(_ cells: String...) { row(cells) }
+    mutating func row(_ cells: [String]) { table.append(cells) }
 
     /// Prints the table and, as the last line, the JSON object; keeps that with date, processor and commit.
     func finish() throws {

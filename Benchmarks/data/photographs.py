@@ -54,7 +54,7 @@ def descriptors(picture, random, count):
         [channels[:, places[:, 0] + int(y), places[:, 1] + int(x)] for y in offsets for x in offsets]
     ).T  # a row for each place
     length = numpy.linalg.norm(found, axis=1)
-    seen = length > 2000  # not flat: sky has no descriptor
+    seen = length > 100  # not flat: a plain sky has no descriptor
     found, places = found[seen] / length[seen, None], places[seen]
     found = numpy.minimum(found, 0.2)
     return places[:count], (found / numpy.linalg.norm(found, axis=1, keepdims=True))[:count]
