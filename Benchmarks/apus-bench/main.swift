@@ -23,7 +23,7 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
 
-func usage() -> String {
+@MainActor func usage() -> String {
     let width = benchmarks.map(\.name.count).max() ?? 0
     return "usage: apus-bench NAME [--rounds N] [--data DIR]\n\n"
         + benchmarks.map { "  \($0.name.padding(toLength: width, withPad: " ", startingAt: 0))   \($0.summary)\n" }.joined() + """

@@ -82,7 +82,7 @@ def main(output, package):
             (held if number % 8 == 7 else every).append((path.stem, grey))
         sets = []
         for pictures, wanted in ((every, POINTS), (held, QUERIES)):
-            share = 2 * wanted // (len(pictures) * len(SCALES)) + 1  # some pictures are flat
+            share = 4 * wanted // (len(pictures) * len(SCALES)) + 1  # some pictures are flat
             labels, vectors = [], []
             for name, grey in pictures:
                 for side in SCALES:

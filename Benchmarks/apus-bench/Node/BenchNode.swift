@@ -1,3 +1,4 @@
+import ApusHTTP
 import ApusRuntime
 import ApusTypes
 import Foundation
@@ -52,16 +53,14 @@ struct BenchNode {
         let exit = await (try ChildProcess.start(command, on: loops.first)).wait()
         guard exit == .status(0) else { throw ApusError(.processFailed, "the import failed: \(readText(log).suffix(2000))") }
         let acknowledged = start.duration(to: BootClock.now).seconds
-        let last = try await wait("sealed") { $0.filter { !$0.isMerge }.reduce(0) { $0 + $1.points } > data.points.count - Self.leastSealed }
-        // The log says when.
-        _ = last
+        try await wait("sealed") { $0.filter { !$0.isMerge }.reduce(0) { $0 + $1.points } > data.points.count - Self.leastSealed }
         return Import(acknowledged: acknowledged, indexed: start.duration(to: BootClock.now).seconds)
     }
 
     /// Waits until nothing is left to be sealed or merged: all living points but a few are in one segment.
     func settle(points: Int? = nil) async throws {
         let wanted = (points ?? data.points.count) - Self.leastSealed
-        _ = try await wait("merged") { events in events.last.map { $0.segments == 1 && $0.points > wanted } ?? false }
+        try await wait("merged") { events in events.last.map { $0.segments == 1 && $0.points > wanted } ?? false }
     }
 
     /// Fewer are left in memory.
@@ -90,11 +89,10 @@ struct BenchNode {
         }
     }
 
-    private func wait(_ what: String, until isDone: ([Event]) -> Bool) async throws -> [Event] {
+    private func wait(_ what: String, until isDone: ([Event]) -> Bool) async throws {
         let deadline = BootClock.now.advanced(by: .seconds(400))
         while BootClock.now < deadline {
-            let events = events()
-            if isDone(events) { return events }
+            if isDone(events()) { return }
             guard node.ended == nil else { throw ApusError(.processFailed, "the node ended: \(node.log)") }
             try await BootClock().sleep(until: BootClock.now.advanced(by: .milliseconds(20)))
         }

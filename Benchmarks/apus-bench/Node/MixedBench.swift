@@ -65,20 +65,20 @@ enum MixedBench {
                 _ = try await load.run(connections: connections, seconds: 1)
                 idle.append(try await load.run(connections: connections, seconds: idleSeconds))
                 let before = bench.events().count
-                let isOver = Mutex(false)
+                let end = End()
                 let (found, written) = try await withThrowingTaskGroup(of: (SearchLoad.Result?, UpsertLoad.Result?).self) { group in
                     group.addTask {
-                        (nil, try await writes.run(perSecond: perSecond, batch: 100, writers: 4) { isOver.withLock { $0 } })
+                        (nil, try await writes.run(perSecond: perSecond, batch: 100, writers: 4) { end.isReached })
                     }
                     group.addTask {
-                        defer { isOver.withLock { $0 = true } }
+                        defer { end.reach() }
                         return (try await load.run(connections: connections, seconds: busySeconds), nil)
                     }
                     return try await group.reduce(into: (SearchLoad.Result?.none, UpsertLoad.Result?.none)) {
                         $0 = ($0.0 ?? $1.0, $0.1 ?? $1.1)
                     }
                 }
-                guard let found, let written else { throw ApusError(.internalInvariant, "a load gave no result") }
+                guard let found, let written else { throw ApusError(.processFailed, "a load gave no result") }
                 busy.append(found)
                 upserts.append(written)
                 let events = bench.events()[before...]
@@ -106,6 +106,13 @@ enum MixedBench {
             report.figure("seals_\(connections)", Double(seals))
             report.figure("merges_\(connections)", Double(merges))
         }
+    }
+
+    /// Of a load that another one outlives.
+    private final class End: Sendable {
+        private let reached = Atomic(false)
+        var isReached: Bool { reached.load(ordering: .relaxed) }
+        func reach() { reached.store(true, ordering: .relaxed) }
     }
 
     private static func measureUpserts(_ bench: BenchNode, _ report: inout BenchReport) async throws {

@@ -1,3 +1,4 @@
+import ApusHTTP
 import ApusRuntime
 import ApusTypes
 import Foundation

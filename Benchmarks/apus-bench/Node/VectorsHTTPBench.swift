@@ -21,7 +21,7 @@ enum VectorsHTTPBench {
         try libraries.load(data, in: directory.path)
         let peer = try PeerIndex(libraries, "hnswlib", links: 16, effort: 128)
         let efforts = try data.set.halves.compactMap { try data.set.leastEffort(of: peer, for: target, on: $0) }
-        guard let effort = efforts.max() else { throw ApusError(.internalInvariant, "hnswlib does not reach a recall of \(target)") }
+        guard let effort = efforts.max() else { throw ApusError(.processFailed, "hnswlib does not reach a recall of \(target)") }
         let all = Array(data.queries.indices)
         let peerRecall = data.set.recall(of: try peer.search(all, effort: effort).rows, all)
         progress("hnswlib with \(peer.describe(effort)): recall \(String(format: "%.4f", peerRecall))")

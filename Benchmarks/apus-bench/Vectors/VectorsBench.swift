@@ -11,7 +11,7 @@ enum VectorsBench {
     static let limit = 10
     static let threads = 2
     /// Each library's graph is made twice: as its documentation suggests, and with more effort.
-    static let graphs = [(peer: "hnswlib", links: 16, effort: 128), ("hnswlib", 24, 200), ("faiss", 16, 128), ("faiss", 24, 200), ("usearch", 16, 128)]
+    static let graphs: [(peer: String, links: Int, effort: Int)] = [("hnswlib", links: 16, effort: 128), ("hnswlib", 24, 200), ("faiss", 16, 128), ("faiss", 24, 200), ("usearch", 16, 128)]
     static let peers = ["hnswlib", "faiss", "usearch"]
 
     static func run() async throws {
