@@ -17,7 +17,9 @@ struct BenchOptions: Sendable {
         while let word = rest.popFirst() {
             switch word {
             case "--rounds":
-                guard let rounds = rest.popFirst().flatMap({ Int($0) }), rounds > 0 else { throw ApusError(.usage, "--rounds takes a number") }
+                guard let rounds = rest.popFirst().flatMap({ Int($0) }), rounds > 0 else {
+                    throw ApusError(.usage, "--rounds takes a number")
+                }
                 self.rounds = rounds
             case "--data":
                 guard let folder = rest.popFirst() else { throw ApusError(.usage, "--data takes a folder") }

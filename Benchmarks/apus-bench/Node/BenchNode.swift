@@ -28,7 +28,8 @@ struct BenchNode {
         let bench = try await start(data, in: directory, loops: loops)
         let times = try await bench.fill()
         progress(
-            "imported in \(BenchReport.short(times.acknowledged)) s, indexed after \(BenchReport.short(times.indexed)) s; waiting for one segment")
+            "imported in \(BenchReport.short(times.acknowledged)) s, indexed after \(BenchReport.short(times.indexed)) s; waiting for one segment"
+        )
         try await bench.settle()
         return bench
     }
@@ -47,7 +48,10 @@ struct BenchNode {
         let log = node.directory + "-import.log"
         let command = ChildProcess.Command(
             try NodeProcess.program(),
-            ["import", "bench", data.files.points, "--payload", data.files.payloads, "--create", "--url", node.url, "--state", node.directory],
+            [
+                "import", "bench", data.files.points, "--payload", data.files.payloads, "--create", "--url", node.url, "--state",
+                node.directory,
+            ],
             environment: ["PATH": "/usr/bin:/bin", "HOME": node.directory], output: .file(log))
         let start = BootClock.now
         let exit = await (try ChildProcess.start(command, on: loops.first)).wait()

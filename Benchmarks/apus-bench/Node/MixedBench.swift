@@ -45,7 +45,9 @@ enum MixedBench {
         let recall = try await bench.recall(of: bench.data.queries.indices)
         let count = Double(bench.data.points.count)
         let (own, mapped) = (Double(bench.memory("RssAnon")) / count, Double(bench.memory("RssFile")) / count)
-        progress("memory after \(bench.data.queries.count) searches (recall \(String(format: "%.4f", recall))): \(Int(own)) B of its own for each point, \(Int(mapped)) B mapped from files")
+        progress(
+            "memory after \(bench.data.queries.count) searches (recall \(String(format: "%.4f", recall))): \(Int(own)) B of its own for each point, \(Int(mapped)) B mapped from files"
+        )
         report.row(["bytes/point: the process's own", "", BenchReport.short(own)])
         report.row(["bytes/point: mapped, in memory", "", BenchReport.short(mapped)])
         report.row(["bytes/point: segment files", "", BenchReport.short(Double(bench.storeBytes) / count)])
@@ -85,7 +87,8 @@ enum MixedBench {
                 seals += events.count { !$0.isMerge }
                 merges += events.count { $0.isMerge }
                 progress(
-                    "\(connections) connections, round \(round + 1): idle \(BenchReport.short(idle[round].perSecond))/s, p99 \(BenchReport.short(idle[round].p99)) ms; busy \(BenchReport.short(found.perSecond))/s, p99 \(BenchReport.short(found.p99)) ms, \(BenchReport.short(written.perSecond)) upserts/s, \(events.count) seals and merges; waiting for one segment")
+                    "\(connections) connections, round \(round + 1): idle \(BenchReport.short(idle[round].perSecond))/s, p99 \(BenchReport.short(idle[round].p99)) ms; busy \(BenchReport.short(found.perSecond))/s, p99 \(BenchReport.short(found.p99)) ms, \(BenchReport.short(written.perSecond)) upserts/s, \(events.count) seals and merges; waiting for one segment"
+                )
                 try await bench.settle(points: bench.data.points.count + writes.added)
             }
             func middle(_ values: [Double]) -> String { BenchReport.short(Spread(values).median) }

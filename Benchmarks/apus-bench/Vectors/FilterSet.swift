@@ -75,5 +75,7 @@ struct FilterSet {
     }
 
     /// `{"r":17,"a0":4711,…}`
-    func payload(_ row: Int) -> [UInt8] { Array(("{" + places.map { "\"\($0.key)\":\($0.places[row])" }.joined(separator: ",") + "}").utf8) }
+    func payload(_ row: Int) -> [UInt8] {
+        Array(("{" + places.map { "\"\($0.key)\":\($0.places[row])" }.joined(separator: ",") + "}").utf8)
+    }
 }

@@ -29,7 +29,9 @@ enum FiltersBench {
         _ = try libraries.ask(["do": "filters", "masks": .string(directory.path + "/masks")])
         let peers = try ["faiss", "hnswlib"].map { try PeerIndex(libraries, $0, links: 16, effort: 128) }
 
-        report.row("filter", "recall", "fewest", "first, ms", "queries/CPU s", "exact scan's", "time to scan's", "faiss: recall", "queries/CPU s", "hnswlib: recall", "queries/CPU s")
+        report.row(
+            "filter", "recall", "fewest", "first, ms", "queries/CPU s", "exact scan's", "time to scan's", "faiss: recall", "queries/CPU s",
+            "hnswlib: recall", "queries/CPU s")
         var slowest = [Double](repeating: 0, count: BenchOptions.rounds(5)), least = 1.0, fewest = VectorsBench.limit
         for cell in filters.cells {
             let result = try measure(cell, apus, libraries, peers, data)
@@ -40,7 +42,8 @@ enum FiltersBench {
             report.figure("queries_per_cpu_second_\(cell.key)", result.rates)
             report.figure("first_search_milliseconds_\(cell.key)", result.firstSeconds.map { $0 * 1000 })
             var cells = [
-                cell.name, String(format: "%.4f", result.recall), "\(result.fewest)", BenchReport.short(Spread(result.firstSeconds).median * 1000),
+                cell.name, String(format: "%.4f", result.recall), "\(result.fewest)",
+                BenchReport.short(Spread(result.firstSeconds).median * 1000),
                 BenchReport.short(Spread(result.rates).median), BenchReport.short(Spread(result.scanRates).median),
                 BenchReport.short(Spread(result.timeToScan).median),
             ]

@@ -63,13 +63,13 @@ struct RecallPlot {
         body += text(Self.left - 56, Self.top - 10, "queries per second of CPU time")
 
         var labels: [Double] = []
-        for (number_, (curve, points)) in zip(curves, shown).enumerated() {
+        for (order, (curve, points)) in zip(curves, shown).enumerated() {
             guard let last = points.last else { continue }
-            let colour = Self.colours[number_ % Self.colours.count]
+            let colour = Self.colours[order % Self.colours.count]
             let places = points.map { "\(number(Self.across($0.recall))) \(number(up($0.rate)))" }
             body += "<path d=\"M\(places.joined(separator: "L"))\" fill=\"none\" stroke=\"\(colour)\" stroke-width=\"2.5\"/>\n"
             for point in points {
-                body += Self.mark(number_, Self.across(point.recall), up(point.rate), colour)
+                body += Self.mark(order, Self.across(point.recall), up(point.rate), colour)
             }
             var y = up(last.rate) + 4
             while let near = labels.first(where: { abs($0 - y) < 14 }) { y = near + 14 }  // names do not cover each other

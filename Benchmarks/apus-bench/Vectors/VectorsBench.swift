@@ -11,7 +11,9 @@ enum VectorsBench {
     static let limit = 10
     static let threads = 2
     /// Each library's graph is made twice: as its documentation suggests, and with more effort.
-    static let graphs: [(peer: String, links: Int, effort: Int)] = [("hnswlib", links: 16, effort: 128), ("hnswlib", 24, 200), ("faiss", 16, 128), ("faiss", 24, 200), ("usearch", 16, 128)]
+    static let graphs: [(peer: String, links: Int, effort: Int)] = [
+        ("hnswlib", links: 16, effort: 128), ("hnswlib", 24, 200), ("faiss", 16, 128), ("faiss", 24, 200), ("usearch", 16, 128),
+    ]
     static let peers = ["hnswlib", "faiss", "usearch"]
 
     static func run() async throws {
@@ -22,7 +24,8 @@ enum VectorsBench {
         let apus = try await SealedIndex(data.points, in: directory.path)
         let libraries = try Peers.libraries()
         try libraries.load(data, in: directory.path)
-        let systems: [any BenchedIndex] = [apus]
+        let systems: [any BenchedIndex] =
+            [apus]
             + (try graphs.map { try PeerIndex(libraries, $0.peer, links: $0.links, effort: $0.effort) })
 
         report.row("", "build, CPU s", "bytes/vector")
@@ -45,7 +48,9 @@ enum VectorsBench {
         // What each half says about the parameters is judged on the other: so every query counts, for every system alike.
         let chosen = try systems.compactMap { system -> (index: any BenchedIndex, efforts: [Double])? in
             let efforts = try set.halves.compactMap { try set.leastEffort(of: system, for: target, on: $0) }
-            progress("recall \(target): \(system.name) with \(efforts.isEmpty ? "nothing" : efforts.map(system.describe).joined(separator: ", "))")
+            progress(
+                "recall \(target): \(system.name) with \(efforts.isEmpty ? "nothing" : efforts.map(system.describe).joined(separator: ", "))"
+            )
             return efforts.count == set.halves.count ? (system, efforts) : nil
         }
         var rates = [[Double]](repeating: [], count: chosen.count)
@@ -62,7 +67,9 @@ enum VectorsBench {
                 rates[number].append(Double(set.queries.count) / seconds)
                 recalls[number] = recall
             }
-            progress("recall \(target), round \(round + 1): " + zip(chosen, rates).map { "\($0.index.name) \(BenchReport.short($1[round]))" }.joined(separator: ", "))
+            progress(
+                "recall \(target), round \(round + 1): "
+                    + zip(chosen, rates).map { "\($0.index.name) \(BenchReport.short($1[round]))" }.joined(separator: ", "))
         }
         for (number, (system, efforts)) in chosen.enumerated() {
             let spread = Spread(rates[number])
@@ -103,7 +110,8 @@ enum VectorsBench {
             return RecallPlot.Curve(name: name, points: points)
         }
         let plot = RecallPlot(
-            title: "\(data.points.count) vectors of \(data.points.dimension) dimensions, one thread, \(BenchReport.processor)", curves: curves)
+            title: "\(data.points.count) vectors of \(data.points.dimension) dimensions, one thread, \(BenchReport.processor)",
+            curves: curves)
         try FileManager.default.createDirectory(atPath: "docs/images", withIntermediateDirectories: true)
         let path = "docs/images/recall-\(data.points.dimension).svg"
         try plot.svg.write(toFile: path, atomically: true, encoding: .utf8)
