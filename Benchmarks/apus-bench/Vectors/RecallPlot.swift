@@ -47,7 +47,7 @@ struct RecallPlot {
             "<text x=\"\(number(x))\" y=\"\(number(y))\"\(more)>\(words)</text>\n"
         }
 
-        var body = text(Self.left, 24, title, " class=\"title\"")
+        var body = text(Self.left, 16, title.replacing("&", with: "&amp;").replacing("<", with: "&lt;"), " class=\"title\"")
         for recall in Self.recalls {
             let x = Self.across(recall)
             body += "<path class=\"grid\" d=\"M\(number(x)) \(number(Self.top))V\(number(Self.height - Self.bottom))\"/>\n"
