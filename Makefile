@@ -7,7 +7,7 @@ BUILD := swift build
 BUILD_RELEASE := swift build -c release --static-swift-stdlib
 RELEASE := .build/release
 
-.PHONY: help setup build release run stop test laws clients fuzz lint format docs dist clean
+.PHONY: help setup build release run stop test laws clients fuzz bench-data lint format docs dist clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,11 +43,15 @@ fuzz: ## every fuzz target for SECONDS (default 600) each
 	@scripts/setup
 	@scripts/fuzz all $${SECONDS_EACH:-600}
 
-bench-%: ## one benchmark: bench-http, bench-catalog, bench-import, bench-vectors, bench-embed
+bench-data: ## make the second data set of the vector benchmarks: .deps/bench-data/photographs
+	@scripts/setup
+	@Benchmarks/data/photographs
+
+bench-%: ## one benchmark; ARGS="--rounds 3"; `make bench-help` lists them: bench-vectors, bench-filters, bench-vectors-http, …
 	@scripts/setup --test
 	@$(BUILD_RELEASE) --product apus
 	@$(BUILD_RELEASE) --product apus-bench
-	@$(RELEASE)/apus-bench $*
+	@$(RELEASE)/apus-bench $(if $(filter help,$*),--help,$*) $(ARGS)
 
 lint: ## style: formatting of every Swift file
 	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks Fuzz Package.swift

@@ -40,8 +40,16 @@ struct BenchReport {
     mutating func figure(_ key: String, _ value: Double) { figures.append((key, Spread.json(value))) }
     mutating func figure(_ key: String, _ rounds: [Double]) { figures.append((key, Spread(rounds).json)) }
 
+    /// What was searched.
+    mutating func describe(_ data: BenchData) {
+        figure("points", Double(data.points.count))
+        figure("dimension", Double(data.points.dimension))
+        figure("queries", Double(data.queries.count))
+    }
+
     /// A line of the table; the first line is its head.
-    mutating func row(_ cells: String...) { table.append(cells) }
+    mutating func row(_ cells: String...) { row(cells) }
+    mutating func row(_ cells: [String]) { table.append(cells) }
 
     /// Prints the table and, as the last line, the JSON object; keeps that with date, processor and commit.
     func finish() throws {
@@ -85,7 +93,7 @@ struct BenchReport {
         print("")
     }
 
-    private static var processor: String {
+    static var processor: String {
         let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""  // absent elsewhere than on Linux
         let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
         return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"

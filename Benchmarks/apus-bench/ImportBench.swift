@@ -12,13 +12,13 @@ import TestKit
 /// `APUS_BENCH_DATA` names a folder with `points.f16.npy`, `points.jsonl`, `queries.f16.npy` and, if they are known, the exact nearest rows
 /// of each query by inner product in `neighbours.i32.npy`. Without it the points are made up and their neighbours found by comparing all.
 enum ImportBench {
-    static let rounds = 3
+    static let rounds = BenchOptions.rounds(3)
     static let limit = 10
 
     static func run() async throws {
         var report = BenchReport("import")
         let directory = try TemporaryDirectory()
-        let data = try Vectors.Files(of: ProcessInfo.processInfo.environment["APUS_BENCH_DATA"], orIn: directory.path)
+        let data = try Vectors.Files(of: BenchOptions.given?.data, orIn: directory.path)
         let points = try Vectors(float16: data.points)
         let queries = try Vectors(float16: data.queries)
         let truth = try data.neighbours.map { try Vectors.rows($0) } ?? queries.indices.map { points.nearest(to: queries[$0], limit) }

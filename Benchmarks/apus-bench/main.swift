@@ -5,24 +5,49 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
     ("catalog", "appends to shard logs on SQLite and PostgreSQL, 1 and 16 writers", { try await CatalogBench.run() }),
     ("import", "points per second through `apus import`, and recall and rate of exact search", { try await ImportBench.run() }),
     (
-        "vectors", "approximate search beside hnswlib and faiss: queries per CPU second at equal recall, build, memory",
-        {
-            try await VectorsBench.run()
-        }
+        "vectors", "approximate search beside hnswlib, faiss and usearch: queries per CPU second at equal recall, build, memory, a plot",
+        { try await VectorsBench.run() }
     ),
+    (
+        "filters", "search under filters that pass 50 % to 0.1 %, beside the exact scan of what passes, faiss and hnswlib",
+        { try await FiltersBench.run() }
+    ),
+    ("vectors-http", "searches per second of a node over HTTP, beside hnswlib in process", { try await VectorsHTTPBench.run() }),
+    (
+        "vectors-mixed", "searches during 2,000 upserts/s, seals and merges; rate of upserts; a node's start and memory",
+        { try await MixedBench.run() }
+    ),
+    ("ingest", "all points over REST, indexed and searchable, beside chromadb and lancedb", { try await IngestBench.run() }),
     ("embed", "MiniLM beside its reference vectors, and texts embedded per second", { try EmbeddingBench.run() }),
     ("http", "a small JSON reply beside nginx, memory per idle connection, a 500 MB upload", { try await HTTPBenchmark.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
 
-guard CommandLine.arguments.count > 1, let bench = benchmarks.first(where: { $0.name == CommandLine.arguments[1] }) else {
-    print("usage: apus-bench NAME\n")
-    for bench in benchmarks { print("  \(bench.name)   \(bench.summary)") }
-    exit(64)
+@MainActor func usage() -> String {
+    let width = benchmarks.map(\.name.count).max() ?? 0
+    return "usage: apus-bench NAME [--rounds N] [--data DIR]\n\n"
+        + benchmarks.map { "  \($0.name.padding(toLength: width, withPad: " ", startingAt: 0))   \($0.summary)\n" }.joined() + """
+
+            --rounds N   how often everything is measured, all in turn; each benchmark has its own number
+            --data DIR   points.f16.npy, points.jsonl, queries.f16.npy and, if known, neighbours.i32.npy; else APUS_BENCH_DATA, else made up
+
+            Run from the project's folder, where results are kept: `make bench-NAME ARGS="--rounds 3"` builds first. docs/benchmarks.md says more.
+
+            """
+}
+
+if CommandLine.arguments.contains("--help") {
+    print(usage(), terminator: "")
+    exit(0)
 }
 do {
+    let options = try BenchOptions(CommandLine.arguments.dropFirst())
+    guard let bench = benchmarks.first(where: { $0.name == options.name }) else {
+        print(usage(), terminator: "")
+        exit(64)
+    }
     try await bench.run()
 } catch {
-    FileHandle.standardError.write(Data("apus-bench \(bench.name): \(error)\n".utf8))
+    FileHandle.standardError.write(Data("apus-bench: \(error)\n".utf8))
     exit(1)
 }

@@ -1,23 +1,32 @@
 import ApusTypes
 import Foundation
 
-/// hnswlib and faiss in a Python process of their own, which measures its CPU time itself.
+/// Other people's programs in a Python process of their own, which measures itself: a JSON object on a line is a job, and so is its answer.
 final class Peers {
     private let process = Process()
     private let input = Pipe()
     private let output = Pipe()
 
-    /// Installs the pinned packages into `.deps/peers` where they are missing.
-    init() throws {
-        let python = ".deps/peers/bin/python"
-        if !FileManager.default.fileExists(atPath: ".deps/peers/ready") {
-            print("installing the peers of Benchmarks/peers/requirements.txt into .deps/peers")
-            try Self.run("/usr/bin/env", ["python3", "-m", "venv", ".deps/peers"])
-            try Self.run(python, ["-m", "pip", "install", "--quiet", "--requirement", "Benchmarks/peers/requirements.txt"])
-            try Data().write(to: URL(fileURLWithPath: ".deps/peers/ready"))
+    /// hnswlib, faiss and usearch.
+    static func libraries() throws -> Peers { try Peers("vectors.py", packages: "requirements.txt", in: ".deps/peers") }
+
+    /// chromadb and lancedb.
+    static func databases() throws -> Peers {
+        try Peers("databases.py", packages: "requirements-databases.txt", in: ".deps/databases")
+    }
+
+    /// Installs the pinned packages into `place` where they are missing or others are wanted now.
+    private init(_ script: String, packages: String, in place: String) throws {
+        let wanted = try String(contentsOfFile: "Benchmarks/peers/" + packages, encoding: .utf8)
+        let mark = place + "/installed.txt", python = place + "/bin/python"
+        if (try? String(contentsOfFile: mark, encoding: .utf8)) != wanted {  // absent at first
+            progress("installing the peers of Benchmarks/peers/\(packages) into \(place)")
+            try Self.run("/usr/bin/env", ["python3", "-m", "venv", place])
+            try Self.run(python, ["-m", "pip", "install", "--quiet", "--requirement", "Benchmarks/peers/" + packages])
+            try wanted.write(toFile: mark, atomically: true, encoding: .utf8)
         }
         process.executableURL = URL(fileURLWithPath: python)
-        process.arguments = ["Benchmarks/peers/vectors.py"]
+        process.arguments = ["Benchmarks/peers/" + script]
         process.standardInput = input
         process.standardOutput = output
         try process.run()
@@ -36,6 +45,16 @@ final class Peers {
             answer += part
         }
         return try JSONValue(parsing: answer)
+    }
+
+    /// Gives them the points and queries.
+    func load(_ data: BenchData, in directory: String) throws {
+        try data.points.write(to: directory + "/points.f32")
+        try data.queries.write(to: directory + "/queries.f32")
+        _ = try ask([
+            "do": "load", "points": .string(directory + "/points.f32"), "queries": .string(directory + "/queries.f32"),
+            "dimension": .integer(Int64(data.points.dimension)),
+        ])
     }
 
     private static func run(_ program: String, _ arguments: [String]) throws {

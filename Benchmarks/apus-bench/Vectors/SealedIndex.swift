@@ -9,6 +9,7 @@ struct SealedIndex: BenchedIndex {
     let name = "apus"
     /// Of the neighbours, how many the search is told to find: what its calibration makes of it.
     let efforts = 0.7...0.9995
+    let curve = [0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97, 0.98, 0.985, 0.99, 0.994, 0.997, 0.9995]
     /// All that sealing takes, from the points in memory to the bytes of the segment.
     let buildSeconds: Double
     let fileBytes: Int
@@ -16,12 +17,18 @@ struct SealedIndex: BenchedIndex {
     let bytes: Int
     private let snapshot: PointSnapshot
 
-    init(_ points: Vectors, in directory: String) async throws {
+    /// `payload` gives a row's, a JSON object.
+    init(_ points: Vectors, in directory: String, payload: (Int) -> [UInt8] = { _ in [] }) async throws {
         let fields = [VectorField(dimension: points.dimension, metric: .cosine)]
         let table = PointTable(fields)
         table.apply(at: 1) { writer in
             for row in points.indices {
-                points[row].withUnsafeBytes { vector in writer.upsert(.integer(UInt64(row)), payload: nil) { _ in vector } }
+                let payload = payload(row)
+                points[row].withUnsafeBytes { vector in
+                    payload.withUnsafeBytes { payload in
+                        writer.upsert(.integer(UInt64(row)), payload: payload.isEmpty ? nil : payload) { _ in vector }
+                    }
+                }
             }
         }
         let start = Self.cpuSeconds(CLOCK_PROCESS_CPUTIME_ID)
@@ -48,6 +55,7 @@ struct SealedIndex: BenchedIndex {
         let sealed = try Segment(
             mapping.bytes, key: ObjectKey(high: 1, low: 1), fields: fields, owner: mapping, memory: SearchMemory(limit: .gibibytes(1)))
         snapshot = PointTable(fields, segments: [sealed], moment: 1).snapshot()
+        progress("apus is built, \(BenchReport.short(buildSeconds)) CPU s")
     }
 
     private final class Mapping: @unchecked Sendable {  // nobody writes
@@ -69,18 +77,27 @@ struct SealedIndex: BenchedIndex {
     func search(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]]) {
         let queries = numbers.map { set.queries[$0] }
         let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
-        let found = queries.map { vector in
-            SnapshotIndex(snapshot).neighbours(
-                of: NeighbourQuery(vector: .dense(vector), limit: VectorsBench.limit, isExact: false, recall: Float(effort)), part: 0, of: 1
-            )
-        }
+        let found = queries.map { neighbours(of: $0, recall: Float(effort)) }
         let seconds = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start
-        return (
-            seconds,
-            found.map { hits in
-                hits.compactMap { hit in if case .integer(let row) = hit.id { Int(row) } else { nil } }
-            }
-        )
+        return (seconds, found.map(Self.rows))
+    }
+
+    /// Under a filter, as a request without special wishes is answered, so many times.
+    func search(_ queries: [[Float]], _ filter: Filter, times: Int = 1) -> (seconds: Double, rows: [[Int]]) {
+        var found: [[Neighbour]] = []
+        let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
+        for _ in 0..<times { found = queries.map { neighbours(of: $0, filter, recall: nil) } }
+        return ((Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start) / Double(times), found.map(Self.rows))
+    }
+
+    private func neighbours(of vector: [Float], _ filter: Filter = .everything, recall: Float?) -> [Neighbour] {
+        SnapshotIndex(snapshot).neighbours(
+            of: NeighbourQuery(vector: .dense(vector), limit: VectorsBench.limit, filter: filter, isExact: false, recall: recall),
+            part: 0, of: 1)
+    }
+
+    private static func rows(_ hits: [Neighbour]) -> [Int] {
+        hits.compactMap { hit in if case .integer(let row) = hit.id { Int(row) } else { nil } }
     }
 
     private static func cpuSeconds(_ clock: clockid_t) -> Double {

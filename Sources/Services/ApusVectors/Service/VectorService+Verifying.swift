@@ -132,7 +132,7 @@ extension VectorService {
                         .segmentCorrupt, "segment \(row.object) has rotted on this node: \(error.summary)", hint: "it was fetched again",
                         cause: error))
             } catch let error as ApusError where error.code == .objectUnknown {}  // no copy, so it is fetched now
-            let segment = try await objects.open(row, fields: shard.fields, deadline: deadline)
+            let segment = try await objects.open(row, fields: shard.fields, memory: searchMemory, deadline: deadline)
             if !result.problems.isEmpty { shard.mend(segment) }
             segments.append(segment)
         }
