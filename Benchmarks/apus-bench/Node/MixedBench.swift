@@ -50,7 +50,7 @@ enum MixedBench {
         )
         report.row(["bytes/point: the process's own", "", BenchReport.short(own)])
         report.row(["bytes/point: mapped, in memory", "", BenchReport.short(mapped)])
-        report.row(["bytes/point: segment files", "", BenchReport.short(Double(bench.storeBytes) / count)])
+        report.row(["bytes/point: store on disk, merged segments included", "", BenchReport.short(Double(bench.storeBytes) / count)])
         report.figure("own_bytes_per_point", own)
         report.figure("mapped_bytes_per_point", mapped)
         report.figure("recall", recall)
