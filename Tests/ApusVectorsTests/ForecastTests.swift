@@ -73,6 +73,11 @@ struct ForecastTests {
                 #expect(forecast.unsealedPoints == 4 * SealPolicy().points)
                 #expect(forecast.whole.bytes > forecast.disk.bytes && forecast.searched < forecast.whole)
                 #expect(try node.service.forecast(kind, points: 0, shards: 1).disk.bytes == 0)
+                let largest = MemoryForecast(dimension: 65_536, metric: .euclidean, payloadBytes: 64 << 20, idBytes: 1024)
+                for shards in [1, 256] {
+                    let most = try node.service.forecast(largest, points: CollectionForecast.mostPoints, shards: shards)
+                    #expect(most.disk.bytes > 1 << 58 && most.whole > most.disk)
+                }
                 // Beyond the largest segment there are several.
                 let large = try node.service.forecast(kind, points: 9_000_000, shards: 1)
                 #expect(large.building.bytes == kind.buildingBytes(points: SealPolicy().mostRows))
