@@ -53,7 +53,9 @@ struct VerifyingTests {
             #expect(found.reduce(0) { $0 + $1.memory.count } == count)
             let one = try await node.service.verify("c", shard: 1, deadline: node.deadline)
             #expect(one.map(\.number) == [1] && one[0].memory == found[1].memory)
-            let error = try await #require(throws: ApusError.self) { _ = try await node.service.verify("c", shard: 2, deadline: node.deadline) }
+            let error = try await #require(throws: ApusError.self) {
+                _ = try await node.service.verify("c", shard: 2, deadline: node.deadline)
+            }
             #expect(error.code == .requestInvalid && error.context["field"] == "shard")
             let unknown = try await #require(throws: ApusError.self) { _ = try await node.service.verify("d", deadline: node.deadline) }
             #expect(unknown.code == .collectionUnknown)

@@ -166,7 +166,9 @@ struct ScopeTests {
             // What is not there is told to nobody: both look the same.
             let absent = try await lab.send("GET", "/collections/nowhere")
             #expect(absent.status == 403)
-            // Both collections of a copy are judged.
+            // One collection of a batch is enough, and both of a copy.
+            let batch: JSONValue = ["queries": [["collection": "mine", "vector": [1, 1]], ["collection": "other", "vector": [1, 1]]]]
+            #expect(try await lab.send("POST", "/batch_search", batch).status == 403)
             for (source, destination) in [("mine", "other"), ("other", "mine")] {
                 for verb in ["copy", "move"] {
                     let reply = try await lab.send(

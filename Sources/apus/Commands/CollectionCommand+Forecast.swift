@@ -1,8 +1,9 @@
 internal import ApusHTTP
 internal import ApusTypes
+internal import ApusVectors
 
 extension CollectionCommand {
-    static let points = Option.value("points", "N", .integer(0...1_000_000_000_000), "Points that it will hold.")
+    static let points = Option.value("points", "N", .integer(0...CollectionForecast.mostPoints), "Points that it will hold.")
     static let payloadBytes = Option.value("payload-bytes", "N", .integer(0...(64 << 20)), "Bytes of a point's payload as JSON; default 0.")
     static let idBytes = Option.value(
         "id-bytes", "N", .integer(0...1024), "Bytes of a point's id where that is a string; default 0, for integers and UUIDs.")

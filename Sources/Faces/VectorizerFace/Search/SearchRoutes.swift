@@ -110,8 +110,9 @@ extension VectorizerFace {
                 answers.append(
                     .success(try await search(element, collection: element.first("collection")?.expectString() ?? shared, request)))
             } catch let error as ApusError {
-                // What fails every query alike is the request's failure; a text is only its own query's.
-                if error.code.surface.http >= 500, error.code != .embeddingUnavailable { throw error }
+                // What fails every query alike is the request's failure, and so is a collection that the key is not for; a text is only its
+                // own query's.
+                if error.code == .forbidden || (error.code.surface.http >= 500 && error.code != .embeddingUnavailable) { throw error }
                 answers.append(.failure(error))
             }
         }

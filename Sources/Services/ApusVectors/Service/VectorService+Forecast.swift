@@ -4,6 +4,8 @@ public import ApusVectorIndex
 
 /// What a collection of so many points will take on one node that serves all its shards.
 public struct CollectionForecast: Sendable, Hashable {
+    public static let mostPoints = 10_000_000_000
+
     public var points: Int
     public var shards: Int
     /// Points that wait in memory to be sealed, at most at a time.
@@ -24,8 +26,10 @@ extension VectorService {
     /// Throws `request.invalid`.
     public func forecast(_ kind: MemoryForecast, points: Int, shards: Int) throws(ApusError) -> CollectionForecast {
         try CollectionConfiguration(dimension: kind.dimension, metric: kind.metric, sharding: Sharding(shards: shards)).validate()
+        // Whatever is allowed has a sum that an Int holds.
         for (value, most, field) in [
-            (points, 1_000_000_000_000, "points"), (kind.payloadBytes, 64 << 20, "payload_bytes"), (kind.idBytes, 1024, "id_bytes"),
+            (points, CollectionForecast.mostPoints, "points"), (kind.payloadBytes, 64 << 20, "payload_bytes"),
+            (kind.idBytes, 1024, "id_bytes"),
         ] where !(0...most).contains(value) {
             throw ApusError(.requestInvalid, "'\(field)' is \(value); it must be from 0 to \(most)", context: ["field": field])
         }

@@ -54,8 +54,9 @@ extension RPCCommand {
                             "index": .int(index), "status": .string("ok"), "results": .array(result.hits.map(\.thunder)), "error": .null,
                         ]))
                 } catch let error as ApusError {
-                    // What fails every query alike is the call's failure; a text that cannot be embedded is only its own query's.
-                    if error.code.surface.http >= 500, error.code != .embeddingUnavailable { throw error }
+                    // What fails every query alike is the call's failure, and so is a collection that the key is not for; a text that cannot
+                    // be embedded is only its own query's.
+                    if error.code == .forbidden || (error.code.surface.http >= 500 && error.code != .embeddingUnavailable) { throw error }
                     answers.append(
                         .map([
                             "index": .int(index), "status": .string("error"), "results": .array([]), "error": .string(error.summary),
