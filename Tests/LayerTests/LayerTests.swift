@@ -123,7 +123,8 @@ struct LayerTests {
         }
         var folders = Array(try Self.targets().keys)
         // Beside the benchmarks' program lie its results, data, and what runs the peers, which is not Swift.
-        folders += try names("Tests").filter { $0 != "Kits" } + names("Benchmarks").filter { !["data", "load", "peers", "results"].contains($0) }
+        folders +=
+            try names("Tests").filter { $0 != "Kits" } + names("Benchmarks").filter { !["data", "load", "peers", "results"].contains($0) }
         folders += try names("Tests/Kits").map { $0 == "StoreLab" ? "store-lab" : $0 }
         #expect(folders.count > 40)
         for folder in folders { #expect(manifest.contains("\"\(folder)\""), "\(folder) is in no target") }
