@@ -7,7 +7,7 @@ import Testing
 @testable import ApusVectors
 
 /// The forecast beside what was really made.
-@Suite("forecast")
+@Suite("forecast", .computing)
 struct ForecastTests {
     static func isNear(_ forecast: Int, _ real: Int, percent: Int = 3) -> Bool { abs(forecast - real) * 100 <= real * percent }
 

@@ -1,5 +1,5 @@
 #if canImport(Testing)  // benchmarks use this kit too
-    import Dispatch
+    import Foundation
     public import Testing
 
     /// Runs tests that compute for seconds on threads of their own.
@@ -15,13 +15,15 @@
             try await withTaskExecutorPreference(Threads.shared) { try await function() }
         }
 
+        /// A thread for each job. Dispatch's queues would not do: they share their few threads with Swift's tasks.
         private final class Threads: TaskExecutor {
             static let shared = Threads()
-            private let queue = DispatchQueue(label: "computing tests", attributes: .concurrent)
 
             func enqueue(_ job: consuming ExecutorJob) {
                 let job = UnownedJob(job)
-                queue.async { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+                let thread = Thread { job.runSynchronously(on: self.asUnownedTaskExecutor()) }
+                thread.stackSize = 8 << 20
+                thread.start()
             }
         }
     }
