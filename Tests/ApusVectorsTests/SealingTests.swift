@@ -187,6 +187,27 @@ struct SealingTests {
         }
     }
 
+    @Test("a shard that has come as far by itself as the segments that it was to begin with goes on from there")
+    func ahead() throws {
+        let fields = [VectorField(dimension: 1, metric: .dot)]
+        func position(_ sequence: Int64, _ digest: Digest) -> LogPosition {
+            LogPosition(incarnation: Incarnation(system: 1, timeline: 1, restores: 0), sequence: sequence, digest: digest)
+        }
+        let shard = Shard(
+            id: ShardID(1), number: 0, fields: fields, beginning: position(0, .origin), isNew: true, clock: BootClock())
+        var digest = Digest.origin
+        for number in 1...3 {
+            let change = ShardOperation.Change.upsert([Point(id: .integer(UInt64(number)), vector: [1], payload: nil)])
+            let bytes = try ShardOperation(changes: [change]).encoded(at: TestNode.noon, for: fields)
+            digest = digest.chained(with: Digest(of: bytes))
+            _ = shard.deliver(try EncodedOperation(bytes, fields: fields), at: position(Int64(number), digest))
+        }
+        shard.begin(with: [], Manifest(version: 1, position: position(2, digest), bytes: 9, segments: []))
+        #expect(shard.points == 3 && shard.standing.position.sequence == 3 && shard.manifest == 0)
+        shard.begin(with: [], Manifest(version: 1, position: position(4, digest), bytes: 9, segments: []))
+        #expect(shard.points == 0 && shard.standing.position.sequence == 4 && shard.manifest == 1)
+    }
+
     /// Changes one bit of a file.
     static func flip(_ path: String, at offset: Int) throws {
         let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))

@@ -240,9 +240,20 @@ final class Shard: Sendable {
 
     // MARK: Segments
 
-    /// The points to seal, where they stand, and how many bytes of operations made them. Throws like `table()`.
-    func sealable() throws(ApusError) -> (snapshot: PointSnapshot, position: LogPosition, bytes: Int64) {
-        try progress.withLock { (progress) throws(ApusError) in (try table().snapshot(), progress.position, progress.bytes) }
+    /// The points to seal, the memory that they are of, where they stand, and how many bytes of operations made them.
+    struct Sealable {
+        let memory: PointTable
+        let snapshot: PointSnapshot
+        let position: LogPosition
+        let bytes: Int64
+    }
+
+    /// Throws like `table()`.
+    func sealable() throws(ApusError) -> Sealable {
+        try progress.withLock { (progress) throws(ApusError) in
+            let memory = try table()
+            return Sealable(memory: memory, snapshot: memory.snapshot(), position: progress.position, bytes: progress.bytes)
+        }
     }
 
     /// Puts the segments of a manifest in the place of those before and of what they cover in memory. False if the memory has not come so
@@ -259,10 +270,12 @@ final class Shard: Sendable {
         }
     }
 
-    /// Begins a memory with the segments of a manifest; what came before it is given up, and was served until now.
+    /// Begins a memory with the segments of a manifest; what came before it is given up, and was served until now. Does nothing if this
+    /// memory has come as far by itself meanwhile: what was acknowledged from it is not taken back.
     func begin(with segments: [Segment], _ manifest: Manifest) {
         let table = PointTable(fields, segments: segments, moment: manifest.position.sequence)
         progress.withLock { progress in
+            guard progress.position.sequence < manifest.position.sequence else { return }
             progress.table = table
             progress.position = manifest.position
             progress.bytes = manifest.bytes

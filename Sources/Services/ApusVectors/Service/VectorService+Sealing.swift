@@ -48,10 +48,10 @@ extension VectorService {
         }
     }
 
-    private func standing(_ shard: Shard, _ snapshot: PointSnapshot, bytes: Int64) -> SealPolicy.Standing {
+    private func standing(_ shard: Shard, _ seen: Shard.Sealable) -> SealPolicy.Standing {
         SealPolicy.Standing(
-            unsealed: snapshot.unsealed, unsealedBytes: ByteCount(Int(max(0, bytes - shard.sealedBytes))),
-            quiet: shard.changedAt.duration(to: clock.now), segments: snapshot.segments)
+            unsealed: seen.snapshot.unsealed, unsealedBytes: ByteCount(Int(max(0, seen.bytes - shard.sealedBytes))),
+            quiet: shard.changedAt.duration(to: clock.now), segments: seen.snapshot.segments)
     }
 
     /// Puts the points in memory into a segment. Writes and searches go on meanwhile.
@@ -59,23 +59,22 @@ extension VectorService {
     /// No segments change between the look at the points and the commit: what takes other segments' places dates the deaths that it
     /// finds by that moment, and the tombstones of the new segment must not be older.
     private func sealIfDue(_ shard: Shard) async throws {
-        let (seen, _, seenBytes) = try shard.sealable()
-        guard options.sealPolicy.isDue(standing(shard, seen, bytes: seenBytes)), try await holdsDuty(shard) else { return }
+        guard options.sealPolicy.isDue(standing(shard, try shard.sealable())), try await holdsDuty(shard) else { return }
         await shard.changes.close()
         defer { shard.changes.open() }
         let started = clock.now
-        let (snapshot, position, bytes) = try shard.sealable()
-        let plan = SealPlan(sealing: snapshot)
+        let sealed = try shard.sealable()
+        let place = sealed.position.sequence
+        let plan = SealPlan(sealing: sealed.snapshot)
         let builder = try await build(plan, of: shard)
-        try await change(shard) { objects, manifest, burials in
-            guard manifest.position.sequence < position.sequence else { return nil }
-            let tombstones = shard.standing.memory.snapshot().tombstones(asOf: position.sequence, leaving: burials)
+        try await change(shard, seenIn: sealed.memory) { objects, manifest, burials in
+            guard manifest.position.sequence < place else { return nil }
+            let tombstones = sealed.memory.snapshot().tombstones(asOf: place, leaving: burials)
             var next = manifest
-            next.position = position
-            next.bytes = bytes
+            next.position = sealed.position
+            next.bytes = sealed.bytes
             if !plan.rows.isEmpty || !tombstones.isEmpty {
-                next.segments.append(
-                    try await objects.put(builder.finish(tombstones, asOf: position.sequence), deadline: self.longest))
+                next.segments.append(try await objects.put(builder.finish(tombstones, asOf: place), deadline: self.longest))
             }
             return next
         }
@@ -89,23 +88,23 @@ extension VectorService {
 
     /// Makes one segment of some.
     private func mergeIfDue(_ shard: Shard) async throws {
-        let (snapshot, _, bytes) = try shard.sealable()
-        let merged = options.sealPolicy.merged(standing(shard, snapshot, bytes: bytes))
+        let seen = try shard.sealable()
+        let merged = options.sealPolicy.merged(standing(shard, seen))
         guard !merged.isEmpty, try await holdsDuty(shard) else { return }
         let started = clock.now
         let base = shard.sealedAt
-        guard base <= snapshot.moment else { return }  // another node's seal, adopted between the two looks
-        let plan = SealPlan(merging: merged, of: snapshot, asOf: base)
+        guard base <= seen.snapshot.moment else { return }  // another node's seal, adopted between the two looks
+        let plan = SealPlan(merging: merged, of: seen.snapshot, asOf: base)
         let builder = try await build(plan, of: shard)
         let objects = try requireObjects()
         let row = try await objects.put(builder.finish([], asOf: base), deadline: longest)
         let union = try await objects.open(row, fields: shard.fields, memory: searchMemory, deadline: longest)
         await shard.changes.close()
         defer { shard.changes.open() }
-        try await change(shard) { objects, manifest, burials in
+        try await change(shard, seenIn: seen.memory) { objects, manifest, burials in
             guard merged.isSubset(of: manifest.segments.map(\.object)) else { return nil }
             let place = manifest.position.sequence
-            let now = shard.standing.memory.snapshot()
+            let now = seen.memory.snapshot()
             let tombstones = now.tombstones(asOf: place, leaving: merged.union(burials), merged: (union, base))
             var next = manifest
             next.segments.removeAll { merged.contains($0.object) }
@@ -139,21 +138,21 @@ extension VectorService {
     }
 
     /// Gives the shard the manifest that `body` makes of the one that it has, in the catalog and then in memory; throws `shard.moved_on` if
-    /// another node's was faster. The caller has closed `shard.changes`.
+    /// another node's was faster, or the shard was loaded anew since the points were `seenIn` a memory: another one dates deaths by its own
+    /// beginning. The caller has closed `shard.changes`.
     ///
     /// `body` gets the manifest with its next version, and without the segments that carry tombstones alone, whose keys it gets too: what
     /// it adds has tombstones of its own.
     private func change(
-        _ shard: Shard, _ body: (ObjectAccess, Manifest, _ burials: Set<ObjectKey>) async throws -> Manifest?
+        _ shard: Shard, seenIn memory: PointTable, _ body: (ObjectAccess, Manifest, _ burials: Set<ObjectKey>) async throws -> Manifest?
     ) async throws {
         let objects = try requireObjects()
-        let memory = shard.standing.memory
         let soon = clock.now.advanced(by: .seconds(10))
         var manifest =
             try await catalog.segments.manifests(of: [shard.id], deadline: soon)[shard.id]
             ?? Manifest(version: 0, position: .beginning(of: catalog.incarnation), bytes: 0, segments: [])
-        guard manifest.version == shard.manifest else {
-            throw ApusError(.shardMovedOn, "another node has changed the segments of shard \(shard.id)")
+        guard manifest.version == shard.manifest, shard.standing.memory === memory else {
+            throw ApusError(.shardMovedOn, "the segments of shard \(shard.id) have changed meanwhile")
         }
         let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
         manifest.version += 1
