@@ -49,7 +49,7 @@ struct QuerySet: Sendable {
     func leastEffort(of system: any BenchedIndex, for target: Double, on half: [Int]) throws -> Double? {
         var (low, high) = (system.efforts.lowerBound, system.efforts.upperBound)
         func reaches(_ effort: Double) throws -> Bool {
-            recall(of: try system.search(half, in: self, effort: effort).rows, half) >= target
+            recall(of: try system.search(half, in: self, effort: effort, times: 1).rows, half) >= target
         }
         guard try reaches(high) else { return nil }
         for _ in 0..<9 {
@@ -70,8 +70,16 @@ protocol BenchedIndex {
     /// Some of `efforts`, rising, for a curve.
     var curve: [Double] { get }
     func describe(_ effort: Double) -> String
-    /// CPU seconds of one thread, and the rows found for each query.
-    func search(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]])
+    /// CPU seconds of one thread, on average where it is done more than once, and the rows found for each query.
+    func search(_ numbers: [Int], in set: QuerySet, effort: Double, times: Int) throws -> (seconds: Double, rows: [[Int]])
+}
+
+extension BenchedIndex {
+    /// As it goes on under load: once to warm up what the others' turns have driven out of the caches, then for long enough to be measured.
+    func searchSteadily(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]]) {
+        let first = try search(numbers, in: set, effort: effort, times: 1).seconds
+        return try search(numbers, in: set, effort: effort, times: max(1, Int((0.4 / max(first, 1e-6)).rounded(.up))))
+    }
 }
 
 extension Vectors {

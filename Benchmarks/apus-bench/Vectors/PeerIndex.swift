@@ -26,18 +26,19 @@ struct PeerIndex: BenchedIndex {
 
     func describe(_ effort: Double) -> String { "ef \(Int(effort.rounded(.up)))" }
 
-    func search(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]]) {
-        let found = try search(numbers, effort: effort)
+    func search(_ numbers: [Int], in set: QuerySet, effort: Double, times: Int) throws -> (seconds: Double, rows: [[Int]]) {
+        let found = try search(numbers, effort: effort, times: times)
         return (found.cpu, found.rows)
     }
 
     /// Among those that pass the filter of that number, if one is given.
-    func search(_ numbers: [Int], effort: Double, filter: Int? = nil) throws -> (cpu: Double, wall: Double, rows: [[Int]]) {
+    func search(_ numbers: [Int], effort: Double, filter: Int? = nil, times: Int = 1) throws -> (cpu: Double, wall: Double, rows: [[Int]]) {
         var job = key
         job["do"] = "search"
         job["ef"] = .integer(Int64(effort.rounded(.up)))
         job["k"] = .integer(Int64(VectorsBench.limit))
         job["queries"] = .array(numbers.map { .integer(Int64($0)) })
+        job["times"] = .integer(Int64(times))
         if let filter { job["filter"] = .integer(Int64(filter)) }
         let answer = try peers.ask(job)
         return (answer["cpu"]?.asDouble ?? .nan, answer["wall"]?.asDouble ?? .nan, answer.foundRows)

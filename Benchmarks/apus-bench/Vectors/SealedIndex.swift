@@ -74,23 +74,19 @@ struct SealedIndex: BenchedIndex {
 
     func describe(_ effort: Double) -> String { String(format: "target %.3f", effort) }
 
-    func search(_ numbers: [Int], in set: QuerySet, effort: Double) throws -> (seconds: Double, rows: [[Int]]) {
-        let queries = numbers.map { set.queries[$0] }
-        let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
-        let found = queries.map { neighbours(of: $0, recall: Float(effort)) }
-        let seconds = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start
-        return (seconds, found.map(Self.rows))
+    func search(_ numbers: [Int], in set: QuerySet, effort: Double, times: Int) throws -> (seconds: Double, rows: [[Int]]) {
+        search(numbers.map { set.queries[$0] }, .everything, recall: Float(effort), times: times)
     }
 
-    /// Under a filter, as a request without special wishes is answered, so many times.
-    func search(_ queries: [[Float]], _ filter: Filter, times: Int = 1) -> (seconds: Double, rows: [[Int]]) {
+    /// Without a recall as a request without special wishes is answered.
+    func search(_ queries: [[Float]], _ filter: Filter, recall: Float? = nil, times: Int = 1) -> (seconds: Double, rows: [[Int]]) {
         var found: [[Neighbour]] = []
         let start = Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID)
-        for _ in 0..<times { found = queries.map { neighbours(of: $0, filter, recall: nil) } }
+        for _ in 0..<times { found = queries.map { neighbours(of: $0, filter, recall: recall) } }
         return ((Self.cpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start) / Double(times), found.map(Self.rows))
     }
 
-    private func neighbours(of vector: [Float], _ filter: Filter = .everything, recall: Float?) -> [Neighbour] {
+    private func neighbours(of vector: [Float], _ filter: Filter, recall: Float?) -> [Neighbour] {
         SnapshotIndex(snapshot).neighbours(
             of: NeighbourQuery(vector: .dense(vector), limit: VectorsBench.limit, filter: filter, isExact: false, recall: recall),
             part: 0, of: 1)

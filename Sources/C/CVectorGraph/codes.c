@@ -253,43 +253,42 @@ void apus_codes_distances(
     }
 }
 
-static int nearer(const void *a, const void *b) {
-    const struct apus_found *x = a, *y = b;
-    if (x->distance != y->distance) return x->distance < y->distance ? -1 : 1;
-    return x->row < y->row ? -1 : x->row > y->row;
+static bool is_nearer(struct apus_found x, struct apus_found y) {
+    return x.distance != y.distance ? x.distance < y.distance : x.row < y.row;
 }
 
 uint32_t apus_rescore(
     const struct apus_codes *better, const struct apus_query *query, enum apus_isa isa, struct apus_found *found, uint32_t found_count,
     uint32_t count) {
-    enum { FIRST = 16, PART = 8 };
+    enum { FIRST = 16, PART = 8, MOST = 64 };
     if (count == 0) return 0;
     // What the better codes add to a distance, so far.
     double sum = 0, squares = 0;
-    uint32_t done = 0;
+    uint32_t done = 0, kept = 0;
     while (done < found_count) {
         // So many are compared in any case. The others are as long as one may come among the best of those, judged by how much
         // the two kinds of codes have differed.
-        uint32_t n = done > 0 ? PART : count > FIRST ? count : FIRST;
+        uint32_t rows[MOST], n = kept == count ? PART : count - kept > FIRST ? count - kept : FIRST;
+        float distances[MOST];
+        if (n > MOST) n = MOST;
         if (n > found_count - done) n = found_count - done;
-        if (done > 0) {
+        if (kept == count) {
             double mean = sum / done, deviation = sqrt(fmax(squares / done - mean * mean, 0));
             if (found[done].distance + mean - 3 * deviation > found[count - 1].distance) break;
         }
-        for (uint32_t start = done; start < done + n; start += 64) {
-            uint32_t rows[64], part = done + n - start < 64 ? done + n - start : 64;
-            float distances[64];
-            for (uint32_t i = 0; i < part; i++) rows[i] = found[start + i].row;
-            apus_codes_distances(better, query, isa, rows, part, distances);
-            for (uint32_t i = 0; i < part; i++) {
-                double error = distances[i] - found[start + i].distance;
-                sum += error;
-                squares += error * error;
-                found[start + i].distance = distances[i];
-            }
+        for (uint32_t i = 0; i < n; i++) rows[i] = found[done + i].row;
+        apus_codes_distances(better, query, isa, rows, n, distances);
+        for (uint32_t i = 0; i < n; i++, done++) {
+            double error = distances[i] - found[done].distance;
+            sum += error;
+            squares += error * error;
+            // Among the best of those before it.
+            struct apus_found candidate = {distances[i], rows[i]};
+            if (kept == count && !is_nearer(candidate, found[count - 1])) continue;
+            uint32_t at = kept < count ? kept++ : count - 1;
+            for (; at > 0 && is_nearer(candidate, found[at - 1]); at--) found[at] = found[at - 1];
+            found[at] = candidate;
         }
-        done += n;
-        qsort(found, done, sizeof *found, nearer);
     }
-    return done < count ? done : count;
+    return kept;
 }

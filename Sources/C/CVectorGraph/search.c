@@ -7,12 +7,15 @@
 
 // MARK: Scratch
 
+// Pools are changed so many places at a time: there is room before and behind them.
+enum { PLACES = 8 };
+
 // The highest bit of a candidate's row says that its links were followed.
 #define FOLLOWED 0x80000000u
 
 struct apus_scratch {
     struct visits visits;
-    // Of the pool, and of the candidates that were accepted.
+    // Of the pool, and of the candidates that were accepted, with PLACES before each and behind it.
     float *distances, *accepted_distances;
     uint32_t *rows, *accepted_rows;
     uint32_t capacity;
@@ -23,12 +26,15 @@ struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
     if (!scratch) return NULL;
     bool is_whole = visits_make(&scratch->visits, rows);
     scratch->capacity = largest_pool;
-    size_t places = (size_t)largest_pool + 1;
+    size_t places = (size_t)largest_pool + 2 * PLACES;
     scratch->distances = malloc(places * sizeof(float));
     scratch->accepted_distances = malloc(places * sizeof(float));
     scratch->rows = malloc(places * sizeof(uint32_t));
     scratch->accepted_rows = malloc(places * sizeof(uint32_t));
-    if (is_whole && scratch->distances && scratch->accepted_distances && scratch->rows && scratch->accepted_rows) return scratch;
+    if (is_whole && scratch->distances && scratch->accepted_distances && scratch->rows && scratch->accepted_rows) {
+        for (int i = 0; i < PLACES; i++) scratch->distances[i] = scratch->accepted_distances[i] = -INFINITY;
+        return scratch;
+    }
     apus_scratch_free(scratch);
     return NULL;
 }
@@ -52,28 +58,38 @@ struct pool {
     uint32_t size, limit, cursor;
 };
 
-// How many of the pool are at most as far. Without branches that depend on distances: they would be guessed wrong half of the time.
-static inline uint32_t pool_rank(const struct pool *pool, float distance) {
-    const float *base = pool->distances;
-    uint32_t length = pool->size, rank = 0;
-    while (length > 64) {
-        uint32_t half = length / 2;
-        base += (base[half - 1] <= distance) * half;
-        length -= half;
-    }
-    for (uint32_t i = 0; i < length; i++) rank += base[i] <= distance;
-    return (uint32_t)(base - pool->distances) + rank;
+static struct pool empty_pool(float *distances, uint32_t *rows, uint32_t limit) {
+    return (struct pool){.distances = distances + PLACES, .rows = rows + PLACES, .limit = limit};
 }
 
+typedef float place_distances __attribute__((vector_size(4 * PLACES)));
+typedef int32_t place_words __attribute__((vector_size(4 * PLACES)));
+
+// Puts a candidate behind those that are at most as far; the last one goes if the pool is full. Some places at a time, from the end:
+// each keeps what it has, or takes the new one, or what was before it, without branches that would be guessed wrong half of the time.
 static inline void pool_insert(struct pool *pool, float distance, uint32_t row) {
-    uint32_t at = pool_rank(pool, distance);
-    if (at == pool->limit) return;
-    if (pool->size < pool->limit) pool->size++;
-    memmove(pool->distances + at + 1, pool->distances + at, (pool->size - 1 - at) * sizeof *pool->distances);
-    memmove(pool->rows + at + 1, pool->rows + at, (pool->size - 1 - at) * sizeof *pool->rows);
-    pool->distances[at] = distance;
-    pool->rows[at] = row;
-    if (at < pool->cursor) pool->cursor = at;
+    if (pool->size < pool->limit) pool->distances[pool->size++] = INFINITY;
+    const place_distances new_distance = distance - (place_distances){0};
+    const place_words new_row = (int32_t)row - (place_words){0};
+    int64_t first = pool->size;
+    do {
+        first -= PLACES;
+        float *distances = pool->distances + first;
+        uint32_t *rows = pool->rows + first;
+        place_words here, before, row_here, row_before;
+        memcpy(&here, distances, sizeof here);
+        memcpy(&before, distances - 1, sizeof before);
+        memcpy(&row_here, rows, sizeof row_here);
+        memcpy(&row_before, rows - 1, sizeof row_before);
+        place_words stays = (place_distances)here <= new_distance, moves = (place_distances)before > new_distance;
+        place_words comes = ~(stays | moves);
+        here = (here & stays) | (before & moves) | ((place_words)new_distance & comes);
+        row_here = (row_here & stays) | (row_before & moves) | (new_row & comes);
+        memcpy(distances, &here, sizeof here);
+        memcpy(rows, &row_here, sizeof row_here);
+    } while (pool->distances[first - 1] > distance); // -INFINITY is before the first
+    bool is_before_cursor = pool->cursor > 0 && pool->distances[pool->cursor - 1] >= distance;
+    if (is_before_cursor && first < pool->cursor) pool->cursor = first < 0 ? 0 : (uint32_t)first;
 }
 
 static inline float pool_worst(const struct pool *pool) {
@@ -97,9 +113,22 @@ struct traversal {
 
 enum { BATCH = APUS_MOST_LINKS };
 
-static inline float distance_of(const struct traversal *t, uint32_t row, float raw) {
-    float distance = t->query->base + t->query->scale * raw;
-    return t->has_bias ? distance + t->codes->bias[row] : distance;
+static struct traversal traversal_of(
+    const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search, enum apus_isa isa,
+    struct apus_scratch *scratch) {
+    uint32_t limit = search->pool < scratch->capacity ? search->pool : scratch->capacity;
+    uint32_t wanted = search->wanted < scratch->capacity ? search->wanted : scratch->capacity;
+    return (struct traversal){
+        .codes = codes,
+        .query = query,
+        .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
+        .stride = codes->coding->stride,
+        .has_bias = codes->bias && !is_float(codes->coding->kind),
+        .scratch = scratch,
+        .pool = empty_pool(scratch->distances, scratch->rows, limit),
+        .accepted = empty_pool(scratch->accepted_distances, scratch->accepted_rows, wanted),
+        .search = search,
+    };
 }
 
 // The distance beyond which candidates are not worth following.
@@ -122,15 +151,24 @@ static inline float reach(const struct traversal *t) {
 __attribute__((target_clones("avx2", "default")))
 #endif
 static void score(struct traversal *t, const uint32_t *rows, size_t count) {
-    float raw[BATCH];
-    t->kernel(t->query->code, t->codes->rows, t->stride, rows, count, raw);
+    float distances[BATCH];
+    t->kernel(t->query->code, t->codes->rows, t->stride, rows, count, distances);
+    for (size_t i = 0; i < count; i++) distances[i] = t->query->base + t->query->scale * distances[i];
+    if (t->has_bias)
+        for (size_t i = 0; i < count; i++) distances[i] += t->codes->bias[rows[i]];
     float limit = reach(t);
-    for (size_t i = 0; i < count; i++) {
-        float distance = distance_of(t, rows[i], raw[i]);
-        if (!(distance < limit)) continue;
-        pool_insert(&t->pool, distance, rows[i]);
-        if (t->search->accepts && distance < pool_worst(&t->accepted) && t->search->accepts(t->search->context, rows[i]))
-            pool_insert(&t->accepted, distance, rows[i]);
+    uint32_t near[BATCH], near_count = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        near[near_count] = i;
+        near_count += distances[i] < limit;
+    }
+    for (uint32_t i = 0; i < near_count; i++) {
+        float distance = distances[near[i]];
+        uint32_t row = rows[near[i]];
+        if (!(distance < limit)) continue; // the reach has shrunk
+        pool_insert(&t->pool, distance, row);
+        if (t->search->accepts && distance < pool_worst(&t->accepted) && t->search->accepts(t->search->context, row))
+            pool_insert(&t->accepted, distance, row);
         limit = reach(t);
     }
     t->scored += count;
@@ -204,19 +242,7 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
 uint32_t apus_graph_search(
     const struct apus_graph *graph, const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search,
     enum apus_isa isa, struct apus_scratch *scratch, struct apus_found *out, bool *is_exhausted) {
-    uint32_t limit = search->pool < scratch->capacity ? search->pool : scratch->capacity;
-    uint32_t wanted = search->wanted < scratch->capacity ? search->wanted : scratch->capacity;
-    struct traversal t = {
-        .codes = codes,
-        .query = query,
-        .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
-        .stride = codes->coding->stride,
-        .has_bias = codes->bias && !is_float(codes->coding->kind),
-        .scratch = scratch,
-        .pool = {.distances = scratch->distances, .rows = scratch->rows, .limit = limit},
-        .accepted = {.distances = scratch->accepted_distances, .rows = scratch->accepted_rows, .limit = wanted},
-        .search = search,
-    };
+    struct traversal t = traversal_of(codes, query, search, isa, scratch);
     scan_first(&t, graph->count < APUS_ENTRIES ? graph->count : APUS_ENTRIES);
     follow(&t, graph);
     const struct pool *found = search->accepts ? &t.accepted : &t.pool;
@@ -229,19 +255,8 @@ uint32_t apus_graph_search(
 uint32_t apus_codes_nearest(
     const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count,
     struct apus_scratch *scratch, uint32_t wanted, struct apus_found *out) {
-    struct pool pool = {
-        .distances = scratch->distances, .rows = scratch->rows, .limit = wanted < scratch->capacity ? wanted : scratch->capacity};
-    struct apus_search search = {.pool = pool.limit, .wanted = pool.limit, .slack = -1};
-    struct traversal t = {
-        .codes = codes,
-        .query = query,
-        .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
-        .stride = codes->coding->stride,
-        .has_bias = codes->bias && !is_float(codes->coding->kind),
-        .scratch = scratch,
-        .pool = pool,
-        .search = &search,
-    };
+    struct apus_search search = {.pool = wanted, .wanted = wanted, .slack = -1};
+    struct traversal t = traversal_of(codes, query, &search, isa, scratch);
     uint32_t batches[2][BATCH], counts[2] = {0, 0}, now = 0;
     size_t next = 0;
     do {

@@ -9,7 +9,7 @@ public struct SnapshotIndex: NeighbourIndex {
         let kernel = DistanceKernel(metric)
         memory = FlatIndex(snapshot, field: field, kernel: kernel)
         segments = snapshot.sealedParts.map {
-            SegmentIndex(part: $0.rows, first: $0.first, moment: snapshot.exactMoment, number: field, kernel: kernel)
+            SegmentIndex($0.rows, first: $0.first, moment: snapshot.exactMoment, field: field, kernel: kernel)
         }
     }
 

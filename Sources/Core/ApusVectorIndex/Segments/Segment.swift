@@ -247,10 +247,11 @@ struct SegmentField: @unchecked Sendable {  // read only
         return low < count && Int(present.number(at: low * 4, as: UInt32.self)) == row ? low : nil
     }
 
-    /// Has the vector in place `index` of the tables fetched, which is about to be read.
+    /// Has the vector in place `index` of the tables fetched, which is about to be read: the first lines, behind which the processor goes on
+    /// by itself.
     func prefetch(_ index: Int) {
         guard let originals, let dimension = description.dimension else { return }
-        apus_prefetch(originals.baseAddress! + index * dimension * 4, dimension * 4)  // there is a vector
+        apus_prefetch(originals.baseAddress! + index * dimension * 4, min(256, dimension * 4))  // there is a vector
         if let scales { apus_prefetch(scales.baseAddress! + index * 4, 4) }
     }
 

@@ -19,8 +19,18 @@ struct SegmentIndex {
     let number: Int
     let kernel: DistanceKernel
 
-    private var segment: Segment { part.segment }
-    private var field: SegmentField { segment.field(number) }
+    private let segment: Segment
+    private let field: SegmentField
+
+    init(_ part: SealedRows, first: UInt32, moment: UInt64, field number: Int, kernel: DistanceKernel) {
+        self.part = part
+        self.first = first
+        self.moment = moment
+        self.number = number
+        self.kernel = kernel
+        segment = part.segment
+        field = segment.field(number)
+    }
 
     /// In numbers of float32 compared.
     func work(of query: NeighbourQuery) -> Int {
@@ -38,35 +48,33 @@ struct SegmentIndex {
             return compared(query, scorer)
         }
         return ScratchPool.shared.with(rows: field.count) { scratch in
-            let found = walked(query, vector, scratch) ?? []
-            return scored(found, query, scorer)
+            scored(walked(query, vector, scratch), query, scorer)
         }
     }
 
     // MARK: By the graph
 
     /// Places in the field's tables.
-    private func walked(_ query: NeighbourQuery, _ vector: [Float], _ scratch: GraphScratch) -> [UInt32]? {
-        guard let graph = field.graph, let codes = field.codes else { return nil }
+    private func walked(_ query: NeighbourQuery, _ vector: [Float], _ scratch: GraphScratch) -> [VectorGraph.Found] {
+        guard let graph = field.graph, let codes = field.codes else { return [] }
         var effort = VectorGraph.Effort(
             candidates: max(min(query.candidates ?? Self.candidates, field.count), query.limit + 32),
             slack: field.calibration.slack(for: query.recall ?? Self.recall))
         if query.candidates != nil { effort.slack = nil }
         effort.rescored = max(32, query.limit + query.limit / 4)
-        func walk(_ effort: VectorGraph.Effort, _ acceptance: Acceptance?) -> [UInt32]? {
+        func walk(_ effort: VectorGraph.Effort, _ acceptance: Acceptance?) -> [VectorGraph.Found]? {
             graph.nearest(
                 to: vector, limit: query.limit, codes: codes, better: field.fineCodes, effort: effort, scratch: scratch,
-                accepting: acceptance)?.map(\.row)
+                accepting: acceptance)
         }
-        func compare(_ rows: [UInt32]) -> [UInt32] {
+        func compare(_ rows: [UInt32]) -> [VectorGraph.Found] {
             codes.nearest(
-                to: vector, among: rows, limit: query.limit, better: field.fineCodes, rescored: effort.rescored, scratch: scratch
-            ).map(\.row)
+                to: vector, among: rows, limit: query.limit, better: field.fineCodes, rescored: effort.rescored, scratch: scratch)
         }
         func lives(_ index: UInt32) -> Bool { part.lives(Int(field.row(Int(index))), at: moment) }
 
         if query.filter.isEverything {
-            if !part.hasDeaths { return walk(effort, nil) }
+            if !part.hasDeaths { return walk(effort, nil) ?? [] }
             // The dead often lie together, and fill the pool of a query among them.
             widen(&effort, Double(part.living) / Double(part.count) / 2)
             if let found = walk(effort, Acceptance(lives)), found.count == query.limit { return found }
@@ -104,31 +112,36 @@ struct SegmentIndex {
     }
 
     /// With their exact scores.
-    private func scored(_ found: [UInt32], _ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
+    private func scored(_ found: [VectorGraph.Found], _ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
         let metric = field.description.metric
         // They lie anywhere in the file: all are on their way before the first is needed.
-        for index in found {
-            field.prefetch(Int(index))
-            segment.ids.prefetch(Int(field.row(Int(index))))
+        for point in found {
+            field.prefetch(Int(point.row))
+            segment.ids.prefetch(Int(field.row(Int(point.row))))
         }
         var neighbours: [Neighbour] = []
         neighbours.reserveCapacity(found.count)
-        for index in found {
-            let score = exactScore(Int(index), scorer)
+        for point in found {
+            let score = exactScore(Int(point.row), scorer)
             if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
-            let row = field.row(Int(index))
+            let row = field.row(Int(point.row))
             neighbours.append(Neighbour(id: segment.ids[Int(row)], score: score, row: first + row))
         }
         return neighbours.sorted { $0.precedes($1, by: metric) }
     }
 
     private func exactScore(_ index: Int, _ scorer: RowScorer) -> Float {
-        guard let originals = field.originals, let dimension = field.description.dimension else { return .nan }
         var score: Float = .nan
+        exactScores(index, 1, scorer, into: &score)
+        return score
+    }
+
+    /// Of dense vectors that lie together, from `index` on.
+    private func exactScores(_ index: Int, _ count: Int, _ scorer: RowScorer, into out: UnsafeMutablePointer<Float>) {
+        guard let originals = field.originals, let dimension = field.description.dimension else { return }
         scorer.scores(
             originals.assumingMemoryBound(to: Float.self).baseAddress! + index * dimension, stride: dimension,
-            scales: field.scales.map { $0.assumingMemoryBound(to: Float.self).baseAddress! + index }, count: 1, into: &score)  // not empty
-        return score
+            scales: field.scales.map { $0.assumingMemoryBound(to: Float.self).baseAddress! + index }, count: count, into: out)  // not empty
     }
 
     // MARK: By comparing with all
@@ -162,10 +175,8 @@ struct SegmentIndex {
             let out = scores.baseAddress!  // not empty
             for start in stride(from: 0, to: field.count, by: block) {
                 let count = min(block, field.count - start)
-                if let originals = field.originals, let dimension = field.description.dimension {
-                    scorer.scores(
-                        originals.assumingMemoryBound(to: Float.self).baseAddress! + start * dimension, stride: dimension,
-                        scales: field.scales.map { $0.assumingMemoryBound(to: Float.self).baseAddress! + start }, count: count, into: out)
+                if field.originals != nil {
+                    exactScores(start, count, scorer, into: out)
                 } else {
                     for index in 0..<count {
                         out[index] = segment.value(Int(field.row(start + index)), number).map(scorer.score) ?? .nan
