@@ -113,6 +113,9 @@ struct traversal {
 
 enum { BATCH = APUS_MOST_LINKS };
 
+// With fewer a walk ends on the way to where the nearest are.
+enum { FEW = 4 };
+
 static struct traversal traversal_of(
     const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search, enum apus_isa isa,
     struct apus_scratch *scratch) {
@@ -142,6 +145,10 @@ static inline float reach(const struct traversal *t) {
     }
     if (near_rows->size < search->stop_rank) return worst;
     float near = near_rows->distances[search->stop_rank - 1];
+    if (search->bound < near) {
+        float few = near_rows->distances[(search->stop_rank < FEW ? search->stop_rank : FEW) - 1];
+        near = search->bound > few ? search->bound : few;
+    }
     float bound = near + search->slack * (near > 0 ? near : 0);
     return bound < worst ? bound : worst;
 }
@@ -255,7 +262,7 @@ uint32_t apus_graph_search(
 uint32_t apus_codes_nearest(
     const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count,
     struct apus_scratch *scratch, uint32_t wanted, struct apus_found *out) {
-    struct apus_search search = {.pool = wanted, .wanted = wanted, .slack = -1};
+    struct apus_search search = {.pool = wanted, .wanted = wanted, .slack = -1, .bound = INFINITY};
     struct traversal t = traversal_of(codes, query, &search, isa, scratch);
     uint32_t batches[2][BATCH], counts[2] = {0, 0}, now = 0;
     size_t next = 0;

@@ -25,7 +25,10 @@ public struct FlatIndex: NeighbourIndex {
 
     var isEmpty: Bool { snapshot.used == 0 }
 
-    public func work(of query: NeighbourQuery) -> Int { work }
+    public func work(of query: NeighbourQuery) -> Int { query.isExact || coding == nil ? work : work / 8 }
+
+    /// How the rows are coded; nil where they are not.
+    private var coding: Coding? { snapshot.chunks.first?.dense(field)?.codes?.coding }
 
     public func parts(atMost limit: Int) -> Int { max(1, min(limit, snapshot.blocks, work / Self.workPerPart)) }
 
@@ -58,13 +61,15 @@ public struct FlatIndex: NeighbourIndex {
 
     /// The same by codes: those that look nearest are compared exactly. Nil where the rows are not coded.
     private func codedNeighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour]? {
-        guard let coding = snapshot.chunks.first?.dense(field)?.codes?.coding, query.limit <= 256 else { return nil }
+        guard let coding, query.limit <= 256 else { return nil }
         let metric = snapshot.fields[field].metric
         let scorer = RowScorer(snapshot.fields[field], query.vector, kernel)
         guard let vector = scorer.dense else { return nil }
         let prepared = PreparedQuery(vector, coding)
         let filter = query.filter.isEverything ? nil : query.filter
         var nearest = NearestRows(limit: max(VectorGraph.Effort.rescoredRows, query.limit * 2))
+        // Codes are not exact: what seems a little farther may be nearer.
+        let reach = query.bound.map { 1.2 * max(0, coding.distance(ofScore: $0, query: vector)) } ?? .infinity
         withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { distances in
             withUnsafeTemporaryAllocation(of: UInt32.self, capacity: PointSnapshot.rowsPerBlock) { rows in
                 snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) {
@@ -72,13 +77,13 @@ public struct FlatIndex: NeighbourIndex {
                     guard let column = chunk.dense(field), let codes = column.codes else { return }
                     for index in 0..<offsets.count { rows[index] = UInt32(offsets.lowerBound + index) }
                     prepared.distances(codes, rows.baseAddress!, count: offsets.count, into: distances.baseAddress!)  // not empty
-                    var bound = nearest.bound
+                    var bound = min(reach, nearest.bound)
                     for index in 0..<offsets.count where distances[index] < bound {
                         let offset = offsets.lowerBound + index
                         guard column.isPresent(offset) else { continue }
                         if let filter, !snapshot.matches(first + UInt32(index), filter) { continue }
                         nearest.offer(first + UInt32(index), distances[index])
-                        bound = nearest.bound
+                        bound = min(reach, nearest.bound)
                     }
                 }
             }

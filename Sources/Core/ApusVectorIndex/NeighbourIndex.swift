@@ -24,6 +24,8 @@ public struct NeighbourQuery: Sendable {
     public var candidates: Int?
     /// The share of the true neighbours that an approximate search is to find on average; nil leaves it to the index.
     public var recall: Float?
+    /// The score of the worst of `limit` points that are found already: others need not be found.
+    var bound: Float?
 
     public init(
         vector: VectorValue, limit: Int, filter: Filter = .everything, scoreThreshold: Float? = nil, isExact: Bool = true,

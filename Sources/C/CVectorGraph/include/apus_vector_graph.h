@@ -99,6 +99,9 @@ struct apus_search {
     uint32_t wanted;    // of those found so many are kept, whether they are within reach of `slack` or not
     uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
     float slack;        // negative: no such stop
+    // Rows farther than this are not asked for; INFINITY: all are. With `slack`, a search stops at what is so much farther than this, or
+    // than its own few nearest, which lead it there.
+    float bound;
     // Whether a row is wanted; NULL: all are. Rows that are not wanted are followed, but neither found nor counted for the stop.
     bool (*accepts)(void *context, uint32_t row);
     void *context;

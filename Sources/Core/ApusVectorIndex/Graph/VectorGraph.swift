@@ -30,6 +30,8 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         /// Rows that are not followed: those farther than (1 + slack) × the distance of the `rank` nearest. Nil: all candidates are followed.
         public var slack: Float?
         public var rank = 10
+        /// Rows farther than this, by the codes, are not asked for; with `slack` the search ends the sooner.
+        public var bound = Float.infinity
         /// Of the candidates, how many are compared again by better codes.
         public var rescored = Self.rescoredRows
         static let rescoredRows = 32
@@ -60,7 +62,7 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         let memory = scratch.query(bytes: apus_query_bytes(codes.coding.kind.c, UInt32(query.count)))
         var search = apus_search(
             pool: UInt32(candidates), wanted: UInt32(wanted), stop_rank: UInt32(min(wanted, max(effort.rank, limit))),
-            slack: effort.slack ?? -1, accepts: nil, context: nil, budget: UInt64(effort.budget))
+            slack: effort.slack ?? -1, bound: effort.bound, accepts: nil, context: nil, budget: UInt64(effort.budget))
         if let accepting {
             search.accepts = { context, row in Unmanaged<Acceptance>.fromOpaque(context!).takeUnretainedValue().accepts(row) }  // set below
             search.context = Unmanaged.passUnretained(accepting).toOpaque()
@@ -73,7 +75,12 @@ public struct VectorGraph: @unchecked Sendable {  // read only
             return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found, &isExhausted)
         }
         if isExhausted { return nil }
-        return CodeTable.refined(to: query, limit: limit, among: min(Int(count), wanted), better: better, scratch: scratch, level: level)
+        var among = min(Int(count), wanted)
+        if accepting == nil {
+            let reach = effort.bound * (1 + max(effort.slack ?? 0, 0.2))
+            while among > 0, found[among - 1].distance > reach { among -= 1 }
+        }
+        return CodeTable.refined(to: query, limit: limit, among: among, better: better, scratch: scratch, level: level)
     }
 }
 

@@ -37,8 +37,8 @@ struct SegmentIndex {
         let dimension = field.description.dimension ?? 256
         if field.sparseLists != nil { return field.count }
         if field.graph == nil || query.isExact { return field.count * dimension }
-        // A walk looks at some 1,000 codes of an eighth of the size, or fewer.
-        return min(field.count, 1000) * dimension / 8 + (query.filter.isEverything ? 0 : segment.count * 16)
+        // A walk looks at some 1,000 codes, or fewer; each takes as long as two comparisons of all numbers that lie one after another.
+        return min(field.count, 1000) * dimension * 2 + (query.filter.isEverything ? 0 : segment.count * 16)
     }
 
     func neighbours(of query: NeighbourQuery) -> [Neighbour] {
@@ -61,6 +61,7 @@ struct SegmentIndex {
             candidates: max(min(query.candidates ?? Self.candidates, field.count), query.limit + 32),
             slack: field.calibration.slack(for: query.recall ?? Self.recall))
         if query.candidates != nil { effort.slack = nil }
+        if let bound = query.bound { effort.bound = codes.coding.distance(ofScore: bound, query: vector) }
         effort.rescored = max(32, query.limit + query.limit / 4)
         func walk(_ effort: VectorGraph.Effort, _ acceptance: Acceptance?) -> [VectorGraph.Found]? {
             graph.nearest(
