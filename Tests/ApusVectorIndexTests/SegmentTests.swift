@@ -342,6 +342,33 @@ struct SegmentSearchTests {
         }
     }
 
+    @Test("finds nearly all that are nearest in a large segment, small ones beside it and memory", arguments: Metric.allCases)
+    func bounded(metric: Metric) throws {
+        var random = SeededGenerator(seed: 13)
+        let table = Self.table(metric, points: 6000, dimension: 24, &random)
+        var segments: [Segment] = []
+        for moment in Int64(2)...5 {
+            let (segment, sealedAt) = try SegmentLab.seal(table, &random)
+            segments.append(segment)
+            #expect(table.adopt(segments, sealedAt: sealedAt))
+            FlatIndexTests.write(
+                table, at: moment, (0..<900).map { (.integer(UInt64(moment) * 10_000 + UInt64($0)), Self.query(24, &random)) })
+        }
+        let snapshot = table.snapshot()
+        #expect(snapshot.segments.count == 4 && snapshot.unsealed == 900)
+        var (found, wanted) = (0, 0)
+        for _ in 0..<40 {
+            var query = NeighbourQuery(vector: Self.query(24, &random), limit: 10, isExact: true)
+            let exact = SnapshotIndex(snapshot).neighbours(of: query, part: 0, of: 1)
+            query.isExact = false
+            let near = SnapshotIndex(snapshot).neighbours(of: query, part: 0, of: 1)
+            #expect(near.count == 10)
+            wanted += exact.count
+            found += Set(exact.map(\.id)).intersection(near.map(\.id)).count
+        }
+        #expect(Double(found) >= 0.95 * Double(wanted), "\(found) of \(wanted)")
+    }
+
     @Test("segments and points in memory answer together, in parts or at once")
     func parts() throws {
         var random = SeededGenerator(seed: 12)

@@ -66,7 +66,8 @@ extension VectorService {
         let sealed = try shard.sealable()
         let place = sealed.position.sequence
         let plan = SealPlan(sealing: sealed.snapshot)
-        let builder = try await build(plan, of: shard)
+        // It is merged soon: a graph that takes half the time serves until then.
+        let builder = try await build(plan, of: shard, candidates: 64)
         try await change(shard, seenIn: sealed.memory) { objects, manifest, burials in
             guard manifest.position.sequence < place else { return nil }
             let tombstones = sealed.memory.snapshot().tombstones(asOf: place, leaving: burials)
@@ -164,11 +165,13 @@ extension VectorService {
         _ = try await pool.run(deadline: longest) { shard.adopt(opened, next, in: memory) }
     }
 
-    private func build(_ plan: SealPlan, of shard: Shard) async throws -> SegmentBuilder {
+    /// `candidates` of the graph, if not as many as usual.
+    private func build(_ plan: SealPlan, of shard: Shard, candidates: Int? = nil) async throws -> SegmentBuilder {
         let threads = options.sealingThreads
         let deadline = longest
         var parameters = SegmentBuilder.Parameters()
         parameters.indexes = try indexedPaths(of: shard)
+        if let candidates { parameters.graph.candidates = candidates }
         let builder = try await sealing.run(deadline: deadline) { [parameters] in plan.builder(parameters, threads: threads) }
         try await withThrowingTaskGroup(of: Void.self) { group in
             for thread in 0..<threads {
