@@ -169,7 +169,7 @@ let package = Package(
             "NodeTestKit",
             [
                 "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusCluster",
-                "ApusVectors",
+                "ApusVectorIndex", "ApusVectors",
                 "VectorizerFace", "QdrantFace", "ConsoleFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
         tests(

@@ -30,16 +30,7 @@ struct ScopeTests {
 
     static func with(_ body: @Sendable (Lab) async throws -> Void) async throws {
         try await TestNode.with { node in
-            for (name, word) in [("mine", "own"), ("other", secret)] {
-                _ = try await node.vectors.createCollection(
-                    CollectionName(name), .init(dimension: 2, metric: .dot), nodes: [node.cluster.identity.name], deadline: node.deadline)
-                let points = (1...3).map { number in
-                    Point(id: .integer(UInt64(number)), vector: [Float(number), 1], payload: Array(#"{"word":"\#(word)"}"#.utf8))
-                }
-                _ = try await node.vectors.upsert(points, into: CollectionName(name), deadline: node.deadline)
-            }
-            try await node.vectors.changeAliases(
-                [.set(alias: "of-mine", collection: "mine"), .set(alias: "mine-not", collection: "other")], deadline: node.deadline)
+            try await node.makeMineAndOther(secret: secret)
             func key(_ role: APIKeyRole) async throws -> String {
                 try await node.access.create(name: "k", role: role, scope: try CollectionScope(["mine"]), deadline: node.deadline).secret
                     .reveal()
