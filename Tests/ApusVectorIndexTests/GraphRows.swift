@@ -81,7 +81,8 @@ final class GraphRows: Sendable {
 
     func graph(_ metric: Metric, _ parameters: GraphParameters = GraphParameters(), level: InstructionSet = .best) -> VectorGraph {
         with { rows in
-            let builder = GraphBuilder(rows, metric: metric, parameters: parameters, threads: 1, level: level)
+            let codes = CodeTable(Coding(.preferred(metric, dimension: rows.dimension), metric, for: rows), of: rows)
+            let builder = GraphBuilder(rows, codes: codes, parameters: parameters, threads: 1, level: level)
             while builder.insert(thread: 0) {}
             return builder.finish()
         }

@@ -76,7 +76,7 @@ struct OldFormatTests {
         }
         expectSame(table)
         let merged = SegmentLab.bytes(SealPlan(merging: [old.key], of: table.snapshot(), asOf: 60), asOf: 60)
-        #expect(merged[8] == 2)
+        #expect(merged[8] == UInt8(SegmentFormat.version))
         let new = try SegmentLab.open(merged, ObjectKey(high: 1, low: 2), Self.fields)
         #expect(new.payloadIndexes.count == 4)
         expectSame(PointTable(Self.fields, segments: [new], moment: 60))
@@ -85,8 +85,8 @@ struct OldFormatTests {
     @Test("formats to come are refused by their number")
     func newer() throws {
         var bytes = try Self.sample()
-        bytes[8] = 3
+        bytes[8] = UInt8(SegmentFormat.version) + 1
         let error = #expect(throws: ApusError.self) { try SegmentLab.open(bytes, ObjectKey(high: 1, low: 1), Self.fields) }
-        #expect(error?.code == .segmentUnsupported && error?.summary.contains("format 3") == true)
+        #expect(error?.code == .segmentUnsupported && error?.summary.contains("format \(SegmentFormat.version + 1)") == true)
     }
 }

@@ -278,13 +278,15 @@ struct SegmentTests {
 @Suite("searching segments", .computing)
 struct SegmentSearchTests {
     /// Points in clusters, as real ones are, with payloads by which filters of every share can be made.
-    static func table(_ metric: Metric, points: Int, dimension: Int, _ random: inout SeededGenerator) -> PointTable {
+    static func table(
+        _ metric: Metric, points: Int, dimension: Int, spread: Float = 0.3, _ random: inout SeededGenerator
+    ) -> PointTable {
         let table = PointTable(dimension: dimension, metric: metric)
         let centres = centres(dimension)
         table.apply(at: 1) { writer in
             for number in 0..<points {
                 let cluster = number % centres.count
-                let vector = zip(centres[cluster], random.vector(dimension)).map { $0 + 0.3 * $1 }
+                let vector = zip(centres[cluster], random.vector(dimension)).map { $0 + spread * $1 }
                 let payload = Array(#"{"cluster":\#(cluster),"share":\#(random.next() % 1000)}"#.utf8)
                 vector.withUnsafeBytes { vector in
                     payload.withUnsafeBytes { payload in writer.upsert(.integer(UInt64(number)), payload: payload) { _ in vector } }
@@ -300,8 +302,8 @@ struct SegmentSearchTests {
     }
 
     /// A query like the points.
-    static func query(_ dimension: Int, _ random: inout SeededGenerator) -> [Float] {
-        zip(centres(dimension)[Int(random.next() % 24)], random.vector(dimension)).map { $0 + 0.3 * $1 }
+    static func query(_ dimension: Int, spread: Float = 0.3, _ random: inout SeededGenerator) -> [Float] {
+        zip(centres(dimension)[Int(random.next() % 24)], random.vector(dimension)).map { $0 + spread * $1 }
     }
 
     static func filters(_ random: inout SeededGenerator) -> [Filter] {
@@ -342,23 +344,24 @@ struct SegmentSearchTests {
         }
     }
 
-    @Test("finds nearly all that are nearest in a large segment, small ones beside it and memory", arguments: Metric.allCases)
-    func bounded(metric: Metric) throws {
+    @Test("finds nearly all that are nearest in a large segment, small ones beside it and memory", arguments: Metric.allCases, [0.3, 0.02])
+    func bounded(metric: Metric, spread: Float) throws {
         var random = SeededGenerator(seed: 13)
-        let table = Self.table(metric, points: 6000, dimension: 24, &random)
+        let table = Self.table(metric, points: 6000, dimension: 24, spread: spread, &random)
         var segments: [Segment] = []
         for moment in Int64(2)...5 {
             let (segment, sealedAt) = try SegmentLab.seal(table, &random)
             segments.append(segment)
             #expect(table.adopt(segments, sealedAt: sealedAt))
             FlatIndexTests.write(
-                table, at: moment, (0..<900).map { (.integer(UInt64(moment) * 10_000 + UInt64($0)), Self.query(24, &random)) })
+                table, at: moment,
+                (0..<900).map { (.integer(UInt64(moment) * 10_000 + UInt64($0)), Self.query(24, spread: spread, &random)) })
         }
         let snapshot = table.snapshot()
         #expect(snapshot.segments.count == 4 && snapshot.unsealed == 900)
         var (found, wanted) = (0, 0)
         for _ in 0..<40 {
-            var query = NeighbourQuery(vector: Self.query(24, &random), limit: 10, isExact: true)
+            var query = NeighbourQuery(vector: Self.query(24, spread: spread, &random), limit: 10, isExact: true)
             let exact = SnapshotIndex(snapshot).neighbours(of: query, part: 0, of: 1)
             query.isExact = false
             let near = SnapshotIndex(snapshot).neighbours(of: query, part: 0, of: 1)

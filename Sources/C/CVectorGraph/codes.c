@@ -43,9 +43,39 @@ static uint32_t dimension_at(const struct apus_coding *coding, uint32_t index) {
 
 // MARK: Training
 
-// The step in deviations, by the largest code. Wider steps round more than narrower ones cut: those of 4 and 8 are Lloyd and Max's for a
-// normal distribution, the others were measured.
-static float step_of(uint8_t most) { return most == 3 ? 0.996f : most == 7 ? 0.586f : most == 15 ? 0.335f : 0.07f; }
+// Half of what the steps of a dimension span, in deviations: which is best depends on how its numbers are spread. For a normal distribution
+// it is Lloyd and Max's (1.5, 2.05 and 2.5 for 4, 8 and 16 steps); a histogram of gradients, say, needs more.
+static const float REACHES[] = {1, 1.25f, 1.5f, 1.75f, 2.05f, 2.5f, 3, 3.7f, 4.5f, 6, 9};
+enum { TRAINED = 1024 };
+
+// Chooses a dimension's offset and step: those by which codes differ least from its numbers.
+static void choose_steps(const float *numbers, uint32_t count, float most_code, float *offset, float *step) {
+    float sum = 0, squares = 0, least = INFINITY, most = -INFINITY;
+    for (uint32_t i = 0; i < count; i++) {
+        sum += numbers[i];
+        least = fminf(least, numbers[i]);
+        most = fmaxf(most, numbers[i]);
+    }
+    float mean = sum / (float)count, best = INFINITY;
+    for (uint32_t i = 0; i < count; i++) squares += (numbers[i] - mean) * (numbers[i] - mean);
+    float deviation = sqrtf(squares / (float)count);
+    *offset = mean;
+    *step = 0; // where nothing differs
+    if (!(deviation > 0) || !isfinite(deviation)) return;
+    for (size_t r = 0; r < sizeof REACHES / sizeof *REACHES; r++) {
+        float low = fmaxf(least, mean - REACHES[r] * deviation), high = fminf(most, mean + REACHES[r] * deviation);
+        float width = (high - low) / most_code, error = 0;
+        for (uint32_t i = 0; i < count; i++) {
+            float c = (numbers[i] - low) / width;
+            float missing = numbers[i] - low - width * (float)(int32_t)(fminf(fmaxf(c, 0), most_code) + 0.5f);
+            error += missing * missing;
+        }
+        if (error >= best) continue;
+        best = error;
+        *offset = low;
+        *step = width;
+    }
+}
 
 static void sort_by_deviation(uint32_t *order, const float *deviations, uint32_t count) {
     // Heap sort, largest first: qsort has no room for the deviations.
@@ -73,50 +103,39 @@ void apus_code_train(
     enum apus_code_kind kind, enum apus_metric metric, uint32_t dimension, const float *rows, size_t stride, size_t count,
     float *offsets, float *steps, uint32_t *order) {
     if (is_float(kind) || count == 0) return;
-    float widest = 0;
-    for (uint32_t d = 0; d < dimension; d++) {
-        double sum = 0, squares = 0;
-        float least = INFINITY, most = -INFINITY;
-        for (size_t row = 0; row < count; row++) {
-            float x = rows[row * stride + d];
-            sum += x;
-            least = x < least ? x : least;
-            most = x > most ? x : most;
-        }
-        double mean = sum / (double)count;
-        for (size_t row = 0; row < count; row++) {
-            double x = rows[row * stride + d] - mean;
-            squares += x * x;
-        }
-        widest = most - least > widest ? most - least : widest;
-        offsets[d] = metric == APUS_METRIC_MANHATTAN ? least : (float)mean;
-        float deviation = (float)sqrt(squares / (double)count);
-        // A dimension in which nothing differs has no steps.
-        steps[d] = isfinite(deviation) ? deviation : 0;
-    }
     if (metric == APUS_METRIC_MANHATTAN) {
+        float widest = 0;
+        for (uint32_t d = 0; d < dimension; d++) {
+            float least = INFINITY, most = -INFINITY;
+            for (size_t row = 0; row < count; row++) {
+                least = fminf(least, rows[row * stride + d]);
+                most = fmaxf(most, rows[row * stride + d]);
+            }
+            offsets[d] = least;
+            widest = fmaxf(widest, most - least);
+        }
         for (uint32_t d = 0; d < dimension; d++) steps[d] = widest / 255;
         return;
     }
-    // Without the memory for it the order stays as it is.
-    float *copy = kind == APUS_CODE_THIRDS ? malloc(2 * (size_t)dimension * sizeof *copy) : NULL;
-    if (copy) {
-        sort_by_deviation(order, steps, dimension);
-        memcpy(copy, offsets, dimension * sizeof *copy);
-        memcpy(copy + dimension, steps, dimension * sizeof *copy);
-        for (uint32_t i = 0; i < dimension; i++) {
-            offsets[i] = copy[order[i]];
-            steps[i] = copy[dimension + order[i]];
+    uint32_t sample = count < TRAINED ? (uint32_t)count : TRAINED;
+    if (kind == APUS_CODE_THIRDS) {
+        for (uint32_t d = 0; d < dimension; d++) {
+            double sum = 0, squares = 0;
+            for (uint32_t row = 0; row < sample; row++) sum += rows[row * stride + d];
+            for (uint32_t row = 0; row < sample; row++) {
+                double x = rows[row * stride + d] - sum / sample;
+                squares += x * x;
+            }
+            steps[d] = isfinite(squares) ? (float)squares : 0;
         }
-        free(copy);
-    } else if (kind == APUS_CODE_THIRDS) {
-        for (uint32_t i = 0; i < dimension; i++) order[i] = i;
+        sort_by_deviation(order, steps, dimension);
     }
     struct apus_coding coding = {.kind = kind, .metric = metric, .stride = apus_code_stride(kind, dimension)};
     for (uint32_t i = 0; i < dimension; i++) {
-        uint8_t most = place_of(&coding, i).most;
-        steps[i] *= step_of(most);
-        offsets[i] -= (float)most / 2 * steps[i];
+        uint32_t d = kind == APUS_CODE_THIRDS ? order[i] : i;
+        float numbers[TRAINED];
+        for (uint32_t row = 0; row < sample; row++) numbers[row] = rows[row * stride + d];
+        choose_steps(numbers, sample, place_of(&coding, i).most, &offsets[i], &steps[i]);
     }
 }
 
@@ -174,7 +193,7 @@ size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension) {
 }
 
 // Small codes: product = sum of q * offset + sum of (q * step) * c, the second by signed bytes of one size.
-static float prepare_product(const struct apus_coding *coding, const float *query, int8_t *code, float *size) {
+static float prepare_product(const struct apus_coding *coding, const float *query, int8_t *code, float *size, float *noise) {
     uint32_t dimension = coding->dimension;
     float most = 0;
     for (uint32_t i = 0; i < dimension; i++) {
@@ -182,7 +201,7 @@ static float prepare_product(const struct apus_coding *coding, const float *quer
         most = weight > most ? weight : most;
     }
     *size = most > 0 ? most / 127 : 1;
-    float constant = 0, scale = 1 / *size;
+    float constant = 0, scale = 1 / *size, squares = 0;
     for (uint32_t i = 0, end; i < dimension; i = end) {
         // Places of one part of a byte, which have the same number of steps.
         float middle = (float)place_of(coding, i).most / 2;
@@ -193,8 +212,10 @@ static float prepare_product(const struct apus_coding *coding, const float *quer
             // What rounding the weights adds or takes on average, at the codes' middle, is given back.
             constant += x * coding->offsets[place] + (weight - *size * rounded) * middle;
             code[place] = (int8_t)rounded;
+            squares += weight * weight;
         }
     }
+    *noise = 4 * sqrtf(squares / 12); // what is rounded is spread evenly over a step
     return constant;
 }
 
@@ -202,6 +223,8 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
     uint32_t dimension = coding->dimension;
     memset(code, 0, apus_query_bytes(coding->kind, dimension));
     prepared->code = code;
+    prepared->bias_scale = 1;
+    prepared->noise = 0;
     bool keeps = is_float(coding->kind);
     if (coding->metric == APUS_METRIC_MANHATTAN || (keeps && coding->metric == APUS_METRIC_EUCLIDEAN)) {
         prepared->base = 0;
@@ -212,12 +235,13 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
             for (uint32_t d = 0; d < dimension; d++)
                 ((uint8_t *)code)[d] = steps_of(query[d], coding->offsets[d], coding->steps[d], 255);
             prepared->scale = dimension > 0 ? coding->steps[0] : 1;
+            prepared->noise = 4 * prepared->scale * sqrtf((float)dimension / 6); // both sides are rounded
         }
         return;
     }
     float size = 1, constant = 0;
     if (keeps) memcpy(code, query, 4 * (size_t)dimension);
-    else constant = prepare_product(coding, query, code, &size);
+    else constant = prepare_product(coding, query, code, &size, &prepared->noise);
     switch (coding->metric) {
     case APUS_METRIC_COSINE:
         prepared->base = 1 - constant;
@@ -226,18 +250,16 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
     case APUS_METRIC_DOT:
         prepared->base = coding->longest_squared + squared_length(query, dimension) - 2 * constant;
         prepared->scale = -2 * size;
+        prepared->noise *= 2;
         break;
     default:
         prepared->base = squared_length(query, dimension) - 2 * constant;
         prepared->scale = -2 * size;
+        prepared->noise *= 2;
     }
 }
 
 // MARK: Distances
-
-static float bias_of(const struct apus_codes *codes, uint32_t row) {
-    return codes->bias && !is_float(codes->coding->kind) ? codes->bias[row] : 0;
-}
 
 void apus_codes_distances(
     const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count, float *out) {
@@ -249,7 +271,10 @@ void apus_codes_distances(
         size_t n = count - i < 4 ? count - i : 4;
         for (size_t j = i + AHEAD; j < i + AHEAD + n && j < count; j++) prefetch_row(codes->rows + rows[j] * stride, stride);
         kernel(query->code, codes->rows, stride, rows + i, n, out + i);
-        for (size_t j = i; j < i + n; j++) out[j] = query->base + bias_of(codes, rows[j]) + query->scale * out[j];
+        for (size_t j = i; j < i + n; j++) {
+            float bias = codes->bias ? query->bias_scale * codes->bias[rows[j]] : 0;
+            out[j] = query->base + bias + query->scale * out[j];
+        }
     }
 }
 
@@ -264,15 +289,15 @@ uint32_t apus_rescore(
     if (count == 0) return 0;
     // What the better codes add to a distance, so far.
     double sum = 0, squares = 0;
-    uint32_t done = 0, kept = 0;
+    uint32_t done = 0;
     while (done < found_count) {
         // So many are compared in any case. The others are as long as one may come among the best of those, judged by how much
         // the two kinds of codes have differed.
-        uint32_t rows[MOST], n = kept == count ? PART : count - kept > FIRST ? count - kept : FIRST;
+        uint32_t rows[MOST], n = done >= count ? PART : count - done > FIRST ? count - done : FIRST;
         float distances[MOST];
         if (n > MOST) n = MOST;
         if (n > found_count - done) n = found_count - done;
-        if (kept == count) {
+        if (done >= count) {
             double mean = sum / done, deviation = sqrt(fmax(squares / done - mean * mean, 0));
             if (found[done].distance + mean - 3 * deviation > found[count - 1].distance) break;
         }
@@ -282,13 +307,12 @@ uint32_t apus_rescore(
             double error = distances[i] - found[done].distance;
             sum += error;
             squares += error * error;
-            // Among the best of those before it.
+            // To its place among those before it.
             struct apus_found candidate = {distances[i], rows[i]};
-            if (kept == count && !is_nearer(candidate, found[count - 1])) continue;
-            uint32_t at = kept < count ? kept++ : count - 1;
+            uint32_t at = done;
             for (; at > 0 && is_nearer(candidate, found[at - 1]); at--) found[at] = found[at - 1];
             found[at] = candidate;
         }
     }
-    return kept;
+    return done;
 }

@@ -97,13 +97,25 @@ PORTABLE_FLOATS(portable_f32_dot, float, AS_IS, a * b)
 PORTABLE_FLOATS(portable_f32_l2, float, AS_IS, (a - b) * (a - b))
 PORTABLE_FLOATS(portable_f32_l1, float, AS_IS, fabsf(a - b))
 
-static int32_t portable_pair_dot(const int8_t *a, const int8_t *b, size_t stride) {
+// Also for wider instructions, which the compiler finds by itself.
+#define WIDE_PAIR_DOT(NAME, TARGET)                                             \
+    TARGET static int32_t NAME(const void *x, const void *y, size_t stride) {   \
+        const int16_t *a = x, *b = y;                                           \
+        int32_t sum = 0;                                                        \
+        for (size_t i = 0; i < stride / 2; i++) sum += a[i] * b[i];             \
+        return sum;                                                             \
+    }
+WIDE_PAIR_DOT(portable_wide_pair_dot, )
+
+static int32_t portable_pair_dot(const void *x, const void *y, size_t stride) {
+    const int8_t *a = x, *b = y;
     int32_t sum = 0;
     for (size_t i = 0; i < stride; i++) sum += a[i] * b[i];
     return sum;
 }
 
-static int32_t portable_pair_l1(const int8_t *a, const int8_t *b, size_t stride) {
+static int32_t portable_pair_l1(const void *x, const void *y, size_t stride) {
+    const int8_t *a = x, *b = y;
     int32_t sum = 0;
     for (size_t i = 0; i < stride; i++) sum += a[i] > b[i] ? a[i] - b[i] : b[i] - a[i];
     return sum;
@@ -252,7 +264,8 @@ AVX2_FLOATS(avx2_f32_l2, 4, AVX2_F32, AVX2_L2)
 AVX2_FLOATS(avx2_f32_l1, 4, AVX2_F32, AVX2_L1)
 
 // maddubs wants one side without signs: |a| * (b with a's sign).
-AVX2 static int32_t avx2_pair_dot(const int8_t *a, const int8_t *b, size_t stride) {
+AVX2 static int32_t avx2_pair_dot(const void *row, const void *other, size_t stride) {
+    const int8_t *a = row, *b = other;
     const __m256i ones = _mm256_set1_epi16(1);
     __m256i sums[2] = {_mm256_setzero_si256(), _mm256_setzero_si256()};
     for (size_t i = 0; i < stride; i += 64)
@@ -264,7 +277,10 @@ AVX2 static int32_t avx2_pair_dot(const int8_t *a, const int8_t *b, size_t strid
     return add_up_i32(_mm256_add_epi32(sums[0], sums[1]));
 }
 
-AVX2 static int32_t avx2_pair_l1(const int8_t *a, const int8_t *b, size_t stride) {
+WIDE_PAIR_DOT(avx2_wide_pair_dot, AVX2)
+
+AVX2 static int32_t avx2_pair_l1(const void *row, const void *other, size_t stride) {
+    const int8_t *a = row, *b = other;
     const __m256i shift = _mm256_set1_epi8(-128);
     __m256i sums = _mm256_setzero_si256();
     for (size_t i = 0; i < stride; i += 32) {
@@ -367,7 +383,8 @@ AVX512_FLOATS(avx512_f32_l2, 4, AVX512_F32, AVX512_L2)
 AVX512_FLOATS(avx512_f32_l1, 4, AVX512_F32, AVX512_L1)
 
 // a + 128 has no sign, and the sum of 128 * b is taken off again.
-AVX512 static int32_t avx512_pair_dot(const int8_t *a, const int8_t *b, size_t stride) {
+AVX512 static int32_t avx512_pair_dot(const void *row, const void *other, size_t stride) {
+    const int8_t *a = row, *b = other;
     const __m512i shift = _mm512_set1_epi8(-128);
     __m512i sums = _mm512_setzero_si512(), excess = _mm512_setzero_si512();
     for (size_t i = 0; i < stride; i += 64) {
@@ -415,14 +432,14 @@ apus_code_kernel apus_code_kernel_for(enum apus_code_kind kind, enum apus_metric
     return kernels[at_most(isa)][kind][operation];
 }
 
-apus_pair_kernel apus_pair_kernel_for(enum apus_metric metric, enum apus_isa isa) {
+apus_pair_kernel apus_pair_kernel_for(enum apus_metric metric, bool is_wide, enum apus_isa isa) {
     bool is_l1 = metric == APUS_METRIC_MANHATTAN;
 #if defined(__x86_64__)
     switch (at_most(isa)) {
-    case APUS_ISA_AVX512: return is_l1 ? avx2_pair_l1 : avx512_pair_dot;
-    case APUS_ISA_AVX2: return is_l1 ? avx2_pair_l1 : avx2_pair_dot;
+    case APUS_ISA_AVX512: return is_l1 ? avx2_pair_l1 : is_wide ? avx2_wide_pair_dot : avx512_pair_dot;
+    case APUS_ISA_AVX2: return is_l1 ? avx2_pair_l1 : is_wide ? avx2_wide_pair_dot : avx2_pair_dot;
     case APUS_ISA_PORTABLE: break;
     }
 #endif
-    return is_l1 ? portable_pair_l1 : portable_pair_dot;
+    return is_l1 ? portable_pair_l1 : is_wide ? portable_wide_pair_dot : portable_pair_dot;
 }

@@ -18,6 +18,7 @@ typedef void (*apus_code_kernel)(
 // The kernel for codes of a kind under a metric, by the strongest instructions up to `isa` that the processor has.
 apus_code_kernel apus_code_kernel_for(enum apus_code_kind kind, enum apus_metric metric, enum apus_isa isa);
 
-// Products of rows of signed 8-bit numbers (-127...127), and their summed differences; for building. `stride` is a multiple of 64.
-typedef int32_t (*apus_pair_kernel)(const int8_t *a, const int8_t *b, size_t stride);
-apus_pair_kernel apus_pair_kernel_for(enum apus_metric metric, enum apus_isa isa);
+// Products of rows of signed numbers of 8 bits (-127...127) or, if they are wide, 16 bits, and the summed differences of those of 8; for
+// building. `stride` counts bytes and is a multiple of 64.
+typedef int32_t (*apus_pair_kernel)(const void *a, const void *b, size_t stride);
+apus_pair_kernel apus_pair_kernel_for(enum apus_metric metric, bool is_wide, enum apus_isa isa);

@@ -1,4 +1,5 @@
 #include "kernels.h"
+#include "pool.h"
 #include "visits.h"
 
 #include <math.h>
@@ -7,34 +8,16 @@
 
 // MARK: Scratch
 
-// Pools are changed so many places at a time: there is room before and behind them.
-enum { PLACES = 8 };
-
-// The highest bit of a candidate's row says that its links were followed.
-#define FOLLOWED 0x80000000u
-
 struct apus_scratch {
     struct visits visits;
-    // Of the pool, and of the candidates that were accepted, with PLACES before each and behind it.
-    float *distances, *accepted_distances;
-    uint32_t *rows, *accepted_rows;
-    uint32_t capacity;
+    struct pool_room candidates, accepted;
 };
 
 struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
     struct apus_scratch *scratch = calloc(1, sizeof *scratch);
     if (!scratch) return NULL;
-    bool is_whole = visits_make(&scratch->visits, rows);
-    scratch->capacity = largest_pool;
-    size_t places = (size_t)largest_pool + 2 * PLACES;
-    scratch->distances = malloc(places * sizeof(float));
-    scratch->accepted_distances = malloc(places * sizeof(float));
-    scratch->rows = malloc(places * sizeof(uint32_t));
-    scratch->accepted_rows = malloc(places * sizeof(uint32_t));
-    if (is_whole && scratch->distances && scratch->accepted_distances && scratch->rows && scratch->accepted_rows) {
-        for (int i = 0; i < PLACES; i++) scratch->distances[i] = scratch->accepted_distances[i] = -INFINITY;
-        return scratch;
-    }
+    bool has_visits = visits_make(&scratch->visits, rows), has_candidates = pool_room_make(&scratch->candidates, largest_pool);
+    if (pool_room_make(&scratch->accepted, largest_pool) && has_visits && has_candidates) return scratch;
     apus_scratch_free(scratch);
     return NULL;
 }
@@ -42,58 +25,9 @@ struct apus_scratch *apus_scratch_make(uint32_t rows, uint32_t largest_pool) {
 void apus_scratch_free(struct apus_scratch *scratch) {
     if (!scratch) return;
     visits_free(&scratch->visits);
-    free(scratch->distances);
-    free(scratch->accepted_distances);
-    free(scratch->rows);
-    free(scratch->accepted_rows);
+    pool_room_free(&scratch->candidates);
+    pool_room_free(&scratch->accepted);
     free(scratch);
-}
-
-// MARK: Pool
-
-// Candidates in order of their distance, distances and rows apart. `cursor` is the first that may not have been followed.
-struct pool {
-    float *distances;
-    uint32_t *rows;
-    uint32_t size, limit, cursor;
-};
-
-static struct pool empty_pool(float *distances, uint32_t *rows, uint32_t limit) {
-    return (struct pool){.distances = distances + PLACES, .rows = rows + PLACES, .limit = limit};
-}
-
-typedef float place_distances __attribute__((vector_size(4 * PLACES)));
-typedef int32_t place_words __attribute__((vector_size(4 * PLACES)));
-
-// Puts a candidate behind those that are at most as far; the last one goes if the pool is full. Some places at a time, from the end:
-// each keeps what it has, or takes the new one, or what was before it, without branches that would be guessed wrong half of the time.
-static inline void pool_insert(struct pool *pool, float distance, uint32_t row) {
-    if (pool->size < pool->limit) pool->distances[pool->size++] = INFINITY;
-    const place_distances new_distance = distance - (place_distances){0};
-    const place_words new_row = (int32_t)row - (place_words){0};
-    int64_t first = pool->size;
-    do {
-        first -= PLACES;
-        float *distances = pool->distances + first;
-        uint32_t *rows = pool->rows + first;
-        place_words here, before, row_here, row_before;
-        memcpy(&here, distances, sizeof here);
-        memcpy(&before, distances - 1, sizeof before);
-        memcpy(&row_here, rows, sizeof row_here);
-        memcpy(&row_before, rows - 1, sizeof row_before);
-        place_words stays = (place_distances)here <= new_distance, moves = (place_distances)before > new_distance;
-        place_words comes = ~(stays | moves);
-        here = (here & stays) | (before & moves) | ((place_words)new_distance & comes);
-        row_here = (row_here & stays) | (row_before & moves) | (new_row & comes);
-        memcpy(distances, &here, sizeof here);
-        memcpy(rows, &row_here, sizeof row_here);
-    } while (pool->distances[first - 1] > distance); // -INFINITY is before the first
-    bool is_before_cursor = pool->cursor > 0 && pool->distances[pool->cursor - 1] >= distance;
-    if (is_before_cursor && first < pool->cursor) pool->cursor = first < 0 ? 0 : (uint32_t)first;
-}
-
-static inline float pool_worst(const struct pool *pool) {
-    return pool->size < pool->limit ? INFINITY : pool->distances[pool->size - 1];
 }
 
 // MARK: Traversal
@@ -103,7 +37,6 @@ struct traversal {
     const struct apus_query *query;
     apus_code_kernel kernel;
     size_t stride;
-    bool has_bias;
     struct apus_scratch *scratch;
     struct pool pool;
     struct pool accepted; // only where the search has a say in which rows it wants
@@ -111,7 +44,8 @@ struct traversal {
     uint64_t scored;
 };
 
-enum { BATCH = APUS_MOST_LINKS };
+// While a graph is built its lists are longer.
+enum { BATCH = 3 * APUS_MOST_LINKS / 2 };
 
 // With fewer a walk ends on the way to where the nearest are.
 enum { FEW = 4 };
@@ -119,17 +53,14 @@ enum { FEW = 4 };
 static struct traversal traversal_of(
     const struct apus_codes *codes, const struct apus_query *query, const struct apus_search *search, enum apus_isa isa,
     struct apus_scratch *scratch) {
-    uint32_t limit = search->pool < scratch->capacity ? search->pool : scratch->capacity;
-    uint32_t wanted = search->wanted < scratch->capacity ? search->wanted : scratch->capacity;
     return (struct traversal){
         .codes = codes,
         .query = query,
         .kernel = apus_code_kernel_for(codes->coding->kind, codes->coding->metric, isa),
         .stride = codes->coding->stride,
-        .has_bias = codes->bias && !is_float(codes->coding->kind),
         .scratch = scratch,
-        .pool = empty_pool(scratch->distances, scratch->rows, limit),
-        .accepted = empty_pool(scratch->accepted_distances, scratch->accepted_rows, wanted),
+        .pool = empty_pool(&scratch->candidates, search->pool),
+        .accepted = empty_pool(&scratch->accepted, search->wanted),
         .search = search,
     };
 }
@@ -145,11 +76,13 @@ static inline float reach(const struct traversal *t) {
     }
     if (near_rows->size < search->stop_rank) return worst;
     float near = near_rows->distances[search->stop_rank - 1];
-    if (search->bound < near) {
+    float noise = t->query->noise, wanted = search->bound + noise;
+    if (wanted < near) {
         float few = near_rows->distances[(search->stop_rank < FEW ? search->stop_rank : FEW) - 1];
-        near = search->bound > few ? search->bound : few;
+        // Those that are much farther lie in another cluster: the way out of it may begin at any of them.
+        if (few < 2 * wanted) near = wanted > few ? wanted : few;
     }
-    float bound = near + search->slack * (near > 0 ? near : 0);
+    float bound = near + search->slack * (near > noise ? near : noise);
     return bound < worst ? bound : worst;
 }
 
@@ -161,8 +94,8 @@ static void score(struct traversal *t, const uint32_t *rows, size_t count) {
     float distances[BATCH];
     t->kernel(t->query->code, t->codes->rows, t->stride, rows, count, distances);
     for (size_t i = 0; i < count; i++) distances[i] = t->query->base + t->query->scale * distances[i];
-    if (t->has_bias)
-        for (size_t i = 0; i < count; i++) distances[i] += t->codes->bias[rows[i]];
+    if (t->codes->bias)
+        for (size_t i = 0; i < count; i++) distances[i] += t->query->bias_scale * t->codes->bias[rows[i]];
     float limit = reach(t);
     uint32_t near[BATCH], near_count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -196,22 +129,13 @@ static void scan_first(struct traversal *t, uint32_t count) {
     }
 }
 
-// The next candidate to follow; false when there is none within reach.
-static bool next_candidate(struct traversal *t, uint32_t *row) {
-    struct pool *pool = &t->pool;
-    while (pool->cursor < pool->size && pool->rows[pool->cursor] & FOLLOWED) pool->cursor++;
-    if (pool->cursor >= pool->size || pool->distances[pool->cursor] > reach(t)) return false;
-    *row = pool->rows[pool->cursor];
-    pool->rows[pool->cursor] |= FOLLOWED;
-    return true;
-}
-
 // Collects the rows that a candidate links to and that were not visited yet, and has their codes fetched.
 static uint32_t gather(struct traversal *t, const struct apus_graph *graph, uint32_t from, uint32_t *batch) {
     const uint32_t *links = graph->links + (size_t)from * graph->degree;
     uint32_t count = 0;
-    for (uint32_t i = 0; i < graph->degree && links[i] != ~0u; i++) {
-        uint32_t row = links[i];
+    for (uint32_t i = 0; i < graph->degree; i++) {
+        uint32_t row = __atomic_load_n(&links[i], __ATOMIC_RELAXED); // while a graph is built others write
+        if (row == ~0u) break;
         if (row >= graph->count || visit(&t->scratch->visits, row)) continue; // a damaged link leads nowhere
         batch[count++] = row;
         prefetch_row(t->codes->rows + row * t->stride, t->stride);
@@ -229,20 +153,16 @@ static void follow(struct traversal *t, const struct apus_graph *graph) {
     pool->cursor = 0;
     for (;;) {
         uint32_t candidate;
-        bool goes_on = (t->search->budget == 0 || t->scored < t->search->budget) && next_candidate(t, &candidate);
+        bool goes_on = (t->search->budget == 0 || t->scored < t->search->budget) && pool_next(pool, reach(t), &candidate);
         counts[!now] = goes_on ? gather(t, graph, candidate, batches[!now]) : 0;
         if (!goes_on && counts[now] == 0) return;
         score(t, batches[now], counts[now]);
         counts[now] = 0;
         now = !now;
         // The links of the two that are likely to come next.
-        uint32_t ahead = 0;
-        for (uint32_t i = pool->cursor; i < pool->size && ahead < 2; i++) {
-            if (pool->rows[i] & FOLLOWED) continue;
-            const uint32_t *links = graph->links + (size_t)pool->rows[i] * graph->degree;
-            prefetch_row(links, graph->degree * sizeof *links);
-            ahead++;
-        }
+        uint32_t ahead[2];
+        for (uint32_t i = pool_ahead(pool, ahead, 2); i-- > 0;)
+            prefetch_row(graph->links + (size_t)ahead[i] * graph->degree, graph->degree * sizeof *graph->links);
     }
 }
 
@@ -269,7 +189,7 @@ uint32_t apus_codes_nearest(
     do {
         // A batch is scored while the codes of the next are on their way.
         uint32_t *batch = batches[!now], n = 0;
-        for (; next < count && n < BATCH / 4; next++) {
+        for (; next < count && n < APUS_MOST_LINKS / 4; next++) {
             if (rows[next] >= codes->count) continue;
             prefetch_row(codes->rows + rows[next] * t.stride, t.stride);
             batch[n++] = rows[next];

@@ -68,8 +68,7 @@ public struct FlatIndex: NeighbourIndex {
         let prepared = PreparedQuery(vector, coding)
         let filter = query.filter.isEverything ? nil : query.filter
         var nearest = NearestRows(limit: max(VectorGraph.Effort.rescoredRows, query.limit * 2))
-        // Codes are not exact: what seems a little farther may be nearer.
-        let reach = query.bound.map { 1.2 * max(0, coding.distance(ofScore: $0, query: vector)) } ?? .infinity
+        let reach = query.bound.map { coding.distance(ofScore: $0, query: vector) + prepared.noise } ?? .infinity
         withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { distances in
             withUnsafeTemporaryAllocation(of: UInt32.self, capacity: PointSnapshot.rowsPerBlock) { rows in
                 snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) {

@@ -67,7 +67,8 @@ float apus_code_bias(enum apus_metric metric, uint32_t dimension, const float *r
 // A query as the kernels want it. `code` has room for apus_query_bytes() and is aligned to 64.
 struct apus_query {
     const void *code;
-    float base, scale; // distance = base + bias[row] + scale * kernel(query, row)
+    float base, bias_scale, scale; // distance = base + bias_scale * bias[row] + scale * kernel(query, row)
+    float noise; // how far such a distance is off but for one row in thousands: four times its deviation
 };
 size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension);
 void apus_query_prepare(const struct apus_coding *coding, const float *query, void *code, struct apus_query *prepared);
@@ -98,9 +99,9 @@ struct apus_search {
     uint32_t pool;      // candidates kept at most, at least `wanted`
     uint32_t wanted;    // of those found so many are kept, whether they are within reach of `slack` or not
     uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
-    float slack;        // negative: no such stop
-    // Rows farther than this are not asked for; INFINITY: all are. With `slack`, a search stops at what is so much farther than this, or
-    // than its own few nearest, which lead it there.
+    float slack;        // of that distance, or of the codes' noise where that is more; negative: no such stop
+    // Rows that are truly farther than this are not asked for; INFINITY: all are. With `slack`, a search stops at what is so much farther than
+    // this, or than its own few nearest, which lead it there.
     float bound;
     // Whether a row is wanted; NULL: all are. Rows that are not wanted are followed, but neither found nor counted for the stop.
     bool (*accepts)(void *context, uint32_t row);
@@ -134,8 +135,8 @@ uint32_t apus_codes_nearest(
     const struct apus_codes *codes, const struct apus_query *query, enum apus_isa isa, const uint32_t *rows, size_t count,
     struct apus_scratch *scratch, uint32_t wanted, struct apus_found *out);
 
-// Compares `found`, in ascending order, again by better codes, as far as one may come among the best `count`: those are put first, in
-// order. Returns how many there are.
+// Compares `found`, in ascending order, again by better codes, as far as one may come among the best `count`. Those that were compared are
+// put first, in their new order; returns how many.
 uint32_t apus_rescore(
     const struct apus_codes *better, const struct apus_query *query, enum apus_isa isa, struct apus_found *found, uint32_t found_count,
     uint32_t count);
@@ -160,9 +161,10 @@ struct apus_build {
 // One thread builds the same graph each time.
 struct apus_builder;
 
-// Copies `count` rows of float32 (of length 1 for the cosine) into codes of its own. NULL without memory.
+// Over `count` rows of float32 (of length 1 for the cosine). Candidates are found by `codes` of them, as a search will; both stay until the
+// builder is freed. NULL without memory.
 struct apus_builder *apus_builder_make(
-    const struct apus_build *build, const float *rows, size_t stride, uint32_t count, uint32_t threads);
+    const struct apus_build *build, const float *rows, size_t stride, uint32_t count, const struct apus_codes *codes, uint32_t threads);
 void apus_builder_free(struct apus_builder *builder);
 void apus_builder_insert(struct apus_builder *builder, uint32_t thread, uint32_t row);
 // Writes the links: count * degree.

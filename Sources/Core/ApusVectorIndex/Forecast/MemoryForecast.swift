@@ -22,7 +22,9 @@ public struct MemoryForecast: Sendable, Hashable {
 
     private var hasScales: Bool { metric == .cosine }
     private var codes: Coding.Size { Coding.Size(.preferred(metric, dimension: dimension), metric, dimension: dimension) }
-    private var fine: Coding.Size { Coding.Size(.half, metric, dimension: dimension) }
+    private var fine: Coding.Size {
+        codes.kind == .bits8 ? .none : Coding.Size(.bits8, metric, dimension: dimension)
+    }
 
     /// Bytes of a segment of so many points, which are those of its object in the store and of its mapping.
     public func sealedBytes(points: Int) -> Int {
@@ -62,9 +64,12 @@ public struct MemoryForecast: Sendable, Hashable {
         return (points + chunk - 1) / chunk * chunk * row + ids
     }
 
-    /// Heap that making a segment of so many points takes for the time: their vectors, codes and links.
+    /// Heap that making a segment of so many points takes for the time: their vectors, codes and links, and what links are chosen by: one
+    /// more code of a byte for each number, and lists with distances and some room.
     public func buildingBytes(points: Int) -> Int {
-        hasGraph(points) ? points * (dimension * 4 + parameters.graph.degree * 4 + codes.stride + codes.bias + fine.stride) : 0
+        let lists = parameters.graph.degree * 3 / 2 * 8
+        let row = dimension * 5 + lists + parameters.graph.degree * 4 + codes.stride + codes.bias + fine.stride
+        return hasGraph(points) ? points * row : 0
     }
 
     private func hasGraph(_ points: Int) -> Bool { points >= parameters.leastGraph }
@@ -73,20 +78,22 @@ public struct MemoryForecast: Sendable, Hashable {
 extension Coding {
     /// What codes take, known before there are any.
     struct Size {
+        static let none = Size(kind: .bits8, head: 0, stride: 0, bias: 0)
+        let kind: CodeKind
         /// Of the coding itself (`bytes`).
         let head: Int
         /// Of a row.
         let stride: Int
         let bias: Int
+    }
+}
 
-        init(_ kind: CodeKind, _ metric: Metric, dimension: Int) {
-            let count = kind.isSmall ? dimension : 0
-            let coding = Coding(
-                kind, metric, dimension: dimension, offsets: .init(repeating: 0, count: count), steps: .init(repeating: 0, count: count),
-                order: .init(repeating: 0, count: kind == .thirds ? dimension : 0))
-            head = coding.bytes.count
-            stride = coding.stride
-            bias = coding.needsBias ? 4 : 0
-        }
+extension Coding.Size {
+    init(_ kind: CodeKind, _ metric: Metric, dimension: Int) {
+        let count = kind.isSmall ? dimension : 0
+        let coding = Coding(
+            kind, metric, dimension: dimension, offsets: .init(repeating: 0, count: count), steps: .init(repeating: 0, count: count),
+            order: .init(repeating: 0, count: kind == .thirds ? dimension : 0))
+        self.init(kind: kind, head: coding.bytes.count, stride: coding.stride, bias: coding.needsBias ? 4 : 0)
     }
 }

@@ -30,7 +30,7 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         /// Rows that are not followed: those farther than (1 + slack) × the distance of the `rank` nearest. Nil: all candidates are followed.
         public var slack: Float?
         public var rank = 10
-        /// Rows farther than this, by the codes, are not asked for; with `slack` the search ends the sooner.
+        /// Rows farther than this, as codes give distances, are not asked for; with `slack` the search ends the sooner.
         public var bound = Float.infinity
         /// Of the candidates, how many are compared again by better codes.
         public var rescored = Self.rescoredRows
@@ -49,8 +49,15 @@ public struct VectorGraph: @unchecked Sendable {  // read only
         public var distance: Float
     }
 
-    /// The `limit` nearest rows that are found on `codes`, compared again by `better`, nearest first; nil if the budget was not enough. For the
-    /// cosine the query has length 1. Rows that are not accepted are followed, but not found.
+    /// A row compared exactly.
+    struct Settled {
+        var row: UInt32
+        var distance: Float
+        var score: Float
+    }
+
+    /// The nearest rows that are found on `codes`, compared again by `better` as far as one may be among the `limit` nearest, in order; nil if
+    /// the budget was not enough. For the cosine the query has length 1. Rows that are not accepted are followed, but not found.
     public func nearest(
         to query: [Float], limit: Int, codes: CodeTable, better: CodeTable? = nil, effort: Effort, scratch: GraphScratch,
         level: InstructionSet = .best, accepting: Acceptance? = nil
@@ -68,29 +75,28 @@ public struct VectorGraph: @unchecked Sendable {  // read only
             search.context = Unmanaged.passUnretained(accepting).toOpaque()
         }
         var isExhausted = false
+        var reach = Float.infinity
         let count = codes.withC { codes in
             var prepared = apus_query()
             apus_query_prepare(codes.pointee.coding, query, memory, &prepared)
+            reach = effort.bound + prepared.noise
             var graph = apus_graph(links: links.baseAddress, count: UInt32(self.count), degree: UInt32(degree))
             return apus_graph_search(&graph, codes, &prepared, &search, level.c, scratch.handle, found, &isExhausted)
         }
         if isExhausted { return nil }
         var among = min(Int(count), wanted)
-        if accepting == nil {
-            let reach = effort.bound * (1 + max(effort.slack ?? 0, 0.2))
-            while among > 0, found[among - 1].distance > reach { among -= 1 }
-        }
+        // Who asks for some only wants to know whether there are enough of them.
+        while accepting == nil, among > 0, found[among - 1].distance > reach { among -= 1 }
         return CodeTable.refined(to: query, limit: limit, among: among, better: better, scratch: scratch, level: level)
     }
 }
 
 extension CodeTable {
-    /// The `limit` nearest of `rows`; the best `rescored` of them by these codes are compared again by `better`.
+    /// The `wanted` nearest of `rows`, in order; compared again by `better` as far as one may be among the `limit` nearest.
     func nearest(
-        to query: [Float], among rows: [UInt32], limit: Int, better: CodeTable? = nil, rescored: Int = 0, scratch: GraphScratch,
+        to query: [Float], among rows: [UInt32], limit: Int, better: CodeTable? = nil, wanted: Int, scratch: GraphScratch,
         level: InstructionSet = .best
     ) -> [VectorGraph.Found] {
-        let wanted = max(rescored, limit)
         let found = scratch.room(for: wanted)
         let memory = scratch.query(bytes: apus_query_bytes(coding.kind.c, UInt32(query.count)))
         let count = withC { codes in
@@ -115,7 +121,31 @@ extension CodeTable {
                 return Int(apus_rescore(codes, &prepared, level.c, found, UInt32(count), UInt32(limit)))
             }
         }
-        return (0..<min(count, limit)).map { VectorGraph.Found(row: found[$0].row, distance: found[$0].distance) }
+        return (0..<count).map { VectorGraph.Found(row: found[$0].row, distance: found[$0].distance) }
+    }
+}
+
+extension [VectorGraph.Found] {
+    /// The `limit` nearest by their exact distances, in order. The first are compared in any case, the others as long as one may come among
+    /// the best of those, judged by how much the codes have erred.
+    func settled(_ limit: Int, exact: (UInt32) -> (distance: Float, score: Float)) -> [VectorGraph.Settled] {
+        var settled: [VectorGraph.Settled] = []
+        settled.reserveCapacity(Swift.min(limit, count) + 1)
+        var sum: Float = 0, squares: Float = 0
+        for (number, found) in enumerated() {
+            if number >= limit, let last = settled.last {
+                let mean = sum / Float(number), deviation = Swift.max(0, squares / Float(number) - mean * mean).squareRoot()
+                if found.distance + mean - 3 * deviation > last.distance { break }
+            }
+            let (distance, score) = exact(found.row), error = distance - found.distance
+            sum += error
+            squares += error * error
+            let place = settled.lastIndex { $0.distance <= distance }.map { $0 + 1 } ?? 0
+            if place >= limit { continue }
+            settled.insert(VectorGraph.Settled(row: found.row, distance: distance, score: score), at: place)
+            if settled.count > limit { settled.removeLast() }
+        }
+        return settled
     }
 }
 

@@ -65,6 +65,9 @@ final class PreparedQuery {
         coding.withC { apus_query_prepare($0, vector, memory.bytes.baseAddress, &prepared) }
     }
 
+    /// How far a distance is off but for one row in thousands.
+    var noise: Float { prepared.noise }
+
     /// Distances of rows of a table with the same coding.
     func distances(_ table: CodeTable, _ rows: UnsafePointer<UInt32>, count: Int, into out: UnsafeMutablePointer<Float>) {
         table.withC { apus_codes_distances($0, &prepared, InstructionSet.best.c, rows, count, out) }

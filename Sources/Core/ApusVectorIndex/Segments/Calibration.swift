@@ -9,39 +9,46 @@ struct Calibration: Sendable, Hashable {
 
     /// Both rise.
     var steps: [Step]
+    /// Of what a search finds by the codes, how many are compared again by better ones.
+    var rescored: Int
 
     /// The least slack that finds so many, between what was measured in proportion; the greatest if none does.
     func slack(for recall: Float) -> Float {
         guard let index = steps.firstIndex(where: { $0.recall >= recall }) else { return steps.last?.slack ?? Self.slacks[0] }
         let step = steps[index]
-        guard index > 0 else { return step.slack * max(0.25, recall / max(step.recall, 0.01)) }
+        guard index > 0 else {
+            return step.recall > 0.95 ? max(step.slack, Self.clustered) : step.slack * max(0.25, recall / max(step.recall, 0.01))
+        }
         let below = steps[index - 1]
         return below.slack + (step.slack - below.slack) * (recall - below.recall) / (step.recall - below.recall)
     }
 
+    /// Where the least slack finds enough, rows lie in tight clusters: a search is short, and what it misses are whole clusters that a few steps
+    /// more would find.
+    private static let clustered: Float = 0.12
     private static let slacks: [Float] = [
         0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 0.7, 1, 1.5,
     ]
     private static let candidates = 400
 
     /// The least recall of any of the samples counts.
-    static func measured(_ graph: VectorGraph, _ codes: CodeTable, _ fine: CodeTable, _ samples: [NeighbourSample]) -> Calibration {
+    static func measured(_ graph: VectorGraph, _ codes: SampledCodes, _ samples: [NeighbourSample]) -> Calibration {
         let scratch = GraphScratch(rows: graph.count)
         var steps: [Step] = []
         for slack in slacks {
-            let effort = VectorGraph.Effort(candidates: candidates, slack: slack)
+            var effort = VectorGraph.Effort(candidates: candidates, slack: slack)
+            effort.rescored = codes.rescored
             let recall =
                 samples.map { sample in
-                    sample.recall {
-                        graph.nearest(
-                            to: $0, limit: NeighbourSample.neighbours + 1, codes: codes, better: fine, effort: effort, scratch: scratch)
+                    sample.recall { query, limit in
+                        graph.nearest(to: query, limit: limit, codes: codes.table, better: codes.fine, effort: effort, scratch: scratch)
                             ?? []
                     }
                 }.min() ?? 0
             if recall > steps.last?.recall ?? -1 { steps.append(Step(slack: slack, recall: recall)) }
             if recall >= 0.999 { break }
         }
-        return Calibration(steps: steps)
+        return Calibration(steps: steps, rescored: codes.rescored)
     }
 
     /// 8 bytes for each step: slack and recall.
@@ -51,13 +58,24 @@ struct Calibration: Sendable, Hashable {
         return bytes
     }
 
-    init(steps: [Step]) { self.steps = steps }
+    init(steps: [Step], rescored: Int = 0) {
+        self.steps = steps
+        self.rescored = max(rescored, VectorGraph.Effort.rescoredRows)
+    }
 
-    init(bytes: UnsafeRawBufferPointer) {
-        steps = (0..<bytes.count / 8).map {
+    init(bytes: UnsafeRawBufferPointer, rescored: Int) {
+        let steps = (0..<bytes.count / 8).map {
             Step(slack: Float(bitPattern: bytes.number(at: $0 * 8)), recall: Float(bitPattern: bytes.number(at: $0 * 8 + 4)))
         }
+        self.init(steps: steps, rescored: min(rescored, 1024))
     }
+}
+
+/// Codes that were found to be good enough if so many candidates are compared again, by finer ones first where there are any.
+struct SampledCodes {
+    var table: CodeTable
+    var fine: CodeTable?
+    var rescored: Int
 }
 
 /// Questions with their true neighbours.
@@ -72,61 +90,121 @@ struct NeighbourSample {
     }
 
     private let rows: FloatRows
+    /// Gives the distances of codes.
+    private let coding: Coding
+    private let kernel: DistanceKernel
     private var questions: [Question]
 
     /// Some of the rows themselves.
-    init(_ rows: FloatRows, fine: CodeTable) {
-        self.init(rows, fine: fine, Self.sample(of: rows, most: 10_000_000).map { Question(vector: Self.vector($0, rows), row: $0) })
+    init(_ rows: FloatRows, _ metric: Metric) {
+        self.init(rows, metric, Self.sample(of: rows, most: 10_000_000).map { Question(vector: Self.vector($0, rows), row: $0) })
+    }
+
+    /// As far from rows of this sample as a neighbour is, on the other side. A row's own links lead to its neighbours, and not to those of a
+    /// place beside it: a search that found 99 in 100 neighbours of rows in tight clusters found 94 of other places there.
+    func amongRows(_ metric: Metric) -> NeighbourSample {
+        let questions = questions.compactMap { question -> Question? in
+            guard let near = question.truth.min() else { return nil }
+            let between = zip(question.vector, Self.vector(near, rows)).map { $0 + ($0 - $1) * 0.7 }
+            return Question(vector: metric == .cosine ? DistanceKernel.normalised(between) : between)
+        }
+        return NeighbourSample(rows, metric, questions)
     }
 
     /// Places beside rows, a third of the way to another one. What people ask for is seldom a row, and its neighbours are farther from it
     /// than those of rows are: a search that found 98 in 100 neighbours of rows found 87 of real questions' over the same rows, and nearly
     /// as few of these. Among tight clusters it is the other way round.
-    init(beside rows: FloatRows, metric: Metric, fine: CodeTable) {
+    init(beside rows: FloatRows, _ metric: Metric) {
         let sample = Self.sample(of: rows, most: 20_000_000)
         let questions = sample.enumerated().map { number, row in
             let other = Self.vector(sample[(number * 7 + sample.count / 2) % sample.count], rows)
             let between = zip(Self.vector(row, rows), other).map { $0 + ($1 - $0) * 0.35 }
             return Question(vector: metric == .cosine ? DistanceKernel.normalised(between) : between)
         }
-        self.init(rows, fine: fine, questions)
+        self.init(rows, metric, questions)
     }
 
-    private init(_ rows: FloatRows, fine: CodeTable, _ questions: [Question]) {
-        let all = Array(0..<UInt32(rows.count))
-        let scratch = GraphScratch(rows: rows.count)
+    private init(_ rows: FloatRows, _ metric: Metric, _ questions: [Question]) {
         self.rows = rows
-        self.questions = questions.map { question in
-            var question = question
-            let nearest = fine.nearest(to: question.vector, among: all, limit: Self.neighbours + 1, scratch: scratch).map(\.row)
-            question.truth = Set(nearest.filter { $0 != question.row }.prefix(Self.neighbours))
-            return question
+        coding = Coding(.float, metric, for: rows)
+        // The rows have length 1 where that counts.
+        let metric = metric == .cosine ? Metric.dot : metric
+        kernel = DistanceKernel(metric)
+        self.questions = questions
+        // All questions while some rows are in the processor's cache.
+        let block = 64
+        var nearest = questions.map { _ in NearestRows(limit: Self.neighbours + 1) }
+        for first in stride(from: 0, to: rows.count, by: block) {
+            for (number, question) in questions.enumerated() {
+                for (offset, score) in scores(question.vector, first..<min(first + block, rows.count)).enumerated() {
+                    nearest[number].offer(UInt32(first + offset), metric.isSimilarity ? -score : score)
+                }
+            }
+        }
+        for (number, question) in questions.enumerated() {
+            self.questions[number].truth = Set(nearest[number].rows.map(\.row).filter { $0 != question.row }.prefix(Self.neighbours))
         }
     }
 
-    /// The more rows there are, the fewer, so that comparing all takes a small part of the time that a graph takes.
+    private func scores(_ query: [Float], _ range: Range<Int>) -> [Float] {
+        [Float](unsafeUninitializedCapacity: range.count) { out, count in
+            let first = rows.base + range.lowerBound * rows.stride
+            kernel.scores(
+                of: query, rows: first, stride: rows.stride, count: range.count, dimension: rows.dimension, scales: first,
+                into: out.baseAddress!)  // ranges are not empty; without the cosine nobody reads the scales
+            count = range.count
+        }
+    }
+
+    /// So many that measuring takes a small part of the time that the graph takes: few of few rows, fewer of very many.
     private static func sample(of rows: FloatRows, most distances: Int) -> [UInt32] {
-        let count = min(rows.count, max(24, min(200, distances / max(1, rows.count))))
+        let count = min(rows.count, max(24, min(200, rows.count / 100, distances / max(1, rows.count))))
         return (0..<count).map { UInt32($0 * (rows.count / count)) }
     }
 
-    /// The share of the neighbours that `search` finds.
-    func recall(_ search: ([Float]) -> [VectorGraph.Found]) -> Float {
-        let found = questions.reduce(0) { $0 + $1.truth.intersection(search($1.vector).map(\.row)).count }
-        return Float(found) / Float(max(1, questions.reduce(0) { $0 + $1.truth.count }))
+    /// The share of the neighbours that are found by `search`, which is given a query and how many are wanted.
+    func recall(_ search: ([Float], Int) -> [VectorGraph.Found]) -> Float {
+        share(
+            questions.map { question in
+                let limit = Self.neighbours + (question.row == nil ? 0 : 1)
+                let squared = question.vector.reduce(0) { $0 + $1 * $1 }
+                return search(question.vector, limit).settled(limit) { row in
+                    let score = scores(question.vector, Int(row)..<Int(row) + 1)[0]
+                    return (coding.distance(ofScore: score, squared: squared), score)
+                }.map(\.row)
+            })
     }
 
-    /// The narrowest codes by which so many candidates as a search compares again hold nearly all neighbours. Most sets do with the preferred
-    /// ones; one of tight clusters far apart needs finer steps.
-    func codes(_ metric: Metric, fine: CodeTable) -> CodeTable {
+    /// Of all questions' neighbours, those that are among what was found for each.
+    private func share(_ found: [[UInt32]]) -> Float {
+        let count = zip(questions, found).reduce(0) { $0 + $1.0.truth.intersection($1.1).count }
+        return Float(count) / Float(max(1, questions.reduce(0) { $0 + $1.truth.count }))
+    }
+
+    /// What a search walks on: the narrowest codes of which the best hold nearly all neighbours. Those of less than 8 bits are compared again
+    /// by finer ones, all by the numbers themselves in the end.
+    func codes() -> SampledCodes {
+        let few = VectorGraph.Effort.rescoredRows
+        func table(_ kind: CodeKind) -> CodeTable { CodeTable(Coding(kind, coding.metric, for: rows), of: rows) }
+        let bytes = table(.bits8)
+        let isFine = share(nearest(few / 2, by: bytes)) >= 0.995
+        let preferred = CodeKind.preferred(coding.metric, dimension: rows.dimension)
+        for kind in preferred == .bits8 ? [.bits8, .half] : [preferred, .bits8, .half] {
+            let codes = kind == .bits8 ? bytes : table(kind)
+            let found = nearest(3 * few, by: codes)
+            for rescored in [few, 2 * few, 3 * few] where share(found.map { Array($0.prefix(rescored)) }) >= 0.99 {
+                let fine = kind == preferred && kind != .bits8 ? isFine ? bytes : table(.half) : nil
+                return SampledCodes(table: codes, fine: fine, rescored: rescored)
+            }
+        }
+        return SampledCodes(table: table(.float), fine: nil, rescored: few)
+    }
+
+    /// For each question, the nearest of all rows.
+    private func nearest(_ count: Int, by codes: CodeTable) -> [[UInt32]] {
         let all = Array(0..<UInt32(rows.count))
         let scratch = GraphScratch(rows: rows.count)
-        for kind in [CodeKind.preferred(metric, dimension: rows.dimension), .bits8] {
-            let table = CodeTable(Coding(kind, metric, for: rows), of: rows)
-            let coverage = recall { table.nearest(to: $0, among: all, limit: VectorGraph.Effort.rescoredRows, scratch: scratch) }
-            if coverage >= 0.99 { return table }
-        }
-        return fine
+        return questions.map { codes.nearest(to: $0.vector, among: all, limit: 1, wanted: count, scratch: scratch).map(\.row) }
     }
 
     private static func vector(_ row: UInt32, _ rows: FloatRows) -> [Float] {

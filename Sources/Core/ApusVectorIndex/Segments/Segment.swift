@@ -226,8 +226,10 @@ struct SegmentField: @unchecked Sendable {  // read only
             return CodeTable(coding, count: count, rows: rows, bias: bias, owner: codesOwner)
         }
         self.codes = try table(.coding, .codes)
-        fineCodes = try table(.fineCoding, .fineCodes)
-        calibration = Calibration(bytes: try directory.section(.calibration, field: number))
+        if directory.entry(.fineCoding, field: number) != nil { fineCodes = try table(.fineCoding, .fineCodes) }
+        calibration = Calibration(
+            bytes: try directory.section(.calibration, field: number),
+            rescored: Int(directory.entry(.calibration, field: number)?.parameter ?? 0))
     }
 
     /// The segment's row of the vector in place `index` of the tables.

@@ -40,13 +40,13 @@ public final class SegmentBuilder: Sendable {
     /// Vectors whose links are to be found; for progress.
     public var graphRows: Int { fields.reduce(0) { $0 + ($1.graph == nil ? 0 : $1.present.count) } }
 
-    /// What an approximate search looks at: codes, half floats and links. Known when the segment is finished.
+    /// What an approximate search looks at: codes of both kinds and links. Known when the segment is finished.
     public var searchedBytes: Int { fields.reduce(0) { $0 + $1.searchedBytes.load(ordering: .relaxed) } }
 
     /// Does a little; false when nothing is left.
     public func work(thread: Int) -> Bool { fields.contains { $0.graph?.insert(thread: thread) ?? false } }
 
-    /// The work after the links were found: codes, and how far a search has to look.
+    /// The work after the links were found: how far a search has to look, and the payloads' indexes.
     public func prepare() {
         var sections = pointSections() + indexSections()
         for field in fields { sections += field.sections(snapshot, rows) }
@@ -159,6 +159,8 @@ private final class FieldBuilder: Sendable {
     private let degree: Int
     /// What the graph is over: for the cosine with length 1.
     private let floats: FloatRows?
+    private let sample: NeighbourSample?
+    private let codes: SampledCodes?
     let searchedBytes = Atomic(0)
     private let slab: Slab?
 
@@ -170,7 +172,7 @@ private final class FieldBuilder: Sendable {
         present = rows.indices.filter { snapshot.valueBytes(rows[$0], field: number) != nil }.map { UInt32($0) }
         degree = parameters.graph.degree
         guard case .dense(let dimension, let metric) = field.kind, present.count >= max(2, parameters.leastGraph) else {
-            (graph, floats, slab) = (nil, nil, nil)
+            (graph, floats, sample, codes, slab) = (nil, nil, nil, nil, nil)
             return
         }
         let slab = Slab(present.count * dimension * 4)
@@ -183,8 +185,11 @@ private final class FieldBuilder: Sendable {
         }
         let floats = FloatRows(UnsafePointer(base.baseAddress!), stride: dimension, count: present.count, dimension: dimension)
         self.slab = slab
+        let sample = NeighbourSample(floats, metric), codes = sample.codes()
         self.floats = floats
-        graph = GraphBuilder(floats, metric: metric, parameters: parameters.graph, threads: threads)
+        self.sample = sample
+        self.codes = codes
+        graph = GraphBuilder(floats, codes: codes.table, parameters: parameters.graph, threads: threads)
     }
 
     func sections(_ snapshot: PointSnapshot, _ rows: [UInt32]) -> [SegmentSection] {
@@ -226,20 +231,23 @@ private final class FieldBuilder: Sendable {
                     ])
                 })
         }
-        guard let graph, let floats else { return sections }
+        guard let graph, let floats, let sample, let sampled = codes else { return sections }
         let links = graph.finish()
-        let fine = CodeTable(Coding(.half, metric, for: floats), of: floats)
-        let sample = NeighbourSample(floats, fine: fine)
-        let codes = sample.codes(metric, fine: fine)
-        let samples = [sample, NeighbourSample(beside: floats, metric: metric, fine: fine)]
+        let codes = sampled.table, fine = sampled.fine
+        let calibration = Calibration.measured(links, sampled, [sample.amongRows(metric), NeighbourSample(beside: floats, metric)])
         sections += [
             .init(.links, field: number, parameter: UInt32(degree), slab: links.slab),
-            .init(.calibration, field: number, bytes: Calibration.measured(links, codes, fine, samples).bytes),
+            .init(.calibration, field: number, parameter: UInt32(calibration.rescored), bytes: calibration.bytes),
             .init(.coding, field: number, bytes: codes.coding.bytes), .init(.codes, field: number, slab: codes.rowBytes),
-            .init(.fineCoding, field: number, bytes: fine.coding.bytes), .init(.fineCodes, field: number, slab: fine.rowBytes),
         ]
-        searchedBytes.store(links.bytes + codes.bytes + fine.bytes, ordering: .relaxed)
-        if let bias = codes.biasBytes { sections.append(.init(.bias, field: number, slab: bias)) }
+        if let fine {
+            sections += [
+                .init(.fineCoding, field: number, bytes: fine.coding.bytes), .init(.fineCodes, field: number, slab: fine.rowBytes),
+            ]
+        }
+        // Both have the same.
+        if let bias = codes.biasBytes ?? fine?.biasBytes { sections.append(.init(.bias, field: number, slab: bias)) }
+        searchedBytes.store(links.bytes + codes.bytes + (fine?.bytes ?? 0), ordering: .relaxed)
         return sections
     }
 }

@@ -27,8 +27,8 @@ struct SegmentSection: Sendable {
         _ append: @escaping @Sendable (Int, inout [UInt8]) -> Void
     ) { self.init(kind, field: field, length: itemSize * items, items, append) }
 
-    init(_ kind: SegmentFormat.SectionKind, field: Int = 0, bytes: [UInt8]) {
-        self.init(kind, field: field, length: bytes.count, 1) { $1.append(contentsOf: bytes) }
+    init(_ kind: SegmentFormat.SectionKind, field: Int = 0, parameter: UInt32 = 0, bytes: [UInt8]) {
+        self.init(kind, field: field, parameter: parameter, length: bytes.count, 1) { $1.append(contentsOf: bytes) }
     }
 
     /// In pieces of a megabyte.

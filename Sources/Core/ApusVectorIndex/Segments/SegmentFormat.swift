@@ -1,11 +1,11 @@
 internal import ApusTypes
 
-/// The layout of a segment's bytes, format 2 (docs/segment-format.md): a header with a directory, then sections, each from a multiple of
+/// The layout of a segment's bytes, format 3 (docs/segment-format.md): a header with a directory, then sections, each from a multiple of
 /// 4096 on. Little-endian. The store's blocks carry the checksums; what is read here is read with bounds.
 enum SegmentFormat {
     static let magic: [UInt8] = Array("APUSSEGM".utf8)
     /// The newest that this program reads, and the one it writes.
-    static let version: UInt32 = 2
+    static let version: UInt32 = 3
     static let alignment = 4096
     static let headerSize = 64
     static let entrySize = 32
@@ -49,12 +49,13 @@ enum SegmentFormat {
         case coding = 21
         case codes = 22
         case bias = 23
-        /// Half floats that candidates are compared again by; `coding` of their own.
+        /// Finer ones, by which candidates are compared again, with a coding of their own; before format 3 half floats, and always there.
         case fineCoding = 24
         case fineCodes = 25
         /// The graph; the entry's parameter is its degree.
         case links = 26
-        /// How far to look for a share of the neighbours: slack and recall (float32), rising.
+        /// How far to look for a share of the neighbours: slack and recall (float32), rising. From format 3 on the entry's parameter is
+        /// how many candidates are compared again, else 0.
         case calibration = 27
     }
 

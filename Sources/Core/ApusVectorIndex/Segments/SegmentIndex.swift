@@ -48,7 +48,7 @@ struct SegmentIndex {
             return compared(query, scorer)
         }
         return ScratchPool.shared.with(rows: field.count) { scratch in
-            scored(walked(query, vector, scratch), query, scorer)
+            scored(walked(query, vector, scratch), query, vector, scorer)
         }
     }
 
@@ -62,7 +62,7 @@ struct SegmentIndex {
             slack: field.calibration.slack(for: query.recall ?? Self.recall))
         if query.candidates != nil { effort.slack = nil }
         if let bound = query.bound { effort.bound = codes.coding.distance(ofScore: bound, query: vector) }
-        effort.rescored = max(32, query.limit + query.limit / 4)
+        effort.rescored = max(field.calibration.rescored, query.limit + query.limit / 4)
         func walk(_ effort: VectorGraph.Effort, _ acceptance: Acceptance?) -> [VectorGraph.Found]? {
             graph.nearest(
                 to: vector, limit: query.limit, codes: codes, better: field.fineCodes, effort: effort, scratch: scratch,
@@ -70,7 +70,7 @@ struct SegmentIndex {
         }
         func compare(_ rows: [UInt32]) -> [VectorGraph.Found] {
             codes.nearest(
-                to: vector, among: rows, limit: query.limit, better: field.fineCodes, rescored: effort.rescored, scratch: scratch)
+                to: vector, among: rows, limit: query.limit, better: field.fineCodes, wanted: effort.rescored, scratch: scratch)
         }
         func lives(_ index: UInt32) -> Bool { part.lives(Int(field.row(Int(index))), at: moment) }
 
@@ -78,7 +78,7 @@ struct SegmentIndex {
             if !part.hasDeaths { return walk(effort, nil) ?? [] }
             // The dead often lie together, and fill the pool of a query among them.
             widen(&effort, Double(part.living) / Double(part.count) / 2)
-            if let found = walk(effort, Acceptance(lives)), found.count == query.limit { return found }
+            if let found = walk(effort, Acceptance(lives)), found.count >= query.limit { return found }
             return compare((0..<UInt32(field.count)).filter(lives))
         }
         let known = segment.estimate(query.filter)
@@ -92,14 +92,14 @@ struct SegmentIndex {
                     let row = Int(field.row(Int(index)))
                     return lives(index) && segment.matches(row, query.filter, known)
                 })
-            if let found, found.count == query.limit { return found }
+            if let found, found.count >= query.limit { return found }
         }
         let rows = known.rows ?? segment.matching(query.filter)
         if rows.count > Self.comparedRows {
             widen(&effort, Double(rows.count) / Double(segment.count))
             effort.budget = rows.count / 2
             let found = walk(effort, Acceptance { lives($0) && rows.contains(Int(field.row(Int($0)))) })
-            if let found, found.count == query.limit { return found }
+            if let found, found.count >= query.limit { return found }
         }
         var indices: [UInt32] = []
         indices.reserveCapacity(rows.count)
@@ -112,21 +112,26 @@ struct SegmentIndex {
         effort.candidates = min(field.count, max(effort.candidates, Int(Double(Self.candidates) / max(share, 0.02))))
     }
 
-    /// With their exact scores.
-    private func scored(_ found: [VectorGraph.Found], _ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
+    /// The nearest of them, with their exact scores.
+    private func scored(_ found: [VectorGraph.Found], _ query: NeighbourQuery, _ vector: [Float], _ scorer: RowScorer) -> [Neighbour] {
+        guard let coding = field.codes?.coding else { return [] }
         let metric = field.description.metric
         // They lie anywhere in the file: all are on their way before the first is needed.
-        for point in found {
+        for point in found.prefix(query.limit + 2) {
             field.prefetch(Int(point.row))
             segment.ids.prefetch(Int(field.row(Int(point.row))))
         }
+        let squared = metric == .dot ? vector.reduce(0) { $0 + $1 * $1 } : 1
+        let settled = found.settled(query.limit) { row in
+            let score = exactScore(Int(row), scorer)
+            return (coding.distance(ofScore: score, squared: squared), score)
+        }
         var neighbours: [Neighbour] = []
-        neighbours.reserveCapacity(found.count)
-        for point in found {
-            let score = exactScore(Int(point.row), scorer)
-            if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
+        neighbours.reserveCapacity(settled.count)
+        for point in settled {
+            if let threshold = query.scoreThreshold, !metric.passes(point.score, threshold: threshold) { continue }
             let row = field.row(Int(point.row))
-            neighbours.append(Neighbour(id: segment.ids[Int(row)], score: score, row: first + row))
+            neighbours.append(Neighbour(id: segment.ids[Int(row)], score: point.score, row: first + row))
         }
         return neighbours.sorted { $0.precedes($1, by: metric) }
     }

@@ -10,7 +10,7 @@ public struct CollectionForecast: Sendable, Hashable {
     public var shards: Int
     /// Points that wait in memory to be sealed, at most at a time.
     public var unsealedPoints: Int
-    /// Must be in memory for searches to be quick: codes, links and half floats of all segments, and the points that are not sealed.
+    /// Must be in memory for searches to be quick: codes and links of all segments, and the points that are not sealed.
     public var searched: ByteCount
     /// Everything, with the vectors as written, payloads and ids, which are mapped and may stay on disk.
     public var whole: ByteCount
