@@ -5,7 +5,8 @@ import Testing
 
 @testable import ApusVectorIndex
 
-/// `Samples/format-1.segment` was written by the last program that wrote format 1: 60 points by `point(_:)`, a graph from 10 vectors on.
+/// `Samples/format-1.segment` and `-2` were written by the last programs that wrote those formats: 60 points by `point(_:)`, a graph from 10
+/// vectors on.
 @Suite("segments of the format before", .computing)
 struct OldFormatTests {
     static let fields = [VectorField("dense", .dense(dimension: 4, .cosine)), VectorField("words", .sparse(idf: false))]
@@ -37,8 +38,8 @@ struct OldFormatTests {
         return table
     }
 
-    static func sample() throws -> [UInt8] {
-        let path = "/" + #filePath.split(separator: "/").dropLast().joined(separator: "/") + "/Samples/format-1.segment"
+    static func sample(_ format: Int) throws -> [UInt8] {
+        let path = "/" + #filePath.split(separator: "/").dropLast().joined(separator: "/") + "/Samples/format-\(format).segment"
         let file = try #require(fopen(path, "r"), "the sample is there")
         defer { fclose(file) }
         var bytes: [UInt8] = []
@@ -47,12 +48,14 @@ struct OldFormatTests {
         return bytes
     }
 
-    @Test("a segment of format 1 is opened, searched and filtered, and what is merged of it has the format of now")
-    func opens() throws {
-        let bytes = try Self.sample()
-        #expect(bytes[8] == 1)
+    @Test(
+        "a segment of an older format is opened, searched and filtered, and what is merged of it has the format of now", arguments: [1, 2])
+    func opens(format: Int) throws {
+        let bytes = try Self.sample(format)
+        #expect(Int(bytes[8]) == format)
         let old = try SegmentLab.open(bytes, ObjectKey(high: 1, low: 1), Self.fields)
-        #expect(old.payloadIndexes.isEmpty)
+        #expect(
+            old.payloadIndexes.count == (format == 1 ? 0 : 4) && old.field(0).graph != nil && old.field(0).fineCodes?.coding.kind == .half)
         let table = PointTable(Self.fields, segments: [old], moment: 60)
         let original = Self.table()
         #expect(SegmentTests.contents(table.snapshot()) == SegmentTests.contents(original.snapshot()) && table.count == 60)
@@ -84,7 +87,7 @@ struct OldFormatTests {
 
     @Test("formats to come are refused by their number")
     func newer() throws {
-        var bytes = try Self.sample()
+        var bytes = try Self.sample(2)
         bytes[8] = UInt8(SegmentFormat.version) + 1
         let error = #expect(throws: ApusError.self) { try SegmentLab.open(bytes, ObjectKey(high: 1, low: 1), Self.fields) }
         #expect(error?.code == .segmentUnsupported && error?.summary.contains("format \(SegmentFormat.version + 1)") == true)
