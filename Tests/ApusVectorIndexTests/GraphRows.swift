@@ -18,14 +18,14 @@ final class GraphRows: Sendable {
     }
 
     /// Around 64 centres, as real vectors lie in clusters. In no order.
-    static func clusters(_ count: Int, dimension: Int, seed: UInt64, normalised: Bool = false) -> GraphRows {
+    static func clusters(_ count: Int, dimension: Int, seed: UInt64, spread: Float = 0.8, normalised: Bool = false) -> GraphRows {
         var random = SeededGenerator(seed: seed)
         let centres = (0..<64).map { _ in random.vector(dimension) }
         let sizes = (0..<dimension).map { Float($0 % 7 + 1) / 4 }
         var values: [Float] = []
         for _ in 0..<count {
             let centre = centres[Int.random(in: 0..<64, using: &random)]
-            let noise = random.vector(dimension, in: -0.8...0.8)
+            let noise = random.vector(dimension, in: -spread...spread)
             for d in 0..<dimension { values.append((centre[d] + noise[d]) * sizes[d]) }
         }
         return GraphRows(values, dimension: dimension, normalised: normalised)

@@ -55,7 +55,7 @@ struct GraphTests {
     func deterministic() async {
         let rows = GraphRows.clusters(20_000, dimension: 16, seed: 2)
         let first = rows.graph(.euclidean), second = rows.graph(.euclidean)
-        #expect(first.links.elementsEqual(second.links))
+        #expect(withExtendedLifetime((first, second)) { first.links.elementsEqual(second.links) })
         let builder = rows.with { GraphBuilder($0, codes: CodeTable(Coding(.bits4, .euclidean, for: $0), of: $0), threads: 4) }
         await withTaskGroup { group in
             for thread in 0..<4 { group.addTask { while builder.insert(thread: thread) {} } }
@@ -71,6 +71,17 @@ struct GraphTests {
         let queries = GraphRows.clusters(40, dimension: 16, seed: 2)
         let found = recall(rows, .euclidean, graph, .bits8, queries: (0..<40).map { queries[$0] }, effort: .init(candidates: 128))
         #expect(found >= 0.97, "\(found)")
+    }
+
+    @Test("every instruction set builds the same graph, of loose and of tight clusters", arguments: Metric.allCases, [0.8, 0.004])
+    func agreement(metric: Metric, spread: Float) {
+        let rows = GraphRows.clusters(1500, dimension: 24, seed: 4, spread: spread, normalised: metric == .cosine)
+        func links(_ level: InstructionSet) -> [UInt32] {
+            let graph = rows.graph(metric, level: level)
+            return withExtendedLifetime(graph) { Array(graph.links) }
+        }
+        let portable = links(.portable)
+        for level in CodeTests.levels { #expect(links(level) == portable, "\(level)") }
     }
 
     @Test("few rows, equal rows, more wanted than there are", arguments: [1, 2, 33, 200, 300])

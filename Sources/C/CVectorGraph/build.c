@@ -7,9 +7,10 @@
 #include <sys/mman.h>
 #endif
 
-// The graph is built on codes of signed bytes of one size around the mean, which makes distances between rows whole numbers: squared
-// Euclidean, or summed differences for the Manhattan metric. For the dot product each row gets more numbers, so that all have the length
-// of the longest; the nearest by distance is then the one with the largest product (Bachrach et al., RecSys 2014).
+// Candidates for a row's links are what a search for it finds. Links are chosen among them by codes of signed numbers of one size around the
+// mean, which makes distances between rows whole numbers: squared Euclidean, or summed differences for the Manhattan metric. For the dot
+// product each row gets more numbers, so that all have the length of the longest; the nearest by distance is then the one with the largest
+// product (Bachrach et al., RecSys 2014).
 
 enum {
     SPREAD = 64, // numbers over which the length that a row lacks is spread, because one would be cut
@@ -166,7 +167,7 @@ static bool encode(struct apus_builder *b) {
         b->stride = (2 * width + 63) / 64 * 64;
         b->kernel = apus_pair_kernel_for(b->build.metric, true, b->build.isa);
         b->codes = large((size_t)count * b->stride);
-        if (b->codes) encode_rows(b, mean, longest, sqrt(farthest / (1 << 29)));
+        if (b->codes) encode_rows(b, mean, longest, farthest > 0 ? sqrt(farthest / (1 << 29)) : 1);
     }
     free(mean);
     return b->codes;

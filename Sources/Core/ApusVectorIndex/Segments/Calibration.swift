@@ -13,19 +13,22 @@ struct Calibration: Sendable, Hashable {
     var rescored: Int
 
     /// The least slack that finds so many, between what was measured in proportion; the greatest if none does.
+    ///
+    /// Where the least slack of all finds most, rows lie in clusters: a search is short, and what it misses are whole clusters, of which a
+    /// sample knows few. A few steps more find them.
     func slack(for recall: Float) -> Float {
+        let isClustered = (steps.first?.recall ?? 0) > 0.95
+        return max(measuredSlack(for: recall), isClustered ? 0.12 : 0)
+    }
+
+    private func measuredSlack(for recall: Float) -> Float {
         guard let index = steps.firstIndex(where: { $0.recall >= recall }) else { return steps.last?.slack ?? Self.slacks[0] }
         let step = steps[index]
-        guard index > 0 else {
-            return step.recall > 0.95 ? max(step.slack, Self.clustered) : step.slack * max(0.25, recall / max(step.recall, 0.01))
-        }
+        guard index > 0 else { return step.slack * max(0.25, recall / max(step.recall, 0.01)) }
         let below = steps[index - 1]
         return below.slack + (step.slack - below.slack) * (recall - below.recall) / (step.recall - below.recall)
     }
 
-    /// Where the least slack finds enough, rows lie in tight clusters: a search is short, and what it misses are whole clusters that a few steps
-    /// more would find.
-    private static let clustered: Float = 0.12
     private static let slacks: [Float] = [
         0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 0.7, 1, 1.5,
     ]
