@@ -42,7 +42,9 @@ struct apus_builder {
     struct apus_coding coding;
     float *numbers;
     uint32_t *order;
-    float *lacking; // for the dot product: what each row lacks of the longest's length
+    // For the dot product: the longest row's squared length, and what each row lacks of its length.
+    double longest;
+    float *lacking;
 
     // What links are chosen by.
     size_t stride;
@@ -90,16 +92,15 @@ static inline uint32_t distance(const struct apus_builder *b, uint32_t x, uint32
     return (uint32_t)b->lengths[x] + (uint32_t)b->lengths[y] - 2 * (uint32_t)raw;
 }
 
-// By steps of one size. `longest`: the squared length of the longest row, for the dot product.
-static void encode_rows(struct apus_builder *b, const float *mean, double longest, double size) {
+// By steps of one size.
+static void encode_rows(struct apus_builder *b, const float *mean, double size) {
     uint32_t dimension = b->build.dimension, width = width_of(&b->build);
-    bool is_dot = b->build.metric == APUS_METRIC_DOT;
     double most = b->is_wide ? 32767 : 127;
     memset(b->codes, 0, (size_t)b->count * b->stride);
     for (uint32_t row = 0; row < b->count; row++) {
         uint8_t *code = b->codes + row * b->stride;
         const float *x = b->rows + row * b->row_stride;
-        float lacking = is_dot ? (float)sqrt(fmax(0, longest - squared(x, dimension)) / SPREAD) : 0;
+        float lacking = b->lacking ? b->lacking[row] / sqrtf(SPREAD) : 0;
         int32_t sum = 0;
         for (uint32_t d = 0; d < width; d++) {
             double exact = round((d < dimension ? x[d] - mean[d] : lacking) / size);
@@ -134,10 +135,6 @@ static bool encode(struct apus_builder *b) {
     uint32_t sample = count < 4096 ? count : 4096;
     float *mean = calloc(width, sizeof *mean);
     if (!mean) return false;
-    double longest = 0;
-    bool is_dot = b->build.metric == APUS_METRIC_DOT;
-    if (is_dot)
-        for (uint32_t row = 0; row < count; row++) longest = fmax(longest, squared(rows + row * stride, dimension));
     for (uint32_t row = 0; row < sample; row++)
         for (uint32_t d = 0; d < dimension; d++) mean[d] += rows[row * stride + d] / (float)sample;
     // The size covers six deviations of the widest dimension, or all there is.
@@ -152,22 +149,22 @@ static bool encode(struct apus_builder *b) {
         widest = fmax(widest, sqrt(squares / sample));
     }
     most = fmin(most, 6 * widest);
-    if (is_dot) most = fmax(most, fmin(sqrt(longest / SPREAD), 6 * fmax(widest, sqrt(longest / dimension))));
-    encode_rows(b, mean, longest, most > 0 && isfinite(most) ? most / 127 : 1);
+    if (b->lacking) most = fmax(most, fmin(sqrt(b->longest / SPREAD), 6 * fmax(widest, sqrt(b->longest / dimension))));
+    encode_rows(b, mean, most > 0 && isfinite(most) ? most / 127 : 1);
     if (is_coarse(b)) {
         // As fine as sums of 32 bits allow.
         double farthest = 0;
         for (uint32_t row = 0; row < count; row++) {
             double squares = 0;
             for (uint32_t d = 0; d < dimension; d++) squares += pow(rows[row * stride + d] - mean[d], 2);
-            farthest = fmax(farthest, is_dot ? squares + longest : squares);
+            farthest = fmax(farthest, squares + b->longest);
         }
         free(b->codes);
         b->is_wide = true;
         b->stride = (2 * width + 63) / 64 * 64;
         b->kernel = apus_pair_kernel_for(b->build.metric, true, b->build.isa);
         b->codes = large((size_t)count * b->stride);
-        if (b->codes) encode_rows(b, mean, longest, farthest > 0 ? sqrt(farthest / (1 << 29)) : 1);
+        if (b->codes) encode_rows(b, mean, farthest > 0 ? sqrt(farthest / (1 << 29)) : 1);
     }
     free(mean);
     return b->codes;
@@ -292,10 +289,9 @@ static bool take_codes(struct apus_builder *b, const struct apus_codes *codes) {
     if (b->build.metric != APUS_METRIC_DOT) return true;
     b->lacking = malloc(b->count * sizeof *b->lacking + 1);
     if (!b->lacking) return false;
-    double longest = 0;
-    for (uint32_t row = 0; row < b->count; row++) longest = fmax(longest, squared(b->rows + row * b->row_stride, dimension));
+    for (uint32_t row = 0; row < b->count; row++) b->longest = fmax(b->longest, squared(b->rows + row * b->row_stride, dimension));
     for (uint32_t row = 0; row < b->count; row++)
-        b->lacking[row] = (float)sqrt(fmax(0, longest - squared(b->rows + row * b->row_stride, dimension)));
+        b->lacking[row] = (float)sqrt(fmax(0, b->longest - squared(b->rows + row * b->row_stride, dimension)));
     b->walked.bias = b->lacking;
     return true;
 }

@@ -52,7 +52,6 @@ public struct VectorGraph: @unchecked Sendable {  // read only
     /// A row compared exactly.
     struct Settled {
         var row: UInt32
-        var distance: Float
         var score: Float
     }
 
@@ -129,23 +128,21 @@ extension [VectorGraph.Found] {
     /// The `limit` nearest by their exact distances, in order. The first are compared in any case, the others as long as one may come among
     /// the best of those, judged by how much the codes have erred.
     func settled(_ limit: Int, exact: (UInt32) -> (distance: Float, score: Float)) -> [VectorGraph.Settled] {
-        var settled: [VectorGraph.Settled] = []
-        settled.reserveCapacity(Swift.min(limit, count) + 1)
+        var nearest = NearestRows(limit: limit)
+        var scores: [Float] = []
         var sum: Float = 0, squares: Float = 0
         for (number, found) in enumerated() {
-            if number >= limit, let last = settled.last {
+            if number >= limit {
                 let mean = sum / Float(number), deviation = Swift.max(0, squares / Float(number) - mean * mean).squareRoot()
-                if found.distance + mean - 3 * deviation > last.distance { break }
+                if found.distance + mean - 3 * deviation > nearest.bound { break }
             }
             let (distance, score) = exact(found.row), error = distance - found.distance
             sum += error
             squares += error * error
-            let place = settled.lastIndex { $0.distance <= distance }.map { $0 + 1 } ?? 0
-            if place >= limit { continue }
-            settled.insert(VectorGraph.Settled(row: found.row, distance: distance, score: score), at: place)
-            if settled.count > limit { settled.removeLast() }
+            scores.append(score)
+            nearest.offer(UInt32(number), distance)
         }
-        return settled
+        return nearest.rows.map { VectorGraph.Settled(row: self[Int($0.row)].row, score: scores[Int($0.row)]) }
     }
 }
 

@@ -100,38 +100,41 @@ struct NeighbourSample {
 
     /// Some of the rows themselves.
     init(_ rows: FloatRows, _ metric: Metric) {
-        self.init(rows, metric, Self.sample(of: rows, most: 10_000_000).map { Question(vector: Self.vector($0, rows), row: $0) })
+        let sample = Self.sample(of: rows, most: 10_000_000)
+        self.init(rows, Coding(.float, metric, for: rows), sample.map { Question(vector: Self.vector($0, rows), row: $0) })
     }
 
     /// As far from rows of this sample as a neighbour is, on the other side. A row's own links lead to its neighbours, and not to those of a
     /// place beside it: a search that found 99 in 100 neighbours of rows in tight clusters found 94 of other places there.
-    func amongRows(_ metric: Metric) -> NeighbourSample {
-        let questions = questions.compactMap { question -> Question? in
-            guard let near = question.truth.min() else { return nil }
-            let between = zip(question.vector, Self.vector(near, rows)).map { $0 + ($0 - $1) * 0.7 }
-            return Question(vector: metric == .cosine ? DistanceKernel.normalised(between) : between)
-        }
-        return NeighbourSample(rows, metric, questions)
+    func amongRows() -> NeighbourSample {
+        NeighbourSample(
+            rows, coding,
+            questions.compactMap { question in question.truth.min().map { place(from: question.vector, towards: $0, by: -0.7) } })
     }
 
     /// Places beside rows, a third of the way to another one. What people ask for is seldom a row, and its neighbours are farther from it
     /// than those of rows are: a search that found 98 in 100 neighbours of rows found 87 of real questions' over the same rows, and nearly
     /// as few of these. Among tight clusters it is the other way round.
-    init(beside rows: FloatRows, _ metric: Metric) {
+    func besideRows() -> NeighbourSample {
         let sample = Self.sample(of: rows, most: 20_000_000)
-        let questions = sample.enumerated().map { number, row in
-            let other = Self.vector(sample[(number * 7 + sample.count / 2) % sample.count], rows)
-            let between = zip(Self.vector(row, rows), other).map { $0 + ($1 - $0) * 0.35 }
-            return Question(vector: metric == .cosine ? DistanceKernel.normalised(between) : between)
-        }
-        self.init(rows, metric, questions)
+        return NeighbourSample(
+            rows, coding,
+            sample.enumerated().map { number, row in
+                place(from: Self.vector(row, rows), towards: sample[(number * 7 + sample.count / 2) % sample.count], by: 0.35)
+            })
     }
 
-    private init(_ rows: FloatRows, _ metric: Metric, _ questions: [Question]) {
+    /// So much of the way from a place to a row.
+    private func place(from vector: [Float], towards row: UInt32, by share: Float) -> Question {
+        let place = zip(vector, Self.vector(row, rows)).map { $0 + ($1 - $0) * share }
+        return Question(vector: coding.metric == .cosine ? DistanceKernel.normalised(place) : place)
+    }
+
+    private init(_ rows: FloatRows, _ coding: Coding, _ questions: [Question]) {
         self.rows = rows
-        coding = Coding(.float, metric, for: rows)
+        self.coding = coding
         // The rows have length 1 where that counts.
-        let metric = metric == .cosine ? Metric.dot : metric
+        let metric = coding.metric == .cosine ? Metric.dot : coding.metric
         kernel = DistanceKernel(metric)
         self.questions = questions
         // All questions while some rows are in the processor's cache.
@@ -178,9 +181,9 @@ struct NeighbourSample {
             })
     }
 
-    /// Of all questions' neighbours, those that are among what was found for each.
-    private func share(_ found: [[UInt32]]) -> Float {
-        let count = zip(questions, found).reduce(0) { $0 + $1.0.truth.intersection($1.1).count }
+    /// Of all questions' neighbours, those that are among the first that were found for each.
+    private func share(_ found: [[UInt32]], best: Int = .max) -> Float {
+        let count = zip(questions, found).reduce(0) { $0 + $1.0.truth.intersection($1.1.prefix(best)).count }
         return Float(count) / Float(max(1, questions.reduce(0) { $0 + $1.truth.count }))
     }
 
@@ -189,17 +192,20 @@ struct NeighbourSample {
     func codes() -> SampledCodes {
         let few = VectorGraph.Effort.rescoredRows
         func table(_ kind: CodeKind) -> CodeTable { CodeTable(Coding(kind, coding.metric, for: rows), of: rows) }
-        let bytes = table(.bits8)
-        let isFine = share(nearest(few / 2, by: bytes)) >= 0.995
+        /// How many have to be compared again; nil if more than are worth it.
+        func enough(_ found: [[UInt32]]) -> Int? { [few, 2 * few, 3 * few].first { share(found, best: $0) >= 0.99 } }
+        let bytes = table(.bits8), byBytes = nearest(3 * few, by: bytes)
         let preferred = CodeKind.preferred(coding.metric, dimension: rows.dimension)
-        for kind in preferred == .bits8 ? [.bits8, .half] : [preferred, .bits8, .half] {
-            let codes = kind == .bits8 ? bytes : table(kind)
-            let found = nearest(3 * few, by: codes)
-            for rescored in [few, 2 * few, 3 * few] where share(found.map { Array($0.prefix(rescored)) }) >= 0.99 {
-                let fine = kind == preferred && kind != .bits8 ? isFine ? bytes : table(.half) : nil
+        if preferred != .bits8 {
+            let codes = table(preferred)
+            if let rescored = enough(nearest(3 * few, by: codes)) {
+                let fine = share(byBytes, best: few / 2) >= 0.995 ? bytes : table(.half)
                 return SampledCodes(table: codes, fine: fine, rescored: rescored)
             }
         }
+        if let rescored = enough(byBytes) { return SampledCodes(table: bytes, fine: nil, rescored: rescored) }
+        let halves = table(.half)
+        if let rescored = enough(nearest(3 * few, by: halves)) { return SampledCodes(table: halves, fine: nil, rescored: rescored) }
         return SampledCodes(table: table(.float), fine: nil, rescored: few)
     }
 

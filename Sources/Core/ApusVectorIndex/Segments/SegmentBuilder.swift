@@ -234,7 +234,7 @@ private final class FieldBuilder: Sendable {
         guard let graph, let floats, let sample, let sampled = codes else { return sections }
         let links = graph.finish()
         let codes = sampled.table, fine = sampled.fine
-        let calibration = Calibration.measured(links, sampled, [sample.amongRows(metric), NeighbourSample(beside: floats, metric)])
+        let calibration = Calibration.measured(links, sampled, [sample.amongRows(), sample.besideRows()])
         sections += [
             .init(.links, field: number, parameter: UInt32(degree), slab: links.slab),
             .init(.calibration, field: number, parameter: UInt32(calibration.rescored), bytes: calibration.bytes),
