@@ -1,4 +1,4 @@
-internal import ApusTypes
+public import ApusTypes
 
 /// The words of a query, to be counted in many texts without building anything of each.
 public struct LexicalQuery: Sendable {
@@ -151,4 +151,33 @@ public struct LexicalStatistics: Sendable, Hashable {
     var weights: [Double] {
         frequencies.map { frequency in logarithm(1 + (Double(texts - frequency) + 0.5) / (Double(frequency) + 0.5)) }
     }
+}
+
+// MARK: Between nodes
+
+extension LexicalMatches: WireValue where Place: WireValue {
+    public func write(to writer: inout WireWriter) { writer.write(words, statistics, places, lengths, counts) }
+
+    public init(from reader: inout WireReader) throws(ApusError) {
+        words = try reader.read()
+        statistics = try reader.read()
+        places = try reader.read()
+        lengths = try reader.read()
+        counts = try reader.read()
+        guard words >= 0, statistics.words == words, lengths.count == places.count,
+            counts.count == places.count.multipliedReportingOverflow(by: words).partialValue
+        else { throw WireReader.invalid("the counts of words do not fit the texts") }
+    }
+}
+
+extension LexicalStatistics: WireValue {
+    public func write(to writer: inout WireWriter) { writer.write(texts, totalLength, frequencies) }
+
+    public init(from reader: inout WireReader) throws(ApusError) {
+        texts = try reader.read()
+        totalLength = try reader.read()
+        frequencies = try reader.read()
+    }
+
+    fileprivate var words: Int { frequencies.count }
 }

@@ -84,6 +84,18 @@ extension ErrorCode {
     public static let peerUnavailable: ErrorCode = "peer.unavailable"
     public static let peerInvalid: ErrorCode = "peer.invalid_response"
 
+    // Other nodes, asked over RPC
+    /// Nobody at a peer's address answers as a node. Nothing of the call was sent.
+    public static let peerUnreachable: ErrorCode = "peer.unreachable"
+    /// The connection broke under a call, which may have run.
+    public static let peerDisconnected: ErrorCode = "peer.disconnected"
+    /// No answer until the call's deadline. The call may have run.
+    public static let peerTimeout: ErrorCode = "peer.timeout"
+    /// Too many calls to one peer wait already.
+    public static let peerBusy: ErrorCode = "peer.busy"
+    public static let peerSecretMismatch: ErrorCode = "peer.secret_mismatch"
+    public static let peerVersionMismatch: ErrorCode = "peer.version_mismatch"
+
     // Catalog and database
     public static let catalogUnavailable: ErrorCode = "catalog.unavailable"
     public static let catalogReadOnly: ErrorCode = "catalog.read_only"
@@ -103,6 +115,10 @@ extension ErrorCode {
     public static let writeAborted: ErrorCode = "write.aborted"
     public static let shardBusy: ErrorCode = "shard.busy"
     public static let shardUnknown: ErrorCode = "shard.unknown"
+    /// The node that was asked does not serve the shard.
+    public static let shardElsewhere: ErrorCode = "shard.elsewhere"
+    /// No node serves the shard now.
+    public static let shardUnserved: ErrorCode = "shard.unserved"
     /// A conditional append found the shard's head elsewhere.
     public static let shardMovedOn: ErrorCode = "shard.moved_on"
     /// What follows a place in a log is in segments only.
@@ -156,6 +172,9 @@ extension ErrorCode {
     // Node, configuration and command line
     public static let nodeUnready: ErrorCode = "node.unready"
     public static let nodeUnknown: ErrorCode = "node.unknown"
+    /// A node that wants to take part in a cluster and does not know its secret.
+    public static let joinSecretMissing: ErrorCode = "join.secret_missing"
+    public static let joinSecretMismatch: ErrorCode = "join.secret_mismatch"
     /// Said by clients: nobody answers at a node's address.
     public static let nodeUnreachable: ErrorCode = "node.unreachable"
     /// A file with a secret can be read by other users.
@@ -208,6 +227,13 @@ extension ErrorCode {
 
         .peerUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .peerInvalid: Surface(502, 13, .unavailable),
+
+        .peerUnreachable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .peerDisconnected: Surface(503, 14, .unavailable, retry: .immediately),
+        .peerTimeout: Surface(503, 4, .temporary, retry: .after(.seconds(1))),
+        .peerBusy: Surface(503, 8, .temporary, retry: .after(.seconds(1))),
+        .peerSecretMismatch: Surface(502, 16, .configuration),
+        .peerVersionMismatch: Surface(502, 9, .configuration),
 
         .catalogUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .catalogReadOnly: Surface(503, 9, .refused),
@@ -262,6 +288,10 @@ extension ErrorCode {
         .noActiveNodes: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .lastCopy: Surface(409, 9, .refused),
         .nodeAlive: Surface(409, 9, .refused),
+        .joinSecretMissing: Surface(503, 16, .configuration),
+        .joinSecretMismatch: Surface(503, 16, .configuration),
+        .shardElsewhere: Surface(503, 14, .temporary, retry: .immediately),
+        .shardUnserved: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnknown: Surface(404, 5, .badInput),
         .nodeUnreachable: Surface(502, 14, .unavailable, retry: .after(.seconds(1))),

@@ -45,7 +45,7 @@ public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
         PayloadPath(Array(steps.prefix(count)), description: description, searchesArrays: searchesArrays)
     }
 
-    private init(_ steps: [Step], description: String, searchesArrays: Bool) {
+    init(_ steps: [Step], description: String, searchesArrays: Bool) {
         self.steps = steps
         self.description = description
         self.searchesArrays = searchesArrays

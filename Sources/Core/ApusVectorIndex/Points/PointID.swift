@@ -100,3 +100,22 @@ extension PointID: Comparable {
         }
     }
 }
+
+extension PointID {
+    /// Hyphenated, as 32 digits, in braces or as a URN, in any case.
+    public init?(uuid text: String) {
+        var text = text[...]
+        if text.hasPrefix("urn:uuid:") { text = text.dropFirst(9) }
+        if text.hasPrefix("{"), text.hasSuffix("}") { text = text.dropFirst().dropLast() }
+        if text.utf8.count == 32 {
+            var parts: [Substring] = []
+            for length in [8, 4, 4, 4, 12] {
+                parts.append(text.prefix(length))
+                text = text.dropFirst(length)
+            }
+            text = parts.joined(separator: "-")[...]
+        }
+        guard text.utf8.count == 36, let id = try? PointID(String(text)), case .uuid = id else { return nil }  // else it is none
+        self = id
+    }
+}

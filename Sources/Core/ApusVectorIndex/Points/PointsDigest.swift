@@ -3,7 +3,7 @@ public import ApusTypes
 /// Tells sets of points apart, whatever order they come in: the sum of the points' own digests, each 64 bits of it by itself.
 ///
 /// It finds what decays and what was forgotten; it is no proof against somebody who chooses points.
-public struct PointsDigest: Sendable, Hashable, CustomStringConvertible {
+public struct PointsDigest: Hashable, CustomStringConvertible, WireValue {
     public private(set) var count = 0
     private var sum: SIMD4<UInt64> = .zero
 
@@ -14,6 +14,13 @@ public struct PointsDigest: Sendable, Hashable, CustomStringConvertible {
         point.bytes.withUnsafeBytes { bytes in
             for lane in 0..<4 { sum[lane] &+= UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: lane * 8, as: UInt64.self)) }
         }
+    }
+
+    public func write(to writer: inout WireWriter) { writer.write(count, sum[0], sum[1], sum[2], sum[3]) }
+
+    public init(from reader: inout WireReader) throws(ApusError) {
+        count = try reader.read()
+        for lane in 0..<4 { sum[lane] = try reader.read() }
     }
 
     /// 64 hexadecimal digits.

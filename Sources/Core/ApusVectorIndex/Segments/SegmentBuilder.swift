@@ -231,7 +231,7 @@ private final class FieldBuilder: Sendable {
                     ])
                 })
         }
-        guard let graph, let floats, let sample, let sampled = codes else { return sections }
+        guard let graph, let sample, let sampled = codes else { return sections }
         let links = graph.finish()
         let codes = sampled.table, fine = sampled.fine
         let calibration = Calibration.measured(links, sampled, [sample.amongRows(), sample.besideRows()])
