@@ -26,7 +26,8 @@ struct CollectorLaws {
             placement = ObjectLogPlacement(store: store, intents: ObjectIntents(database: database), node: "n1")
             catalog = try await Catalog.open(database, clock: BootClock())
             catalog.log.attach(placement)
-            shard = try await catalog.collections.create("c", configuration: "{}", shardCount: 1, nodes: ["n1"], deadline: soon).shards[0]
+            shard = try await catalog.collections.create("c", configuration: "{}", shardCount: 1, nodes: [["n1"], ["n1"]], deadline: soon)
+                .shards[0]
         }
 
         /// By default nothing is too young for it.

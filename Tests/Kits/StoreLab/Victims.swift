@@ -41,7 +41,8 @@ enum Victims {
         let database = try await SQLiteDatabase.open(path: root + "/catalog.db")
         let catalog = try await Catalog.open(database, clock: BootClock())
         Recorder.mark("opened \(catalog.identity.id)")
-        let shards = try await catalog.collections.create("c", configuration: "{}", shardCount: 2, nodes: ["n1"], deadline: soon).shards
+        let shards = try await catalog.collections.create("c", configuration: "{}", shardCount: 2, nodes: [["n1"], ["n1"]], deadline: soon)
+            .shards
         Recorder.mark("created")
         Recorder.mark("ready")
         try await withThrowingTaskGroup(of: Void.self) { group in

@@ -10,13 +10,18 @@ public struct CollectionRow: Sendable, Hashable {
     public var createdAt: WallTime
     /// In the order of their number in the collection.
     public var shards: [ShardID]
+    /// How many nodes are to serve each shard.
+    public var replicas: Int
 
-    public init(id: CollectionID, name: CollectionName, configuration: String, createdAt: WallTime, shards: [ShardID]) {
+    public init(
+        id: CollectionID, name: CollectionName, configuration: String, createdAt: WallTime, shards: [ShardID], replicas: Int = 1
+    ) {
         self.id = id
         self.name = name
         self.configuration = configuration
         self.createdAt = createdAt
         self.shards = shards
+        self.replicas = replicas
     }
 }
 
@@ -27,11 +32,13 @@ public final class Collections: Sendable {
 
     init(access: CatalogAccess) { self.access = access }
 
-    /// Creates a collection with `shardCount` empty shards, assigned to `nodes` in turn (nobody when empty).
+    /// Creates a collection with `shardCount` empty shards, each served by the nodes of its number (nobody when there are none).
+    /// `replicas`: how many nodes are to serve each.
     ///
     /// Throws `collection.exists`.
     public func create(
-        _ name: CollectionName, configuration: String, settings: String? = nil, shardCount: Int, nodes: [NodeName] = [], deadline: Instant
+        _ name: CollectionName, configuration: String, settings: String? = nil, shardCount: Int, replicas: Int = 1,
+        nodes: [[NodeName]] = [], deadline: Instant
     ) async throws -> CollectionRow {
         precondition(shardCount > 0, "a collection has at least one shard")
         return try await access.transaction(deadline: deadline) { transaction in
@@ -49,8 +56,9 @@ public final class Collections: Sendable {
             let shards = try await transaction.allocate("shard", count: shardCount).map { ShardID($0) }
             let created = try await transaction.run(
                 Statement(
-                    "INSERT INTO apus.collection (id, name, configuration, created_at) VALUES ($1, $2, $3, " + transaction.dialect.clock
-                        + ") RETURNING created_at", [.integer(id.value), .text(name.rawValue), .text(configuration)]))
+                    "INSERT INTO apus.collection (id, name, configuration, replicas, created_at) VALUES ($1, $2, $3, $4, "
+                        + transaction.dialect.clock + ") RETURNING created_at",
+                    [.integer(id.value), .text(name.rawValue), .text(configuration), .integer(Int64(replicas))]))
             _ = try await transaction.run(
                 shards.enumerated().flatMap { number, shard in
                     var statements = [
@@ -61,8 +69,8 @@ public final class Collections: Sendable {
                             "INSERT INTO apus.shard_head (shard, seq, digest, bytes, epoch) VALUES ($1, 0, $2, 0, 0)",
                             [.integer(shard.value), .blob(Digest.origin.bytes)]),
                     ]
-                    if !nodes.isEmpty {
-                        statements.append(Shards.assignment(of: shard, to: nodes[number % nodes.count], state: .serving))
+                    if nodes.indices.contains(number) {
+                        statements += nodes[number].map { Shards.assignment(of: shard, to: $0, state: .serving) }
                     }
                     return statements
                 })
@@ -75,7 +83,7 @@ public final class Collections: Sendable {
             transaction.publish(.collection, key: id.description)
             return CollectionRow(
                 id: id, name: name, configuration: configuration,
-                createdAt: WallTime(millisecondsSinceEpoch: try created[0].integer(0)), shards: shards)
+                createdAt: WallTime(millisecondsSinceEpoch: try created[0].integer(0)), shards: shards, replicas: replicas)
         }
     }
 
@@ -156,7 +164,8 @@ public final class Collections: Sendable {
     }
 
     private static let selection: StaticSQL =
-        "SELECT c.id, c.name, c.configuration, c.created_at, s.id FROM apus.collection AS c JOIN apus.shard AS s ON s.collection = c.id"
+        "SELECT c.id, c.name, c.configuration, c.created_at, s.id, c.replicas FROM apus.collection AS c JOIN apus.shard AS s"
+        + " ON s.collection = c.id"
 
     /// From rows of which those of one collection follow each other.
     private static func rows(_ rows: Rows) throws -> [CollectionRow] {
@@ -167,7 +176,7 @@ public final class Collections: Sendable {
                 collections.append(
                     CollectionRow(
                         id: id, name: CollectionName(try row.text(1)), configuration: try row.text(2),
-                        createdAt: WallTime(millisecondsSinceEpoch: try row.integer(3)), shards: []))
+                        createdAt: WallTime(millisecondsSinceEpoch: try row.integer(3)), shards: [], replicas: Int(try row.integer(5))))
             }
             collections[collections.count - 1].shards.append(ShardID(try row.integer(4)))
         }

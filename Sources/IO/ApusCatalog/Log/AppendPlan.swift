@@ -17,6 +17,8 @@ struct AppendPlan {
         /// Unsealed.
         var bytes: Int64
         var epoch: Epoch
+        /// Version of the shard's replicas.
+        var replicas: Int64 = 0
     }
 
     struct Place: Hashable {
@@ -164,14 +166,17 @@ struct AppendPlan {
             case .refused(let error): results.append(.failure(error))
             case .repeatOf(let index):
                 results.append(
-                    results[index].map { AppendOutcome(positions: $0.positions, reply: $0.reply, isRepeat: true) })
+                    results[index].map {
+                        AppendOutcome(positions: $0.positions, reply: $0.reply, isRepeat: true, replicas: $0.replicas)
+                    })
             case .repeated(let reply, let shards):
                 var positions: [ShardID: LogPosition] = [:]
                 for shard in shards {
                     guard let head = seen.heads[shard] else { continue }  // deleted since
                     positions[shard] = LogPosition(incarnation: incarnation, sequence: head.sequence, digest: head.digest)
                 }
-                results.append(.success(AppendOutcome(positions: positions, reply: reply, isRepeat: true)))
+                results.append(
+                    .success(AppendOutcome(positions: positions, reply: reply, isRepeat: true, replicas: replicas(of: positions.keys))))
             case .accepted(let last, let reply):
                 var positions: [ShardID: LogPosition] = [:]
                 for (shard, sequence) in last {
@@ -180,9 +185,14 @@ struct AppendPlan {
                     }
                     positions[shard] = LogPosition(incarnation: incarnation, sequence: sequence, digest: digest)
                 }
-                results.append(.success(AppendOutcome(positions: positions, reply: reply, isRepeat: false)))
+                results.append(
+                    .success(AppendOutcome(positions: positions, reply: reply, isRepeat: false, replicas: replicas(of: positions.keys))))
             }
         }
         return results
+    }
+
+    private func replicas(of shards: some Sequence<ShardID>) -> [ShardID: Int64] {
+        Dictionary(shards.lazy.map { ($0, seen.heads[$0]?.replicas ?? 0) }, uniquingKeysWith: max)
     }
 }

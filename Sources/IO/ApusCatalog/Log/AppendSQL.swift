@@ -3,10 +3,11 @@ internal import ApusTypes
 
 /// The statements of an append.
 enum AppendSQL {
-    /// (shard, seq, digest, bytes, epoch) of those heads that exist, locked in ascending order until COMMIT.
+    /// (shard, seq, digest, bytes, epoch, replicas) of those heads that exist, locked in ascending order until COMMIT.
     static func lockHeads(_ shards: [ShardID], skipsLocked: Bool, _ dialect: SQLDialect) -> Statement {
         let selection: StaticSQL =
-            "SELECT shard, seq, digest, bytes, epoch FROM apus.shard_head WHERE shard IN (" + dialect.integersInFirst + ") ORDER BY shard"
+            "SELECT shard, seq, digest, bytes, epoch, replicas FROM apus.shard_head WHERE shard IN (" + dialect.integersInFirst
+            + ") ORDER BY shard"
         let lock: StaticSQL =
             switch (dialect, skipsLocked) {
             case (.postgreSQL, false): " FOR NO KEY UPDATE"

@@ -116,7 +116,7 @@ struct GroupCommit: Sendable {
         for row in rows[rows.count - 1] {
             seen.heads[ShardID(try row.integer(0))] = AppendPlan.Head(
                 sequence: try row.integer(1), digest: try Digest(row: row, column: 2), bytes: try row.integer(3),
-                epoch: Epoch(try row.integer(4)))
+                epoch: Epoch(try row.integer(4)), replicas: try row.integer(5))
         }
         if !ids.isEmpty {
             for row in rows[rows.count - 2] {

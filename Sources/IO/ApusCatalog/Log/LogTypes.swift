@@ -20,6 +20,17 @@ public struct LogPosition: Hashable, Sendable {
     }
 }
 
+extension LogPosition: WireValue {
+    public func write(to writer: inout WireWriter) {
+        writer.write(incarnation.system, incarnation.timeline, incarnation.restores, sequence, digest)
+    }
+
+    public init(from reader: inout WireReader) throws(ApusError) {
+        let incarnation = Incarnation(system: try reader.read(), timeline: try reader.read(), restores: try reader.read())
+        self.init(incarnation: incarnation, sequence: try reader.read(), digest: try reader.read())
+    }
+}
+
 /// One committed operation of a shard.
 public struct LogRecord: Sendable, Hashable {
     public var shard: ShardID
@@ -104,11 +115,14 @@ public struct AppendOutcome: Sendable {
     /// For a repeat: of the first time.
     public var reply: [UInt8]
     public var isRepeat: Bool
+    /// Version of each shard's replicas at the commit: a writer that knows an older one does not know all who have to be told.
+    public var replicas: [ShardID: Int64]
 
-    public init(positions: [ShardID: LogPosition], reply: [UInt8], isRepeat: Bool) {
+    public init(positions: [ShardID: LogPosition], reply: [UInt8], isRepeat: Bool, replicas: [ShardID: Int64] = [:]) {
         self.positions = positions
         self.reply = reply
         self.isRepeat = isRepeat
+        self.replicas = replicas
     }
 }
 

@@ -134,6 +134,8 @@ public final class ShardLog: Sendable {
         public var manifest: Int64
         /// Operations that no segment holds yet.
         public var unsealed: ByteCount
+        /// Version of the shard's replicas.
+        public var replicas: Int64
     }
 
     /// The last position of each shard that exists; one query for all.
@@ -146,7 +148,7 @@ public final class ShardLog: Sendable {
         let dialect = access.dialect
         let rows = try await access.read(
             Statement(
-                "SELECT h.shard, h.seq, h.digest, COALESCE(m.version, 0), h.bytes FROM apus.shard_head AS h"
+                "SELECT h.shard, h.seq, h.digest, COALESCE(m.version, 0), h.bytes, h.replicas FROM apus.shard_head AS h"
                     + " LEFT JOIN apus.shard_manifest AS m ON m.shard = h.shard WHERE h.shard IN (" + dialect.integersInFirst + ")",
                 [dialect.integers(shards.map(\.value))]), deadline: deadline)
         let incarnation = access.incarnation
@@ -157,7 +159,7 @@ public final class ShardLog: Sendable {
                     Standing(
                         head: LogPosition(
                             incarnation: incarnation, sequence: try row.integer(1), digest: try Digest(row: row, column: 2)),
-                        manifest: try row.integer(3), unsealed: ByteCount(Int(try row.integer(4))))
+                        manifest: try row.integer(3), unsealed: ByteCount(Int(try row.integer(4))), replicas: try row.integer(5))
                 )
             })
     }

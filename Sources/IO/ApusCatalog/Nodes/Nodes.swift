@@ -21,6 +21,8 @@ public struct NodeRow: Sendable, Hashable {
     public var sessionEpoch: Epoch?
     /// Heartbeats of its session; what others compare to find out whether it lives.
     public var heartbeats: Int64?
+    /// What it said of itself with its last heartbeat: a JSON object; empty if it never had a session.
+    public var report = ""
 }
 
 public enum NodeRole: String, Sendable, Hashable, CaseIterable { case manager, worker }
@@ -127,7 +129,7 @@ public final class Nodes: Sendable {
     private static let selection: StaticSQL =
         """
         SELECT n.name, n.url, n.rpc_address, n.roles, n.status, n.incarnation, n.version, n.has_generated_name, n.metadata,
-               n.registered_at, s.epoch, s.renewals
+               n.registered_at, s.epoch, s.renewals, s.report
         FROM apus.node AS n LEFT JOIN apus.session AS s ON s.node = n.name
         """
 
@@ -138,7 +140,8 @@ public final class Nodes: Sendable {
             status: NodeStatus(rawValue: try row.text(4)) ?? .down, incarnation: try row.integer(5), version: try row.text(6),
             hasGeneratedName: try row.integer(7) != 0, metadata: try row.text(8),
             registeredAt: WallTime(millisecondsSinceEpoch: try row.integer(9)),
-            sessionEpoch: row.isNull(10) ? nil : Epoch(try row.integer(10)), heartbeats: row.isNull(11) ? nil : try row.integer(11))
+            sessionEpoch: row.isNull(10) ? nil : Epoch(try row.integer(10)), heartbeats: row.isNull(11) ? nil : try row.integer(11),
+            report: row.isNull(12) ? "" : try row.text(12))
     }
 
     private static func unknown(_ name: NodeName) -> ApusError {

@@ -22,13 +22,23 @@ public final class Records: Sendable {
     init(access: CatalogAccess) { self.access = access }
 
     public func add(_ kind: Record.Kind, subject: String, summary: String, inputs: String = "{}", deadline: Instant) async throws {
+        try await add([(kind, subject, summary, inputs)], deadline: deadline)
+    }
+
+    public func add(_ records: [(kind: Record.Kind, subject: String, summary: String, inputs: String)], deadline: Instant) async throws {
+        guard !records.isEmpty else { return }
         try await access.transaction(deadline: deadline) { transaction in
-            let number = try await transaction.allocate("record").lowerBound
+            let numbers = try await transaction.allocate("record", count: records.count)
             _ = try await transaction.run(
-                Statement(
-                    "INSERT INTO apus.record (number, at, kind, subject, summary, inputs) VALUES ($1, " + transaction.dialect.clock
-                        + ", $2, $3, $4, $5)",
-                    [.integer(number), .text(kind.rawValue), .text(subject), .text(summary), .text(inputs)]))
+                zip(numbers, records).map { number, record in
+                    Statement(
+                        "INSERT INTO apus.record (number, at, kind, subject, summary, inputs) VALUES ($1, " + transaction.dialect.clock
+                            + ", $2, $3, $4, $5)",
+                        [
+                            .integer(number), .text(record.kind.rawValue), .text(record.subject), .text(record.summary),
+                            .text(record.inputs),
+                        ])
+                })
         }
     }
 

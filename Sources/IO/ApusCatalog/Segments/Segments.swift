@@ -1,4 +1,4 @@
-public import ApusDatabase
+internal import ApusDatabase
 public import ApusTypes
 
 /// What a shard consists of up to a place in its log: the segments, in the order in which they were sealed.
