@@ -1,0 +1,143 @@
+public import ApusTypes
+
+/// When a silent node is suspected, and when it is taken for gone.
+public struct MembershipTerms: Sendable, Hashable {
+    /// Silence of its heartbeats.
+    public var suspectAfter = Duration.seconds(3)
+    public var downAfter = Duration.seconds(5)
+    /// Silence counts as far as reads follow each other as planned; what a read takes longer adds nothing.
+    public var longestStep = Duration.seconds(2)
+    /// A node that has come back so often within `flapMemory` is suspected until it was quiet for `flapPenalty`.
+    public var mostReturns = 3
+    public var flapMemory = Duration.seconds(300)
+    public var flapPenalty = Duration.seconds(60)
+
+    public init() {}
+}
+
+/// A node as one successful read of the catalog shows it.
+public struct NodeSighting: Sendable, Hashable {
+    public var name: NodeName
+    /// Another one for each life of the node.
+    public var epoch: Int64
+    /// Rises with each heartbeat.
+    public var heartbeats: Int64
+    /// Whether it says that it takes part: not one that has left.
+    public var takesPart: Bool
+    /// What it found out about others, as its last heartbeat told: whether each answered its last probe.
+    public var probes: [NodeName: Bool]
+
+    public init(name: NodeName, epoch: Int64, heartbeats: Int64, takesPart: Bool, probes: [NodeName: Bool] = [:]) {
+        self.name = name
+        self.epoch = epoch
+        self.heartbeats = heartbeats
+        self.takesPart = takesPart
+        self.probes = probes
+    }
+}
+
+/// What is thought of a node, and from what.
+public struct NodeStanding: Sendable, Hashable {
+    public enum State: String, Sendable, Hashable, Comparable {
+        case alive
+        /// One signal fails: it is given no work for which there is another node.
+        case suspect
+        /// Both fail: what it serves is placed elsewhere in time.
+        case down
+
+        public static func < (left: State, right: State) -> Bool { left.rank < right.rank }
+        private var rank: Int { self == .alive ? 0 : self == .suspect ? 1 : 2 }
+    }
+
+    public var state: State
+    /// How long its heartbeats were not seen to go on, in successful reads.
+    public var silence: Duration
+    /// Nodes that probe it, by whether it answered; only such as live themselves.
+    public var answers: Set<NodeName>
+    public var failures: Set<NodeName>
+    /// It has come and gone too often of late.
+    public var isFlapping: Bool
+    /// When it was first seen in this state.
+    public var since: Instant
+
+    /// Some reach it and some do not: a path is cut, not the node gone.
+    public var isAsymmetric: Bool { !answers.isEmpty && !failures.isEmpty }
+}
+
+/// Tells by two signals which nodes live: their heartbeats in the catalog, and whether their peers' probes are answered.
+///
+/// Pure: it is told what each successful read showed, and when. Nobody is suspected for a read that failed, nor for a clock that jumped, and
+/// nobody is down who answers anybody that lives.
+public struct MembershipMachine: Sendable {
+    private struct Pulse {
+        var epoch: Int64
+        var heartbeats: Int64
+        var silence: Duration = .zero
+        var state = NodeStanding.State.alive
+        var since: Instant
+        /// When it came back after having been suspected.
+        var returns: [Instant] = []
+    }
+
+    public let terms: MembershipTerms
+    private var pulses: [NodeName: Pulse] = [:]
+    private var standings: [NodeName: NodeStanding] = [:]
+    private var lastRead: Instant?
+
+    public init(terms: MembershipTerms = MembershipTerms()) { self.terms = terms }
+
+    /// A successful read of all nodes. `own`: what the reader itself found by probing, which no heartbeat has to bring.
+    public mutating func observe(_ nodes: [NodeSighting], reader: NodeName, own: [NodeName: Bool], at now: Instant) {
+        let elapsed = lastRead.map { min($0.duration(to: now), terms.longestStep) } ?? .zero
+        lastRead = now
+        var next: [NodeName: Pulse] = [:]
+        for node in nodes where node.takesPart {
+            var pulse = pulses[node.name] ?? Pulse(epoch: node.epoch, heartbeats: node.heartbeats, since: now)
+            let isStill = pulses[node.name] != nil && pulse.epoch == node.epoch && pulse.heartbeats == node.heartbeats
+            pulse.silence = isStill && node.name != reader ? pulse.silence + elapsed : .zero
+            (pulse.epoch, pulse.heartbeats) = (node.epoch, node.heartbeats)
+            next[node.name] = pulse
+        }
+        // Those who are silent themselves are no witnesses.
+        var witnesses: [NodeName: [NodeName: Bool]] = [:]
+        for node in nodes where next[node.name].map({ $0.silence < terms.suspectAfter }) ?? false { witnesses[node.name] = node.probes }
+        witnesses[reader] = own
+        standings = [:]
+        for name in next.keys { standings[name] = judge(name, &next[name]!, witnesses, at: now) }  // of a key of it
+        pulses = next
+    }
+
+    /// Nil for a node that does not take part.
+    public func standing(of node: NodeName) -> NodeStanding? { standings[node] }
+
+    private func judge(
+        _ name: NodeName, _ pulse: inout Pulse, _ witnesses: [NodeName: [NodeName: Bool]], at now: Instant
+    ) -> NodeStanding {
+        let said = witnesses.filter { $0.key != name }.compactMapValues { $0[name] }
+        let answers = Set(said.filter(\.value).keys)
+        let failures = Set(said.filter { !$0.value }.keys)
+        pulse.returns.removeAll { $0.duration(to: now) > terms.flapMemory }
+
+        var state = NodeStanding.State.alive
+        if pulse.silence >= terms.suspectAfter || failures.count > answers.count { state = .suspect }
+        if pulse.silence >= terms.downAfter, answers.isEmpty { state = .down }
+        if state == .alive, pulse.state != .alive, pulse.returns.last != now { pulse.returns.append(now) }
+        let isFlapping =
+            pulse.returns.count > terms.mostReturns && pulse.returns.last.map { $0.duration(to: now) < terms.flapPenalty } ?? false
+        // It has returned, but is not trusted yet: what it returns from is not a state that it is in.
+        if state != pulse.state {
+            pulse.state = state
+            pulse.since = now
+        }
+        return NodeStanding(
+            state: isFlapping ? max(state, .suspect) : state, silence: pulse.silence, answers: answers, failures: failures,
+            isFlapping: isFlapping, since: pulse.since)
+    }
+}
+
+/// Who probes whom: every node the few that follow it in the order of names, around the end. So each is probed by as many.
+public func probed(by node: NodeName, among nodes: some Sequence<NodeName>, witnesses: Int = 3) -> [NodeName] {
+    let others = Set(nodes).subtracting([node]).sorted()
+    let following = others.filter { $0 > node } + others.filter { $0 < node }
+    return Array(following.prefix(witnesses))
+}

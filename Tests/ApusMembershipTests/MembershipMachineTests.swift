@@ -1,0 +1,184 @@
+import ApusTypes
+import Testing
+
+@testable import ApusMembership
+
+@Suite("who lives")
+struct MembershipMachineTests {
+    /// Some nodes that beat once a second, and the machine of the first, which reads once a second.
+    private struct Script {
+        var machine = MembershipMachine()
+        var now = Instant(nanosecondsSinceBoot: 0)
+        var beats: [NodeName: Int64] = [:]
+        var silent: Set<NodeName> = []
+        var left: Set<NodeName> = []
+        /// Pairs that cannot reach each other, in that direction.
+        var cuts: Set<[NodeName]> = []
+        let names: [NodeName]
+
+        init(_ count: Int) { names = (1...count).map { NodeName("n\($0)") } }
+
+        mutating func pass(seconds: Int, reading: Bool = true) {
+            for _ in 0..<seconds {
+                now = now.advanced(by: .seconds(1))
+                for name in names where !silent.contains(name) { beats[name, default: 0] += 1 }
+                guard reading else { continue }
+                let sightings = names.map { name in
+                    NodeSighting(
+                        name: name, epoch: 1, heartbeats: beats[name] ?? 0, takesPart: !left.contains(name), probes: probes(of: name))
+                }
+                machine.observe(sightings, reader: names[0], own: probes(of: names[0]), at: now)
+            }
+        }
+
+        private func probes(of name: NodeName) -> [NodeName: Bool] {
+            Dictionary(
+                uniqueKeysWithValues: probed(by: name, among: names).map {
+                    ($0, !cuts.contains([name, $0]) && !cuts.contains(["any", $0]))
+                })
+        }
+
+        func state(_ name: NodeName) -> NodeStanding.State? { machine.standing(of: name)?.state }
+    }
+
+    @Test("a node that is killed is suspect after three seconds and down after five")
+    func killed() {
+        var script = Script(3)
+        script.pass(seconds: 10)
+        #expect(script.names.allSatisfy { script.state($0) == .alive })
+        script.silent = ["n2"]
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .suspect)  // its peers cannot reach it
+        script.pass(seconds: 3)
+        #expect(script.state("n2") == .suspect)
+        script.pass(seconds: 2)
+        #expect(script.state("n2") == .down && script.state("n3") == .alive)
+        script.silent = []
+        script.cuts = []
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .alive)
+    }
+
+    @Test("a node cut off from the catalog that its peers reach is never down, one that only its peers lose is neither")
+    func oneSignal() {
+        var script = Script(3)
+        script.pass(seconds: 3)
+        script.silent = ["n2"]
+        script.pass(seconds: 60)
+        #expect(script.state("n2") == .suspect && script.machine.standing(of: "n2")?.answers == ["n1", "n3"])
+        script.silent = []
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 60)
+        #expect(script.state("n2") == .suspect && script.machine.standing(of: "n2")?.silence == .zero)
+    }
+
+    @Test("one path cut one way makes nobody suspect, and is seen for what it is")
+    func asymmetric() {
+        var script = Script(3)
+        script.cuts = [["n1", "n2"]]
+        script.pass(seconds: 60)
+        #expect(script.names.allSatisfy { script.state($0) == .alive })
+        #expect(script.machine.standing(of: "n2")?.isAsymmetric == true)
+        #expect(script.machine.standing(of: "n2")?.failures == ["n1"] && script.machine.standing(of: "n2")?.answers == ["n3"])
+    }
+
+    @Test("reads that fail count for nobody's silence, and a silent node's word counts for nothing")
+    func outages() {
+        var script = Script(3)
+        script.pass(seconds: 3)
+        script.pass(seconds: 600, reading: false)
+        script.silent = ["n2"]
+        script.pass(seconds: 1)
+        #expect(script.names.allSatisfy { script.state($0) == .alive })
+        // n3 dies too, and had said last that it cannot reach n2.
+        script.cuts = [["n3", "n2"], ["any", "n3"]]
+        script.pass(seconds: 1)
+        script.silent = ["n2", "n3"]
+        script.pass(seconds: 20)
+        #expect(script.state("n2") == .suspect && script.state("n3") == .down)
+    }
+
+    @Test("of two nodes the one that reads is the other's witness; one that has left is not thought of")
+    func pair() {
+        var script = Script(2)
+        script.pass(seconds: 3)
+        script.silent = ["n2"]
+        script.pass(seconds: 10)
+        #expect(script.state("n2") == .suspect)
+        script.cuts = [["n1", "n2"]]
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .down)
+        script.left = ["n2"]
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == nil)
+    }
+
+    @Test("a node that comes and goes is suspected for a while after its last return, once")
+    func flapping() {
+        var script = Script(3)
+        var changes = 0
+        var was = false
+        func look() {
+            let isFlapping = script.machine.standing(of: "n2")?.isFlapping ?? false
+            if isFlapping != was { changes += 1 }
+            was = isFlapping
+        }
+        for _ in 0..<8 {
+            script.silent = ["n2"]
+            for _ in 0..<4 {
+                script.pass(seconds: 1)
+                look()
+            }
+            script.silent = []
+            for _ in 0..<3 {
+                script.pass(seconds: 1)
+                look()
+            }
+        }
+        #expect(was && changes == 1 && script.state("n2") == .suspect)
+        script.pass(seconds: 61)
+        look()
+        #expect(!was && script.state("n2") == .alive)
+    }
+
+    @Test("random cuts, deaths and outages: who reaches a living witness is never down, who reaches nobody is", arguments: 0..<200)
+    func random(seed: Int) {
+        var random = SeededRandom(state: UInt64(seed) &* 77 &+ 1)
+        var script = Script(3 + seed % 5)
+        script.pass(seconds: 3)
+        for _ in 0..<20 {
+            script.cuts = []
+            script.silent = []
+            for from in script.names {
+                for to in script.names where from != to && random.next() % 5 == 0 { script.cuts.insert([from, to]) }
+            }
+            for name in script.names.dropFirst() where random.next() % 4 == 0 { script.silent.insert(name) }
+            script.pass(seconds: 8)
+            for name in script.names.dropFirst() {
+                let witnesses = script.names.filter { witness in
+                    witness != name && !script.silent.contains(witness) && probed(by: witness, among: script.names).contains(name)
+                }
+                let reached = witnesses.contains { !script.cuts.contains([$0, name]) }
+                let isDown = script.state(name) == .down
+                #expect(isDown == (script.silent.contains(name) && !reached), "\(name) in \(script.cuts) silent \(script.silent)")
+            }
+        }
+    }
+
+    private struct SeededRandom: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return state >> 33
+        }
+    }
+
+    @Test("each node is probed by as many others")
+    func fairness() {
+        let names = (0..<10).map { NodeName("n\($0)") }
+        let all = names.flatMap { probed(by: $0, among: names) }
+        #expect(Dictionary(grouping: all, by: { $0 }).values.allSatisfy { $0.count == 3 })
+        #expect(probed(by: "n1", among: ["n1"]) == [] && probed(by: "n1", among: ["n1", "n2"]) == ["n2"])
+    }
+}
