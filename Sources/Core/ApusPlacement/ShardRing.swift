@@ -35,13 +35,8 @@ public struct ShardRing: Sendable, Hashable {
     }
 
     func shard(ofHash hash: UInt64) -> Int {
-        var low = 0
-        var high = hashes.count
-        while low < high {
-            let middle = (low + high) / 2
-            if hashes[middle] < hash { low = middle + 1 } else { high = middle }
-        }
-        return Int(owners[low == hashes.count ? 0 : low])
+        let entry = hashes.start { $0 >= hash }
+        return Int(owners[entry == hashes.count ? 0 : entry])
     }
 
     static func entry(shard: UInt32, virtualNode: UInt64) -> UInt64 {
