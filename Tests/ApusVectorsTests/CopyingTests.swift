@@ -46,7 +46,7 @@ struct CopyingTests {
                     "old", .init(Self.fields, description: "d"), settings: #"{"a":1}"#, deadline: deadline)
                 try await node.service.setPayloadIndex(on: "w", of: "old", to: #"{"type":"keyword"}"#, deadline: deadline)
                 _ = try await node.service.upsert(try (0..<200).map { try Self.point($0) }, into: "old", deadline: deadline)
-                let made = try await node.service.createCollection("new", like: "old", shards: 3, nodes: [], deadline: deadline)
+                let made = try await node.service.createCollection("new", like: "old", shards: 3, deadline: deadline)
                 #expect(made.shards.count == 3 && made.configuration.fields == Self.fields && made.configuration.description == "d")
                 #expect(try await node.service.settings(of: "new", deadline: deadline) == #"{"a":1}"#)
                 #expect(try await node.service.payloadIndexes(of: "new", deadline: deadline) == ["w": #"{"type":"keyword"}"#])
@@ -61,11 +61,11 @@ struct CopyingTests {
                 #expect(try await Self.all(node, "new") == Self.all(node, "old"))
 
                 // Made again it is the same; with other shards it is another.
-                _ = try await node.service.createCollection("new", like: "old", shards: 3, nodes: [], deadline: deadline)
+                _ = try await node.service.createCollection("new", like: "old", shards: 3, deadline: deadline)
                 for (name, shards) in [("new", 4), ("old", 1)] {
                     let error = try await #require(throws: ApusError.self) {
                         _ = try await node.service.createCollection(
-                            CollectionName(name), like: "old", shards: shards, nodes: [], deadline: deadline)
+                            CollectionName(name), like: "old", shards: shards, deadline: deadline)
                     }
                     #expect(error.code == .requestInvalid && error.context["field"] == "to")
                 }
@@ -84,7 +84,7 @@ struct CopyingTests {
                 let deadline = node.deadline
                 _ = try await node.service.createCollection("old", .init(Self.fields), deadline: deadline)
                 _ = try await node.service.upsert(try (0..<100).map { try Self.point($0) }, into: "old", deadline: deadline)
-                _ = try await node.service.createCollection("new", like: "old", shards: nil, nodes: [], deadline: deadline)
+                _ = try await node.service.createCollection("new", like: "old", shards: nil, deadline: deadline)
                 let first = try await node.service.copy(from: "old", to: "new", startingAt: nil, limit: 50, deadline: deadline)
                 _ = try await node.service.upsert([try Self.point(1, "late")], into: "old", deadline: deadline)
                 let last = try await node.service.copy(from: "old", to: "new", startingAt: first.next, limit: 50, deadline: deadline)

@@ -40,7 +40,7 @@ struct SnapshotTests {
                 let snapshot = try await service.createSnapshot(of: "c", deadline: node.deadline)
                 _ = try await service.delete(matching: .everything, from: "c", deadline: node.deadline)
                 for target in ["c", "new"] as [CollectionName] {
-                    try await service.recover(target, from: snapshot, nodes: ["n"], deadline: node.deadline)
+                    try await service.recover(target, from: snapshot, deadline: node.deadline)
                     let page = try await service.scroll(target, limit: 10_000, with: [.vector, .payload], deadline: node.deadline)
                     #expect(page.points == points)
                     #expect(try await service.settings(of: target, deadline: node.deadline) == #"{"k":1}"#)

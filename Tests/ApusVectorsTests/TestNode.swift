@@ -24,7 +24,8 @@ struct TestNode: Sendable {
     ///
     /// The catalog is the store too; copies of segments are in `copies`, a directory of the test's own where nil.
     static func with<Value: Sendable>(
-        _ database: any Database, options: VectorService.Options = .init(), copies: String? = nil, _ body: (TestNode) async throws -> Value
+        _ database: any Database, options: VectorService.Options = .init(), copies: String? = nil,
+        peers: (any VectorPeers)? = nil, _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
         let clock = BootClock()
         let catalog = try await Catalog.open(database, clock: clock)
@@ -36,7 +37,7 @@ struct TestNode: Sendable {
         let pool = BlockingPool(name: "scan", threads: 2, queueLimit: 1000)
         let objects = ObjectAccess(store: { store }, copies: { _ in cache }, intents: catalog.objects, node: "node-1")
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
-        let service = VectorService(catalog: catalog, pool: pool, models: models, options: options, objects: objects)
+        let service = VectorService(catalog: catalog, pool: pool, models: models, options: options, objects: objects, peers: peers)
         let node = TestNode(catalog: catalog, service: service, clock: clock)
         let running = Task {  // the test is its owner, and ends it below
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -66,11 +67,13 @@ struct TestNode: Sendable {
 
     /// On a PostgreSQL database, which other nodes may share.
     static func onPostgreSQL<Value: Sendable>(
-        _ url: Redacted<String>, options: VectorService.Options = .init(), _ body: (TestNode) async throws -> Value
+        _ url: Redacted<String>, options: VectorService.Options = .init(), peers: (any VectorPeers)? = nil,
+        _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
         let deadline = BootClock.now.advanced(by: .seconds(20))
         return try await with(
-            try await PostgreSQLDatabase.open(url: url, loops: TestLoops.shared, deadline: deadline), options: options, body)
+            try await PostgreSQLDatabase.open(url: url, loops: TestLoops.shared, deadline: deadline), options: options, peers: peers,
+            body)
     }
 
     /// Returns when everything that the catalog holds is loaded.

@@ -95,7 +95,7 @@ extension ConsoleFace {
             throw ApusError.field("shards", "it must be from \(Sharding.shardCounts.lowerBound) to \(Sharding.shardCounts.upperBound)")
         }
         let made = try await vectors.createCollection(
-            destination, like: source, shards: shards, nodes: [cluster.identity.name], deadline: deadline)
+            destination, like: source, shards: shards, deadline: deadline)
         guard body["resume"]?.asBool == true || made.points == 0 else {
             throw ApusError(
                 .collectionExists, "collection '\(destination)' holds \(made.points) points already",
@@ -110,7 +110,8 @@ extension ConsoleFace {
     ) async throws -> Response {
         let step = try await vectors.copy(from: source, to: destination, startingAt: start, limit: Self.mostCopied, deadline: deadline)
         let (from, to) = (
-            try await vectors.collection(source, deadline: deadline), try await vectors.collection(destination, deadline: deadline)
+            try await vectors.wholeCollection(source, deadline: deadline),
+            try await vectors.wholeCollection(destination, deadline: deadline)
         )
         return .json(
             JSONValue.object([

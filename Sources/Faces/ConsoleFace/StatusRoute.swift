@@ -16,7 +16,9 @@ extension ConsoleFace {
             try await cluster.view(deadline: min(request.deadline, asked.advanced(by: .seconds(2))))
         }
         let latency = asked.duration(to: clock.now)
-        let (collections, vectorsProblem) = await Self.outcome { try vectors.collections() }
+        let (collections, vectorsProblem) = await Self.outcome {
+            try await vectors.wholeCollections(deadline: min(request.deadline, asked.advanced(by: .seconds(2))))
+        }
         var writer = JSONWriter()
         writer.object {
             $0.key("node")

@@ -16,6 +16,8 @@ public struct QdrantFace: Sendable {
         public var maxBatch = 1000
         /// Of a collection that is created without `shard_number`.
         public var sharding: Sharding = .single
+        /// Of one that is created without `replication_factor`.
+        public var replicas = 1
         /// Of Apus.
         public var version = ""
 

@@ -23,6 +23,8 @@ public struct VectorizerFace: Sendable {
         public var offsetLimit = 1_000_000
         /// Of a collection that is created without `sharding`.
         public var sharding: Sharding = .single
+        /// Of one that is created without `replication_factor`.
+        public var replicas = 1
         /// Of Apus.
         public var version = ""
 

@@ -5,6 +5,8 @@ public import ApusVectorIndex
 /// What a collection is made with; it never changes.
 public struct CollectionConfiguration: Sendable, Hashable {
     public static let dimensions = 1...65_536
+    /// Nodes that serve each shard.
+    public static let replicaCounts = 1...16
     /// Most fields.
     public static let mostFields = 64
     /// Longest name of a field, in UTF-8 bytes.

@@ -10,7 +10,7 @@ extension TestNode {
     public func makeMineAndOther(secret: String) async throws {
         for (name, word) in [("mine", "own"), ("other", secret)] {
             _ = try await vectors.createCollection(
-                CollectionName(name), .init(dimension: 2, metric: .dot), nodes: [cluster.identity.name], deadline: deadline)
+                CollectionName(name), .init(dimension: 2, metric: .dot), deadline: deadline)
             let points = (1...3).map { number in
                 Point(id: .integer(UInt64(number)), vector: [Float(number), 1], payload: Array(#"{"word":"\#(word)"}"#.utf8))
             }

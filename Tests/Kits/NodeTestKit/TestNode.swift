@@ -15,6 +15,22 @@ internal import Synchronization
 public import TestKit
 public import VectorizerFace
 
+/// A cluster of one.
+private struct LonePeers: VectorPeers {
+    let cluster: Cluster
+    var node: NodeName { cluster.identity.name }
+
+    func isUsable(_ node: NodeName) -> Bool { false }
+
+    func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
+        throw ApusError(.peerUnavailable, "there is no node \(node)")
+    }
+
+    func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
+        try await cluster.place(shards: shards, replicas: replicas, deadline: deadline)
+    }
+}
+
 /// A whole node in this process: SQLite catalog in a temporary directory, services, both faces on a real server on loopback.
 public struct TestNode: Sendable {
     public struct Options: Sendable {
@@ -79,7 +95,8 @@ public struct TestNode: Sendable {
         let objects = ObjectAccess(store: { store }, copies: { _ in copies }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
         let vectors = VectorService(
-            catalog: catalog, pool: pool, health: health, models: models, options: options.vectors, objects: objects)
+            catalog: catalog, pool: pool, health: health, models: models, options: options.vectors, objects: objects,
+            peers: LonePeers(cluster: cluster))
         let access = Access(keys: catalog.keys, clock: clock, maxStale: options.maxStale)
         let face = VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options.face)
         let console = ConsoleFace(cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock)

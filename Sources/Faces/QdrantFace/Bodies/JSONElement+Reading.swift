@@ -109,33 +109,6 @@ extension JSONElement {
     }
 }
 
-extension PointID {
-    /// Hyphenated, as 32 digits, in braces or as a URN, in any case.
-    init?(uuid text: String) {
-        var text = text[...]
-        if text.hasPrefix("urn:uuid:") { text = text.dropFirst(9) }
-        if text.hasPrefix("{"), text.hasSuffix("}") { text = text.dropFirst().dropLast() }
-        if text.utf8.count == 32 {
-            var parts: [Substring] = []
-            for length in [8, 4, 4, 4, 12] {
-                parts.append(text.prefix(length))
-                text = text.dropFirst(length)
-            }
-            text = parts.joined(separator: "-")[...]
-        }
-        guard text.utf8.count == 36, let id = try? PointID(String(text)), case .uuid = id else { return nil }  // else it is none
-        self = id
-    }
-
-    /// Numbers as numbers, all else as text.
-    var json: JSONValue {
-        switch self {
-        case .integer(let number): Int64(exactly: number).map { .integer($0) } ?? .unsigned(number)
-        default: .string(description)
-        }
-    }
-}
-
 extension Scalar {
     var json: JSONValue {
         switch self {
@@ -144,6 +117,16 @@ extension Scalar {
         case .unsigned(let value): .unsigned(value)
         case .double(let value): .double(value)
         case .string(let value): .string(value.text)
+        }
+    }
+}
+
+extension PointID {
+    /// Numbers as numbers, all else as text.
+    var json: JSONValue {
+        switch self {
+        case .integer(let number): Int64(exactly: number).map { .integer($0) } ?? .unsigned(number)
+        default: .string(description)
         }
     }
 }

@@ -24,11 +24,12 @@ extension QdrantFace {
         }
         routes.on(.get, "/cluster/telemetry", needs: .reader) { request in
             let view = try await cluster.view(deadline: request.deadline)
+            let collections = try await vectors.wholeCollections(deadline: request.deadline)
             return .result([
                 "peers": .object(
                     JSONObject(view.nodes.map { (String($0.name.peer), ["uri": .string($0.url), "status": .string($0.status.rawValue)]) })),
                 "collections": .object(
-                    JSONObject(try vectors.collections().map { ($0.name.rawValue, ["points": .integer(Int64($0.points))]) })),
+                    JSONObject(collections.map { ($0.name.rawValue, ["points": .integer(Int64($0.points))]) })),
             ])
         }
         routes.on(.get, "/collections/{collection}/cluster", needs: .reader) { request in
@@ -74,7 +75,8 @@ extension QdrantFace {
     private func placement(of name: CollectionName, _ request: Request) async throws -> JSONValue {
         let collection = try await vectors.collection(name, deadline: request.deadline)
         let rows = try await cluster.catalog.shards.list(of: collection.id, deadline: request.deadline)
-        let local = collection.shards.map { shard -> JSONValue in
+        let own = Set(rows.filter { $0.replicas.contains { $0.node == cluster.identity.name } }.map(\.id))
+        let local = collection.shards.filter { own.contains($0.id) }.map { shard -> JSONValue in
             [
                 "shard_id": .integer(Int64(shard.number)), "points_count": .integer(Int64(shard.points)),
                 "state": shard.isLoaded ? "Active" : "Recovery",
@@ -82,7 +84,7 @@ extension QdrantFace {
         }
         let remote = rows.flatMap { row in
             row.replicas.filter { $0.node != cluster.identity.name }.map { replica -> JSONValue in
-                let state = replica.state == .serving ? "Active" : replica.state == .loading ? "Initializing" : "Dead"
+                let state = replica.state.answers ? "Active" : replica.state == .loading ? "Initializing" : "Dead"
                 return [
                     "shard_id": .integer(Int64(row.number)), "peer_id": .unsigned(replica.node.peer), "state": .string(state),
                 ]
@@ -119,7 +121,9 @@ extension QdrantFace {
             guard shard.replicas.contains(where: { $0.node != holder && $0.state == .serving }) else {
                 throw ApusError.wrong("Shard \(number) must have at least one replica", "shard_id")
             }
-            return try await shards.assign(shard.id, to: holder, state: nil, deadline: request.deadline)
+            let change = ReplicaChange(shard.id, on: holder, from: [.loading, .serving, .retiring], to: .leaving)
+            try await shards.change([change], deadline: request.deadline)
+            return
         }
         let (from, to) = (try element.required("from_peer_id"), try element.required("to_peer_id"))
         guard from.uint != to.uint else {
@@ -130,8 +134,10 @@ extension QdrantFace {
         guard shard.replicas.contains(where: { $0.node == source }) else {
             throw ApusError.wrong("Shard \(number) does not exist on peer \(source.peer)", "from_peer_id")
         }
-        try await shards.assign(shard.id, to: target, state: .serving, deadline: request.deadline)
-        if kind == "move_shard" { try await shards.assign(shard.id, to: source, state: nil, deadline: request.deadline) }
+        // The source serves until the target does.
+        var changes = [ReplicaChange(shard.id, on: target, from: [nil], to: .loading)]
+        if kind == "move_shard" { changes.append(ReplicaChange(shard.id, on: source, from: [.serving], to: .retiring)) }
+        try await shards.change(changes, deadline: request.deadline)
     }
 }
 

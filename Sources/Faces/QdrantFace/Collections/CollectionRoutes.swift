@@ -20,7 +20,7 @@ extension QdrantFace {
         }
         routes.on(.get, "/collections/{collection}", needs: .reader) { request in
             let name = try name(request)
-            let collection = try await vectors.collection(name, deadline: request.deadline)
+            let collection = try await vectors.wholeCollection(name, deadline: request.deadline)
             let settings = CollectionSettings(try await vectors.settings(of: name, deadline: request.deadline))
             return .result(Self.info(collection, settings, try await payloadSchema(of: name, request)))
         }
@@ -54,8 +54,11 @@ extension QdrantFace {
         let configuration = try CollectionReading.configuration(root, options.sharding)
         try await cluster.requireActiveNode(deadline: request.deadline)
         do {
+            let replicas = try root.member("replication_factor")?.expectCount(atLeast: 1)
             _ = try await vectors.createCollection(
-                name, configuration, settings: settings.text, nodes: [cluster.identity.name], deadline: request.deadline)
+                name, configuration, settings: settings.text,
+                replicas: min(replicas ?? options.replicas, CollectionConfiguration.replicaCounts.upperBound),
+                deadline: request.deadline)
         } catch var error as ApusError where error.code == .collectionExists {
             if error.context["alias"] != nil {
                 throw ApusError.wrong("Can't create collection with name \(name). Alias with the same name already exists")

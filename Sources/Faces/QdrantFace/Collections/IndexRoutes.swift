@@ -37,39 +37,12 @@ extension QdrantFace {
             let definition = try JSONValue(parsing: Array(text.utf8))
             guard let type = definition["type"]?.asString else { continue }
             let path = try PayloadPath(jsonPath: field)
-            let points = try await vectors.countPoints(name, deadline: request.deadline) { path.hasValue(ofType: type, in: $0) }
+            let points = try await vectors.countPoints(
+                name, with: PayloadKind(rawValue: type) ?? .text, at: path, deadline: request.deadline)
             var entry: JSONObject = ["data_type": .string(type), "points": .integer(Int64(points))]
             if (definition.asObject?.count ?? 0) > 1 { entry["params"] = definition }
             schema[field] = .object(entry)
         }
         return schema
-    }
-}
-
-extension PayloadPath {
-    /// Whether a payload has a value there that an index of the type would hold.
-    fileprivate func hasValue(ofType type: String, in payload: [UInt8]) -> Bool {
-        let everywhere = GeoShape.circle(GeoPoint(latitude: 0, longitude: 0), radius: .infinity)
-        let filter: Filter
-        switch type {
-        case "integer":
-            return scalars(in: payload).contains { value in
-                switch value {
-                case .integer, .unsigned: true
-                default: false
-                }
-            }
-        case "bool": filter = .identical(self, [.bool(true), .bool(false)])
-        case "float": filter = .range(self, NumberRange(atLeast: -.greatestFiniteMagnitude))
-        case "datetime": filter = .timeRange(self, TimeRange())
-        case "geo": filter = .place(self, everywhere)
-        case "uuid":
-            return scalars(in: payload).contains { value in
-                guard case .string(let text) = value else { return false }
-                return PointID(uuid: text.text) != nil
-            }
-        default: filter = .text(self, .prefix(""))
-        }
-        return payload.withUnsafeBytes { filter.matches(id: nil, payload: $0) { _ in false } }
     }
 }

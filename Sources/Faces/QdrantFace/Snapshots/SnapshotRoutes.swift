@@ -63,7 +63,7 @@ extension QdrantFace {
             if let checksum, checksum.lowercased() != row.digest.description {
                 throw ApusError.wrong("Snapshot checksum mismatch: expected \(checksum), got \(row.digest)", "checksum")
             }
-            try await vectors.recover(name, from: row, nodes: [cluster.identity.name], deadline: request.deadline)
+            try await vectors.recover(name, from: row, deadline: request.deadline)
             return .result(true)
         }
         guard location.hasPrefix("http://") || location.hasPrefix("https://"), let client else {
@@ -78,7 +78,7 @@ extension QdrantFace {
         }
         let meter = Meter(limit: options.maxSnapshot)
         let stem = location.split(separator: "/").last.map(String.init) ?? "snapshot"
-        try await vectors.recover(name, uploaded: Self.snapshotName(stem), checksum: checksum, nodes: [cluster.identity.name]) {
+        try await vectors.recover(name, uploaded: Self.snapshotName(stem), checksum: checksum) {
             try await meter.next(of: response.body)
         }
         return .result(true)
@@ -95,7 +95,7 @@ extension QdrantFace {
             guard part.name == "snapshot" else { continue }
             let file = part.fileName ?? "\(name).snapshot"
             try await vectors.recover(
-                name, uploaded: Self.snapshotName(file), checksum: request.query["checksum"], nodes: [cluster.identity.name]
+                name, uploaded: Self.snapshotName(file), checksum: request.query["checksum"]
             ) { try await part.body.next() }
             return .result(true)
         }

@@ -116,7 +116,7 @@ extension VectorizerFace {
             $0.key("shard_to_node")
             $0.array {
                 for shard in view.shards {
-                    for replica in shard.replicas where replica.state == .serving {
+                    for replica in shard.replicas where replica.state.answers {
                         $0.object {
                             $0.member("shard_id", shard.id.value)
                             $0.member("node_id", replica.node.rawValue)
@@ -176,7 +176,9 @@ extension VectorizerFace {
         let heads = try await cluster.catalog.log.heads(of: view.shards.map(\.id), deadline: request.deadline)
         let applied = Dictionary(
             try vectors.collections().flatMap(\.shards).map { ($0.id, $0.applied) }, uniquingKeysWith: { first, _ in first })
-        let behind = view.shards.filter { shard in heads[shard.id].map { (applied[shard.id] ?? -1) < $0.sequence } ?? false }
+        let behind = view.shards(on: cluster.identity.name).filter { shard in
+            heads[shard.id].map { (applied[shard.id] ?? -1) < $0.sequence } ?? false
+        }
         var writer = JSONWriter()
         writer.object {
             $0.member("success", true)

@@ -7,8 +7,8 @@ internal import ApusVectors
 
 extension VectorizerFace {
     func mountCollections(on router: inout Router) {
-        route(&router, .get, "/collections", needs: .reader, over: .collections) { _ in
-            let collections = try vectors.collections()
+        route(&router, .get, "/collections", needs: .reader, over: .collections) { request in
+            let collections = try await vectors.wholeCollections(deadline: request.deadline)
             var writer = JSONWriter()
             writer.object {
                 $0.key("collections")
@@ -19,7 +19,7 @@ extension VectorizerFace {
         }
         route(&router, .post, "/collections", needs: .writer, over: .collections, createCollection)
         route(&router, .get, "/collections/{name}", needs: .reader, over: .collections) { request in
-            let description = try await collection(request.parameter("name"), request)
+            let description = try await wholeCollection(request.parameter("name"), deadline: request.deadline)
             var writer = JSONWriter()
             Self.write(description, to: &writer, isDetailed: try request.query.value("detail") ?? false)
             return .json(writer.bytes)
@@ -41,6 +41,11 @@ extension VectorizerFace {
     func collection(_ text: String, deadline: Instant) async throws -> CollectionDescription {
         let name = try collectionName(text)
         return try await naming(name) { try await vectors.collection(name, deadline: deadline) }
+    }
+
+    func wholeCollection(_ text: String, deadline: Instant) async throws -> CollectionDescription {
+        let name = try collectionName(text)
+        return try await naming(name) { try await vectors.wholeCollection(name, deadline: deadline) }
     }
 
     /// Puts errors about the collection itself into the words of this API.
@@ -69,15 +74,17 @@ extension VectorizerFace {
             description: try root.first("description")?.expectString())
         configuration.embedding = embedding
         if let sharding = root.first("sharding") { configuration.sharding = try Self.sharding(sharding) }
-        return try await createCollection(name, configuration, deadline: deadline)
+        let replicas = try (root.first("replication_factor") ?? root.first("sharding")?.first("replication_factor"))?
+            .expectCount(CollectionConfiguration.replicaCounts)
+        return try await createCollection(name, configuration, replicas: replicas ?? options.replicas, deadline: deadline)
     }
 
     func createCollection(
-        _ name: CollectionName, _ configuration: CollectionConfiguration, deadline: Instant
+        _ name: CollectionName, _ configuration: CollectionConfiguration, replicas: Int? = nil, deadline: Instant
     ) async throws -> CollectionDescription {
         try await cluster.requireActiveNode(deadline: deadline)
         return try await naming(name) {
-            try await vectors.createCollection(name, configuration, nodes: [cluster.identity.name], deadline: deadline)
+            try await vectors.createCollection(name, configuration, replicas: replicas ?? options.replicas, deadline: deadline)
         }
     }
 

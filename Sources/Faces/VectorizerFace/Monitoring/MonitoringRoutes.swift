@@ -11,7 +11,7 @@ extension VectorizerFace {
             Response(type: "text/plain; version=0.0.4; charset=utf-8", bytes: registry.text())
         }
         route(&router, .get, "/stats", needs: .reader, over: .collections) { request in
-            let (collections, points) = try counts()
+            let (collections, points) = try await counts(deadline: request.deadline)
             let providers = try await providers(request)
             var writer = JSONWriter()
             writer.object {
@@ -27,8 +27,8 @@ extension VectorizerFace {
             }
             return .json(writer.bytes)
         }
-        route(&router, .get, "/status", needs: .reader, over: .collections) { _ in
-            let (collections, points) = try counts()
+        route(&router, .get, "/status", needs: .reader, over: .collections) { request in
+            let (collections, points) = try await counts(deadline: request.deadline)
             let readiness = health.readiness()
             var writer = JSONWriter()
             writer.object {
@@ -48,8 +48,8 @@ extension VectorizerFace {
 
     var uptime: Int { Int(cluster.startedAt.duration(to: clock.now).seconds) }
 
-    func counts() throws -> (collections: Int, points: Int) {
-        let collections = try vectors.collections()
+    func counts(deadline: Instant) async throws -> (collections: Int, points: Int) {
+        let collections = try await vectors.wholeCollections(deadline: deadline)
         return (collections.count, collections.reduce(0) { $0 + $1.points })
     }
 

@@ -3,7 +3,7 @@ internal import ApusPlacement
 internal import ApusTypes
 internal import ApusVectorIndex
 
-/// A collection that this node serves.
+/// A collection that this node knows.
 final class LoadedCollection: Sendable {
     let id: CollectionID
     let name: CollectionName
@@ -13,8 +13,10 @@ final class LoadedCollection: Sendable {
     let shards: [Shard]
     private let ring: ShardRing
 
-    /// `isNew`: this node has just created it, so there is nothing to load.
-    init(_ row: CollectionRow, incarnation: Incarnation, isNew: Bool, clock: any MonotonicClock) throws(ApusError) {
+    /// `isNew`: this node has just created it, so there is nothing to load. `node`: this one, unless it is the only one.
+    init(
+        _ row: CollectionRow, incarnation: Incarnation, isNew: Bool, node: NodeName? = nil, clock: any MonotonicClock
+    ) throws(ApusError) {
         let configuration = try CollectionConfiguration(json: row.configuration)
         id = row.id
         name = row.name
@@ -24,7 +26,7 @@ final class LoadedCollection: Sendable {
         shards = row.shards.enumerated().map { number, shard in
             Shard(
                 id: shard, number: number, fields: configuration.fields,
-                beginning: .beginning(of: incarnation), isNew: isNew, clock: clock)
+                beginning: .beginning(of: incarnation), isNew: isNew, node: node, clock: clock)
         }
     }
 

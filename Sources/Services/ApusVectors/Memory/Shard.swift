@@ -12,6 +12,8 @@ struct ShardView: Sendable {
 
 /// One shard in this node's memory: the points after the last operation of its log that was applied here.
 ///
+/// It is known on every node, and has points on those that hold a replica of it.
+///
 /// States: loading (after the start, or after the catalog went back) → loaded; either may have a problem, which the next successful
 /// read of the log ends. Operations come from two sides, both in `apply`: this node's own as soon as they are committed, and
 /// the log as it is read. Only the one that follows directly on the applied position is applied; the others wait or are old.
@@ -28,6 +30,8 @@ final class Shard: Sendable {
     let lookedAt: Watermark
 
     let fields: [VectorField]
+    /// This node; nil where it is the only one, and serves all.
+    private let node: NodeName?
     private let clock: any MonotonicClock
     /// Held while an operation is applied.
     private let progress: Mutex<Progress>
@@ -49,6 +53,9 @@ final class Shard: Sendable {
         var isFollowed = false
         var problem: ApusError?
         var lastChange: WallTime?
+        var replicas = ReplicaMap()
+        /// A look at the log that began before does not count.
+        var earliestLook = Instant(nanosecondsSinceBoot: 0)
     }
 
     private struct Progress {
@@ -63,11 +70,13 @@ final class Shard: Sendable {
     }
 
     init(
-        id: ShardID, number: Int, fields: [VectorField], beginning: LogPosition, isNew: Bool, clock: any MonotonicClock
+        id: ShardID, number: Int, fields: [VectorField], beginning: LogPosition, isNew: Bool, node: NodeName? = nil,
+        clock: any MonotonicClock
     ) {
         self.id = id
         self.number = number
         self.fields = fields
+        self.node = node
         self.clock = clock
         applied = Watermark(clock: clock)
         lookedAt = Watermark(clock: clock)
@@ -93,14 +102,15 @@ final class Shard: Sendable {
     var sealedAt: Int64 { state.withLock { $0.sealedAt } }
     var sealedBytes: Int64 { state.withLock { $0.sealedBytes } }
 
-    /// Whether it is loaded and its log can be followed.
-    var answers: Bool { state.withLock { $0.isLoaded && $0.problem == nil && $0.damage == nil } }
+    /// Whether this node serves it, has loaded it and can follow its log.
+    var answers: Bool { isServed && state.withLock { $0.isLoaded && $0.problem == nil && $0.damage == nil } }
 
     /// Points that are there, loaded or not.
     var points: Int { state.withLock { $0.table }.count }
 
-    /// The points, to look up single ids and counts. Throws `node.unready`, or the problem of the shard.
+    /// The points, to look up single ids and counts. Throws `shard.elsewhere`, `node.unready`, or the problem of the shard.
     func table() throws(ApusError) -> PointTable {
+        guard isServed else { throw ApusError(.shardElsewhere, "this node does not serve shard \(id)", context: ["shard": id.description]) }
         let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.problem ?? $0.damage) }
         if let problem { throw problem }
         guard isLoaded else {
@@ -131,11 +141,43 @@ final class Shard: Sendable {
     }
 
     var description: ShardDescription {
-        let (table, isLoaded) = state.withLock { ($0.table, $0.isLoaded && $0.problem == nil && $0.damage == nil) }
+        let (table, isLoaded) = (state.withLock { $0.table }, answers)
         let snapshot = table.snapshot()
         return ShardDescription(
             id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: standing.position.sequence,
             isLoaded: isLoaded, segments: snapshot.segments, unsealed: snapshot.unsealed)
+    }
+
+    // MARK: Replicas
+
+    var replicas: ReplicaMap { state.withLock { $0.replicas } }
+
+    /// Whether this node has a replica, whatever its state.
+    var isHosted: Bool { node.map { replicas.states[$0] != nil } ?? true }
+    /// Whether it may answer from it.
+    var isServed: Bool { node.map { replicas.states[$0]?.answers ?? false } ?? true }
+    /// Whether the replica here has all it needs to be told to serve.
+    var isReadyToServe: Bool {
+        guard let node else { return false }
+        return state.withLock { $0.replicas.states[node] == .loading && $0.isLoaded && $0.problem == nil && $0.damage == nil }
+    }
+
+    /// Of the replica here.
+    var replicaState: ReplicaState? { node.flatMap { replicas.states[$0] } }
+
+    /// Takes over a newer map. What this node serves from now on is answered after the next look at the log: writers may not have told it
+    /// of operations before. What it does not hold any more is forgotten.
+    func adopt(_ map: ReplicaMap, beginning: LogPosition) {
+        let wasHosted = isHosted
+        let wasServed = isServed
+        let isNewer = state.withLock { state in
+            guard map.version > state.replicas.version else { return false }
+            state.replicas = map
+            return true
+        }
+        guard isNewer else { return }
+        if isServed, !wasServed { lookedAt.reset() }
+        if wasHosted, !isHosted { startAnew(at: beginning) }
     }
 
     // MARK: This node's own operations
@@ -217,10 +259,18 @@ final class Shard: Sendable {
     /// Nothing of the log is missing in `memory`, as of a look that began at `instant`. Says nothing about a memory begun since.
     func isCurrent(_ memory: PointTable, asOf instant: Instant) {
         state.withLock { state in
-            guard state.table === memory else { return }
+            guard state.table === memory, instant >= state.earliestLook else { return }
             state.isLoaded = true
             state.problem = nil
             lookedAt.rise(to: instant.nanosecondsSinceBoot)
+        }
+    }
+
+    /// The shard is not answered for before a look that began at `instant` or later.
+    func requireLook(after instant: Instant) {
+        state.withLock { state in
+            state.earliestLook = max(state.earliestLook, instant)
+            if lookedAt.value < instant.nanosecondsSinceBoot { lookedAt.reset() }
         }
     }
 

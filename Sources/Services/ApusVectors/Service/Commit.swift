@@ -50,39 +50,11 @@ extension VectorService {
                 hint: "send it again")
         }
         if outcome.isRepeat {
-            // The first time may have been on another node: what it wrote is visible here once the log was looked at after it.
-            let now = clock.now
-            wake.rise(by: 1)
-            for shard in collection.shards {
-                _ = await shard.lookedAt.wait(for: now.nanosecondsSinceBoot, until: now.advanced(by: options.acknowledgeWithin))
-            }
+            // The first time may have ended before everybody was told.
+            _ = await show(encoded.map { ($0.0, nil) }, outcome, of: collection)
             return Written(repeated: WriteOutcome(repeating: outcome.reply))
         }
-        return await show(encoded, outcome)
-    }
-
-    private func show(_ operations: [(shard: Shard, operation: EncodedOperation)], _ outcome: AppendOutcome) async -> Written {
-        var written = Written()
-        var waiting: [(Shard, Int64)] = []
-        for (shard, operation) in operations {
-            guard let position = outcome.positions[shard.id] else { continue }
-            switch shard.deliver(operation, at: position) {
-            case .applied(let touched): written.touched[shard.id] = touched
-            case .known: break
-            case .early: waiting.append((shard, position.sequence))
-            }
-        }
-        let patience = clock.now.advanced(by: options.acknowledgeWithin)
-        for (shard, sequence) in waiting {
-            // Mostly the operations before it are this node's too, and arrive at once; what another node wrote is in the log.
-            let soon = clock.now.advanced(by: .milliseconds(10))
-            if !(await shard.applied.wait(for: sequence, until: soon)) {
-                wake.rise(by: 1)
-                _ = await shard.applied.wait(for: sequence, until: patience)
-            }
-            written.touched[shard.id] = shard.result(at: sequence)
-        }
-        return written
+        return await show(encoded, outcome, of: collection)
     }
 
     /// Runs `body` while this node's appends to the shards may go on, but no one's that must be alone.

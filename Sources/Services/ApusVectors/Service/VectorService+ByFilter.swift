@@ -58,29 +58,26 @@ extension VectorService {
         let changes: @Sendable ([PointID]) -> [ShardOperation.Change]
     }
 
-    /// The collection, with all in memory that was acknowledged anywhere before.
     private func prepare(_ sweep: Sweep, in name: CollectionName, deadline: Instant) async throws -> LoadedCollection {
         try sweep.filter.validate()
-        let collection = try await find(name, deadline: deadline)
-        try await reachHeads(of: collection.shards, deadline: deadline)
-        return collection
+        return try await find(name, deadline: deadline)
     }
 
     private func carryOut(
         _ sweep: Sweep, in collection: LoadedCollection, _ operation: OperationID?, deadline: Instant
     ) async throws -> WriteOutcome {
         var matches = [PointMatches?](repeating: nil, count: collection.shards.count)
+        // The first look shows all that was acknowledged anywhere before.
         for attempt in 0..<Self.mostTries {
             let outcome: WriteOutcome?
             if attempt < Self.triesTogether {
                 outcome = try await sharing(collection.shards) {
-                    try await tryOnce(sweep, &matches, collection, operation, deadline: deadline)
+                    try await tryOnce(sweep, &matches, collection, operation, isCurrent: attempt == 0, deadline: deadline)
                 }
             } else {
+                // What this node had under way before is in memory before anything is evaluated.
                 outcome = try await alone(collection.shards) {
-                    // What this node had under way before is in memory before anything is evaluated.
-                    try await reachHeads(of: collection.shards, deadline: deadline)
-                    return try await tryOnce(sweep, &matches, collection, operation, deadline: deadline)
+                    try await tryOnce(sweep, &matches, collection, operation, isCurrent: true, deadline: deadline)
                 }
             }
             if let outcome { return outcome }
@@ -93,17 +90,19 @@ extension VectorService {
     /// Evaluates the filter at a position of each log and changes what matches if the heads are still there; nil if one is not. Of what
     /// was evaluated by an earlier try only the points written since are evaluated again.
     private func tryOnce(
-        _ sweep: Sweep, _ matches: inout [PointMatches?], _ collection: LoadedCollection, _ operation: OperationID?, deadline: Instant
+        _ sweep: Sweep, _ matches: inout [PointMatches?], _ collection: LoadedCollection, _ operation: OperationID?, isCurrent: Bool,
+        deadline: Instant
     ) async throws -> WriteOutcome? {
-        let shards = try collection.shards.map { shard throws(ApusError) in try shard.positioned() }
-        let earlier = Dictionary(zip(shards.map { ObjectIdentifier($0.snapshot) }, matches), uniquingKeysWith: { first, _ in first })
-        let found = try await eachInPool(shards.map(\.snapshot), deadline: deadline) { snapshot in
-            snapshot.matches(sweep.filter, since: earlier[ObjectIdentifier(snapshot)] ?? nil)
+        let earlier = matches
+        let answers = try await ask(collection, isCurrent: isCurrent, deadline: deadline) { shard in
+            MatchQuestion(filter: sweep.filter, earlier: earlier[shard.number])
         }
-        matches = found
+        let found = answers.map(\.answer)
+        matches = found.map(\.here)
         let count = found.reduce(0) { $0 + $1.ids.count }
         // All of them, so that what is written to a shard without matches meanwhile is not overlooked.
-        let heads = Dictionary(zip(collection.shards.map(\.id), shards.map(\.position)), uniquingKeysWith: { first, _ in first })
+        let heads = Dictionary(
+            answers.compactMap { answer in answer.position.map { (answer.shard, $0) } }, uniquingKeysWith: { first, _ in first })
         var write = Write(operations: [], operationID: operation, expectedHeads: heads)
         var room = sweep.limit
         var size = 0
@@ -130,8 +129,8 @@ extension VectorService {
         } catch let error as ApusError where error.code == .shardMovedOn {
             wake.rise(by: 1)
             let soon = min(deadline, clock.now.advanced(by: .milliseconds(50)))
-            for (shard, matches) in zip(collection.shards, found) {
-                if await shard.applied.wait(for: matches.moment + 1, until: soon) { break }
+            for shard in collection.shards where shard.isServed {
+                if await shard.applied.wait(for: (heads[shard.id]?.sequence ?? 0) + 1, until: soon) { break }
             }
             return nil
         }

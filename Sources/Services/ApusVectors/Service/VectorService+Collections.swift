@@ -7,7 +7,7 @@ extension VectorService {
     /// Throws `request.invalid` for a bad name, dimension, shard or virtual node count, `collection.exists`, and what `dimension(of:)` throws
     /// for an embedding provider that does not fit.
     public func createCollection(
-        _ name: CollectionName, _ configuration: CollectionConfiguration, settings: String? = nil, nodes: [NodeName] = [], deadline: Instant
+        _ name: CollectionName, _ configuration: CollectionConfiguration, settings: String? = nil, replicas: Int = 1, deadline: Instant
     ) async throws -> CollectionDescription {
         try name.validate()
         try Caller.scope.require(name)
@@ -17,14 +17,15 @@ extension VectorService {
         if let provider = configuration.embedding {
             _ = try await dimension(of: provider, wanted: configuration.dimension, deadline: deadline)
         }
+        let shards = configuration.sharding.shards
         let row = try await catalog.collections.create(
-            name, configuration: configuration.json, settings: settings, shardCount: configuration.sharding.shards, nodes: nodes,
-            deadline: deadline)
+            name, configuration: configuration.json, settings: settings, shardCount: shards, replicas: replicas,
+            nodes: try await peers?.place(shards: shards, replicas: replicas, deadline: deadline) ?? [], deadline: deadline)
         if settings != nil { try await readAttributes(deadline: deadline) }
-        let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: true, clock: clock))
+        let collection = try await adopt(row, isNew: true, deadline: deadline)
         // The follower may have been faster and has nothing to load, but has to look.
         await ready(collection, deadline: deadline)
-        return collection.description
+        return try await whole(collection, deadline: deadline)
     }
 
     /// Throws `collection.unknown`.
@@ -45,13 +46,9 @@ extension VectorService {
     /// Throws `collection.unknown`.
     public func deleteCollectionIfEmpty(_ name: CollectionName, deadline: Instant) async throws -> Bool {
         let collection = try await find(name, deadline: deadline)
-        try await reachHeads(of: collection.shards, deadline: deadline)
-        var heads: [ShardID: Int64] = [:]
-        for shard in collection.shards {
-            let (snapshot, position) = try shard.positioned()
-            guard snapshot.count == 0 else { return false }
-            heads[shard.id] = position.sequence
-        }
+        let answers = try await ask(collection, isCurrent: true, deadline: deadline) { _ in CountQuestion(filter: .everything) }
+        guard answers.allSatisfy({ $0.answer == 0 }) else { return false }
+        let heads = Dictionary(answers.map { ($0.shard, $0.position?.sequence ?? 0) }, uniquingKeysWith: { first, _ in first })
         do {
             try await catalog.collections.delete(name, ifStillAt: heads, deadline: deadline)
         } catch let error as ApusError where error.code == .shardMovedOn {
@@ -61,12 +58,38 @@ extension VectorService {
         return true
     }
 
-    /// All collections that this node knows and the caller's key is for, by name. Throws `node.unready` before it has read the catalog.
+    /// All collections that this node knows and the caller's key is for, by name, with what this node has of them. Throws `node.unready`
+    /// before it has read the catalog.
     public func collections() throws -> [CollectionDescription] {
         try loaded().values.filter { Caller.scope.contains($0.name) }.sorted { $0.name < $1.name }.map(\.description)
     }
 
-    /// Looks at the catalog before it throws `collection.unknown`.
+    /// The same with what all nodes have of them.
+    public func wholeCollections(deadline: Instant) async throws -> [CollectionDescription] {
+        let known = try loaded().values.filter { Caller.scope.contains($0.name) }.sorted { $0.name < $1.name }
+        var whole: [CollectionDescription] = []
+        for collection in known { whole.append(try await self.whole(collection, deadline: deadline)) }
+        return whole
+    }
+
+    /// What all nodes have of a collection. Looks at the catalog before it throws `collection.unknown`.
+    public func wholeCollection(_ name: CollectionName, deadline: Instant) async throws -> CollectionDescription {
+        try await whole(try await find(name, deadline: deadline), deadline: deadline)
+    }
+
+    /// A shard that nobody answers for is as this node has it, and not loaded.
+    private func whole(_ collection: LoadedCollection, deadline: Instant) async throws -> CollectionDescription {
+        var description = collection.description
+        let others = collection.shards.filter { !$0.isHosted }
+        guard !others.isEmpty else { return description }
+        let answers = try await askAny(collection, others, deadline: deadline) { _ in DescriptionQuestion() }
+        for answer in answers.answers where description.shards.indices.contains(answer.answer.number) {
+            description.shards[answer.answer.number] = answer.answer
+        }
+        return description
+    }
+
+    /// What this node has of a collection. Looks at the catalog before it throws `collection.unknown`.
     public func collection(_ name: CollectionName, deadline: Instant) async throws -> CollectionDescription {
         try await find(name, deadline: deadline).description
     }

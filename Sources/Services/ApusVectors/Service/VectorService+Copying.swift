@@ -24,7 +24,7 @@ extension VectorService {
     ///
     /// Throws `collection.unknown`, and `request.invalid` where the destination has other vectors.
     public func createCollection(
-        _ name: CollectionName, like source: CollectionName, shards: Int?, nodes: [NodeName], deadline: Instant
+        _ name: CollectionName, like source: CollectionName, shards: Int?, deadline: Instant
     ) async throws -> CollectionDescription {
         let original = try await find(source, deadline: deadline)
         var configuration = original.configuration
@@ -32,7 +32,7 @@ extension VectorService {
         let made: CollectionDescription
         do {
             made = try await createCollection(
-                name, configuration, settings: try await settings(of: source, deadline: deadline), nodes: nodes, deadline: deadline)
+                name, configuration, settings: try await settings(of: source, deadline: deadline), deadline: deadline)
         } catch let error as ApusError where error.code == .collectionExists {
             made = try await collection(name, deadline: deadline)
             guard made.id != original.id, made.configuration.fields == configuration.fields,
@@ -60,8 +60,9 @@ extension VectorService {
         guard from.id != to.id else {
             throw ApusError(.requestInvalid, "a collection cannot be copied to itself", context: ["field": "to"])
         }
-        try await reachHeads(of: from.shards + to.shards, deadline: deadline)
-        let before = from.shards.map(\.standing.position.sequence)
+        // Both show what was acknowledged before.
+        let before = try await heads(of: from, deadline: deadline)
+        _ = try await heads(of: to, deadline: deadline)
         let all: Projection = [.vector, .payload]
         let page = try await scroll(from.name, from: start, limit: limit, with: all, deadline: deadline)
         let wanted = Dictionary(page.points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
@@ -80,9 +81,14 @@ extension VectorService {
         let gone = there.keys.filter { wanted[$0] == nil }
         if !missing.isEmpty { _ = try await upsert(missing, into: to.name, deadline: deadline) }
         if !gone.isEmpty { _ = try await delete(gone, from: to.name, deadline: deadline) }
-        if page.next == nil { try await reachHeads(of: from.shards, deadline: deadline) }
         return CopyStep(
             compared: page.points.count, written: missing.count, deleted: gone.count, next: page.next, before: before,
-            after: from.shards.map(\.standing.position.sequence))
+            after: page.next == nil ? try await heads(of: from, deadline: deadline) : before)
+    }
+
+    /// The last operation that each shard's answers show: all that was acknowledged before the call is among them.
+    private func heads(of collection: LoadedCollection, deadline: Instant) async throws -> [Int64] {
+        try await ask(collection, isCurrent: true, deadline: deadline) { _ in CountQuestion(filter: .everything) }
+            .map { $0.position?.sequence ?? 0 }
     }
 }

@@ -44,8 +44,10 @@ extension VectorService {
         switch event {
         case .rebuild(_, let reason):
             let rows = try await catalog.collections.list(deadline: deadline)
+            let shards = peers == nil ? [] : try await catalog.shards.list(deadline: deadline)
             try await readAttributes(deadline: deadline)
             reconcile(rows)
+            adopt(shards)
             models?.forget(nil)
             log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
         case .changes(let changes, _):
@@ -56,6 +58,7 @@ extension VectorService {
                 let id = CollectionID(number)
                 if let row = try await catalog.collections.find(id, deadline: deadline) {
                     adoptReporting(row)
+                    if peers != nil { adopt(try await catalog.shards.list(of: id, deadline: deadline)) }
                 } else {
                     forget { $0.id == id }
                 }
@@ -75,7 +78,7 @@ extension VectorService {
                 let instant = clock.now
                 // Before the shards: a list from before the catalog was read is no list of all.
                 let isListWhole = hasReadCatalog
-                let shards = allShards()
+                let shards = hostedShards()
                 await look(at: shards, asOf: instant, in: &group)
                 report(&progress, shards, isListWhole: isListWhole)
                 _ = await wake.wait(for: woken + 1, until: instant.advanced(by: options.lookInterval))
@@ -88,12 +91,27 @@ extension VectorService {
         do {
             let standings = try await catalog.log.standings(of: shards.map(\.id), deadline: instant.advanced(by: .seconds(2)))
             countLook(hasFailed: false)
+            var outdated: Set<ShardID> = []
+            var changes: [(shard: Shard, from: ReplicaState, to: ReplicaState?)] = []
             for shard in shards {
                 guard let goal = standings[shard.id] else {
                     forget { $0.shards.contains { $0 === shard } }  // deleted; the feed will say so too
                     shard.end(asOf: instant)
                     continue
                 }
+                // The look and the map are of one moment or of another: what serves by this look is answered after the next one.
+                guard peers == nil || shard.replicas.knows(goal.replicas) else {
+                    outdated.insert(shard.id)
+                    continue
+                }
+                // It answers no more, so nobody has to be told of anything any more.
+                if shard.replicaState == .leaving {
+                    changes.append((shard, .leaving, nil))
+                    continue
+                }
+                if shard.replicaState == .suspended { changes.append((shard, .suspended, .loading)) }
+                // It has what the log held a moment ago: from now on writers tell it of more, and after the next look it answers.
+                if shard.isReadyToServe { changes.append((shard, .loading, .serving)) }
                 let standing = shard.standing
                 if standing.position.sequence == goal.head.sequence, standing.position.digest == goal.head.digest,
                     shard.manifest >= goal.manifest
@@ -106,9 +124,32 @@ extension VectorService {
                     }
                 }
             }
+            if !changes.isEmpty { group.addTask { [changes] in await self.change(changes) } }
+            if !outdated.isEmpty {
+                let collections = try loaded().values.filter { $0.shards.contains { outdated.contains($0.id) } }
+                for collection in collections { _ = try await readReplicas(of: collection, deadline: instant.advanced(by: .seconds(2))) }
+            }
         } catch {
             countLook(hasFailed: true)
             log.debug("the heads of the logs cannot be read", ["error": "\(error)"])
+        }
+    }
+
+    /// Takes steps in the lives of this node's own replicas.
+    private func change(_ changes: [(shard: Shard, from: ReplicaState, to: ReplicaState?)]) async {
+        guard let peers else { return }
+        do {
+            let deadline = clock.now.advanced(by: .seconds(5))
+            let wanted = changes.map { ReplicaChange($0.shard.id, on: peers.node, from: [$0.from], to: $0.to) }
+            for made in try await catalog.shards.change(wanted, deadline: deadline) {
+                log.info("a replica has changed", ["shard": made.shard.description, "state": made.state?.rawValue ?? "dropped"])
+            }
+            let touched = Set(changes.map(\.shard.id))
+            for collection in try loaded().values where collection.shards.contains(where: { touched.contains($0.id) }) {
+                _ = try await readReplicas(of: collection, deadline: deadline)
+            }
+        } catch {
+            log.debug("replicas cannot be changed yet", ["error": "\(error)"])
         }
     }
 

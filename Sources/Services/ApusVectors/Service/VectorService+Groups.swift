@@ -11,7 +11,7 @@ extension VectorService {
         deadline: Instant
     ) async throws -> [PointGroup] {
         let collection = try await find(name, deadline: deadline)
-        let total = max(1, collection.shards.reduce(0) { $0 + $1.points })
+        let total = max(1, try await count(name, deadline: deadline))
         var query = query.widened(to: total)
         var wanted = min(total, max(64, limit.multipliedClamped(by: size).multipliedClamped(by: 4)))
         while true {
@@ -50,15 +50,8 @@ extension VectorService {
             let points = try await points(Array(ids), in: collection.name, with: .payload, deadline: deadline)
             return Dictionary(points.map { ($0.id, path.groups(in: $0.payload ?? [])) }, uniquingKeysWith: { first, _ in first })
         }
-        let parts: [[PointID: [Scalar]]] = try await scan(collection, deadline: deadline) { snapshot in
-            var groups: [PointID: [Scalar]] = [:]
-            snapshot.forEachRow { row in
-                let id = snapshot.id(row)
-                if ids.contains(id), let payload = snapshot.payload(row) { groups[id] = path.groups(in: payload) }
-            }
-            return groups
-        }
-        return parts.reduce(into: [:]) { $0.merge($1) { first, _ in first } }
+        let parts = try await ask(collection, deadline: deadline) { _ in GroupQuestion(ids: ids, path: path) }
+        return parts.reduce(into: [:]) { $0.merge($1.answer) { first, _ in first } }
     }
 }
 

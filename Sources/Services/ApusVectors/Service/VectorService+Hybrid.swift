@@ -62,54 +62,21 @@ extension VectorService {
     ) async throws -> SearchResult {
         try filter.validate()
         let collection = try await find(name, deadline: deadline)
-        let (asOf, isStale) = try await freshen(collection.shards, deadline: deadline)
-        var snapshots: [PointSnapshot] = []
-        var missing: [MissingShard] = []
-        for shard in collection.shards {
-            do throws(ApusError) {
-                snapshots.append(try shard.table().snapshot())
-            } catch {
-                missing.append(MissingShard(shard: shard.id, error: error))
-            }
+        let asked = try await askAny(collection, deadline: deadline) { _ in WordsQuestion(words: words, member: member, filter: filter) }
+        if asked.answers.isEmpty, let first = asked.missing.first { throw first.error }
+        let found = asked.answers.map(\.answer)
+        let statistics = found.dropFirst().reduce(found[0].collected) { $0 + $1.collected }
+        var best = Best<(score: Double, id: PointID)>(max(0, limit)) { $0.score != $1.score ? $0.score > $1.score : $0.id < $1.id }
+        for matches in found {
+            for (id, score) in matches.scored(statistics) { best.offer((score, id)) }
         }
-        if snapshots.isEmpty, let first = missing.first { throw first.error }
-        let query = LexicalQuery(words)
-        let text = PayloadText(member: member)
-        let found = try await eachInPool(snapshots, deadline: deadline) { snapshot in
-            var matches = LexicalMatches<UInt32>(query)
-            var counts = [UInt32](repeating: 0, count: query.words)
-            snapshot.forEachRow { row in
-                guard let payload = snapshot.payload(row) else { return }
-                text.read(payload) { bytes in
-                    for index in counts.indices { counts[index] = 0 }
-                    let length = query.count(in: bytes, into: &counts)
-                    matches.add(row, length: length, counts: counts) { filter.isEverything || snapshot.matches(row, filter) }
-                }
-            }
-            return matches
-        }
-        let statistics = found.dropFirst().reduce(found.first?.collected ?? LexicalMatches<UInt32>(query).collected) { $0 + $1.collected }
-        var best: [(score: Double, id: PointID, snapshot: PointSnapshot, row: UInt32)] = []
-        let limit = max(0, limit)
-        var least = -Double.infinity  // of those that are kept, once they are enough
-        func cut() {
-            best.sort { $0.score != $1.score ? $0.score > $1.score : $0.id < $1.id }
-            best.removeLast(max(0, best.count - limit))
-            if best.count == limit, let last = best.last { least = last.score }
-        }
-        for (snapshot, matches) in zip(snapshots, found) {
-            for (row, score) in matches.scored(statistics) {
-                if score < least { continue }
-                best.append((score, snapshot.id(row), snapshot, row))
-                if best.count >= 2 * limit + 16 { cut() }
-            }
-        }
-        cut()
+        let ranked = best.sorted
+        let points = try await self.found(ranked.map(\.id), in: collection, with: projection, deadline: deadline)
+        // One that was deleted since it was found is left out.
         return SearchResult(
-            hits: best.map {
-                SearchHit(
-                    score: Float($0.score), point: $0.snapshot.point($0.row, projection), version: $0.snapshot.version($0.row))
-            }, missing: missing, asOf: asOf, isStale: isStale)
+            hits: zip(ranked, points).compactMap { ranked, point in
+                point.map { SearchHit(score: Float(ranked.score), point: $0.point, version: $0.version) }
+            }, missing: asked.missing, asOf: asked.asOf ?? clock.now, isStale: asked.isStale)
     }
 }
 

@@ -14,15 +14,17 @@ extension VectorService {
         let collection = try await find(source, deadline: deadline)
         let items = collection.itemsByShard(ids)
         for _ in 0..<Self.mostTries {
-            try await reachHeads(of: collection.shards(with: items), deadline: deadline)
             var points: [Point] = []
             var write = Write(operations: [], expectedHeads: [:])
-            for (shard, items) in zip(collection.shards, items) where !items.isEmpty {
-                let (snapshot, rows, position) = try shard.positioned(finding: items.map { ids[$0] })
-                let here = rows.compactMap { $0.map { snapshot.point($0, [.vector, .payload]) } }
+            let shards = collection.shards(with: items)
+            let answers = try await ask(collection, shards, isCurrent: true, deadline: deadline) { shard in
+                LookupQuestion(ids: items[shard.number].map { ids[$0] }, projection: [.vector, .payload])
+            }
+            for (shard, answer) in zip(shards, answers) {
+                let here = answer.answer.compactMap { $0?.point }
                 points += here
                 write.operations.append((shard, ShardOperation(changes: [.delete(here.map(\.id))])))
-                write.expectedHeads?[shard.id] = position
+                write.expectedHeads?[shard.id] = answer.position
             }
             guard !points.isEmpty else { return ([], [:]) }
             let outcome = try await upsert(points, into: destination, mode: .eachItem, deadline: deadline)

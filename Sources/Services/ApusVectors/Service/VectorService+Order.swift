@@ -16,17 +16,8 @@ extension VectorService {
     func ordered(
         _ order: PointOrder, _ limit: Int, _ filter: Filter, _ collection: LoadedCollection, deadline: Instant
     ) async throws -> [Ranked] {
-        let found = try await scan(collection, deadline: deadline) { snapshot in
-            var best = Best<Ranked>(limit, by: order.precedes)
-            snapshot.forEachMatch(of: filter) { row in
-                guard let payload = snapshot.payload(row) else { return }
-                for value in order.values(of: payload) {
-                    best.offer(Ranked(id: snapshot.id(row), score: 1, version: snapshot.version(row), order: value))
-                }
-            }
-            return best.sorted
-        }
-        return Array(found.joined().sorted(by: order.precedes).prefix(limit))
+        let found = try await ask(collection, deadline: deadline) { _ in OrderQuestion(order: order, limit: limit, filter: filter) }
+        return Array(found.flatMap(\.answer).sorted(by: order.precedes).prefix(limit))
     }
 }
 

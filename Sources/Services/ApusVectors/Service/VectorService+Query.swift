@@ -140,12 +140,8 @@ extension VectorService {
     }
 
     private func firstByID(_ limit: Int, _ filter: Filter, _ collection: LoadedCollection, deadline: Instant) async throws -> [Ranked] {
-        let found = try await scan(collection, deadline: deadline) { snapshot in
-            snapshot.firstRows(min(limit, snapshot.count), from: nil, filter: filter).map {
-                Ranked(id: $0.id, score: 1, version: snapshot.version($0.row))
-            }
-        }
-        return Array(found.joined().sorted { $0.id < $1.id }.prefix(limit))
+        let found = try await ask(collection, deadline: deadline) { _ in PageQuestion(start: nil, limit: limit, filter: filter) }
+        return Array(found.flatMap(\.answer).sorted { $0.id < $1.id }.prefix(limit))
     }
 
     /// Compares every point that matches with the examples.
@@ -156,38 +152,16 @@ extension VectorService {
         let field = collection.configuration.fields[number]
         let scorer = ExampleScorer(field, examples)
         let filter = query.filter
-        let found = try await scan(collection, deadline: deadline) { snapshot in
-            var best = Best<Ranked>(limit) { scorer.precedes($0, $1) }
-            snapshot.forEachMatch(of: filter) { row in
-                guard let value = snapshot.value(row, field: number), let score = scorer.score(value) else { return }
-                best.offer(Ranked(id: snapshot.id(row), score: score, version: snapshot.version(row)))
-            }
-            return best.sorted
+        let found = try await ask(collection, deadline: deadline) { _ in
+            ExamplesQuestion(field: number, examples: examples, limit: limit, filter: filter)
         }
-        let sorted = found.joined().sorted { scorer.precedes($0, $1) }
+        let sorted = found.flatMap(\.answer).sorted { scorer.precedes($0, $1) }
         return query.cut(Array(sorted.prefix(limit)), field.metric)
     }
 
     private func sampled(_ limit: Int, _ filter: Filter, _ collection: LoadedCollection, deadline: Instant) async throws -> [Ranked] {
-        let found = try await scan(collection, deadline: deadline) { snapshot in
-            // The smallest of random numbers are a fair sample of any size.
-            var random = SystemRandomNumberGenerator()
-            var best = Best<(number: UInt64, ranked: Ranked)>(limit) { $0.number < $1.number }
-            snapshot.forEachMatch(of: filter) { row in
-                best.offer((random.next(), Ranked(id: snapshot.id(row), score: 1, version: snapshot.version(row))))
-            }
-            return best.sorted
-        }
-        return found.joined().sorted { $0.number < $1.number }.prefix(limit).map(\.ranked)
-    }
-
-    /// Runs `body` for the points of each shard, all as they are now, or throws the problem of a shard.
-    func scan<Value: Sendable>(
-        _ collection: LoadedCollection, deadline: Instant, _ body: @escaping @Sendable (PointSnapshot) -> Value
-    ) async throws -> [Value] {
-        try await freshen(collection.shards, deadline: deadline)
-        let snapshots = try collection.shards.map { shard throws(ApusError) in try shard.table().snapshot() }
-        return try await eachInPool(snapshots, deadline: deadline, body)
+        let found = try await ask(collection, deadline: deadline) { _ in SampleQuestion(limit: limit, filter: filter) }
+        return found.flatMap(\.answer).sorted { $0.number < $1.number }.prefix(limit).map(\.ranked)
     }
 
     // MARK: The points of earlier stages
@@ -315,10 +289,9 @@ extension VectorService {
     private func weigh(
         _ vectors: [VectorValue], _ field: String, _ collection: LoadedCollection, deadline: Instant
     ) async throws -> [VectorValue] {
-        let snapshots = try collection.shards.map { shard throws(ApusError) in try shard.table().snapshot() }
         let number = try collection.configuration.fieldNumber(field)
         var weighed: [VectorValue] = []
-        for vector in vectors { weighed.append(try await weighted(vector, number, collection, snapshots, deadline: deadline)) }
+        for vector in vectors { weighed.append(try await weighted(vector, number, collection, deadline: deadline)) }
         return weighed
     }
 }
@@ -343,7 +316,7 @@ extension PointQuery {
 }
 
 extension ExampleScorer {
-    fileprivate func precedes(_ left: VectorService.Ranked, _ right: VectorService.Ranked) -> Bool {
+    func precedes(_ left: VectorService.Ranked, _ right: VectorService.Ranked) -> Bool {
         left.score == right.score ? left.id < right.id : isDescending ? left.score > right.score : left.score < right.score
     }
 }

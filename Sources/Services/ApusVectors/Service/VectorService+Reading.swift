@@ -9,33 +9,35 @@ extension VectorService {
         _ ids: [PointID], in name: CollectionName, with projection: Projection = [.vector, .payload], deadline: Instant
     ) async throws -> [Point] {
         let collection = try await find(name, deadline: deadline)
+        return try await found(ids, in: collection, with: projection, deadline: deadline).compactMap { $0?.point }
+    }
+
+    /// The points with the ids, in their order; nil for those that are not there, as a look at the log has confirmed.
+    func found(
+        _ ids: [PointID], in collection: LoadedCollection, with projection: Projection, deadline: Instant
+    ) async throws -> [FoundPoint?] {
         let items = collection.itemsByShard(ids)
-        try await freshen(zip(collection.shards, items).filter { !$0.1.isEmpty }.map(\.0), deadline: deadline)
-        var found = [Point?](repeating: nil, count: ids.count)
-        /// False if one of them is not there.
-        func lookUp(_ shard: Shard, _ items: [Int]) throws(ApusError) -> Bool {
-            let (snapshot, rows) = try shard.table().snapshot(finding: items.lazy.map { ids[$0] })
-            for (item, row) in zip(items, rows) { found[item] = row.map { snapshot.point($0, projection) } }
-            return rows.allSatisfy { $0 != nil }
+        var found = [FoundPoint?](repeating: nil, count: ids.count)
+        /// Gives the shards of which one is not there.
+        func lookUp(_ shards: [Shard], isCurrent: Bool) async throws -> [Shard] {
+            let answers = try await ask(collection, shards, isCurrent: isCurrent, deadline: deadline) { shard in
+                LookupQuestion(ids: items[shard.number].map { ids[$0] }, projection: projection)
+            }
+            for (shard, answer) in zip(shards, answers) {
+                for (item, point) in zip(items[shard.number], answer.answer) { found[item] = point }
+            }
+            return zip(shards, answers).filter { $1.answer.contains { $0 == nil } }.map(\.0)
         }
-        let incomplete = try zip(collection.shards, items).filter { try !$1.isEmpty && !lookUp($0, $1) }
-        try await reachHeads(of: incomplete.map(\.0), deadline: deadline)
-        for (shard, items) in incomplete { _ = try lookUp(shard, items) }
-        return found.compactMap(\.self)
+        let incomplete = try await lookUp(collection.shards(with: items), isCurrent: false)
+        if !incomplete.isEmpty { _ = try await lookUp(incomplete, isCurrent: true) }
+        return found
     }
 
     /// Points that match. All or nothing: throws `node.unready` while a shard is not loaded.
     public func count(_ name: CollectionName, matching filter: Filter = .everything, deadline: Instant) async throws -> Int {
         try filter.validate()
         let collection = try await find(name, deadline: deadline)
-        try await freshen(collection.shards, deadline: deadline)
-        let tables = try collection.shards.map { shard throws(ApusError) in try shard.table() }
-        if filter.isEverything { return tables.reduce(0) { $0 + $1.count } }
-        return try await eachInPool(tables.map { $0.snapshot() }, deadline: deadline) { snapshot in
-            var count = 0
-            snapshot.forEachMatch(of: filter) { _ in count += 1 }
-            return count
-        }.reduce(0, +)
+        return try await ask(collection, deadline: deadline) { _ in CountQuestion(filter: filter) }.reduce(0) { $0 + $1.answer }
     }
 
     /// A page of the points that match, in the order of their ids: the first `offset` are skipped from `start` on (that id included).
@@ -49,16 +51,16 @@ extension VectorService {
         }
         try filter.validate()
         let collection = try await find(name, deadline: deadline)
-        try await freshen(collection.shards, deadline: deadline)
-        let snapshots = try collection.shards.map { shard throws(ApusError) in try shard.table().snapshot() }
         // One more than the page tells where the next one starts.
         let wanted = min(offset, Int.max - 1 - limit.clamped) + limit.clamped + 1
-        let parts = try await eachInPool(snapshots, deadline: deadline) { snapshot in
-            snapshot.firstRows(wanted, from: start, filter: filter)
-        }
-        let ordered = zip(snapshots, parts).flatMap { snapshot, rows in rows.map { (snapshot, $0.id, $0.row) } }.sorted { $0.1 < $1.1 }
-        let page = ordered.dropFirst(offset).prefix(limit)
-        return ScrollPage(points: page.map { $0.0.point($0.2, projection) }, next: ordered.dropFirst(offset).dropFirst(limit).first?.1)
+        let parts = try await ask(collection, deadline: deadline) { _ in PageQuestion(start: start, limit: wanted, filter: filter) }
+        let ordered = parts.flatMap { $0.answer.map(\.id) }.sorted().dropFirst(offset)
+        let ids = Array(ordered.prefix(limit))
+        let points =
+            projection.isEmpty
+            ? ids.map { Point(id: $0, vectors: PointVectors()) }
+            : try await found(ids, in: collection, with: projection, deadline: deadline).compactMap { $0?.point }
+        return ScrollPage(points: points, next: ordered.dropFirst(limit).first)
     }
 
     /// Returns when each shard's last look at its log is young enough, or the catalog is known to be away or does not answer in time.
@@ -81,7 +83,7 @@ extension VectorService {
 
     /// How old the oldest part of this node's memory may be, if that is too old: the catalog is away, or does not answer in time.
     public var staleness: Duration? {
-        guard let oldest = allShards().lazy.filter(\.answers).map(\.lookedAt.value).min() else { return nil }
+        guard let oldest = hostedShards().lazy.filter(\.answers).map(\.lookedAt.value).min() else { return nil }
         let age = Instant(nanosecondsSinceBoot: oldest).duration(to: clock.now)
         return age > options.maximumAge ? age : nil
     }
@@ -108,21 +110,6 @@ extension VectorService {
                 }
                 wake.rise(by: 1)  // the follower may have been busy with this shard when it was asked
             }
-        }
-    }
-
-    /// Runs `body` for each snapshot, in the pool and at the same time, unless there is so little to do that a change of thread costs more.
-    func eachInPool<Value: Sendable>(
-        _ snapshots: [PointSnapshot], deadline: Instant, _ body: @escaping @Sendable (PointSnapshot) -> Value
-    ) async throws -> [Value] {
-        if snapshots.reduce(0, { $0 + $1.count }) < 256 { return snapshots.map(body) }
-        return try await withThrowingTaskGroup(of: (Int, Value).self) { group in
-            for (index, snapshot) in snapshots.enumerated() {
-                group.addTask { [pool] in (index, try await pool.run(deadline: deadline) { body(snapshot) }) }
-            }
-            var values = [Value?](repeating: nil, count: snapshots.count)
-            for try await (index, value) in group { values[index] = value }
-            return values.compactMap(\.self)
         }
     }
 }

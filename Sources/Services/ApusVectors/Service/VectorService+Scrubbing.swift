@@ -16,7 +16,7 @@ extension VectorService {
             try await clock.sleep(until: min(due, clock.now.advanced(by: pause)), tolerance: nil)
             let isDue = clock.now >= due
             if isDue { due = clock.now.advanced(by: options.scrubInterval) }
-            for shard in allShards() where isDue || shard.isDamaged {
+            for shard in hostedShards() where isDue || shard.isDamaged {
                 for segment in shard.standing.memory.segments {
                     do {
                         try await verify(segment, of: shard, in: objects)

@@ -34,7 +34,7 @@ extension VectorService {
 
     private func eachShard(_ tend: (Shard) async throws -> Void) async throws {
         while !Task.isCancelled {
-            for shard in allShards() where shard.answers {
+            for shard in hostedShards() where shard.answers {
                 do {
                     try await tend(shard)
                 } catch let error as ApusError where [.shardMovedOn, .leaseStale, .shardUnknown, .nodeUnready].contains(error.code) {

@@ -14,49 +14,74 @@ extension VectorService {
     public func search(_ request: SearchRequest, in name: CollectionName, deadline: Instant) async throws -> SearchResult {
         let collection = try await find(name, deadline: deadline)
         let field = try check(request, for: collection)
-        let (asOf, isStale) = try await freshen(collection.shards, deadline: deadline)
-        var answers: [(shard: Shard, view: ShardView)] = []
-        var missing: [MissingShard] = []
-        for shard in collection.shards {
-            do throws(ApusError) {
-                answers.append((shard, try shard.view(field: field)))
-            } catch {
-                missing.append(MissingShard(shard: shard.id, error: error))
+        let search = ShardSearch(
+            field: field,
+            query: NeighbourQuery(
+                vector: try await weighted(request.vector, field, collection, deadline: deadline), limit: request.limit,
+                filter: request.filter, scoreThreshold: request.scoreThreshold, isExact: request.isExact, candidates: request.candidates,
+                recall: request.recall),
+            projection: request.projection)
+        let started = clock.now
+        let found = try await scatter(collection, collection.shards, deadline: deadline) { place, shards in
+            switch place {
+            case .here: try await self.searchHere(search, collection, shards, deadline: deadline)
+            case .node(let node):
+                try await self.call(
+                    node, .search, SearchMessage(ShardList(collection, shards), search),
+                    deadline: min(deadline, self.clock.now.advanced(by: self.options.peerPatience)))
             }
         }
-        let query = NeighbourQuery(
-            vector: try await weighted(request.vector, field, collection, answers.map(\.view.snapshot), deadline: deadline),
-            limit: request.limit, filter: request.filter, scoreThreshold: request.scoreThreshold,
-            isExact: request.isExact, candidates: request.candidates, recall: request.recall)
-        let started = clock.now
-        let (tops, failures) = try await neighbours(of: query, in: answers.map(\.view.index), deadline: deadline)
-        let trace = SearchTrace(answers.map(\.view), request, indexTime: started.duration(to: clock.now))
-        for (answer, error) in failures { missing.append(MissingShard(shard: answers[answer].shard.id, error: error)) }
-        if missing.count == collection.shards.count, let first = missing.first { throw first.error }
-
-        let metric = collection.configuration.fields[field].metric
-        let merged = tops.flatMap { answer, found in found.map { (answer: answer, neighbour: $0) } }
-            .sorted { $0.neighbour.precedes($1.neighbour, by: metric) }.prefix(request.limit)
+        if found.failures.count == collection.shards.count, let first = found.failures.min(by: { $0.key < $1.key }) { throw first.value }
         return SearchResult(
-            hits: merged.map { answer, neighbour in
-                let snapshot = answers[answer].view.snapshot
-                return SearchHit(
-                    score: neighbour.score, point: snapshot.point(neighbour.row, request.projection),
-                    version: snapshot.version(neighbour.row))
-            },
-            missing: missing, asOf: asOf, isStale: isStale, trace: trace)
+            hits: found.hits(request.limit, collection.configuration.fields[field].metric),
+            missing: found.missing, asOf: found.asOf ?? started, isStale: found.isStale,
+            trace: SearchTrace(
+                compared: found.answers.reduce(0) { sum, part in sum.flatMap { sum in part.compared.map { sum + $0 } } },
+                isExact: found.answers.allSatisfy(\.isExact), indexTime: started.duration(to: clock.now)))
+    }
+
+    /// Searches this node's own replicas.
+    func searchHere(
+        _ search: ShardSearch, _ collection: LoadedCollection, _ shards: [Shard], deadline: Instant
+    ) async throws -> ShardAnswers<SearchPart> {
+        guard collection.configuration.fields.indices.contains(search.field) else { throw WireReader.invalid("there is no such field") }
+        var found = ShardAnswers<SearchPart>()
+        let (asOf, isStale) = try await freshen(shards, deadline: deadline)
+        var views: [(shard: Shard, view: ShardView)] = []
+        for shard in shards {
+            do throws(ApusError) {
+                views.append((shard, try shard.view(field: search.field)))
+            } catch {
+                found.failures[shard.id] = error
+            }
+        }
+        guard !views.isEmpty else { return found }
+        (found.asOf, found.isStale) = (asOf, isStale)
+        let (tops, failures) = try await neighbours(of: search.query, in: views.map(\.view.index), deadline: deadline)
+        for (number, error) in failures { found.failures[views[number].shard.id] = error }
+        let metric = collection.configuration.fields[search.field].metric
+        let merged = tops.flatMap { number, found in found.map { (number: number, neighbour: $0) } }
+            .sorted { $0.neighbour.precedes($1.neighbour, by: metric) }.prefix(search.query.limit)
+        let hits = merged.map { number, neighbour in
+            let snapshot = views[number].view.snapshot
+            return SearchHit(
+                score: neighbour.score, point: snapshot.point(neighbour.row, search.projection), version: snapshot.version(neighbour.row))
+        }
+        // How many points a walk of graphs compares is not counted.
+        let isExact = search.query.isExact || views.allSatisfy { $0.view.snapshot.segments.isEmpty }
+        let compared = search.query.limit > 0 ? views.reduce(0) { $0 + $1.view.snapshot.count } : 0
+        found.answers = [SearchPart(hits: hits, compared: isExact ? compared : nil, isExact: isExact)]
+        return found
     }
 
     /// A sparse query with each number weighed by how rare its place is among all points that answer (Robertson and Spärck Jones's idf, as
     /// BM25 has it), where the field wants that.
-    func weighted(
-        _ vector: VectorValue, _ field: Int, _ collection: LoadedCollection, _ snapshots: [PointSnapshot], deadline: Instant
-    ) async throws -> VectorValue {
+    func weighted(_ vector: VectorValue, _ field: Int, _ collection: LoadedCollection, deadline: Instant) async throws -> VectorValue {
         guard case .sparse(idf: true) = collection.configuration.fields[field].kind, case .sparse(let query) = vector else { return vector }
-        let found = try await eachInPool(snapshots, deadline: deadline) { $0.frequencies(of: query.indices, field: field) }
-        let vectors = Double(found.reduce(0) { $0 + $1.vectors })
+        let found = try await askAny(collection, deadline: deadline) { _ in FrequencyQuestion(field: field, places: query.indices) }
+        let vectors = Double(found.answers.reduce(0) { $0 + $1.answer.vectors })
         let weights = query.indices.indices.map { place in
-            let count = Double(found.reduce(0) { $0 + $1.counts[place] })
+            let count = Double(found.answers.reduce(0) { $0 + $1.answer.counts[place] })
             return Float(log1p((vectors - count + 0.5) / (count + 0.5)))
         }
         return .sparse(SparseVector(indices: query.indices, values: zip(query.values, weights).map(*)))
@@ -113,11 +138,21 @@ extension VectorService {
     }
 }
 
-extension SearchTrace {
-    /// How many points a walk of graphs compares is not counted.
-    fileprivate init(_ views: [ShardView], _ request: SearchRequest, indexTime: Duration) {
-        isExact = request.isExact || views.allSatisfy { $0.snapshot.segments.isEmpty }
-        compared = isExact ? request.limit > 0 ? views.reduce(0) { $0 + $1.snapshot.count } : 0 : nil
-        self.indexTime = indexTime
+extension ShardAnswers {
+    /// Shards that did not answer, in their order.
+    var missing: [MissingShard] { failures.sorted { $0.key < $1.key }.map { MissingShard(shard: $0.key, error: $0.value) } }
+}
+
+extension ShardAnswers<SearchPart> {
+    /// The best of all parts.
+    fileprivate func hits(_ limit: Int, _ metric: Metric) -> [SearchHit] {
+        if answers.count == 1 { return answers[0].hits }
+        return Array(answers.flatMap(\.hits).sorted { $0.precedes($1, by: metric) }.prefix(limit))
+    }
+}
+
+extension SearchHit {
+    fileprivate func precedes(_ other: SearchHit, by metric: Metric) -> Bool {
+        score == other.score ? point.id < other.point.id : metric.isNearer(score, than: other.score)
     }
 }

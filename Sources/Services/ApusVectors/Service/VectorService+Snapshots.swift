@@ -1,6 +1,6 @@
 public import ApusCatalog
 internal import ApusRuntime
-public import ApusStore
+internal import ApusStore
 public import ApusTypes
 internal import ApusVectorIndex
 internal import Synchronization
@@ -51,9 +51,20 @@ extension VectorService {
     public func createSnapshot(of name: CollectionName, deadline: Instant) async throws -> SnapshotRow {
         let collection = try await find(name, deadline: deadline)
         let (settings, indexes) = attributes.withLock { ($0.settings[collection.id], $0.payloadIndexes[collection.id] ?? [:]) }
-        let states = try await alone(collection.shards) {
-            try await reachHeads(of: collection.shards, deadline: deadline)
-            return try collection.shards.map { shard throws(ApusError) in try shard.positioned() }
+        let here = collection.shards.filter(\.answers)
+        let (found, heads) = try await alone(collection.shards) {
+            try await reachHeads(of: here, deadline: deadline)
+            let found = try here.map { shard throws(ApusError) in (shard.id, try shard.positioned()) }
+            return (found, try await catalog.log.heads(of: collection.shards.map(\.id), deadline: deadline))
+        }
+        let known = Dictionary(found, uniquingKeysWith: { first, _ in first })
+        var states: [(snapshot: PointSnapshot, position: LogPosition)] = []
+        for shard in collection.shards {
+            if let state = known[shard.id] {
+                states.append(state)
+            } else if let head = heads[shard.id] {
+                states.append((try await rebuilt(shard, at: head), head))  // served elsewhere: read from the catalog and the store
+            }
         }
         let header = SnapshotHeader(
             name: collection.name.rawValue, configuration: collection.configuration, settings: settings, indexes: indexes,
@@ -77,14 +88,14 @@ extension VectorService {
     /// The points go through the log like any other write, in batches, after all of the snapshot was read once and found whole. So
     /// searches meanwhile see a part of it, and an error leaves a part; asking again is safe. Throws `snapshot.corrupt`, and
     /// `request.invalid` for a collection with other vectors.
-    public func recover(_ name: CollectionName, from snapshot: SnapshotRow, nodes: [NodeName], deadline: Instant) async throws {
-        try await recover(name, nodes: nodes, deadline: deadline) { try content(of: snapshot) }
+    public func recover(_ name: CollectionName, from snapshot: SnapshotRow, deadline: Instant) async throws {
+        try await recover(name, deadline: deadline) { try content(of: snapshot) }
     }
 
     /// Keeps bytes of a snapshot that come from elsewhere, and makes the collection hold what they hold. `checksum` is the SHA-256 that they
     /// should have, if that is known.
     public func recover(
-        _ name: CollectionName, uploaded snapshot: String, checksum: String?, nodes: [NodeName],
+        _ name: CollectionName, uploaded snapshot: String, checksum: String?,
         _ next: @escaping @Sendable () async throws -> [UInt8]?
     ) async throws {
         let until = clock.now.advanced(by: Self.snapshotTime)
@@ -96,7 +107,7 @@ extension VectorService {
             throw ApusError(
                 .snapshotCorrupt, "the snapshot's checksum is \(digest), not \(checksum)", context: ["field": "checksum"])
         }
-        try await recover(name, nodes: nodes, deadline: until) { try objects.store().stream(object.key, deadline: until) }
+        try await recover(name, deadline: until) { try objects.store().stream(object.key, deadline: until) }
         _ = try await add(snapshot, object, to: try await find(name, deadline: until), deadline: until)
     }
 
@@ -109,7 +120,7 @@ extension VectorService {
     }
 
     private func recover(
-        _ name: CollectionName, nodes: [NodeName], deadline: Instant, _ open: () throws -> AsyncThrowingStream<[UInt8], any Error>
+        _ name: CollectionName, deadline: Instant, _ open: () throws -> AsyncThrowingStream<[UInt8], any Error>
     ) async throws {
         let until = clock.now.advanced(by: Self.snapshotTime)
         let header = try await check(try open())
@@ -125,7 +136,7 @@ extension VectorService {
         } catch let error as ApusError where error.code == .collectionUnknown {
             isNew = true
             _ = try await createCollection(
-                name, header.configuration, settings: header.settings, nodes: nodes, deadline: clock.now.advanced(by: .seconds(30)))
+                name, header.configuration, settings: header.settings, deadline: clock.now.advanced(by: .seconds(30)))
         }
         do {
             for (path, definition) in header.indexes {

@@ -47,15 +47,19 @@ extension VectorService {
         }
         defer { isVerifying.store(false, ordering: .releasing) }
         var found: [ShardVerification] = []
-        for shard in number.map({ [collection.shards[$0]] }) ?? collection.shards { found.append(try await verify(shard)) }
+        for shard in number.map({ [collection.shards[$0]] }) ?? collection.shards { found.append(try await verify(shard, of: collection)) }
         return found
     }
 
-    private func verify(_ shard: Shard) async throws -> ShardVerification {
+    private func verify(_ shard: Shard, of collection: LoadedCollection) async throws -> ShardVerification {
         let deadline = clock.now.advanced(by: Self.verificationTime)
         var result = ShardVerification(id: shard.id, number: shard.number)
         do {
             for _ in 0..<Self.mostTries {
+                guard shard.isHosted else {
+                    if let result = try await verifyElsewhere(shard, of: collection, deadline: deadline) { return result }
+                    continue
+                }
                 try await reachHeads(of: [shard], deadline: deadline)
                 let (memory, position) = try shard.positioned()
                 result = ShardVerification(id: shard.id, number: shard.number, sequence: position.sequence)
@@ -71,6 +75,34 @@ extension VectorService {
             return result
         }
         throw ApusError(.shardBusy, "shard \(shard.id) was sealed again and again while it was verified", hint: "try again later")
+    }
+
+    /// Compares what the node that serves the shard has in memory with the points that are built here. Nil if the shard was sealed meanwhile.
+    private func verifyElsewhere(
+        _ shard: Shard, of collection: LoadedCollection, deadline: Instant
+    ) async throws -> ShardVerification? {
+        let answer = try await ask(collection, [shard], isCurrent: true, deadline: deadline) { _ in DigestQuestion() }[0]
+        guard let position = answer.position else { return nil }
+        var result = ShardVerification(id: shard.id, number: shard.number, sequence: position.sequence)
+        result.memory = answer.answer
+        guard let truth = try await replay(shard, to: position, &result, deadline: deadline) else { return nil }
+        result.log = try await sealing.run { truth.digest }
+        if result.log != result.memory {
+            result.problems.append(
+                ApusError(
+                    .logCorrupt, "the node that serves shard \(shard.number) holds other points than catalog and store",
+                    hint: "ask that node to verify the collection: it tells which"))
+        }
+        return result
+    }
+
+    /// The points of a shard as of a place in its log, from the catalog and the store alone. Throws `shard.busy` when it is sealed faster
+    /// than it is read.
+    func rebuilt(_ shard: Shard, at position: LogPosition) async throws -> PointSnapshot {
+        var result = ShardVerification(id: shard.id, number: shard.number)
+        let deadline = clock.now.advanced(by: Self.verificationTime)
+        if let points = try await replay(shard, to: position, &result, deadline: deadline) { return points }
+        throw ApusError(.shardBusy, "shard \(shard.id) was sealed while it was read", hint: "try again")
     }
 
     private static func isDamage(_ code: ErrorCode) -> Bool {

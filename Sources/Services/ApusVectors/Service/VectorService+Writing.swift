@@ -33,7 +33,7 @@ extension VectorService {
     ) async throws -> WriteOutcome {
         let collection = try await find(name, deadline: deadline)
         let items = collection.itemsByShard(ids)
-        var outcome = try await unknownPoints(ids, items, collection, deadline: deadline)
+        var outcome = try await unknownPoints(ids, collection, deadline: deadline)
         var operations: [(Shard, ShardOperation)] = []
         for (shard, items) in zip(collection.shards, items) {
             var seen: Set<PointID> = []
@@ -64,7 +64,7 @@ extension VectorService {
             if case .assign(let payload, _) = update.payload { try Payload.check(payload, field: field("payload")) }
         }
         let items = collection.itemsByShard(updates.lazy.map(\.id))
-        var outcome = try await unknownPoints(updates.map(\.id), items, collection, deadline: deadline)
+        var outcome = try await unknownPoints(updates.map(\.id), collection, deadline: deadline)
         for (index, error) in invalid.enumerated() where error != nil { outcome.errors[index] = error }
         if mode == .atomic, let index = outcome.errors.firstIndex(where: { $0 != nil }), var error = outcome.errors[index] {
             error.context["index"] = String(index)
@@ -100,20 +100,13 @@ extension VectorService {
     /// An outcome that has an error for each id that does not exist: this node looks at the log before it says so, since another one may
     /// have acknowledged the point a moment ago. Throws `node.unready` while a shard is not loaded.
     private func unknownPoints(
-        _ ids: [PointID], _ items: [[Int]], _ collection: LoadedCollection, deadline: Instant
+        _ ids: [PointID], _ collection: LoadedCollection, deadline: Instant
     ) async throws -> WriteOutcome {
-        func missing(_ shard: Shard, _ items: [Int]) throws(ApusError) -> [Int] {
-            zip(items, try shard.table().contains(items.lazy.map { ids[$0] })).filter { !$0.1 }.map(\.0)
-        }
         var outcome = WriteOutcome(errors: [ApusError?](repeating: nil, count: ids.count), affected: 0, isRepeat: false)
-        let seemMissing = try zip(collection.shards, items).map { (shard: $0, items: try missing($0, $1)) }.filter { !$0.items.isEmpty }
-        try await reachHeads(of: seemMissing.map(\.shard), deadline: deadline)
-        for (shard, items) in seemMissing {
-            for item in try missing(shard, items) {
-                outcome.errors[item] = ApusError(
-                    .pointUnknown, "there is no point '\(ids[item])' in collection '\(collection.name)'",
-                    context: ["index": String(item), "id": ids[item].description])
-            }
+        for (item, point) in try await found(ids, in: collection, with: [], deadline: deadline).enumerated() where point == nil {
+            outcome.errors[item] = ApusError(
+                .pointUnknown, "there is no point '\(ids[item])' in collection '\(collection.name)'",
+                context: ["index": String(item), "id": ids[item].description])
         }
         return outcome
     }

@@ -32,6 +32,12 @@ public final class VectorService: Sendable {
         public var sealPolicy = SealPolicy()
         /// How often each segment in use is read again and compared with its checksums.
         public var scrubInterval: Duration = .seconds(24 * 3600)
+        /// How long another node may take for what a person waits for; what it has not answered then is missing.
+        public var peerPatience: Duration = .milliseconds(1800)
+        /// How long another node may take for its answer before a second replica is asked too.
+        public var hedgeAfter: Duration = .milliseconds(100)
+        /// Larger operations are not sent to the nodes that serve a shard, which read them from its log.
+        public var tellLimit: ByteCount = .kibibytes(64)
         /// For copies of segments' links and codes in huge pages.
         public var searchMemory: ByteCount = .gibibytes(1)
 
@@ -50,6 +56,10 @@ public final class VectorService: Sendable {
     let wake: Watermark
     /// What seals shards: it leaves the processor to requests.
     let sealing: BlockingPool
+    /// The other nodes; nil where there is only one, which serves everything.
+    let peers: (any VectorPeers)?
+    /// Which of several replicas is asked first.
+    let turns = Atomic(0)
     /// The node and its session, which hold duties, while there is one; nil where there is only one node.
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
@@ -72,9 +82,10 @@ public final class VectorService: Sendable {
     /// `pool` runs scans, loading and embedding: as many threads as there are cores is right.
     public init(
         catalog: Catalog, pool: BlockingPool, health: Health? = nil, models: EmbeddingModels? = nil, options: Options = Options(),
-        objects: ObjectAccess? = nil, sealer: (@Sendable () -> Sealer?)? = nil
+        objects: ObjectAccess? = nil, peers: (any VectorPeers)? = nil, sealer: (@Sendable () -> Sealer?)? = nil
     ) {
         self.objects = objects
+        self.peers = peers
         searchMemory = SearchMemory(limit: options.searchMemory)
         sealing = BlockingPool(name: "seal", threads: max(1, options.sealingThreads), queueLimit: 64, niceness: 10)
         self.sealer = sealer
@@ -118,7 +129,8 @@ public final class VectorService: Sendable {
 
     var hasReadCatalog: Bool { state.withLock { $0.collections != nil } }
 
-    func allShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] } }
+    /// Those that this node has a replica of.
+    func hostedShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] }.filter(\.isHosted) }
 
     /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`, and `auth.forbidden`
     /// when the caller's key is not for it: this is where each access is judged, by the collection's own name, whatever alias was said.
@@ -133,7 +145,7 @@ public final class VectorService: Sendable {
             throw Self.unknown(name)
         }
         try Caller.scope.require(row.name)
-        let collection = adopt(try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock))
+        let collection = try await adopt(row, isNew: false, deadline: deadline)
         // Another node has just made it, most likely, so there is little to load; a large one answers `node.unready` until it is there.
         await ready(collection, deadline: deadline)
         return collection
@@ -141,10 +153,22 @@ public final class VectorService: Sendable {
 
     /// Has the follower look at a collection that it has not seen yet, and waits for that as long as a write would.
     func ready(_ collection: LoadedCollection, deadline: Instant) async {
-        guard collection.shards.contains(where: { $0.lookedAt.value == 0 }) else { return }
+        let hosted = collection.shards.filter(\.isHosted)
+        guard hosted.contains(where: { $0.lookedAt.value == 0 }) else { return }
         wake.rise(by: 1)
         let patience = min(deadline, clock.now.advanced(by: options.acknowledgeWithin))
-        for shard in collection.shards { _ = await shard.lookedAt.wait(for: 1, until: patience) }
+        for shard in hosted { _ = await shard.lookedAt.wait(for: 1, until: patience) }
+    }
+
+    private func load(_ row: CollectionRow, isNew: Bool = false) throws(ApusError) -> LoadedCollection {
+        try LoadedCollection(row, incarnation: catalog.incarnation, isNew: isNew, node: peers?.node, clock: clock)
+    }
+
+    /// Makes a collection of the catalog known, with the nodes that serve it.
+    func adopt(_ row: CollectionRow, isNew: Bool, deadline: Instant) async throws -> LoadedCollection {
+        let collection = adopt(try load(row, isNew: isNew))
+        if peers != nil { adopt(try await catalog.shards.list(of: row.id, deadline: deadline)) }
+        return collection
     }
 
     /// Makes a collection known, unless it is, or a newer one of its name is.
@@ -180,7 +204,7 @@ public final class VectorService: Sendable {
     /// A collection that this program does not understand is left out, and said to be.
     private func understood(_ row: CollectionRow) -> LoadedCollection? {
         do throws(ApusError) {
-            return try LoadedCollection(row, incarnation: catalog.incarnation, isNew: false, clock: clock)
+            return try load(row)
         } catch {
             log.error("a collection cannot be served", ["collection": row.name.rawValue, "error": error.description])
             return nil

@@ -9,7 +9,7 @@ internal import ApusVectors
 extension RPCCommand {
     static let administration: [String: RPCCommand] = [
         "admin.stats": RPCCommand(.reader, over: .collections) { call, _ in
-            let (collections, points) = try call.face.counts()
+            let (collections, points) = try await call.face.counts(deadline: call.deadline)
             return .map([
                 "collections_count": .int(collections), "total_vectors": .int(points), "version": .string(call.face.options.version),
                 "uptime_seconds": .int(call.face.uptime),
@@ -17,7 +17,7 @@ extension RPCCommand {
         },
         "admin.status": RPCCommand(.reader, over: .collections) { call, _ in
             let readiness = call.face.health.readiness()
-            let counts = try? call.face.counts()  // unready says why there are none
+            let counts = try? await call.face.counts(deadline: call.deadline)  // unready says why there are none
             return .map([
                 "ready": .bool(readiness.isReady), "collections_count": counts.map { .int($0.collections) } ?? .null,
                 "total_vectors": counts.map { .int($0.points) } ?? .null, "version": .string(call.face.options.version),
@@ -26,7 +26,7 @@ extension RPCCommand {
             ])
         },
         "admin.indexing_progress": RPCCommand(.reader, over: .collections) { call, _ in
-            let collections = try call.face.vectors.collections()
+            let collections = try await call.face.vectors.wholeCollections(deadline: call.deadline)
             return .map([
                 "total_collections": .int(collections.count), "indexed_collections": .int(collections.count { $0.isComplete }),
                 "loading": .array(collections.filter { !$0.isComplete }.map { .string($0.name.rawValue) }),

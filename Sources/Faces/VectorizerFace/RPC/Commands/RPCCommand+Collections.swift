@@ -10,10 +10,11 @@ extension RPCCommand {
             .array(try call.face.vectors.collections().map { .string($0.name.rawValue) })
         },
         "collections.list_empty": RPCCommand(.reader, over: .collections) { call, _ in
-            .array(try call.emptyCollections().map { .string($0.rawValue) })
+            .array(try await call.emptyCollections().map { .string($0.rawValue) })
         },
         "collections.get_info": RPCCommand(.reader, over: .collections) { call, arguments in
-            let collection = try await call.collection(arguments)
+            let name = try arguments.required(0, "collection").expectString()
+            let collection = try await call.face.wholeCollection(name, deadline: call.deadline)
             let configuration = collection.configuration
             // A count that leaves shards out would look like the whole.
             guard collection.isComplete else {
@@ -50,7 +51,7 @@ extension RPCCommand {
         "collections.cleanup_empty": RPCCommand(.administrator) { call, arguments in
             let options = arguments.optional(0, "config")
             let isTrial = try options?.value.asBool ?? options?.first("dry_run")?.expectBool() ?? false
-            var names = try call.emptyCollections()
+            var names = try await call.emptyCollections()
             if !isTrial {
                 var removed: [CollectionName] = []
                 for name in names {
@@ -74,7 +75,7 @@ extension RPCCall {
     }
 
     /// One with shards that are not loaded is not known to be empty.
-    func emptyCollections() throws -> [CollectionName] {
-        try face.vectors.collections().filter { $0.isComplete && $0.points == 0 }.map(\.name)
+    func emptyCollections() async throws -> [CollectionName] {
+        try await face.vectors.wholeCollections(deadline: deadline).filter { $0.isComplete && $0.points == 0 }.map(\.name)
     }
 }

@@ -1,0 +1,97 @@
+import ApusCatalog
+import ApusTypes
+import ApusVectorIndex
+import DatabaseTestKit
+import Synchronization
+import TestKit
+
+@testable import ApusVectors
+
+/// Some nodes of one PostgreSQL catalog that call each other in this process.
+struct TestCluster: Sendable {
+    let nodes: [TestNode]
+    let switchboard: Switchboard
+
+    var deadline: Instant { nodes[0].deadline }
+
+    static func name(_ number: Int) -> NodeName { NodeName("n\(number + 1)") }
+
+    static func with<Value: Sendable>(
+        _ count: Int, options: VectorService.Options = .init(), _ body: (TestCluster) async throws -> Value
+    ) async throws -> Value {
+        let url = try await PostgreSQLServer.shared().newDatabase()
+        return try await open(count, url, options, Switchboard(), [], body)
+    }
+
+    private static func open<Value: Sendable>(
+        _ count: Int, _ url: Redacted<String>, _ options: VectorService.Options, _ switchboard: Switchboard, _ nodes: [TestNode],
+        _ body: (TestCluster) async throws -> Value
+    ) async throws -> Value {
+        guard nodes.count < count else { return try await body(TestCluster(nodes: nodes, switchboard: switchboard)) }
+        let name = name(nodes.count)
+        return try await TestNode.onPostgreSQL(url, options: options, peers: switchboard.peers(of: name)) { node in
+            switchboard.connect(name, node.service)
+            return try await open(count, url, options, switchboard, nodes + [node], body)
+        }
+    }
+
+    /// The nodes that serve each shard of a collection, in the order of the shards.
+    func servers(of collection: CollectionID) async throws -> [[NodeName]] {
+        try await nodes[0].catalog.shards.list(of: collection, deadline: deadline).map { row in
+            row.replicas.filter(\.state.answers).map(\.node)
+        }
+    }
+
+    func change(_ changes: ReplicaChange...) async throws {
+        try await nodes[0].catalog.shards.change(changes, deadline: deadline)
+    }
+}
+
+/// Carries calls between nodes, unless one of them is cut off.
+final class Switchboard: Sendable {
+    private struct State {
+        var services: [NodeName: VectorService] = [:]
+        /// Nodes that nobody reaches, and nodes that answer nobody in time.
+        var unreachable: Set<NodeName> = []
+        var frozen: Set<NodeName> = []
+        var calls: [String: Int] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    func connect(_ node: NodeName, _ service: VectorService) { state.withLock { $0.services[node] = service } }
+    func cut(_ node: NodeName) { state.withLock { _ = $0.unreachable.insert(node) } }
+    func freeze(_ node: NodeName) { state.withLock { _ = $0.frozen.insert(node) } }
+    func heal() { state.withLock { ($0.unreachable, $0.frozen) = ([], []) } }
+    func calls(of method: PeerMethod) -> Int { state.withLock { $0.calls[method.rawValue] ?? 0 } }
+
+    func peers(of node: NodeName) -> any VectorPeers { Peers(node: node, board: self) }
+
+    private struct Peers: VectorPeers {
+        let node: NodeName
+        let board: Switchboard
+
+        func isUsable(_ node: NodeName) -> Bool { true }
+
+        func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
+            let (service, isCut, isFrozen) = board.state.withLock { state in
+                state.calls[method, default: 0] += 1
+                return (
+                    state.services[node], state.unreachable.contains(node) || state.unreachable.contains(self.node),
+                    state.frozen.contains(node)
+                )
+            }
+            guard let service, !isCut else { throw ApusError(.peerUnavailable, "\(node) cannot be reached") }
+            if isFrozen {
+                try await service.clock.sleep(until: deadline, tolerance: nil)
+                throw ApusError(.deadlineExceeded, "\(node) did not answer in time")
+            }
+            return try await service.answer(method, message, deadline: deadline)
+        }
+
+        func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
+            let nodes = board.state.withLock { $0.services.keys.sorted() }
+            return (0..<shards).map { shard in (0..<min(replicas, nodes.count)).map { nodes[(shard + $0) % nodes.count] } }
+        }
+    }
+}
