@@ -1,4 +1,5 @@
 import ApusDatabase
+import ApusMembership
 import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
@@ -50,39 +51,52 @@ struct HeartbeatTests {
 
     func at(_ seconds: Double) -> Instant { Instant(nanosecondsSinceBoot: Int64(seconds * 1e9)) }
 
+    /// Reads the row once in each second of `seconds`, and gives its status after each.
+    func statuses(_ observation: inout Observation, _ row: NodeRow, _ seconds: ClosedRange<Int>) -> [NodeStatus] {
+        seconds.map { second in
+            observation.read([row], by: "me", leader: nil, at: at(Double(second)))
+            return observation.status(of: row)
+        }
+    }
+
     @Test("a counter that stands still makes a node suspect after 3 s and down after 5 s; one beat takes it back")
     func silence() {
-        var watch = HeartbeatWatch()
-        var statuses: [NodeStatus] = []
-        for second in 0...6 {
-            watch.observe([node(7)], at: at(Double(second)))
-            statuses.append(watch.status(of: node(7)))
-        }
-        #expect(statuses == [.active, .active, .active, .suspect, .suspect, .down, .down])
-        watch.observe([node(8)], at: at(7))
-        #expect(watch.status(of: node(8)) == .active)
+        var observation = Observation(terms: MembershipTerms())
+        #expect(statuses(&observation, node(7), 0...6) == [.active, .active, .active, .suspect, .suspect, .down, .down])
+        #expect(statuses(&observation, node(8), 7...7) == [.active])
         // A new session counts as a beat, even if its counter says the same.
-        for second in 8...14 { watch.observe([node(8)], at: at(Double(second))) }
-        watch.observe([node(8, epoch: 2)], at: at(15))
-        #expect(watch.status(of: node(8, epoch: 2)) == .active)
+        #expect(statuses(&observation, node(8), 8...14).last == .down)
+        #expect(statuses(&observation, node(8, epoch: 2), 15...15) == [.active])
     }
 
     @Test("time without successful reads makes nobody silent")
     func outage() {
-        var watch = HeartbeatWatch()
-        watch.observe([node(7)], at: at(0))
-        watch.observe([node(7)], at: at(100))
-        #expect(watch.status(of: node(7)) == .active)
+        var observation = Observation(terms: MembershipTerms())
+        #expect(statuses(&observation, node(7), 0...0) + statuses(&observation, node(7), 100...100) == [.active, .active])
     }
 
     @Test("a row that never gets a session falls silent too; one that left is what it says")
     func others() {
-        var watch = HeartbeatWatch()
-        for second in 0...2 { watch.observe([node(nil)], at: at(Double(second))) }
-        #expect(watch.status(of: node(nil)) == .active)
-        for second in 3...9 { watch.observe([node(nil)], at: at(Double(second))) }
-        #expect(watch.status(of: node(nil)) == .down)
-        #expect(watch.status(of: node(7, status: .left)) == .left)
+        var observation = Observation(terms: MembershipTerms())
+        #expect(statuses(&observation, node(nil), 0...2).last == .active)
+        #expect(statuses(&observation, node(nil), 3...9).last == .down)
+        #expect(statuses(&observation, node(7, status: .left), 10...20).last == .left)
+    }
+
+    @Test("what a node's heartbeat tells is read again; what is no report says nothing")
+    func reports() {
+        #expect(NodeReport(NodeReport(probes: ["n2": true, "n 3": false]).text).probes == ["n2": true, "n 3": false])
+        for text in ["", "{}", "[1]", "{\"probes\": 3}", "\u{0}"] { #expect(NodeReport(text).probes == [:]) }
+    }
+
+    @Test("a leader's judgement starts anew with each term of office")
+    func terms() {
+        var observation = Observation(terms: MembershipTerms())
+        for second in 0...10 { observation.read([node(7)], by: "me", leader: nil, at: at(Double(second))) }
+        observation.read([node(7)], by: "me", leader: Epoch(1), at: at(11))
+        #expect(observation.status(of: node(7)) == .down)
+        #expect(observation.leaderStanding(of: "a", epoch: Epoch(1))?.state == .alive)
+        #expect(observation.leaderStanding(of: "a", epoch: Epoch(2)) == nil)
     }
 }
 

@@ -9,8 +9,9 @@ internal import Synchronization
 public final class Cluster: Sendable {
     /// What this node tells the cluster about itself.
     public struct Options: Sendable {
-        /// Host and port of the RPC listener; empty when there is none.
-        public var rpcAddress = ""
+        /// Proves to who knows the cluster secret that this node knows it, and tells nothing of it: the same on all nodes of the cluster. Nil
+        /// where the node has no secret.
+        public var secretProof: String?
         public var roles: Set<NodeRole> = [.manager, .worker]
         /// Of Apus.
         public var version: String
@@ -18,9 +19,19 @@ public final class Cluster: Sendable {
         public var storePlace: String
         /// How long sessions and the leader's lease last.
         public var terms = LeaseTerms()
-        /// Silence of a node's heartbeats after which it is said to be suspect, and down.
-        public var suspectAfter: Duration = .seconds(3)
-        public var downAfter: Duration = .seconds(5)
+        /// When a silent node is suspected, and taken for gone.
+        public var membership = MembershipTerms()
+        /// How long what a node serves stays its own after it has gone without a word, and after it has said that it leaves. Shards that
+        /// nobody else serves are placed elsewhere at once.
+        public var absenceGrace: Duration = .seconds(60)
+        public var restartWindow: Duration = .seconds(300)
+        /// Replicas that may be loading at a time, besides those of shards that too few nodes serve.
+        public var movesAtOnce = 4
+        /// How often peers are probed, and how long they may take.
+        public var probeInterval: Duration = .seconds(1)
+        public var probeTime: Duration = .seconds(1)
+        /// Whether a node answers: asks it for work of the kind that users ask for. Nil: nobody is probed.
+        public var probe: (@Sendable (NodeRow, Instant) async -> Bool)?
 
         public init(version: String, storePlace: String) {
             self.version = version
@@ -39,7 +50,8 @@ public final class Cluster: Sendable {
     public let leadership: LeaseKeeper
     let health: Health
     let clock: any MonotonicClock
-    let watch: Mutex<HeartbeatWatch>
+    let observation: ObservationBook
+    let placement = Mutex(PlacementMemory())
     let log = Logger("cluster")
 
     public init(identity: NodeIdentity, catalog: Catalog, health: Health, clock: any MonotonicClock, options: Options) {
@@ -49,10 +61,13 @@ public final class Cluster: Sendable {
         self.clock = clock
         self.options = options
         startedAt = clock.now
-        watch = Mutex(HeartbeatWatch(limits: .init(suspect: options.suspectAfter, down: options.downAfter)))
+        let observation = ObservationBook(terms: options.membership)
+        self.observation = observation
         var generator = SystemRandomNumberGenerator()
         let process = ObjectKey.random(using: &generator).description
-        session = catalog.sessions.keeper(node: identity.name, process: process, terms: options.terms)
+        session = catalog.sessions.keeper(
+            node: identity.name, process: process, terms: options.terms,
+            report: { NodeReport(probes: observation.withLock { $0.probes }).text })
         leadership = catalog.leases.keeper(node: identity.name, process: process, terms: options.terms)
     }
 
@@ -61,18 +76,44 @@ public final class Cluster: Sendable {
 
     /// Writes this node's row and takes the shards that nobody serves. Before it serves anything; again is harmless.
     ///
-    /// Throws `node.alive` while another process runs under the same name.
-    public func join(at url: String, deadline: Instant) async throws {
+    /// `rpcAddress`: host and port under which other nodes call this one; empty where they cannot. Throws `node.alive` while another process
+    /// runs under the same name, `join.secret_missing` and `join.secret_mismatch` where this node is none of the cluster's.
+    public func join(at url: String, rpcAddress: String = "", deadline: Instant) async throws {
         address.withLock { $0 = url }
         guard !catalog.isReadOnly else { return }
+        try await refuseStranger(deadline: deadline)
         try await refuseTwin(deadline: deadline)
         let incarnation = try await catalog.nodes.register(
             NodeRegistration(
-                name: identity.name, url: url, rpcAddress: options.rpcAddress, roles: options.roles, version: options.version,
+                name: identity.name, url: url, rpcAddress: rpcAddress, roles: options.roles, version: options.version,
                 hasGeneratedName: identity.isGenerated, metadata: JSONValue.object(["id": .string(identity.id)]).description),
             deadline: deadline)
         log.info("the node has joined", ["node": identity.name.rawValue, "incarnation": String(incarnation)])
-        _ = try await adoptShards(deadline: deadline)
+        // The leader finds nodes for the others.
+        _ = try await adoptShards(deadline: deadline) { $0.replicas.isEmpty }
+        // Whoever asks this node next may have it ask the others.
+        let nodes = try await catalog.nodes.list(deadline: deadline)
+        observation.withLock { $0.read(nodes, by: identity.name, leader: nil, at: clock.now) }
+    }
+
+    private static let proofSetting = "secret proof"
+
+    /// Compares what this node knows with what the first node with a secret left in the catalog.
+    private func refuseStranger(deadline: Instant) async throws {
+        let known = try await catalog.settings.all(deadline: deadline)[Self.proofSetting]
+        guard let own = options.secretProof else {
+            let others = try await catalog.nodes.list(deadline: deadline).filter { $0.name != identity.name && $0.status != .left }
+            guard known != nil || !others.isEmpty else { return }
+            throw ApusError(
+                .joinSecretMissing, "the cluster of this catalog has other nodes, and this one has no cluster secret",
+                hint: "set cluster.secret_file to a file that holds it, or cluster.secret, or APUS_CLUSTER_SECRET in the environment")
+        }
+        guard let known else { return try await catalog.settings.set(Self.proofSetting, to: own, deadline: deadline) }
+        guard known == own else {
+            throw ApusError(
+                .joinSecretMismatch, "this node's cluster secret is not the one of the cluster of this catalog",
+                hint: "copy the file from another node")
+        }
     }
 
     /// Looks for heartbeats that are not ours. One process owns a SQLite catalog, and a node that left says so: nothing to wait for then.
@@ -103,6 +144,7 @@ public final class Cluster: Sendable {
     public func run(duties: [Duty] = []) async throws {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.look() }
+            if let probe = options.probe { group.addTask { await self.probePeers(by: probe) } }
             guard !catalog.isReadOnly else { return }
             group.addTask { await self.session.run() }
             guard options.roles.contains(.manager) else { return }
@@ -119,7 +161,8 @@ public final class Cluster: Sendable {
         while await sleep(.seconds(1)) {
             do {
                 let nodes = try await catalog.nodes.list(deadline: clock.now.advanced(by: .seconds(2)))
-                watch.withLock { $0.observe(nodes, at: clock.now) }
+                let epoch = leadership.epoch
+                observation.withLock { $0.read(nodes, by: identity.name, leader: epoch, at: clock.now) }
                 health.recover("catalog")
                 // Heartbeats under this node's name that are not its own: two processes were started at once, or one was frozen meanwhile.
                 let heartbeats = session.epoch == nil ? nodes.first { $0.name == identity.name }?.heartbeats : nil
@@ -132,6 +175,23 @@ public final class Cluster: Sendable {
             } catch let error as ApusError {
                 health.report("catalog", error, blocks: [.write])
             } catch { return }  // cancelled
+        }
+    }
+
+    /// Asks some of the others, again and again, whether they answer. What came of it goes with the next heartbeat.
+    private func probePeers(by probe: @escaping @Sendable (NodeRow, Instant) async -> Bool) async {
+        while await sleep(options.probeInterval) {
+            let rows = observation.withLock { $0.rows }.filter { $0.status != .left && $0.name != identity.name }
+            let names = Set(probed(by: identity.name, among: rows.map(\.name)))
+            observation.withLock { $0.keepProbes(of: names) }
+            await withDiscardingTaskGroup { group in
+                for row in rows where names.contains(row.name) {
+                    group.addTask {
+                        let answered = await probe(row, self.clock.now.advanced(by: self.options.probeTime))
+                        self.observation.withLock { $0.probed(row.name, answered: answered) }
+                    }
+                }
+            }
         }
     }
 
@@ -154,10 +214,11 @@ public final class Cluster: Sendable {
         } catch { return false }
     }
 
-    /// Makes this node serve every shard that no node serves. Returns how many those were.
-    public func adoptShards(deadline: Instant) async throws -> Int {
-        let orphans = try await catalog.shards.list(deadline: deadline).filter { !$0.isServed }
-        for shard in orphans { try await catalog.shards.assign(shard.id, to: identity.name, state: .serving, deadline: deadline) }
-        return orphans.count
+    /// Makes this node serve every shard that no node serves, of those that `isWanted` accepts. Returns how many those were.
+    public func adoptShards(deadline: Instant, where isWanted: (ShardRow) -> Bool = { _ in true }) async throws -> Int {
+        let orphans = try await catalog.shards.list(deadline: deadline).filter { !$0.isServed && isWanted($0) }
+        return try await catalog.shards.change(
+            orphans.map { ReplicaChange($0.id, on: identity.name, from: [nil, .loading, .leaving], to: .serving) }, deadline: deadline
+        ).count
     }
 }

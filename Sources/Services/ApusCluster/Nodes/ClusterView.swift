@@ -1,5 +1,6 @@
 public import ApusCatalog
 internal import ApusDatabase
+internal import ApusMembership
 internal import ApusRuntime
 public import ApusTypes
 internal import Synchronization
@@ -15,17 +16,17 @@ public struct ClusterView: Sendable {
 
     /// Shards that `node` has a serving copy of.
     public func shards(on node: NodeName) -> [ShardRow] {
-        shards.filter { $0.replicas.contains { $0.node == node && $0.state == .serving } }
+        shards.filter { $0.replicas.contains { $0.node == node && $0.state.answers } }
     }
 
     /// Shards whose only serving copy is `node`'s.
     public func lastCopies(on node: NodeName) -> [ShardRow] {
-        shards(on: node).filter { $0.replicas.filter { $0.state == .serving }.count == 1 }
+        shards(on: node).filter { $0.replicas.filter { $0.state.answers }.count == 1 }
     }
 }
 
 extension ShardRow {
-    public var isServed: Bool { replicas.contains { $0.state == .serving } }
+    public var isServed: Bool { replicas.contains { $0.state.answers } }
 }
 
 extension Cluster {
@@ -38,18 +39,42 @@ extension Cluster {
 
     private func nodes(deadline: Instant) async throws -> [NodeRow] {
         var nodes = try await catalog.nodes.list(deadline: deadline)
-        watch.withLock { watch in
-            // This node answers, so it is not silent, however slow its heartbeats are.
-            for index in nodes.indices where nodes[index].name != identity.name { nodes[index].status = watch.status(of: nodes[index]) }
+        // This node answers, so it is not gone, however slow its heartbeats are.
+        for index in nodes.indices where nodes[index].name != identity.name {
+            let row = nodes[index]
+            nodes[index].status = observation.withLock { $0.status(of: row) }
         }
         return nodes
     }
 
     /// Throws `cluster.no_active_nodes` when there is nobody whom a shard could be given: all drain, have left or are silent.
-    public func requireActiveNode(deadline: Instant) async throws {
+    public func requireActiveNode(deadline: Instant) async throws { _ = try await takers(deadline: deadline) }
+
+    private func takers(deadline: Instant) async throws -> [NodeRow] {
         let takers = try await nodes(deadline: deadline).filter { [.joining, .active].contains($0.status) && $0.roles.contains(.worker) }
         guard !takers.isEmpty else {
             throw ApusError(.noActiveNodes, "No active cluster nodes available", hint: "apus status says why")
+        }
+        return takers
+    }
+
+    /// Whether a node is expected to answer, as far as this one sees.
+    public func isUsable(_ node: NodeName) -> Bool {
+        observation.withLock { $0.standing(of: node) }.map { $0.state == .alive } ?? true
+    }
+
+    /// The row of a node as it was last read.
+    public func row(of node: NodeName) -> NodeRow? { observation.withLock { $0.row(node) } }
+
+    /// The nodes of each of so many new shards: those that have the fewest replicas. Throws `cluster.no_active_nodes`.
+    public func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
+        var loads = Dictionary(
+            try await takers(deadline: deadline).map { ($0.name, 0) }, uniquingKeysWith: { first, _ in first })
+        for replica in try await catalog.shards.list(deadline: deadline).flatMap(\.replicas) { loads[replica.node]? += 1 }
+        return (0..<shards).map { _ in
+            let chosen = loads.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.prefix(replicas).map(\.key)
+            for node in chosen { loads[node]? += 1 }
+            return chosen
         }
     }
 

@@ -1,0 +1,95 @@
+internal import ApusCatalog
+internal import ApusMembership
+internal import ApusTypes
+internal import Synchronization
+
+/// What this node knows of the others: the catalog's rows as it read them last, its own probes, and what follows from both.
+struct Observation: Sendable {
+    /// By name, as of the last reading.
+    private(set) var rows: [NodeRow] = []
+    private(set) var probes: [NodeName: Bool] = [:]
+    private var machine: MembershipMachine
+    /// The leader's own machine, which starts anew with each term of office, and that term.
+    private var leading: (machine: MembershipMachine, epoch: Epoch)?
+    /// When the leader first saw that a node had left.
+    private(set) var leftSince: [NodeName: Instant] = [:]
+
+    init(terms: MembershipTerms) { machine = MembershipMachine(terms: terms) }
+
+    /// The rows of a successful reading; `leader`: the term of office, if this node leads.
+    mutating func read(_ rows: [NodeRow], by reader: NodeName, leader: Epoch?, at now: Instant) {
+        self.rows = rows
+        let sightings = rows.map { row in
+            NodeSighting(
+                // Registering is a sign of life too: the session of a restarted node begins when the one before has ended.
+                name: row.name, epoch: row.incarnation &<< 32 + (row.sessionEpoch?.value ?? 0), heartbeats: row.heartbeats ?? 0,
+                takesPart: row.status != .left,
+                probes: NodeReport(row.report).probes)
+        }
+        machine.observe(sightings, reader: reader, own: probes, at: now)
+        guard let leader else {
+            (leading, leftSince) = (nil, [:])
+            return
+        }
+        if leading?.epoch != leader { (leading, leftSince) = ((MembershipMachine(terms: machine.terms), leader), [:]) }
+        leading?.machine.observe(sightings, reader: reader, own: probes, at: now)
+        leftSince = Dictionary(
+            rows.filter { $0.status == .left }.map { ($0.name, leftSince[$0.name] ?? now) }, uniquingKeysWith: { first, _ in first })
+    }
+
+    mutating func probed(_ node: NodeName, answered: Bool) { probes[node] = answered }
+
+    /// Forgets probes of nodes that are not probed any more.
+    mutating func keepProbes(of nodes: some Sequence<NodeName>) {
+        let nodes = Set(nodes)
+        probes = probes.filter { nodes.contains($0.key) }
+    }
+
+    func standing(of node: NodeName) -> NodeStanding? { machine.standing(of: node) }
+
+    /// As the leader judges; nil where this node does not lead under that epoch.
+    func leaderStanding(of node: NodeName, epoch: Epoch) -> NodeStanding? {
+        leading?.epoch == epoch ? leading?.machine.standing(of: node) : nil
+    }
+
+    func row(_ node: NodeName) -> NodeRow? { rows.first { $0.name == node } }
+
+    /// The row's status, unless its node seems to be gone.
+    func status(of row: NodeRow) -> NodeStatus {
+        guard row.status != .left, let standing = standing(of: row.name) else { return row.status }
+        switch standing.state {
+        case .alive: return row.status
+        case .suspect: return .suspect
+        case .down: return .down
+        }
+    }
+}
+
+/// What a node says with each heartbeat.
+struct NodeReport: Sendable, Hashable {
+    /// Whether those whom it probes answered.
+    var probes: [NodeName: Bool] = [:]
+
+    init(probes: [NodeName: Bool]) { self.probes = probes }
+
+    /// What is no report says nothing.
+    init(_ text: String) {
+        guard let value = try? JSONValue(parsing: Array(text.utf8)), let members = value["probes"]?.asObject else { return }
+        for (name, value) in members { probes[NodeName(name)] = value.asBool }
+    }
+
+    var text: String {
+        JSONValue.object([
+            "probes": .object(JSONObject(probes.sorted { $0.key < $1.key }.map { ($0.key.rawValue, .bool($0.value)) }))
+        ]).description
+    }
+}
+
+/// An observation that the node's tasks share.
+final class ObservationBook: Sendable {
+    private let observation: Mutex<Observation>
+
+    init(terms: MembershipTerms) { observation = Mutex(Observation(terms: terms)) }
+
+    func withLock<Value: Sendable>(_ body: (inout sending Observation) -> sending Value) -> Value { observation.withLock(body) }
+}

@@ -1,0 +1,176 @@
+import ApusCatalog
+import ApusPlacement
+import ApusTypes
+import TestKit
+import Testing
+
+@testable import ApusCluster
+
+@Suite("the leader's steps with replicas")
+struct ReplicaStepsTests {
+    /// Shards and nodes as a catalog would have them: applies steps, and lets nodes do their part.
+    private struct World {
+        var shards: [ShardRow] = []
+        var presences: [NodeName: ReplicaSteps.Presence] = [:]
+        var factor = 1
+        /// Rounds that a replica has been told to stop for.
+        var stopped: [EndedReplica: Int] = [:]
+
+        init(shards count: Int, nodes: Int, factor: Int) {
+            self.factor = factor
+            for number in 0..<nodes { presences[NodeName("n\(number)")] = .here }
+            shards = (0..<count).map { number in
+                ShardRow(
+                    id: ShardID(Int64(number)), collection: CollectionID(1), number: number,
+                    replicas: (0..<factor).map { .init(node: NodeName("n\((number + $0) % nodes)"), state: .serving) })
+            }
+        }
+
+        /// One round of the leader; gives how many replicas changed.
+        mutating func lead(movesAtOnce: Int = 4) -> Int {
+            let seen = shards.flatMap { shard in shard.replicas.map { EndedReplica(shard, $0) } }.filter {
+                [.leaving, .suspended].contains($0.state)
+            }
+            stopped = Dictionary(uniqueKeysWithValues: seen.map { ($0, (stopped[$0] ?? 0) + 1) })
+            let steps = ReplicaSteps(
+                shards: shards, factors: [CollectionID(1): factor], nodes: presences, ended: Set(stopped.filter { $0.value > 4 }.keys),
+                movesAtOnce: movesAtOnce
+            ).steps
+            for step in steps { apply(step.change) }
+            return steps.count
+        }
+
+        /// What nodes that are there do by themselves.
+        mutating func follow() -> Int {
+            var changes: [ReplicaChange] = []
+            for shard in shards {
+                for replica in shard.replicas where !(presences[replica.node] ?? .lost).isGone {
+                    let next: ReplicaState?? =
+                        switch replica.state {
+                        case .loading: .some(.serving)
+                        case .leaving: .some(nil)
+                        case .suspended: .some(.loading)
+                        case .serving, .retiring: .none
+                        }
+                    if let next { changes.append(ReplicaChange(shard.id, on: replica.node, from: [replica.state], to: next)) }
+                }
+            }
+            for change in changes { apply(change) }
+            return changes.count
+        }
+
+        mutating func apply(_ change: ReplicaChange) {
+            let index = Int(change.shard.value)
+            let present = shards[index].replicas.firstIndex { $0.node == change.node }
+            guard change.from.contains(present.map { shards[index].replicas[$0].state }) else { return }
+            if let present { shards[index].replicas.remove(at: present) }
+            if let state = change.state { shards[index].replicas.append(.init(node: change.node, state: state)) }
+        }
+
+        /// Goes on until nothing has changed for longer than a replica is waited for.
+        mutating func settle() -> Bool {
+            var idle = 0
+            for _ in 0..<300 where idle < 8 { idle = lead() + follow() == 0 ? idle + 1 : 0 }
+            return idle == 8
+        }
+
+        func served(_ shard: ShardRow) -> Int { shard.replicas.count { $0.state.answers && !(presences[$0.node] ?? .lost).isGone } }
+    }
+
+    private func expectRest(_ world: inout World) {
+        let isAtRest = world.settle()
+        #expect(isAtRest)
+    }
+
+    @Test("a world in order stays as it is; a fourth node gets its share, and a shard is served at every moment", arguments: [1, 2])
+    func joining(factor: Int) {
+        var world = World(shards: 24, nodes: 3, factor: factor)
+        let idle = world.lead()
+        #expect(idle == 0)
+        world.presences["n9"] = .here
+        var moves = 0
+        for _ in 0..<100 {
+            let before = world.shards
+            let changed = world.lead() + world.follow()
+            for (shard, was) in zip(world.shards, before) {
+                #expect(world.served(shard) >= factor || world.served(was) < factor)
+                moves += shard.replicas.contains { $0.node == "n9" } && !was.replicas.contains { $0.node == "n9" } ? 1 : 0
+            }
+            if changed == 0 { break }
+        }
+        #expect(moves == 24 * factor / 4)
+        expectRest(&world)
+        #expect(world.shards.allSatisfy { world.served($0) == factor && $0.replicas.count == factor })
+    }
+
+    @Test("of a node that is gone no write waits for long, its only replicas are placed anew at once, the others after the grace")
+    func dying() {
+        var world = World(shards: 12, nodes: 3, factor: 1)
+        world.presences["n1"] = .awaited(isGone: true)
+        _ = world.lead()
+        let orphans = world.shards.filter { $0.replicas.contains { $0.node == "n1" } }
+        #expect(orphans.count == 4 && orphans.allSatisfy { $0.replicas.contains { $0.node != "n1" && $0.state == .loading } })
+        expectRest(&world)
+        #expect(world.shards.allSatisfy { world.served($0) == 1 })
+
+        var pair = World(shards: 12, nodes: 3, factor: 2)
+        pair.presences["n1"] = .awaited(isGone: true)
+        expectRest(&pair)
+        #expect(pair.shards.allSatisfy { pair.served($0) >= 1 && $0.replicas.count == 2 })
+        #expect(pair.shards.flatMap(\.replicas).allSatisfy { ($0.node == "n1") == ($0.state == .loading) })
+        var returned = pair
+        returned.presences["n1"] = .here
+        expectRest(&returned)
+        #expect(returned.shards.flatMap(\.replicas).allSatisfy { $0.state == .serving })
+        pair.presences["n1"] = .lost
+        expectRest(&pair)
+        #expect(pair.shards.allSatisfy { pair.served($0) == 2 && !$0.replicas.contains { $0.node == "n1" } })
+    }
+
+    @Test("a draining node is emptied, and keeps what nobody else could serve")
+    func draining() {
+        var world = World(shards: 12, nodes: 3, factor: 2)
+        world.presences["n0"] = .leaving
+        expectRest(&world)
+        #expect(world.shards.allSatisfy { world.served($0) == 2 && !$0.replicas.contains { $0.node == "n0" } })
+        var alone = World(shards: 3, nodes: 1, factor: 1)
+        alone.presences["n0"] = .leaving
+        expectRest(&alone)
+        #expect(alone.shards.allSatisfy { alone.served($0) == 1 })
+    }
+
+    @Test("a move that was asked for is carried out: the source serves until the target does")
+    func retiring() {
+        var world = World(shards: 3, nodes: 3, factor: 1)
+        world.apply(ReplicaChange(ShardID(0), on: "n1", from: [nil], to: .loading))
+        world.apply(ReplicaChange(ShardID(0), on: "n0", from: [.serving], to: .retiring))
+        _ = world.lead()
+        #expect(world.served(world.shards[0]) == 1 && world.shards[0].replicas.count == 2)
+        _ = world.follow()
+        _ = world.lead()
+        #expect(Set(world.shards[0].replicas.map(\.state)) == [.serving, .leaving])
+        _ = world.follow()
+        #expect(world.shards[0].replicas == [.init(node: "n1", state: .serving)])
+    }
+
+    @Test("nodes come, go and drain at random: what is served stays served, and all comes to rest", arguments: 0..<100)
+    func random(seed: Int) {
+        var random = SeededGenerator(seed: UInt64(seed))
+        var world = World(shards: 20, nodes: 4, factor: 1 + seed % 3)
+        for _ in 0..<30 {
+            let node = NodeName("n\(Int.random(in: 0..<6, using: &random))")
+            let choices: [ReplicaSteps.Presence] = [.here, .here, .awaited(isGone: false), .awaited(isGone: true), .leaving, .lost]
+            world.presences[node] = choices.randomElement(using: &random)!
+            for _ in 0..<Int.random(in: 0..<4, using: &random) {
+                let before = world.shards.map(world.served)
+                _ = world.lead()
+                for (shard, served) in zip(world.shards, before) where served > 0 { #expect(world.served(shard) > 0) }
+                _ = world.follow()
+                for (shard, served) in zip(world.shards, before) where served > 0 { #expect(world.served(shard) > 0) }
+            }
+        }
+        expectRest(&world)
+        let takers = world.presences.values.filter { $0 == .here }.count
+        if takers > 0 { #expect(world.shards.allSatisfy { world.served($0) >= 1 }) }
+    }
+}
