@@ -1,7 +1,7 @@
 internal import Synchronization
 
 /// A call that is answered exactly once: by its result, its deadline or its caller's cancellation, whichever is first.
-final class AbandonableCall<Value: Sendable>: Sendable {
+package final class AbandonableCall<Value: Sendable>: Sendable {
     private enum State {
         case idle
         case waiting(CheckedContinuation<Value, any Error>, cleanup: (@Sendable () -> Void)?)
@@ -10,10 +10,12 @@ final class AbandonableCall<Value: Sendable>: Sendable {
 
     private let state = Mutex(State.idle)
 
-    var isWaiting: Bool { state.withLock { if case .waiting = $0 { true } else { false } } }
+    package init() {}
+
+    package var isWaiting: Bool { state.withLock { if case .waiting = $0 { true } else { false } } }
 
     /// False if the end came before the beginning; the continuation is then resumed already.
-    func begin(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
+    package func begin(_ continuation: CheckedContinuation<Value, any Error>) -> Bool {
         let early: Result<Value, any Error>? = state.withLock { state in
             if case .finished(let result) = state { return result }
             state = .waiting(continuation, cleanup: nil)
@@ -24,7 +26,7 @@ final class AbandonableCall<Value: Sendable>: Sendable {
     }
 
     /// Runs `cleanup` when the call ends; at once if it has ended.
-    func onFinish(_ cleanup: @escaping @Sendable () -> Void) {
+    package func onFinish(_ cleanup: @escaping @Sendable () -> Void) {
         let isLate = state.withLock { state in
             guard case .waiting(let continuation, _) = state else { return true }
             state = .waiting(continuation, cleanup: cleanup)
@@ -33,7 +35,7 @@ final class AbandonableCall<Value: Sendable>: Sendable {
         if isLate { cleanup() }
     }
 
-    func finish(_ result: Result<Value, any Error>) {
+    package func finish(_ result: Result<Value, any Error>) {
         let previous = state.withLock { state in
             let previous = state
             if case .finished = previous { return previous }

@@ -1,0 +1,46 @@
+import ApusRuntime
+import ApusTypes
+import Glibc
+import TestKit
+
+/// A certificate authority of a test, made with the `openssl` command.
+struct TestAuthority {
+    private let directory: TemporaryDirectory
+    let certificate: String
+
+    static func make() async throws -> TestAuthority {
+        let directory = try TemporaryDirectory()
+        try await run(
+            "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=authority -keyout ca.key -out ca.pem",
+            directory)
+        return TestAuthority(directory: directory, certificate: try read(directory.path + "/ca.pem"))
+    }
+
+    /// One for a node at 127.0.0.1.
+    func certificate() async throws -> (certificate: String, key: Redacted<String>) {
+        try await Self.run(
+            "req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=node -keyout node.key -out node.csr", directory)
+        try await Self.run(
+            """
+            x509 -req -in node.csr -CA ca.pem -CAkey ca.key -CAcreateserial -days 1 -out node.pem \
+            -extfile <(echo subjectAltName=IP:127.0.0.1)
+            """, directory)
+        return (try Self.read(directory.path + "/node.pem"), Redacted(try Self.read(directory.path + "/node.key")))
+    }
+
+    private static func run(_ arguments: String, _ directory: TemporaryDirectory) async throws {
+        let process = try await ChildProcess.start(
+            .init(
+                "/bin/bash", ["-c", "cd '\(directory.path)' && openssl \(arguments) 2>&1"],
+                environment: ["PATH": "/usr/bin:/bin", "HOME": directory.path], output: .file(directory.path + "/output")),
+            on: TestLoops.shared.any)
+        guard await process.wait() == .status(0) else { throw TestKitError("openssl: \(try read(directory.path + "/output"))") }
+    }
+
+    static func read(_ path: String) throws -> String {
+        guard let file = fopen(path, "r") else { throw TestKitError("cannot read \(path)") }
+        defer { fclose(file) }
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        return String(decoding: bytes[..<fread(&bytes, 1, bytes.count, file)], as: UTF8.self)
+    }
+}
