@@ -59,6 +59,8 @@ let package = Package(
         .target(
             name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
             linkerSettings: [.linkedLibrary("simdjson"), .linkedLibrary("m")]),
+        .target(
+            name: "CGRPC", path: "Sources/C/CGRPC", exclude: ["protos"], linkerSettings: [.linkedLibrary("grpc"), .linkedLibrary("gpr")]),
         .target(name: "CVectorKernels", path: "Sources/C/CVectorKernels", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CVectorGraph", path: "Sources/C/CVectorGraph", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CTransformer", path: "Sources/C/CTransformer", exclude: ["kernels.inc"], cSettings: [.unsafeFlags(["-O3"])]),
@@ -71,6 +73,7 @@ let package = Package(
         core("ApusThunder", ["ApusTypes", "CMPack"]),
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels", "CXXHash"]),
         core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
+        core("ApusRender", ["ApusTypes"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -81,6 +84,7 @@ let package = Package(
         io(
             "ApusHTTP", ["ApusTypes", "ApusRuntime", "ApusSockets", "CUV", "CLLHTTP", "COpenSSL", "CZlib", "CLinux"],
             linker: [.unsafeFlags(["-L\(deps)/lib"])]),
+        io("ApusRPC", ["ApusTypes", "ApusRuntime", "ApusSockets", "CGRPC", "COpenSSL"]),
 
         // Services: what users came for
         service("ApusCluster", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore"]),
@@ -106,9 +110,10 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore",
-                "ApusSockets", "ApusHTTP", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding", "ConsoleFace", "QdrantFace",
-                "VectorizerFace", "CLinux", "CZlib",
+                "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRender", "ApusRuntime", "ApusDatabase", "ApusCatalog",
+                "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
+                "ConsoleFace",
+                "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -123,9 +128,9 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
-                "TestKit",
-                "DatabaseTestKit", "NodeProcessKit",
+                "ApusTypes", "ApusPlacement", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusRPC",
+                "ApusVectorIndex",
+                "ApusEmbedding", "TestKit", "DatabaseTestKit", "NodeProcessKit",
             ],
             path: "Benchmarks/apus-bench", swiftSettings: swiftSettings),
         .executableTarget(
@@ -164,6 +169,9 @@ let package = Package(
         tests(
             "NodeTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
+        tests(
+            "ClusterProcessTests",
+            ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "DatabaseTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",
@@ -199,8 +207,11 @@ let package = Package(
                 "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusSockets", "ApusHTTP", "ApusCluster", "NodeTestKit",
                 "ApusVectors", "ApusVectorIndex", "ApusThunder", "VectorizerFace", "TestKit", "DatabaseTestKit", "HTTPTestKit",
             ]),
-        tests("ApusPlacementTests", ["ApusPlacement"]),
+        tests("ApusPlacementTests", ["ApusPlacement", "ApusTypes", "TestKit"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
+        tests(
+            "ApusRenderTests", ["ApusRender", "ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"], excluding: ["Golden"]),
+        tests("ApusRPCTests", ["ApusRPC", "ApusRuntime", "ApusTypes", "TestKit"], excluding: ["client"]),
         tests("ApusSocketsTests", ["ApusSockets", "ApusRuntime", "ApusTypes", "TestKit", "HTTPTestKit"]),
         kit("EmbeddingTestKit", ["ApusTypes", "ApusEmbedding", "TestKit"]),
         tests("ApusEmbeddingTests", ["ApusTypes", "ApusEmbedding", "CTransformer", "TestKit", "EmbeddingTestKit"]),

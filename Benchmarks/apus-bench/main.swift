@@ -20,6 +20,11 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
     ("ingest", "all points over REST, indexed and searchable, beside chromadb and lancedb", { try await IngestBench.run() }),
     ("embed", "MiniLM beside its reference vectors, and texts embedded per second", { try EmbeddingBench.run() }),
     ("http", "a small JSON reply beside nginx, memory per idle connection, a 500 MB upload", { try await HTTPBenchmark.run() }),
+    ("rpc", "a call between nodes: CPU of both ends and latency, by payload and calls under way", { try await RPCBench.run() }),
+    (
+        "placement", "plans of which node serves which shard: time, balance, and moves when nodes join and leave",
+        { try PlacementBench.run() }
+    ),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
 

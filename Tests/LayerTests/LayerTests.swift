@@ -10,8 +10,10 @@ struct LayerTests {
     static let withoutSiblings: Set = ["C", "Services", "Faces"]
     /// Inside a layer arrows have a direction too: a target imports only those listed before it.
     static let order: [String: [String]] = [
-        "Core": ["ApusTypes", "ApusMembership", "ApusPlacement", "ApusThunder", "ApusVectorIndex", "ApusEmbedding", "ApusConfig"],
-        "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP"],
+        "Core": [
+            "ApusTypes", "ApusMembership", "ApusPlacement", "ApusThunder", "ApusVectorIndex", "ApusEmbedding", "ApusConfig", "ApusRender",
+        ],
+        "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC"],
     ]
     /// What the toolchain brings.
     static let system: Set = ["Swift", "Synchronization", "Glibc", "Dispatch", "FoundationEssentials", "Foundation", "_Concurrency"]

@@ -8,6 +8,7 @@ public struct Configuration: Sendable, Equatable {
     public var http = HTTP()
     public var rpc = RPC()
     public var faces = Faces()
+    public var cluster = Peers()
     public var catalog = Catalog()
     public var store = Store()
     public var auth = Auth()
@@ -86,6 +87,19 @@ public struct Configuration: Sendable, Equatable {
         public var corsOrigins: [String] = []
     }
 
+    /// How the nodes of a cluster reach and know each other.
+    public struct Peers: Sendable, Equatable {
+        /// Nil: on a PostgreSQL catalog the first listener's host and `defaultPort`, else none.
+        public var address: SocketAddress?
+        public var secret: Redacted<String>?
+        public var secretFile: String?
+        public var tlsCertificate: String?
+        public var tlsKey: String?
+        public var tlsCA: String?
+
+        public static let defaultPort = 15003
+    }
+
     public struct Catalog: Sendable, Equatable {
         /// Nil: SQLite.
         public var url: Redacted<String>?
@@ -127,6 +141,7 @@ public struct Configuration: Sendable, Equatable {
 
     public struct Vectors: Sendable, Equatable {
         public var defaultShards = 1
+        public var defaultReplicas = 1
         public var defaultVirtualNodes = 100
         public var maxPointsPerRequest = 10_000
         public var rowAppend = ByteCount.kibibytes(64)
@@ -144,6 +159,9 @@ public struct Configuration: Sendable, Equatable {
     public struct Membership: Sendable, Equatable {
         public var suspectAfter: Duration = .seconds(3)
         public var downAfter: Duration = .seconds(5)
+        public var absenceGrace: Duration = .seconds(60)
+        public var restartWindow: Duration = .seconds(300)
+        public var movesAtOnce = 4
     }
 
     public struct Leases: Sendable, Equatable {

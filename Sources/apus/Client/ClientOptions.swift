@@ -22,12 +22,7 @@ enum ClientOptions {
     /// Nil when none is given: a node serves its own machine's user over loopback without one.
     static func key(_ invocation: Invocation) throws(ApusError) -> Redacted<String>? {
         if let path = invocation.text(keyFile) ?? invocation.environment["APUS_KEY_FILE"] {
-            var facts = stat()
-            guard stat(path, &facts) == 0 else { throw FileContents.unreadable(path, errno) }
-            guard facts.st_mode & 0o077 == 0 else {
-                throw ApusError(.notPrivate, "\(path) can be read by other users", hint: "chmod 600 \(path)")
-            }
-            let text = String(decoding: try FileContents.read(path, limit: .kibibytes(16)), as: UTF8.self)
+            let text = String(decoding: try FileContents.readPrivate(path, limit: .kibibytes(16)), as: UTF8.self)
             return Redacted(text.filter { !$0.isWhitespace })
         }
         return invocation.environment["APUS_KEY"].flatMap { $0.isEmpty ? nil : Redacted($0) }

@@ -10,6 +10,7 @@ enum Root {
         ],
         subcommands: [
             NodeCommand.command, StatusCommand.command, DoctorCommand.command, ImportCommand.command, SearchCommand.command,
-            CollectionCommand.command, ModelCommand.command, KeyCommand.command, ConfigCommand.command, CompletionCommand.command,
+            CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
+            CompletionCommand.command,
         ])
 }

@@ -24,6 +24,16 @@ enum FileContents {
         }
     }
 
+    /// The same for a secret. Throws `secret.not_private` where others may read it too.
+    static func readPrivate(_ path: String, limit: ByteCount) throws(ApusError) -> [UInt8] {
+        var facts = stat()
+        guard stat(path, &facts) == 0 else { throw unreadable(path, errno) }
+        guard facts.st_mode & 0o077 == 0 else {
+            throw ApusError(.notPrivate, "\(path) can be read by other users", hint: "chmod 600 \(path)")
+        }
+        return try read(path, limit: limit)
+    }
+
     /// Writes all or nothing: to a temporary name beside `path`, then renamed.
     static func write(_ bytes: [UInt8], to path: String, mode: mode_t = 0o644, isSynced: Bool = true) throws(ApusError) {
         let temporary = "\(path).tmp\(getpid())"

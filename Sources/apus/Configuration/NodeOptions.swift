@@ -54,7 +54,10 @@ enum NodeOptions {
     /// Looks into the files that the settings name, as a start would.
     static func checkFiles(_ loaded: inout LoadedConfiguration) {
         var configuration = loaded.configuration
-        do throws(ApusError) { try readSecrets(&configuration) } catch { loaded.complain(about: "catalog.url_file", error.summary) }
+        do throws(ApusError) { try readURL(&configuration) } catch { loaded.complain(about: "catalog.url_file", error.summary) }
+        do throws(ApusError) { try readClusterSecret(&configuration) } catch {
+            loaded.complain(about: "cluster.secret_file", error.summary)
+        }
         for listener in configuration.listeners {
             for (what, path) in [("certificate", listener.tlsCertificate), ("key", listener.tlsKey)] {
                 guard let path else { continue }
@@ -86,6 +89,24 @@ enum NodeOptions {
 
     /// Replaces the names of secret files by what they hold.
     static func readSecrets(_ configuration: inout Configuration) throws(ApusError) {
+        try readURL(&configuration)
+        try readClusterSecret(&configuration)
+    }
+
+    private static func readClusterSecret(_ configuration: inout Configuration) throws(ApusError) {
+        guard let path = configuration.cluster.secretFile else { return }
+        let text = String(decoding: try FileContents.readPrivate(path, limit: .kibibytes(64)), as: UTF8.self)
+        let line = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""
+        guard line.count >= 16 else {
+            throw ApusError(
+                .configurationInvalid, "\(path): the first line must be the cluster secret, at least 16 characters",
+                hint: "openssl rand -hex 32 makes one; all nodes have the same")
+        }
+        configuration.cluster.secret = Redacted(line)
+        configuration.cluster.secretFile = nil
+    }
+
+    private static func readURL(_ configuration: inout Configuration) throws(ApusError) {
         guard let path = configuration.catalog.urlFile else { return }
         let text = String(decoding: try FileContents.read(path, limit: .kibibytes(64)), as: UTF8.self)
         let line = text.split(whereSeparator: \.isNewline).first.map(String.init) ?? ""

@@ -73,6 +73,7 @@ extension Node {
         options.maxItems = configuration.vectors.maxPointsPerRequest
         options.sharding = Sharding(
             shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
+        options.replicas = configuration.vectors.defaultReplicas
         options.version = Version.current
         return VectorizerFace(vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, options: options)
     }
@@ -114,6 +115,7 @@ extension Node {
         options.maxBody = configuration.faces.qdrant.maxBody
         options.sharding = Sharding(
             shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
+        options.replicas = configuration.vectors.defaultReplicas
         options.version = Version.current
         let face = QdrantFace(
             vectors: vectors, cluster: cluster, health: health, metrics: metrics, clock: clock, client: HTTPClient(loops: loops),
@@ -136,13 +138,15 @@ extension BoundListener {
 extension Configuration {
     func clusterOptions(storePlace: String) -> Cluster.Options {
         var options = Cluster.Options(version: Version.current, storePlace: storePlace)
-        options.rpcAddress = node.rpcAddress?.description ?? ""
         options.terms.length = leases.length
         options.terms.renewal = leases.renewal
         options.terms.poll = leases.poll
         options.terms.margin = leases.holderMargin
-        options.suspectAfter = membership.suspectAfter
-        options.downAfter = membership.downAfter
+        options.membership.suspectAfter = membership.suspectAfter
+        options.membership.downAfter = membership.downAfter
+        options.absenceGrace = membership.absenceGrace
+        options.restartWindow = membership.restartWindow
+        options.movesAtOnce = membership.movesAtOnce
         return options
     }
 

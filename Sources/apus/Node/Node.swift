@@ -3,6 +3,7 @@ internal import ApusCluster
 internal import ApusConfig
 internal import ApusDatabase
 internal import ApusHTTP
+internal import ApusRPC
 internal import ApusRuntime
 internal import ApusSockets
 internal import ApusTypes
@@ -38,6 +39,8 @@ struct Node: Sendable {
     let clock: BootClock
     let health: Health
     let metrics: MetricsRegistry
+    /// Nil for a node without a cluster secret.
+    let calls: RPCPeers?
     let database: any Database
     let catalog: Catalog
     let store: NodeStore
@@ -66,20 +69,23 @@ struct Node: Sendable {
         let store = NodeStore(configuration, catalog: catalog, health: health, node: identity.name)
         await store.look()
 
-        let cluster = Cluster(
-            identity: identity, catalog: catalog, health: health, clock: clock,
-            options: configuration.clusterOptions(storePlace: store.place))
+        let metrics = MetricsRegistry()
+        let calls = try calls(configuration, identity.name, metrics: metrics)
+        var clusterOptions = configuration.clusterOptions(storePlace: store.place)
+        clusterOptions.secretProof = configuration.secretProof(for: catalog.identity.id)
+        clusterOptions.probe = prober(calls)
+        let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
         let objects = ObjectAccess(
             store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: scans)
         let vectors = VectorService(
             catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,
-            objects: objects,
+            objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } })
         return Node(
-            configuration: configuration, loops: loops, clock: clock, health: health, metrics: MetricsRegistry(),
-            database: database, catalog: catalog, store: store, cluster: cluster,
+            configuration: configuration, loops: loops, clock: clock, health: health, metrics: metrics,
+            calls: calls, database: database, catalog: catalog, store: store, cluster: cluster,
             vectors: vectors,
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
@@ -102,6 +108,7 @@ struct Node: Sendable {
     /// What the leader does for all.
     private var duties: [Duty] {
         [
+            cluster.placementDuty,
             Duty("retention of catalog rows", every: .seconds(10)) { [catalog] _, deadline in
                 _ = try await catalog.retention.sweep(deadline: deadline)
             },
@@ -122,11 +129,12 @@ struct Node: Sendable {
         for listener in bound { listening.add(listener.name, listener.url) }
         let rpcServer = rpcServer()
         try await start(rpcServer)
+        let (peerServer, peerAddress) = try startPeerServer()
         let url = configuration.node.url ?? bound.first?.url ?? ""
         if configuration.node.url == nil, configuration.listeners.first?.address.isAny == true {
             Self.log.warning("nobody can reach this node under the URL that it announces; set node.url", ["url": url])
         }
-        try await cluster.join(at: url, deadline: clock.now.advanced(by: .seconds(30)))
+        try await cluster.join(at: url, rpcAddress: peerAddress, deadline: clock.now.advanced(by: .seconds(30)))
         try RunFile.write(listening.all, into: configuration.node.data)
         defer { RunFile.remove(from: configuration.node.data) }
         for (name, url) in listening.all { Self.log.notice("listening", ["listener": name, "url": url, "version": Version.current]) }
@@ -146,6 +154,7 @@ struct Node: Sendable {
             let aborted = await withTaskGroup(of: Int.self) { group in
                 group.addTask { await server.drain(deadline: deadline) }
                 group.addTask { await rpcServer?.drain(deadline: deadline) ?? 0 }
+                group.addTask { await peerServer?.drain(deadline: deadline) ?? 0 }
                 return await group.reduce(0, +)
             }
             if aborted > 0 { Self.log.warning("connections were cut at the end of the drain", ["connections": "\(aborted)"]) }
@@ -155,6 +164,7 @@ struct Node: Sendable {
         } catch let error as ApusError {
             Self.log.warning("the catalog was not told that this node leaves", ["error": error.summary])
         }
+        calls?.close()
         await database.close()
         Self.log.notice("stopped")
     }

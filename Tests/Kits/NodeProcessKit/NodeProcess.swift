@@ -44,7 +44,7 @@ public final class NodeProcess: Sendable {
         var limits = HTTPClientLimits()
         limits.connectTime = .seconds(30)
         let client = HTTPClient(loops: loops, limits: limits)
-        let url = listeners?.first { $0.key != "rpc" }?.value.asString ?? ""
+        let url = listeners?.first { !["rpc", "cluster"].contains($0.key) }?.value.asString ?? ""
         let rpcURL = listeners?["rpc"]?.asString
         let waiting = NodeProcess(url: url, rpcURL: rpcURL, directory: directory, process: process, end: end, client: client, key: "")
         while try await waiting.send(.get, "/health/ready").status != 200 {
@@ -130,7 +130,7 @@ public final class NodeProcess: Sendable {
         guard let text = Self.contents(of: directory + "/run.json"), let value = try? JSONValue(parsing: Array(text.utf8)),
             case .object(let listeners)? = value["listeners"]
         else { return [] }
-        return listeners.sorted { $0.key < $1.key }.compactMap(\.value.asString).filter { $0 != url }
+        return listeners.sorted { $0.key < $1.key }.filter { $0.key != "cluster" }.compactMap(\.value.asString).filter { $0 != url }
     }
 
     private static func openListeners(in path: String, of process: Int32) -> JSONObject? {

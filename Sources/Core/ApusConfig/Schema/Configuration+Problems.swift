@@ -34,6 +34,13 @@ extension Configuration {
             membership.downAfter > membership.suspectAfter, "membership.down_seconds", ["membership.suspect_seconds"],
             "must be longer than membership.suspect_seconds (\(seconds(membership.suspectAfter)))")
         require(
+            cluster.secret == nil || cluster.secretFile == nil, "cluster.secret", ["cluster.secret_file"],
+            "must not be set together with cluster.secret_file: which of the two holds would be a guess")
+        let tls = [cluster.tlsCertificate, cluster.tlsKey, cluster.tlsCA].compactMap(\.self).count
+        require(
+            tls == 0 || tls == 3, "cluster.tls_certificate", ["cluster.tls_key", "cluster.tls_ca"],
+            "must be set together with cluster.tls_key and cluster.tls_ca, or none of them")
+        require(
             catalog.url == nil || catalog.urlFile == nil, "catalog.url", ["catalog.url_file"],
             "must not be set together with catalog.url_file: which of the two holds would be a guess")
         require(

@@ -95,6 +95,10 @@ extension ValueLimit where Value == String? {
     }
 }
 
+extension ValueLimit where Value == Redacted<String>? {
+    static var longSecret: ValueLimit { ValueLimit(text: "null or at least 16 characters") { $0.map { $0.reveal().count >= 16 } ?? true } }
+}
+
 extension ValueLimit where Value == String {
     static var notEmpty: ValueLimit { ValueLimit(text: "not empty") { !$0.isEmpty } }
 }

@@ -9,6 +9,7 @@ public enum ConfigurationKeys {
         ("http", "Limits of every HTTP listener."),
         ("rpc", "Vectorizer's binary protocol."),
         ("faces", "Limits of each client protocol."),
+        ("cluster", "How the nodes of a cluster reach and know each other."),
         ("catalog", "The SQL database that holds every durable fact."),
         ("store", "Where large immutable objects are kept."),
         ("auth", "Who may ask for what."),
@@ -20,7 +21,7 @@ public enum ConfigurationKeys {
         ("leases", "How long duties are granted for."),
     ]
 
-    public static let all: [ConfigurationKey] = node + serving + storage + behaviour + vectors + coordination
+    public static let all: [ConfigurationKey] = node + serving + cluster + storage + behaviour + vectors + coordination
 
     public static func key(_ path: String) -> ConfigurationKey? { byPath[path] }
     private static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
@@ -43,9 +44,9 @@ public enum ConfigurationKeys {
                 + "under its host."
         ),
         ConfigurationKey(
-            "node.rpc_address", \.node.rpcAddress, whenNull: "no address is announced",
-            "The address for node-to-node calls that the node announces in its catalog row.",
-            reason: "Listings of the cluster show it."),
+            "node.rpc_address", \.node.rpcAddress, whenNull: "the host of `node.url` and the port of `cluster.address`",
+            "The address under which other nodes reach this node's `cluster.address`.",
+            reason: "Set it where the two differ: behind a translated address, or a host with several networks."),
     ]
 
     private static let serving: [ConfigurationKey] = [
@@ -127,6 +128,33 @@ public enum ConfigurationKeys {
             "Origins whose web pages may call the console's API.", reason: "Empty: no foreign page may."),
     ]
 
+    private static let cluster: [ConfigurationKey] = [
+        ConfigurationKey(
+            "cluster.address", \.cluster.address,
+            whenNull: "with a PostgreSQL catalog the host of the first listener and port \(Configuration.Peers.defaultPort), else none",
+            "The address on which this node answers other nodes, and tools that speak gRPC.",
+            reason: "Must be one that the other nodes reach. Health and reflection are open there; all else needs the cluster secret."),
+        ConfigurationKey(
+            "cluster.secret", \.cluster.secret, limit: .longSecret, whenNull: "`cluster.secret_file` is used, if set", isSecret: true,
+            "What the nodes of one cluster know and nobody else: at least 16 characters.",
+            reason: "Prefer `cluster.secret_file`; `openssl rand -hex 32` makes one."),
+        ConfigurationKey(
+            "cluster.secret_file", \.cluster.secretFile, limit: .notEmpty,
+            whenNull: "`cluster.secret` is used, if set; without either the node stays alone",
+            "A file that holds the cluster secret in its first line, readable by this user alone.",
+            reason: "Keeps the secret out of the configuration, the environment and the process list."),
+        ConfigurationKey(
+            "cluster.tls_certificate", \.cluster.tlsCertificate, limit: .notEmpty, whenNull: "calls between nodes are not encrypted",
+            "A PEM file with the certificate that this node shows to others, its chain behind it.",
+            reason: "Give it with `cluster.tls_key` and `cluster.tls_ca` where others may listen on the network."),
+        ConfigurationKey(
+            "cluster.tls_key", \.cluster.tlsKey, limit: .notEmpty, whenNull: "none", "The private key of the certificate, a PEM file.",
+            reason: "With `cluster.tls_certificate`."),
+        ConfigurationKey(
+            "cluster.tls_ca", \.cluster.tlsCA, limit: .notEmpty, whenNull: "none",
+            "A PEM file with the authorities of whose certificates others must show one.", reason: "With `cluster.tls_certificate`."),
+    ]
+
     private static let storage: [ConfigurationKey] = [
         ConfigurationKey(
             "catalog.url", \.catalog.url, whenNull: "the catalog is SQLite", isSecret: true,
@@ -195,6 +223,10 @@ public enum ConfigurationKeys {
             "vectors.default_shards", \.vectors.defaultShards, limit: .between(1, 256),
             "Shards of a collection that does not say.", reason: "At least the number of nodes it will be spread over."),
         ConfigurationKey(
+            "vectors.default_replicas", \.vectors.defaultReplicas, limit: .between(1, 16),
+            "Nodes that serve each shard of a collection that does not say.",
+            reason: "2 keeps searches going when a node dies, for twice the memory. What is acknowledged is safe with 1 too."),
+        ConfigurationKey(
             "vectors.default_virtual_nodes", \.vectors.defaultVirtualNodes, limit: .between(1, 1000),
             "Virtual nodes per shard of a collection that does not say.", reason: "More spread ids more evenly."),
         ConfigurationKey(
@@ -239,6 +271,17 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "membership.down_seconds", \.membership.downAfter, limit: .between(.milliseconds(200), .seconds(3600)),
             "Without any sign for this long a node is down.", reason: "Sooner moves data for short absences."),
+        ConfigurationKey(
+            "membership.absence_grace_seconds", \.membership.absenceGrace, limit: .between(.zero, .seconds(86_400)),
+            "How long after it went down without a word a node's replicas stay its own, where other nodes have replicas too.",
+            reason: "Longer than a restart takes; what nobody else serves is placed elsewhere at once."),
+        ConfigurationKey(
+            "membership.restart_window_seconds", \.membership.restartWindow, limit: .between(.zero, .seconds(7 * 86_400)),
+            "The same after it said that it stops.", reason: "Longer than a planned upgrade of a machine takes."),
+        ConfigurationKey(
+            "membership.moves_at_once", \.membership.movesAtOnce, limit: .between(1, 1000),
+            "Replicas that may be loading at a time to even the nodes out.",
+            reason: "More is quicker, and takes more from searches meanwhile."),
         ConfigurationKey(
             "leases.length_seconds", \.leases.length, limit: .between(.milliseconds(400), .seconds(600)),
             "How long a lease is granted for.",

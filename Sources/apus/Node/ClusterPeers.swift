@@ -1,0 +1,27 @@
+internal import ApusCatalog
+internal import ApusCluster
+internal import ApusRPC
+internal import ApusTypes
+internal import ApusVectors
+
+/// The cluster as the vectors service sees it.
+struct ClusterPeers: VectorPeers {
+    let cluster: Cluster
+    /// Nil for a node without a cluster secret.
+    let calls: RPCPeers?
+
+    var node: NodeName { cluster.identity.name }
+
+    func isUsable(_ node: NodeName) -> Bool { cluster.isUsable(node) }
+
+    func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
+        guard let calls, let address = cluster.row(of: node)?.rpcAddress, !address.isEmpty else {
+            throw ApusError(.peerUnavailable, "node \(node) announces no address for calls", hint: "apus status")
+        }
+        return try await calls.call(address, method, message, deadline: deadline)
+    }
+
+    func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
+        try await cluster.place(shards: shards, replicas: replicas, deadline: deadline)
+    }
+}

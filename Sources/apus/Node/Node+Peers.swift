@@ -1,0 +1,90 @@
+internal import ApusCatalog
+internal import ApusCluster
+internal import ApusConfig
+internal import ApusRPC
+internal import ApusRuntime
+internal import ApusTypes
+internal import ApusVectors
+
+extension Node {
+    /// Asks a peer for work of the kind that users ask for.
+    private static let probe = "probe/1"
+
+    /// What this node calls others with; nil without a cluster secret.
+    static func calls(_ configuration: Configuration, _ node: NodeName, metrics: MetricsRegistry) throws(ApusError) -> RPCPeers? {
+        guard let secret = configuration.cluster.secret else { return nil }
+        return RPCPeers(
+            identity: RPCIdentity(node: node, clusterSecret: secret), security: try security(configuration), metrics: metrics)
+    }
+
+    /// Whether a peer answers.
+    static func prober(_ calls: RPCPeers?) -> (@Sendable (NodeRow, Instant) async -> Bool)? {
+        guard let calls else { return nil }
+        return { row, deadline in
+            guard !row.rpcAddress.isEmpty else { return false }
+            do {
+                _ = try await calls.call(row.rpcAddress, probe, [], deadline: deadline)
+                return true
+            } catch {
+                log.debug("a peer does not answer", ["node": row.name.rawValue, "error": "\(error)"])
+                return false
+            }
+        }
+    }
+
+    /// Opens the listener for other nodes and gives the address under which they reach it; empty without one.
+    func startPeerServer() throws(ApusError) -> (server: RPCServer?, address: String) {
+        guard let secret = configuration.cluster.secret, var address = configuration.peerAddress else { return (nil, "") }
+        var handlers: [String: RPCHandler] = [
+            Self.probe: { [vectors] request in
+                try await vectors.probe(deadline: request.deadline)
+                return []
+            }
+        ]
+        for method in VectorService.peerMethods {
+            handlers[method] = { [vectors] request in try await vectors.answer(method, request.payload, deadline: request.deadline) }
+        }
+        let server = RPCServer(
+            identity: RPCIdentity(node: cluster.identity.name, clusterSecret: secret), security: try Self.security(configuration),
+            loops: loops, metrics: metrics,
+            health: { [health] service in
+                guard ["", "apus.v1.Node"].contains(service) else { return nil }
+                return health.readiness(for: [.read]).isReady ? .serving : .notServing
+            }, handlers: handlers)
+        address.port = try server.start(host: address.host, port: address.port, setting: "cluster.address")
+        listening.add("cluster", "grpc://\(address)")
+        if let announced = configuration.node.rpcAddress { return (server, announced.description) }
+        if address.isAny, let host = configuration.node.url.flatMap(Self.host) { address.host = host }
+        return (server, address.description)
+    }
+
+    /// `http://192.168.1.10:15002` → `192.168.1.10`.
+    private static func host(of url: String) -> String? {
+        guard let rest = url.split(separator: "/", maxSplits: 2).dropFirst().first else { return nil }
+        if rest.hasPrefix("["), let end = rest.firstIndex(of: "]") { return String(rest[rest.index(after: rest.startIndex)..<end]) }
+        return String(rest.prefix { $0 != ":" })
+    }
+
+    private static func security(_ configuration: Configuration) throws(ApusError) -> RPCSecurity {
+        let cluster = configuration.cluster
+        guard let certificate = cluster.tlsCertificate, let key = cluster.tlsKey, let authority = cluster.tlsCA else { return .plaintext }
+        func text(_ path: String) throws(ApusError) -> String {
+            String(decoding: try FileContents.read(path, limit: .mebibytes(1)), as: UTF8.self)
+        }
+        return .mutualTLS(ca: try text(authority), certificate: try text(certificate), key: Redacted(try text(key)))
+    }
+}
+
+extension Configuration {
+    /// Where the node listens for others; nil: not at all.
+    fileprivate var peerAddress: SocketAddress? {
+        if let address = cluster.address { return address }
+        guard catalog.url != nil, let listener = listeners.first else { return nil }
+        return SocketAddress(host: listener.address.host, port: Peers.defaultPort)
+    }
+
+    /// The same on all nodes that know the secret of the cluster, and of no use to others.
+    func secretProof(for cluster: String) -> String? {
+        self.cluster.secret.map { Digest(of: "apus cluster secret proof\n\(cluster)\n\($0.reveal())").description }
+    }
+}

@@ -1,0 +1,85 @@
+import ApusHTTP
+import ApusRuntime
+import ApusTypes
+import Glibc
+import NodeProcessKit
+import TestKit
+import Testing
+
+@Suite("three nodes, as processes")
+struct ClusterProcessTests {
+    @Test("what one node acknowledges the next one finds; a killed node's shards are served elsewhere, and it comes back by itself")
+    func killed() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        try await nodes[0].create("c", shards: 6, replicas: 1)
+        for number in 0..<120 {
+            #expect(try await nodes[number % 3].insert(number, into: "c") == 200)
+            let found = try await nodes[(number + 1) % 3].search(number, in: "c")
+            #expect(found.nearest == "p\(number)" && found.isComplete, "\(number)")
+        }
+        await nodes[1].kill()
+        let partial = try await nodes[0].search(3, in: "c", limit: 100)
+        #expect(partial.status == 200 && !partial.isComplete && partial.count < 100)
+        try await eventually(within: 30, "the shards are served elsewhere") {
+            try await nodes[2].search(3, in: "c", limit: 100).isComplete
+        }
+        #expect(try await nodes[0].send(.get, "/collections/c").body["vector_count"] == 120)
+        #expect(try await nodes[0].statuses()["n2"] == "unavailable")
+        #expect(try await nodes[2].insert(500, into: "c") == 200)
+
+        let back = try await cluster.start(1)
+        #expect(try await back.search(500, in: "c").nearest == "p500")
+        try await eventually(within: 40, "the node has shards again") {
+            let distribution = try await back.send(.get, "/api/v1/cluster/shard-distribution").body
+            return distribution["shards_per_node"] == ["n1": 2, "n2": 2, "n3": 2]
+        }
+        #expect(try await back.send(.get, "/collections/c").body["vector_count"] == 121)
+        for node in [nodes[0], back, nodes[2]] { _ = await node.terminate() }
+    }
+
+    @Test("with two replicas no search fails or is incomplete while a node is killed, and none takes long while one is frozen")
+    func replicated() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        try await nodes[0].create("c", shards: 4, replicas: 2)
+        for number in 0..<60 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
+        for (victim, signal) in [(2, SIGSTOP), (1, SIGKILL)] {
+            nodes[victim].send(signal: signal)
+            let until = BootClock.now.advanced(by: .seconds(8))
+            var searches = 0
+            while BootClock.now < until {
+                let number = searches % 60
+                let asked = BootClock.now
+                let found = try await nodes[0].search(number, in: "c", limit: 60)
+                #expect(found.status == 200 && found.isComplete && found.nearest == "p\(number)" && found.count == 60)
+                #expect(asked.duration(to: BootClock.now) < .seconds(6))
+                searches += 1
+            }
+            #expect(searches > 20)
+            #expect(try await nodes[0].insert(100 + victim, into: "c") == 200)
+            #expect(try await nodes[0].search(100 + victim, in: "c").nearest == "p\(100 + victim)")
+            if signal == SIGSTOP {
+                nodes[victim].send(signal: SIGCONT)
+                try await eventually(within: 40, "it is active again") { try await nodes[0].statuses()["n3"] == "active" }
+                // What was written while it stood still.
+                #expect(try await nodes[victim].search(100 + victim, in: "c").nearest == "p\(100 + victim)")
+                let gone = try await nodes[0].send(.delete, "/collections/c/vectors/p\(100 + victim)")
+                #expect(gone.status == 200)
+            }
+        }
+        for node in [nodes[0], nodes[2]] { _ = await node.terminate() }
+    }
+
+    @Test("a node without the cluster's secret, or with another one, is refused by name, and the cluster does not see it")
+    func strangers() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 1)
+        for (secret, code) in [(nil, "join.secret_missing"), ("quite another secret", "join.secret_mismatch")] {
+            let refused = await #expect(throws: NodeFailure.self) { try await cluster.start(1, secret: secret) }
+            #expect(refused.map { "\($0)".contains(code) } == true, "\(String(describing: refused))")
+        }
+        #expect(try await nodes[0].statuses() == ["n1": "active"])
+        _ = await nodes[0].terminate()
+    }
+}
