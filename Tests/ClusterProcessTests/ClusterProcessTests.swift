@@ -82,4 +82,38 @@ struct ClusterProcessTests {
         #expect(try await nodes[0].statuses() == ["n1": "active"])
         _ = await nodes[0].terminate()
     }
+
+    @Test("a node is drained and takes work again; one is removed after others serve its shards; what nobody could serve forbids it")
+    func drained() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        try await nodes[0].create("c", shards: 6, replicas: 2)
+        for number in 0..<30 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
+        func shards() async throws -> JSONValue? {
+            try await nodes[0].send(.get, "/api/v1/cluster/shard-distribution").body["shards_per_node"]
+        }
+        let trial = try await nodes[0].send(.post, "/api/nodes/n3/drain?dry_run=true")
+        #expect(trial.status == 200 && trial.body["moves"]?.asArray?.count == 4 && trial.body["short"] == [])
+        #expect(try await nodes[0].statuses()["n3"] == "active")
+        #expect(try await nodes[0].send(.post, "/api/nodes/n3/drain").status == 200)
+        try await eventually(within: 40, "it serves nothing") { try await shards() == ["n1": 6, "n2": 6, "n3": 0] }
+        let second = try await nodes[0].send(.post, "/api/nodes/n2/drain")
+        #expect(second.status == 409 && second.body["error"]?["code"] == "node.needed")
+        for number in 0..<30 {
+            let found = try await nodes[2].search(number, in: "c")
+            #expect(found.isComplete && found.nearest == "p\(number)")
+        }
+        #expect(try await nodes[0].send(.post, "/api/nodes/n3/undrain").status == 200)
+        try await eventually(within: 40, "it serves its share again") { try await shards() == ["n1": 4, "n2": 4, "n3": 4] }
+
+        #expect(try await nodes[0].send(.delete, "/api/v1/cluster/nodes/n3").body["status"] == "leaving")
+        try await eventually(within: 40, "it is forgotten") { try await nodes[0].statuses().keys.sorted() == ["n1", "n2"] }
+        #expect(try await nodes[1].search(7, in: "c", limit: 30).count == 30)
+        let why = try await nodes[0].send(.get, "/api/records?subject=node%20n3").body["records"]?.asArray ?? []
+        #expect(why.first?["summary"]?.asString?.hasPrefix("removed") == true)
+        _ = await nodes[1].terminate()
+        let last = try await nodes[0].send(.delete, "/api/v1/cluster/nodes/n1")
+        #expect(last.status == 409)
+        for node in [nodes[0], nodes[2]] { _ = await node.terminate() }
+    }
 }

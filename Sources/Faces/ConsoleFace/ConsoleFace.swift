@@ -51,12 +51,13 @@ public struct ConsoleFace: Sendable {
         mountKeys(on: &router)
         mountModels(on: &router)
         mountCollections(on: &router)
+        mountNodes(on: &router)
     }
 
     /// Whether a path is this face's: errors there have its shape, also where another face shares the listener.
     public static func owns(_ path: [String]) -> Bool {
         switch path.first {
-        case "api": path.count > 1 && ["status", "keys", "models", "collections", "forecast"].contains(path[1])
+        case "api": path.count > 1 && ["status", "keys", "models", "collections", "forecast", "nodes", "records"].contains(path[1])
         case "health": path.count > 1
         case "metrics": path.count == 1
         default: false

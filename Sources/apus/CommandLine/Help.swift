@@ -35,7 +35,7 @@ struct Help {
 
     private var usage: String {
         var words = path
-        if !command.subcommands.isEmpty { words.append("COMMAND") }
+        if !command.subcommands.isEmpty { words.append(command.run == nil ? "COMMAND" : "[COMMAND]") }
         words += command.arguments.map { $0.isRequired ? $0.name : "[\($0.name)]" }
         words.append("[OPTIONS]")
         return words.joined(separator: " ")

@@ -2,7 +2,7 @@ internal import ApusTypes
 
 enum NodeCommand {
     static let command: Command = Command(
-        name: "node", summary: "Run a node.",
+        name: "node", summary: "Run a node, or take nodes of a running cluster out of service and back.",
         discussion: """
             Runs in the foreground until SIGTERM or SIGINT, then finishes what it has begun and exits. \
             Without a catalog and a store of its own choice it keeps everything in its data directory.
@@ -16,6 +16,7 @@ enum NodeCommand {
             .init(
                 "apus node --data ./data --catalog /etc/apus/catalog.url --store /mnt/shared/apus", "PostgreSQL as catalog, a shared store"),
         ],
+        subcommands: [list, drain, undrain, remove],
         hasResult: false,
         run: { invocation in
             let configuration = try NodeOptions.validated(invocation, withFiles: true) { invocation.terminal.note("warning: \($0)") }

@@ -184,6 +184,8 @@ extension ErrorCode {
     public static let noActiveNodes: ErrorCode = "cluster.no_active_nodes"
     /// A change would leave data that no node serves.
     public static let lastCopy: ErrorCode = "node.last_copy"
+    /// Without the node there would be fewer replicas than collections ask for.
+    public static let nodeNeeded: ErrorCode = "node.needed"
     /// A node that is running cannot be removed.
     public static let nodeAlive: ErrorCode = "node.alive"
     public static let processFailed: ErrorCode = "process.failed"
@@ -288,6 +290,7 @@ extension ErrorCode {
         .noActiveNodes: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .lastCopy: Surface(409, 9, .refused),
         .nodeAlive: Surface(409, 9, .refused),
+        .nodeNeeded: Surface(409, 9, .refused),
         .joinSecretMissing: Surface(503, 16, .configuration),
         .joinSecretMismatch: Surface(503, 16, .configuration),
         .shardElsewhere: Surface(503, 14, .temporary, retry: .immediately),

@@ -19,7 +19,7 @@ extension QdrantFace {
             guard let number = UInt64(peer), let node = view.nodes.first(where: { $0.name.peer == number }) else {
                 throw ApusError(.nodeUnknown, "Peer \(peer) is not known")
             }
-            try await cluster.remove(node.name, deadline: request.deadline)
+            _ = try await cluster.remove(node.name, deadline: request.deadline)
             return .result(true)
         }
         routes.on(.get, "/cluster/telemetry", needs: .reader) { request in

@@ -26,12 +26,23 @@ extension VectorizerFace {
         }
         route(&router, .delete, "/api/v1/cluster/nodes/{id}", needs: .administrator) { request in
             let name = NodeName(try request.parameter("id"))
-            do { try await cluster.remove(name, deadline: request.deadline) } catch let error as ApusError where error.code == .nodeUnknown
+            let plan: DrainPlan?
+            do { plan = try await cluster.remove(name, deadline: request.deadline) } catch let error as ApusError
+                where error.code == .nodeUnknown
             {
                 throw Self.unknown(name)
             }
+            let message =
+                plan.map { "Node \(name) is leaving: \($0.moves.count) shards move to other nodes first" }
+                ?? "Node \(name) removed from cluster"
             return .json(
-                JSONValue.object(["success": true, "message": .string("Node \(name) removed from cluster"), "migrations": []]).serialized())
+                JSONValue.object([
+                    "success": true, "message": .string(message), "status": plan == nil ? "removed" : "leaving",
+                    "migrations": .array(
+                        (plan?.moves ?? []).map {
+                            ["shard_id": .integer($0.shard.value), "from": .string(name.rawValue), "to": .string($0.to.rawValue)]
+                        }),
+                ]).serialized())
         }
         route(&router, .get, "/api/v1/cluster/shard-distribution", needs: .reader, shardDistribution)
         route(&router, .post, "/api/v1/cluster/rebalance", needs: .administrator, rebalance)
@@ -91,7 +102,7 @@ extension VectorizerFace {
         switch status {
         case .active: "active"
         case .joining: "joining"
-        case .draining: "leaving"
+        case .draining, .removing: "leaving"
         case .suspect, .down, .left: "unavailable"
         }
     }

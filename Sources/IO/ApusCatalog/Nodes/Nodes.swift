@@ -27,8 +27,9 @@ public struct NodeRow: Sendable, Hashable {
 
 public enum NodeRole: String, Sendable, Hashable, CaseIterable { case manager, worker }
 
-/// joining → active → suspect → down; draining → left. A node that comes back registers again.
-public enum NodeStatus: String, Sendable, Hashable, CaseIterable { case joining, active, suspect, down, draining, left }
+/// joining → active → suspect → down; draining → left. A node that comes back registers again; one that drains does so until it is told to
+/// stop that. One that is to be removed drains first.
+public enum NodeStatus: String, Sendable, Hashable, CaseIterable { case joining, active, suspect, down, draining, removing, left }
 
 /// What a node says of itself.
 public struct NodeRegistration: Sendable, Hashable {
@@ -75,7 +76,8 @@ public final class Nodes: Sendable {
                     """ + now + ", " + now + """
                         )
                         ON CONFLICT (name) DO UPDATE SET url = excluded.url, rpc_address = excluded.rpc_address, roles = excluded.roles,
-                            status = excluded.status, incarnation = node.incarnation + 1, version = excluded.version,
+                            status = CASE WHEN node.status IN ('draining', 'removing') THEN node.status ELSE excluded.status END,
+                            incarnation = node.incarnation + 1, version = excluded.version,
                             has_generated_name = excluded.has_generated_name, metadata = excluded.metadata,
                             registered_at = excluded.registered_at, changed_at = excluded.changed_at
                         RETURNING incarnation
@@ -103,9 +105,10 @@ public final class Nodes: Sendable {
         }
     }
 
-    /// Forgets a node and its replicas. Throws `node.unknown`.
-    public func remove(_ name: NodeName, deadline: Instant) async throws {
+    /// Forgets a node and its replicas. Throws `node.unknown`, and `lease.stale` where `leader` is given and has ended.
+    public func remove(_ name: NodeName, leader: Epoch? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
+            if let leader { try await transaction.require(lease: Leases.leader, epoch: leader) }
             let name = SQLValue.text(name.rawValue)
             let rows = try await transaction.run([
                 Statement("DELETE FROM apus.node WHERE name = $1", [name]),

@@ -20,7 +20,14 @@ struct Migrator {
     /// Whether the catalog has a schema of ours at all.
     private func exists(_ run: (Statement) async throws -> Rows) async throws -> Bool {
         switch database.dialect {
-        case .postgreSQL: try await run(Statement("SELECT to_regclass('apus.migration') IS NOT NULL"))[0].bool(0)
+        case .postgreSQL:
+            // Not to_regclass(): it asks a cache, which may not have heard yet of what another node has just made.
+            try await run(
+                Statement(
+                    """
+                    SELECT EXISTS (SELECT FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+                                   WHERE n.nspname = 'apus' AND c.relname = 'migration')
+                    """))[0].bool(0)
         case .sqlite: try await run(Statement("SELECT count(*) > 0 FROM apus.sqlite_schema WHERE name = 'migration'"))[0].bool(0)
         }
     }

@@ -18,11 +18,6 @@ public struct ClusterView: Sendable {
     public func shards(on node: NodeName) -> [ShardRow] {
         shards.filter { $0.replicas.contains { $0.node == node && $0.state.answers } }
     }
-
-    /// Shards whose only serving copy is `node`'s.
-    public func lastCopies(on node: NodeName) -> [ShardRow] {
-        shards(on: node).filter { $0.replicas.filter { $0.state.answers }.count == 1 }
-    }
 }
 
 extension ShardRow {
@@ -76,25 +71,6 @@ extension Cluster {
             for node in chosen { loads[node]? += 1 }
             return chosen
         }
-    }
-
-    /// Forgets a node. Throws `node.unknown`, `node.last_copy` when it alone serves a shard, `node.alive` for the node that is asked.
-    public func remove(_ name: NodeName, deadline: Instant) async throws {
-        let view = try await view(deadline: deadline)
-        guard view.node(name) != nil else {
-            throw ApusError(.nodeUnknown, "there is no node \(name)", hint: "apus status lists the nodes")
-        }
-        let lastCopies = view.lastCopies(on: name)
-        guard lastCopies.isEmpty else {
-            throw ApusError(
-                .lastCopy, "\(name) has the only copy of \(lastCopies.count) shards", hint: "move them to another node first",
-                context: ["shards": lastCopies.map(\.id.description).joined(separator: ",")])
-        }
-        guard name != identity.name else {
-            throw ApusError(.nodeAlive, "\(name) is the node that you ask, and it is running", hint: "stop it first, then ask another node")
-        }
-        try await catalog.nodes.remove(name, deadline: deadline)
-        log.notice("a node was removed", ["node": name.rawValue])
     }
 
     /// Gives the shards that nobody serves to this node. Copies that are served stay where they are.

@@ -59,6 +59,7 @@ extension Cluster {
             nodes: nodes, ended: ended, movesAtOnce: options.movesAtOnce
         ).steps.prefix(Self.mostSteps)
         guard !steps.isEmpty else {
+            if try await removeEmptied(shards, epoch, deadline: deadline) > 0 { return 0 }
             placement.withLock { $0.settle(at: feed, nodes) }
             return 0
         }
@@ -83,6 +84,19 @@ extension Cluster {
 
     private static let mostSteps = 256
 
+    /// Forgets the nodes that were to be removed once they serve nothing.
+    private func removeEmptied(_ shards: [ShardRow], _ epoch: Epoch, deadline: Instant) async throws -> Int {
+        let holders = Set(shards.flatMap { $0.replicas.map(\.node) })
+        let emptied = observation.withLock { $0.rows }.filter { $0.status == .removing && !holders.contains($0.name) }
+        for row in emptied {
+            try await catalog.nodes.remove(row.name, leader: epoch, deadline: deadline)
+            log.notice("a node was removed", ["node": row.name.rawValue])
+            try await catalog.records.add(
+                .event, subject: "node \(row.name)", summary: "removed: it was to be, and serves nothing any more", deadline: deadline)
+        }
+        return emptied.count
+    }
+
     /// How each node stands towards its replicas, by the leader's own observation; nil before it has read the nodes.
     private func presences(_ epoch: Epoch) -> [NodeName: ReplicaSteps.Presence]? {
         let now = clock.now
@@ -96,12 +110,12 @@ extension Cluster {
                     continue
                 }
                 guard let standing = observation.leaderStanding(of: row.name, epoch: epoch) else { return nil }
-                let isLost = standing.state == .down && standing.since.duration(to: now) >= options.absenceGrace
+                let isLeaving = [.draining, .removing].contains(row.status) || !row.roles.contains(.worker)
+                let isLost = isLeaving || standing.since.duration(to: now) >= options.absenceGrace
                 presences[row.name] =
                     switch standing.state {
-                    case _ where isLost: .lost
-                    case .down: .awaited(isGone: true)
-                    case _ where row.status == .draining || !row.roles.contains(.worker): .leaving
+                    case .down: isLost ? .lost : .awaited(isGone: true)
+                    case _ where isLeaving: .leaving
                     case .suspect: .awaited(isGone: false)
                     case .alive: .here
                     }

@@ -1,0 +1,66 @@
+internal import ApusCatalog
+internal import ApusCluster
+internal import ApusHTTP
+internal import ApusTypes
+
+extension ConsoleFace {
+    /// What operators do with nodes. `?dry_run=true` changes nothing and says what would be done, or why it would not.
+    func mountNodes(on router: inout Router) {
+        router.on(.post, "/api/nodes/{name}/drain") { request in
+            let (name, isForced, isTrial) = try Self.node(request)
+            let plan = isTrial ? nil : try await cluster.drain(name, isForced: isForced, deadline: request.deadline)
+            return try await reply(name, plan, isTrial, request)
+        }
+        router.on(.post, "/api/nodes/{name}/undrain") { request in
+            let (name, _, isTrial) = try Self.node(request)
+            if isTrial {
+                _ = try await cluster.drainPlan(of: name, deadline: request.deadline)
+            } else {
+                try await cluster.undrain(name, deadline: request.deadline)
+            }
+            return .json(JSONValue.object(["node": .string(name.rawValue), "is_dry_run": .bool(isTrial)]).serialized())
+        }
+        router.on(.delete, "/api/nodes/{name}") { request in
+            let (name, isForced, isTrial) = try Self.node(request)
+            let plan = isTrial ? nil : try await cluster.remove(name, isForced: isForced, deadline: request.deadline)
+            return try await reply(name, plan, isTrial, request)
+        }
+        router.on(.get, "/api/records") { request in
+            try request.require(.reader)
+            let limit: Int = try request.query.value("limit") ?? 50
+            let records = try await cluster.catalog.records.list(
+                subject: request.query["subject"], limit: min(max(limit, 1), 1000), deadline: request.deadline)
+            return .json(
+                JSONValue.object([
+                    "records": .array(
+                        records.map { record in
+                            [
+                                "number": .integer(record.number), "at": .string(record.at.description),
+                                "kind": .string(record.kind.rawValue),
+                                "subject": .string(record.subject), "summary": .string(record.summary),
+                                "inputs": (try? JSONValue(parsing: Array(record.inputs.utf8))) ?? .string(record.inputs),
+                            ]
+                        })
+                ]).serialized())
+        }
+    }
+
+    private static func node(_ request: Request) throws -> (NodeName, isForced: Bool, isTrial: Bool) {
+        try request.require(.administrator)
+        return (
+            NodeName(try request.parameter("name")), try request.query.value("force") ?? false, try request.query.value("dry_run") ?? false
+        )
+    }
+
+    private func reply(_ name: NodeName, _ plan: DrainPlan?, _ isTrial: Bool, _ request: Request) async throws -> Response {
+        let plan = isTrial ? try await cluster.drainPlan(of: name, deadline: request.deadline) : plan
+        func ids(_ shards: [ShardID]) -> JSONValue { .array(shards.map { .integer($0.value) }) }
+        return .json(
+            JSONValue.object([
+                "node": .string(name.rawValue), "is_dry_run": .bool(isTrial),
+                "moves": .array(
+                    (plan?.moves ?? []).map { ["shard": .integer($0.shard.value), "to": .string($0.to.rawValue)] }),
+                "short": ids(plan?.short ?? []), "unserved": ids(plan?.unserved ?? []),
+            ]).serialized())
+    }
+}
