@@ -8,7 +8,7 @@ public struct LoadBalancer: Sendable, Hashable {
 
     /// What the balancers put before their id of a request, which is the `Idempotency-Key` of a write that came without one: so that a node
     /// can tell it from a client's key and forget it sooner.
-    public static let proxyKeyPrefix = "proxy-"
+    public static let proxyKeyPrefix = ProxyKey.prefix
     /// Bodies of so many digits are given time: a call with one is not interactive. (nginx cannot compare numbers.)
     static let digitsOfLargeBody = 7
 

@@ -82,6 +82,6 @@ extension QdrantFace {
             throw ApusError.wrong("Idempotency-Key is not 1 to 255 visible ASCII characters", "Idempotency-Key")
         }
         let scope = "\(request.principal?.id ?? "") \(request.method.rawValue) \(request.rawPath)"
-        return (root, OperationID(scope: scope, id: key, bodyDigest: Digest(of: bytes)))
+        return (root, OperationID(scope: scope, id: key, bodyDigest: Digest(of: bytes), origin: .init(ofKey: key)))
     }
 }

@@ -23,7 +23,7 @@ struct RequestDocument {
             throw .invalid("Idempotency-Key", "it is not 1 to 255 visible ASCII characters")
         }
         let scope = "\(request.principal?.id ?? "") \(request.method.rawValue) \(request.rawPath)"
-        return OperationID(scope: scope, id: key, bodyDigest: Digest(of: bytes))
+        return OperationID(scope: scope, id: key, bodyDigest: Digest(of: bytes), origin: .init(ofKey: key))
     }
 
     /// An id for a point that its client did not name: random, but the same for a request that comes again.

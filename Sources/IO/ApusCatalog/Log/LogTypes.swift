@@ -62,6 +62,9 @@ public struct OperationID: Hashable, Sendable {
         case client = 0
         /// A proxy's request id, or one of our own: 2 minutes.
         case proxy = 1
+
+        /// By how the key begins: our load balancers' files say whose keys they make.
+        public init(ofKey key: String) { self = key.hasPrefix(ProxyKey.prefix) ? .proxy : .client }
     }
 
     public init(scope: String, id: String, bodyDigest: Digest, origin: Origin = .client) {
