@@ -173,7 +173,7 @@ struct AppendFaultLaws {
     private func settle(
         _ shared: SharedCatalog, _ shards: [ShardID], key: String, first: String?, mustBe expected: Outcome?
     ) async throws {
-        let before = try await count(shared, shards, key)
+        var before = try await count(shared, shards, key, isCertain: expected != nil)
         #expect(before == 0 || before == 1, "\(key): \(before) effects before the repeat")
         switch expected {
         case .done: #expect(before == 1, "\(key) was acknowledged or committed")
@@ -183,6 +183,8 @@ struct AppendFaultLaws {
         let second = try await once(shared, key, "second", shards)
         _ = await second.child.wait()
         let reply = try #require(answer(second), "the repeat of \(key) has no answer")
+        // The database may have gone on committing for a process that was gone, and have ended only after it was looked at.
+        if expected == nil, before == 0, reply.hasPrefix("repeat ") { before = 1 }
         #expect(reply == (before == 1 ? "repeat reply-by-first" : "done reply-by-second"), "\(key)")
         let third = try await once(shared, key, "third", shards)
         _ = await third.child.wait()
@@ -190,12 +192,13 @@ struct AppendFaultLaws {
         #expect(try await count(shared, shards, key) == 1)
     }
 
-    /// How often the append is in the log: the same in each shard, else it is half there.
-    private func count(_ shared: SharedCatalog, _ shards: [ShardID], _ key: String) async throws -> Int {
+    /// How often the append is in the log: the same in each shard, else it is half there. Unless it is certain whether it is committed: it
+    /// may become so while one log is read after the other, and counts where all have it.
+    private func count(_ shared: SharedCatalog, _ shards: [ShardID], _ key: String, isCertain: Bool = true) async throws -> Int {
         let logs = try await shared.logs(shards)
         let counts = shards.map { shard in logs[shard]?.filter { $0 == "\(key)/\(shard)" }.count ?? 0 }
-        #expect(Set(counts).count == 1, "\(key) is half there: \(counts)")
-        return counts[0]
+        if isCertain { #expect(Set(counts).count == 1, "\(key) is half there: \(counts)") }
+        return counts.min() ?? 0
     }
 
     private func touch(_ path: String) {
