@@ -56,6 +56,8 @@ final class Shard: Sendable {
         var replicas = ReplicaMap()
         /// A look at the log that began before does not count.
         var earliestLook = Instant(nanosecondsSinceBoot: 0)
+
+        var isWhole: Bool { isLoaded && problem == nil && damage == nil }
     }
 
     private struct Progress {
@@ -103,7 +105,7 @@ final class Shard: Sendable {
     var sealedBytes: Int64 { state.withLock { $0.sealedBytes } }
 
     /// Whether this node serves it, has loaded it and can follow its log.
-    var answers: Bool { isServed && state.withLock { $0.isLoaded && $0.problem == nil && $0.damage == nil } }
+    var answers: Bool { isServed && state.withLock(\.isWhole) }
 
     /// Points that are there, loaded or not.
     var points: Int { state.withLock { $0.table }.count }
@@ -159,7 +161,7 @@ final class Shard: Sendable {
     /// Whether the replica here has all it needs to be told to serve.
     var isReadyToServe: Bool {
         guard let node else { return false }
-        return state.withLock { $0.replicas.states[node] == .loading && $0.isLoaded && $0.problem == nil && $0.damage == nil }
+        return state.withLock { $0.replicas.states[node] == .loading && $0.isWhole }
     }
 
     /// Of the replica here.
@@ -168,16 +170,17 @@ final class Shard: Sendable {
     /// Takes over a newer map. What this node serves from now on is answered after the next look at the log: writers may not have told it
     /// of operations before. What it does not hold any more is forgotten.
     func adopt(_ map: ReplicaMap, beginning: LogPosition) {
-        let wasHosted = isHosted
-        let wasServed = isServed
-        let isNewer = state.withLock { state in
+        guard let node else { return }
+        let isDropped = state.withLock { state in
             guard map.version > state.replicas.version else { return false }
+            let before = state.replicas.states[node]
+            let now = map.states[node]
             state.replicas = map
-            return true
+            // A look that is under way began too soon, too.
+            if now?.answers == true, before?.answers != true { requireLook(after: clock.now, &state) }
+            return before != nil && now == nil
         }
-        guard isNewer else { return }
-        if isServed, !wasServed { lookedAt.reset() }
-        if wasHosted, !isHosted { startAnew(at: beginning) }
+        if isDropped { startAnew(at: beginning) }
     }
 
     // MARK: This node's own operations
@@ -267,11 +270,11 @@ final class Shard: Sendable {
     }
 
     /// The shard is not answered for before a look that began at `instant` or later.
-    func requireLook(after instant: Instant) {
-        state.withLock { state in
-            state.earliestLook = max(state.earliestLook, instant)
-            if lookedAt.value < instant.nanosecondsSinceBoot { lookedAt.reset() }
-        }
+    func requireLook(after instant: Instant) { state.withLock { requireLook(after: instant, &$0) } }
+
+    private func requireLook(after instant: Instant, _ state: inout State) {
+        state.earliestLook = max(state.earliestLook, instant)
+        if lookedAt.value < instant.nanosecondsSinceBoot { lookedAt.reset() }
     }
 
     /// The shard is gone from the catalog: who waits for it is told.
