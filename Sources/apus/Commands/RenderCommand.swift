@@ -1,3 +1,4 @@
+internal import ApusConfig
 internal import ApusHTTP
 internal import ApusRender
 internal import ApusTypes
@@ -57,10 +58,9 @@ enum RenderCommand {
     }
 
     private static func endpoint(_ text: String) throws(ApusError) -> Endpoint {
-        guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]) else {
+        guard let address = SocketAddress(text) else {
             throw ApusError(.usage, "'\(text)' is no HOST:PORT", hint: "--listen 0.0.0.0:80")
         }
-        let host = text[..<colon]
-        return try Endpoint(host: host.hasPrefix("[") ? String(host.dropFirst().dropLast()) : String(host), port: port)
+        return try Endpoint(host: address.host, port: address.port)
     }
 }

@@ -58,7 +58,10 @@ extension Cluster {
     ///
     /// Throws `node.unknown`, `node.last_copy` where nobody could serve a shard, `node.needed` where replicas would be too few.
     public func drain(_ name: NodeName, isForced: Bool = false, deadline: Instant) async throws -> DrainPlan {
-        try await empty(name, as: .draining, isForced: isForced, deadline: deadline)
+        let plan = try await checked(name, isForced: isForced, deadline: deadline)
+        try await catalog.nodes.set(.draining, of: name, deadline: deadline)
+        log.notice("a node drains", ["node": name.rawValue, "moves": "\(plan.moves.count)"])
+        return plan
     }
 
     /// Gives a node that drains, or is to be removed, work again. Throws `node.unknown`.
@@ -87,13 +90,6 @@ extension Cluster {
         }
         try await catalog.nodes.set(.removing, of: name, deadline: deadline)
         log.notice("a node is removed when others serve its shards", ["node": name.rawValue, "moves": "\(plan.moves.count)"])
-        return plan
-    }
-
-    private func empty(_ name: NodeName, as status: NodeStatus, isForced: Bool, deadline: Instant) async throws -> DrainPlan {
-        let plan = try await checked(name, isForced: isForced, deadline: deadline)
-        try await catalog.nodes.set(status, of: name, deadline: deadline)
-        log.notice("a node drains", ["node": name.rawValue, "moves": "\(plan.moves.count)"])
         return plan
     }
 

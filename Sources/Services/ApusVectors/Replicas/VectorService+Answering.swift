@@ -86,18 +86,19 @@ extension VectorService {
         guard peers != nil, !isCatalogAway else { return false }
         let before = collection.shards.map(\.replicas.version)
         do {
-            adopt(try await catalog.shards.list(of: collection.id, deadline: min(deadline, clock.now.advanced(by: .seconds(1)))))
+            let soon = min(deadline, clock.now.advanced(by: .seconds(1)))
+            adopt(try await catalog.shards.list(of: collection.id, deadline: soon), for: collection.shards)
         } catch let error as ApusError where error.retry != .never {
             return false
         }
         return collection.shards.map(\.replicas.version) != before
     }
 
-    /// Takes over what the catalog says of replicas.
-    func adopt(_ rows: [ShardRow]) {
-        guard peers != nil, let collections = try? loaded() else { return }  // before the first reading there is nothing to compare with
+    /// Takes over what the catalog says of the replicas of these shards.
+    func adopt(_ rows: [ShardRow], for shards: [Shard]) {
+        guard peers != nil else { return }
         let byID = Dictionary(rows.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
-        for shard in collections.values.lazy.flatMap(\.shards) {
+        for shard in shards {
             guard let row = byID[shard.id] else { continue }
             shard.adopt(ReplicaMap(row), beginning: .beginning(of: catalog.incarnation))
         }

@@ -101,12 +101,20 @@ extension VectorService {
         _ collection: LoadedCollection, _ shards: [Shard], deadline: Instant,
         _ body: @escaping @Sendable (Place, [Shard]) async throws -> ShardAnswers<Answer>
     ) async throws -> ShardAnswers<Answer> {
-        if shards.allSatisfy(\.answers) {
-            let found = try await body(.here, shards)
-            if peers == nil || found.failures.isEmpty && !found.isStale { return found }
-        }
         let turn = turns.add(1, ordering: .relaxed).newValue & .max
-        var found = try await attempt(shards, in: Trip(turn: turn), deadline: deadline, body)
+        var found = ShardAnswers<Answer>()
+        if shards.allSatisfy(\.answers) {
+            found = try await body(.here, shards)
+            guard let peers, !found.failures.isEmpty || found.isStale else { return found }
+            // Others may know better; this node would only say the same again.
+            let trip = Trip(tried: [peers.node], turn: turn)
+            if shards.contains(where: { route($0, in: trip) != nil }) {
+                let elsewhere = try await attempt(shards, in: trip, deadline: deadline, body)
+                if elsewhere.isBetter(than: found) { found = elsewhere }
+            }
+        } else {
+            found = try await attempt(shards, in: Trip(turn: turn), deadline: deadline, body)
+        }
         let misplaced = shards.filter { [.shardElsewhere, .shardUnserved].contains(found.failures[$0.id]?.code) }
         guard !misplaced.isEmpty, try await readReplicas(of: collection, deadline: deadline) else { return found }
         for shard in misplaced { found.failures[shard.id] = nil }

@@ -47,7 +47,7 @@ extension VectorService {
             let shards = peers == nil ? [] : try await catalog.shards.list(deadline: deadline)
             try await readAttributes(deadline: deadline)
             reconcile(rows)
-            adopt(shards)
+            adopt(shards, for: allShards())
             models?.forget(nil)
             log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
         case .changes(let changes, _):
@@ -58,7 +58,7 @@ extension VectorService {
                 let id = CollectionID(number)
                 if let row = try await catalog.collections.find(id, deadline: deadline) {
                     adoptReporting(row)
-                    if peers != nil { adopt(try await catalog.shards.list(of: id, deadline: deadline)) }
+                    if peers != nil { adopt(try await catalog.shards.list(of: id, deadline: deadline), for: allShards()) }
                 } else {
                     forget { $0.id == id }
                 }

@@ -129,8 +129,10 @@ public final class VectorService: Sendable {
 
     var hasReadCatalog: Bool { state.withLock { $0.collections != nil } }
 
+    func allShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] } }
+
     /// Those that this node has a replica of.
-    func hostedShards() -> [Shard] { state.withLock { $0.collections?.values.flatMap(\.shards) ?? [] }.filter(\.isHosted) }
+    func hostedShards() -> [Shard] { allShards().filter(\.isHosted) }
 
     /// The collection `name`, after a look at the catalog if this node does not know it. Throws `collection.unknown`, and `auth.forbidden`
     /// when the caller's key is not for it: this is where each access is judged, by the collection's own name, whatever alias was said.
@@ -167,7 +169,7 @@ public final class VectorService: Sendable {
     /// Makes a collection of the catalog known, with the nodes that serve it.
     func adopt(_ row: CollectionRow, isNew: Bool, deadline: Instant) async throws -> LoadedCollection {
         let collection = adopt(try load(row, isNew: isNew))
-        if peers != nil { adopt(try await catalog.shards.list(of: row.id, deadline: deadline)) }
+        if peers != nil { adopt(try await catalog.shards.list(of: row.id, deadline: deadline), for: collection.shards) }
         return collection
     }
 
