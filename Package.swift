@@ -122,7 +122,7 @@ let package = Package(
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "TestKit"]),
         kit("TestKit", ["ApusTypes", "ApusRuntime"]),
         kit("DatabaseTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase", "TestKit"]),
-        tests("ApusMembershipTests", ["ApusMembership", "ApusTypes"]),
+        tests("ApusMembershipTests", ["ApusMembership", "ApusTypes", "TestKit"]),
         tests("ApusDatabaseTests", ["ApusDatabase", "ApusRuntime", "ApusTypes", "TestKit", "DatabaseTestKit"]),
         kit("CatalogTestKit", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "TestKit"]),
         .executableTarget(

@@ -3,11 +3,15 @@ import ApusTypes
 import Testing
 
 /// Loads a file and an environment.
-func load(_ yaml: String = "", _ environment: [String: String] = [:], flags: [(String, String, String)] = []) -> LoadedConfiguration {
+func load(
+    _ yaml: String = "", _ environment: [String: String] = [:], files: [(String, String)] = [], flags: [(String, String, String)] = [],
+    hostName: String? = nil
+) -> LoadedConfiguration {
     ConfigurationLoader.load(
         ConfigurationSources(
-            file: .init(path: "apus.yml", bytes: Array(yaml.utf8)), environment: environment,
-            flags: flags.map { .init(name: $0.0, path: $0.1, text: $0.2) }))
+            file: .init(path: "apus.yml", bytes: Array(yaml.utf8)),
+            environmentFiles: files.map { EnvironmentFile(path: $0.0, bytes: Array($0.1.utf8)) }, environment: environment,
+            flags: flags.map { .init(name: $0.0, path: $0.1, text: $0.2) }, hostName: hostName))
 }
 
 @Suite("Configuration loader")

@@ -8,6 +8,7 @@ struct HintsTests {
     private static let others: Set<String> = [
         "store.id",  // a row of the catalog's settings
         "catalog.sqlite",  // a file
+        "cluster.env",  // a file of Graphistry's
         "vectors.astype",  // a call of NumPy in a help text
     ]
 

@@ -61,7 +61,11 @@ extension Configuration {
         if chance(&random) { made.catalog.urlFile = text(&random) }
         if chance(&random) { made.catalog.sqlitePath = text(&random) }
         made.catalog.connectTimeout = seconds(0.1, 60, &random)
-        made.store.kind = chance(&random) ? .catalog : .directory
+        made.store.kind = [nil, .catalog, .directory].randomElement(using: &random) ?? nil
+        made.cluster.servers = (0..<Int.random(in: 0...3, using: &random)).map { index in
+            Configuration.Server(
+                id: text(&random) + "\(index)", address: ["h", "::1", "10.0.0.1"].randomElement(using: &random) ?? "h", port: 7)
+        }
         if chance(&random) { made.store.directory = text(&random) }
         made.store.reserve = ByteCount(Int.random(in: 0...(1 << 50), using: &random))
         made.auth.loopback = chance(&random)

@@ -69,10 +69,13 @@ public struct Configuration: Sendable, Equatable {
     /// The listener of Vectorizer's binary protocol.
     public struct RPC: Sendable, Equatable {
         public var isEnabled = true
-        public var address = SocketAddress(host: "127.0.0.1", port: 15503)
+        /// Nil: `Configuration.rpcAddress`.
+        public var address: SocketAddress?
         public var maxConnections = 1000
         public var maxFrame = ByteCount.mebibytes(64)
         public var idleTimeout: Duration = .seconds(600)
+
+        public static let defaultPort = 15503
     }
 
     public struct Faces: Sendable, Equatable {
@@ -87,8 +90,26 @@ public struct Configuration: Sendable, Equatable {
         public var corsOrigins: [String] = []
     }
 
+    /// A node that the cluster is to have, as a Vectorizer file lists it.
+    public struct Server: Sendable, Hashable {
+        public var id: String
+        /// A host name or address.
+        public var address: String
+        /// On which it answers other nodes.
+        public var port: Int
+
+        public init(id: String, address: String, port: Int) {
+            self.id = id
+            self.address = address
+            self.port = port
+        }
+    }
+
     /// How the nodes of a cluster reach and know each other.
     public struct Peers: Sendable, Equatable {
+        public var servers: [Server] = []
+        public var dnsName: String?
+        public var dnsInterval: Duration = .seconds(30)
         /// Nil: on a PostgreSQL catalog the first listener's host and `defaultPort`, else none.
         public var address: SocketAddress?
         public var secret: Redacted<String>?
@@ -107,12 +128,22 @@ public struct Configuration: Sendable, Equatable {
         /// Nil: `catalog.sqlite` in the data directory.
         public var sqlitePath: String?
         public var connectTimeout: Duration = .seconds(5)
+        public var isHosted = false
+        /// Where the PostgreSQL that a node hosts listens.
+        public var address: SocketAddress?
+        /// Nil: looked for.
+        public var binaries: String?
+        public var keepRunning = false
+
+        /// Where a hosted catalog listens unless told otherwise: PostgreSQL's own port.
+        public static let defaultPort = 5432
     }
 
     public struct Store: Sendable, Equatable {
         public enum Kind: String, Sendable, CaseIterable { case directory, catalog }
 
-        public var kind = Kind.directory
+        /// Nil: `Configuration.storeKind`.
+        public var kind: Kind?
         /// Nil: `store` in the data directory.
         public var directory: String?
         public var maxCatalogBytes = ByteCount(50_000_000_000)
@@ -162,6 +193,8 @@ public struct Configuration: Sendable, Equatable {
         public var absenceGrace: Duration = .seconds(60)
         public var restartWindow: Duration = .seconds(300)
         public var movesAtOnce = 4
+        public var probe: Duration = .seconds(1)
+        public var probeTimeout: Duration = .seconds(1)
     }
 
     public struct Leases: Sendable, Equatable {
@@ -173,6 +206,57 @@ public struct Configuration: Sendable, Equatable {
 }
 
 extension Configuration {
+    /// Where the catalog is, by everything that is configured.
+    public enum CatalogPlace: Sendable, Hashable {
+        /// SQLite.
+        case file
+        /// A server that others look after.
+        case url
+        /// This node starts PostgreSQL, which listens there.
+        case hosted(SocketAddress)
+        /// Another node hosts it there.
+        case peer(SocketAddress)
+    }
+
+    /// Without any catalog of its own choice, a cluster whose servers are listed has its catalog on the first of them; one whose nodes are
+    /// found by DNS, and numbered as a StatefulSet's are, on the node with number 0.
+    public var catalogPlace: CatalogPlace {
+        if catalog.isHosted {
+            return .hosted(catalog.address ?? SocketAddress(host: "0.0.0.0", port: Catalog.defaultPort))
+        }
+        if catalog.url != nil || catalog.urlFile != nil { return .url }
+        if let address = catalog.address { return .peer(address) }
+        guard catalog.sqlitePath == nil else { return .file }
+        if cluster.servers.count > 1, let first = cluster.servers.first {
+            let address = SocketAddress(host: first.address, port: Catalog.defaultPort)
+            return first.id == node.name?.rawValue ? .hosted(address) : .peer(address)
+        }
+        guard let domain = cluster.dnsName, let (base, number) = numberedName else { return .file }
+        return number == 0
+            ? .hosted(SocketAddress(host: "0.0.0.0", port: Catalog.defaultPort))
+            : .peer(SocketAddress(host: "\(base)-0.\(domain)", port: Catalog.defaultPort))
+    }
+
+    /// `vectorizer-2` → `vectorizer` and 2.
+    var numberedName: (base: Substring, number: Int)? {
+        guard let name = node.name?.rawValue, let dash = name.lastIndex(of: "-"), let number = Int(name[name.index(after: dash)...]),
+            number >= 0
+        else { return nil }
+        return (name[..<dash], number)
+    }
+
+    /// Where the binary protocol is served: to this machine alone unless told otherwise, so that nobody needs a key.
+    public var rpcAddress: SocketAddress {
+        if let address = rpc.address { return address }
+        let first = listeners.first?.address
+        return SocketAddress(host: first.flatMap { $0.isLoopback ? $0.host : nil } ?? "127.0.0.1", port: RPC.defaultPort)
+    }
+
+    /// A cluster that was given no shared directory keeps its objects in its catalog.
+    public var storeKind: Store.Kind {
+        store.kind ?? (store.directory == nil && catalogPlace != .file ? .catalog : .directory)
+    }
+
     /// `node.data` joined with `name`.
     private func inData(_ name: String) -> String { node.data.hasSuffix("/") ? node.data + name : node.data + "/" + name }
 

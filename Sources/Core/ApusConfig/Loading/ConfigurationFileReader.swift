@@ -3,15 +3,18 @@ struct ConfigurationFileReader {
     let path: String
     let root: YAMLNode
     var loaded: LoadedConfiguration
+    /// What the machine is called.
+    let hostName: String?
     /// Settings that a Vectorizer file spreads over several keys.
     var vectorizer = VectorizerFile()
 
     mutating func read(_ entry: YAMLEntry, under section: String) {
         let written = section.isEmpty ? entry.key : "\(section).\(entry.key)"
-        if let key = ConfigurationKeys.key(written) {
-            loaded.set(key, entry.value, .file(path: path, line: entry.mark.line))
-        } else if let meaning = VectorizerKeys.meaning(of: written) {
+        // Vectorizer's meaning first: `cluster.servers` is a setting of both, and tells its files more.
+        if let meaning = VectorizerKeys.meaning(of: written) {
             apply(meaning, of: entry, as: written)
+        } else if let key = ConfigurationKeys.key(written) {
+            loaded.set(key, entry.value, .file(path: path, line: entry.mark.line))
         } else if Self.sections.contains(written) {
             switch entry.value.content {
             case .mapping(let entries): for inner in entries { read(inner, under: written) }

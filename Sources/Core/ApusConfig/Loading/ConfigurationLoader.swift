@@ -1,6 +1,7 @@
 public import ApusTypes
 
-/// What a configuration is made from. Flags win over the environment, the environment over the file, the file over defaults.
+/// What a configuration is made from. Flags win over the environment, the process's environment over environment files and a later one over
+/// an earlier, those over the file, the file over defaults.
 public struct ConfigurationSources: Sendable {
     public struct File: Sendable {
         /// As the user named it; shown in messages.
@@ -28,13 +29,21 @@ public struct ConfigurationSources: Sendable {
     }
 
     public var file: File?
+    public var environmentFiles: [EnvironmentFile]
     public var environment: [String: String]
     public var flags: [Flag]
+    /// What the machine is called: the node's name where many nodes share one file.
+    public var hostName: String?
 
-    public init(file: File? = nil, environment: [String: String] = [:], flags: [Flag] = []) {
+    public init(
+        file: File? = nil, environmentFiles: [EnvironmentFile] = [], environment: [String: String] = [:], flags: [Flag] = [],
+        hostName: String? = nil
+    ) {
         self.file = file
+        self.environmentFiles = environmentFiles
         self.environment = environment
         self.flags = flags
+        self.hostName = hostName
     }
 }
 
@@ -69,9 +78,10 @@ public struct LoadedConfiguration: Sendable {
 public enum ConfigurationLoader {
     public static func load(_ sources: ConfigurationSources) -> LoadedConfiguration {
         var loaded = LoadedConfiguration()
-        if let file = sources.file { loaded.apply(file) }
-        loaded.apply(environment: sources.environment)
+        if let file = sources.file { loaded.apply(file, hostName: sources.hostName) }
+        loaded.apply(EnvironmentVariables(sources, problems: &loaded.problems))
         for flag in sources.flags { loaded.apply(flag) }
+        loaded.nameNode(after: sources.hostName)
         for conflict in loaded.configuration.problems() {
             // Complain where the reader can change something: at a value that was given, else at the setting itself.
             let path = ([conflict.path] + conflict.others).first { loaded.origins[$0] != nil } ?? conflict.path
@@ -98,14 +108,14 @@ extension LoadedConfiguration {
         }
     }
 
-    fileprivate mutating func apply(_ file: ConfigurationSources.File) {
+    fileprivate mutating func apply(_ file: ConfigurationSources.File, hostName: String?) {
         do throws(YAMLParser.Failure) {
             guard let root = try YAMLParser().parse(file.bytes), !root.isNull else { return }
             guard case .mapping(let entries) = root.content else {
                 problems.append(ConfigurationProblem(at: "\(file.path):1:1", "must be a mapping of sections, not \(root.kind)"))
                 return
             }
-            var reader = ConfigurationFileReader(path: file.path, root: root, loaded: self)
+            var reader = ConfigurationFileReader(path: file.path, root: root, loaded: self, hostName: hostName)
             for entry in entries { reader.read(entry, under: "") }
             reader.finish()
             self = reader.loaded
@@ -114,20 +124,27 @@ extension LoadedConfiguration {
         }
     }
 
-    fileprivate mutating func apply(environment: [String: String]) {
-        for (variable, text) in environment.sorted(by: { $0.key < $1.key }) where variable.hasPrefix("VECTORIZER_") {
-            VectorizerKeys.apply(variable: variable, text: text, to: &self)
-        }
+    fileprivate mutating func apply(_ environment: EnvironmentVariables) {
+        GuideVariables(environment).apply(to: &self)
         let keys = Dictionary(uniqueKeysWithValues: ConfigurationKeys.all.map { ($0.variable, $0) })
-        for (variable, text) in environment.sorted(by: { $0.key < $1.key }) {
+        for (variable, value) in environment.sorted {
             if let key = keys[variable] {
-                set(key, key.nodeFromText(text), .environment(variable: variable))
+                set(key, key.nodeFromText(value.text), value.origin)
             } else if variable.hasPrefix("APUS_"), !Self.isOther(variable) {
                 // A warning only: other programs may use the prefix, as Kubernetes does for a service of that name.
                 let near = nearest(to: variable, among: keys.keys.sorted()).map { "did you mean '\($0)'?" } ?? "it is ignored"
-                problems.append(ConfigurationProblem(.warning, at: "environment \(variable)", "is no setting; \(near)"))
+                problems.append(ConfigurationProblem(.warning, at: value.origin.description, "is no setting; \(near)"))
             }
         }
+    }
+
+    /// A node of a cluster whose file is the same on all machines is named as its machine is.
+    fileprivate mutating func nameNode(after hostName: String?) {
+        let cluster = configuration.cluster
+        guard configuration.node.name == nil, !cluster.servers.isEmpty || cluster.dnsName != nil, let hostName,
+            let key = ConfigurationKeys.key("node.name")
+        else { return }
+        set(key, .string(hostName), .hostName)
     }
 
     /// Variables that the command line reads itself, and those that Kubernetes makes for a service named `apus`.

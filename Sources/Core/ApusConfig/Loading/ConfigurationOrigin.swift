@@ -5,6 +5,9 @@ public enum ConfigurationOrigin: Sendable, Hashable, CustomStringConvertible {
     /// A key of a Vectorizer file that was translated.
     case vectorizerFile(path: String, line: Int, key: String)
     case environment(variable: String)
+    case environmentFile(path: String, line: Int, variable: String)
+    /// The machine's name, where many nodes share one file.
+    case hostName
     case flag(String)
 
     public var description: String {
@@ -13,6 +16,8 @@ public enum ConfigurationOrigin: Sendable, Hashable, CustomStringConvertible {
         case .file(let path, let line): "\(path):\(line)"
         case .vectorizerFile(let path, let line, let key): "\(path):\(line) (\(key))"
         case .environment(let variable): "environment \(variable)"
+        case .environmentFile(let path, let line, let variable): "\(path):\(line) (\(variable))"
+        case .hostName: "the machine's name"
         case .flag(let flag): "flag \(flag)"
         }
     }

@@ -36,6 +36,10 @@ extension Configuration {
         require(
             cluster.secret == nil || cluster.secretFile == nil, "cluster.secret", ["cluster.secret_file"],
             "must not be set together with cluster.secret_file: which of the two holds would be a guess")
+        let ids = cluster.servers.map(\.id)
+        for (index, id) in ids.enumerated() where ids[..<index].contains(id) {
+            require(false, "cluster.servers", [], "has the id '\(id)' twice")
+        }
         let tls = [cluster.tlsCertificate, cluster.tlsKey, cluster.tlsCA].compactMap(\.self).count
         require(
             tls == 0 || tls == 3, "cluster.tls_certificate", ["cluster.tls_key", "cluster.tls_ca"],
@@ -47,7 +51,23 @@ extension Configuration {
             catalog.sqlitePath == nil || (catalog.url == nil && catalog.urlFile == nil), "catalog.sqlite_path",
             ["catalog.url", "catalog.url_file"], "must not be set together with a catalog URL: a node has one catalog")
         require(
-            store.kind == .directory || store.directory == nil, "store.directory", ["store.kind"],
+            !catalog.isHosted || (catalog.url == nil && catalog.urlFile == nil && catalog.sqlitePath == nil), "catalog.hosted",
+            ["catalog.url", "catalog.url_file", "catalog.sqlite_path"],
+            "must not be set together with another catalog: a node has one catalog")
+        require(
+            catalog.address == nil || (catalog.url == nil && catalog.urlFile == nil && catalog.sqlitePath == nil), "catalog.address",
+            ["catalog.url", "catalog.url_file", "catalog.sqlite_path"],
+            "must not be set together with another catalog: a node has one catalog")
+        if case .peer(let address) = catalogPlace {
+            require(!address.isAny, "catalog.address", ["catalog.hosted"], "must name the host of the node that hosts the catalog")
+        }
+        require(
+            cluster.dnsName == nil || catalogPlace != .file || catalog.sqlitePath != nil, "cluster.dns_name",
+            ["node.name"],
+            "finds nodes, and not their catalog: set catalog.url_file or catalog.address, or name the nodes NAME-0, NAME-1, …, of which "
+                + "NAME-0 then hosts it")
+        require(
+            store.kind != .catalog || store.directory == nil, "store.directory", ["store.kind"],
             "must not be set when store.kind is 'catalog': objects would not go there")
         require(
             http.maxHeaderBytes > http.maxPathBytes, "http.max_header_bytes", ["http.max_path_bytes"],
@@ -66,8 +86,8 @@ extension Configuration {
             if rpc.isEnabled {
                 require(listener.name != "rpc", "listeners", [], "must not name a listener 'rpc', which is the binary protocol's")
                 require(
-                    !rpc.address.overlaps(listener.address), "rpc.address", ["listeners"],
-                    "\(rpc.address) is also listened on by '\(listener.name)' (\(listener.address))")
+                    !rpcAddress.overlaps(listener.address), "rpc.address", ["listeners"],
+                    "\(rpcAddress) is also listened on by '\(listener.name)' (\(listener.address))")
             }
         }
         return found

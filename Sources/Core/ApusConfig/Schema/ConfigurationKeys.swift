@@ -91,7 +91,9 @@ public enum ConfigurationKeys {
             "rpc.enabled", \.rpc.isEnabled, "Whether Vectorizer's binary protocol is served, as its client package speaks it.",
             reason: "Turn it off where nobody uses it, or on a second node of one machine."),
         ConfigurationKey(
-            "rpc.address", \.rpc.address, "The address that it is served on.",
+            "rpc.address", \.rpc.address,
+            whenNull: "port \(Configuration.RPC.defaultPort) of the first listener's host if that is a loopback address, else of 127.0.0.1",
+            "The address that it is served on.",
             reason:
                 "On loopback this machine's own user and root need no key (`auth.loopback`); on any other address everybody does. It has no "
                 + "TLS: put it on a private network."),
@@ -130,6 +132,21 @@ public enum ConfigurationKeys {
 
     private static let cluster: [ConfigurationKey] = [
         ConfigurationKey(
+            "cluster.servers", \.cluster.servers,
+            "The nodes that the cluster is to have, each {id, address, grpc_port}: `apus status` says which of them are missing.",
+            reason:
+                "Where more than one is listed and no catalog is configured, the first hosts it and the others use it there. Nodes that are not "
+                + "listed may join all the same."),
+        ConfigurationKey(
+            "cluster.dns_name", \.cluster.dnsName, limit: .notEmpty, whenNull: "nobody is expected by DNS",
+            "A host name whose addresses are those of the nodes that the cluster is to have, as a headless service has it.",
+            reason:
+                "Where no catalog is configured, the node whose name ends with -0 hosts it (`vectorizer-0`), and the others look for it under "
+                + "its name in this domain."),
+        ConfigurationKey(
+            "cluster.dns_interval_seconds", \.cluster.dnsInterval, limit: .between(.seconds(1), .seconds(3600)),
+            "How often that name is looked up.", reason: "Sooner says sooner who is missing."),
+        ConfigurationKey(
             "cluster.address", \.cluster.address,
             whenNull: "with a PostgreSQL catalog the host of the first listener and port \(Configuration.Peers.defaultPort), else none",
             "The address on which this node answers other nodes, and tools that speak gRPC.",
@@ -140,7 +157,8 @@ public enum ConfigurationKeys {
             reason: "Prefer `cluster.secret_file`; `openssl rand -hex 32` makes one."),
         ConfigurationKey(
             "cluster.secret_file", \.cluster.secretFile, limit: .notEmpty,
-            whenNull: "`cluster.secret` is used, if set; without either the node stays alone",
+            whenNull:
+                "`cluster.secret` is used, if set; else the file `cluster.secret` in `node.data`, or in a `store.directory` that is set",
             "A file that holds the cluster secret in its first line, readable by this user alone.",
             reason: "Keeps the secret out of the configuration, the environment and the process list."),
         ConfigurationKey(
@@ -170,10 +188,29 @@ public enum ConfigurationKeys {
             "catalog.sqlite_path", \.catalog.sqlitePath, limit: .notEmpty, whenNull: "`catalog.sqlite` in `node.data`",
             "The file of an SQLite catalog.", reason: "Set it to keep the catalog on another disk than the objects."),
         ConfigurationKey(
+            "catalog.hosted", \.catalog.isHosted,
+            "Whether this node starts PostgreSQL for its cluster, from the installed binaries, and looks after it.",
+            reason: "One node of a cluster may. Its disk then holds what the whole cluster must not lose: back it up."),
+        ConfigurationKey(
+            "catalog.address", \.catalog.address,
+            whenNull: "on the node that hosts the catalog every address of the machine and port \(Configuration.Catalog.defaultPort)",
+            "Where the PostgreSQL of `catalog.hosted` listens; on the other nodes, where they find it.",
+            reason: "Its password is derived from the cluster secret, which all nodes must have."),
+        ConfigurationKey(
+            "catalog.binaries", \.catalog.binaries, limit: .notEmpty, whenNull: "looked for where distributions put them, then in PATH",
+            "The directory with PostgreSQL's `initdb` and `pg_ctl`, for `catalog.hosted`.",
+            reason: "Set it where several versions are installed, or elsewhere."),
+        ConfigurationKey(
+            "catalog.keep_running", \.catalog.keepRunning,
+            "Whether the PostgreSQL of `catalog.hosted` goes on when the node stops.",
+            reason: "A restart of the node is then nothing that the others notice; the next start takes it over."),
+        ConfigurationKey(
             "catalog.connect_timeout_seconds", \.catalog.connectTimeout, limit: .between(.milliseconds(100), .seconds(60)),
             "Longest wait for a connection to PostgreSQL.", reason: "With several hosts each gets this long."),
         ConfigurationKey(
-            "store.kind", \.store.kind, "Where objects are kept: in a directory, or as rows of the catalog.",
+            "store.kind", \.store.kind,
+            whenNull: "`directory` if `store.directory` is set or the catalog is SQLite, else `catalog`",
+            "Where objects are kept: in a directory, or as rows of the catalog.",
             reason: "`catalog` needs no shared directory, and is meant for modest sizes."),
         ConfigurationKey(
             "store.directory", \.store.directory, limit: .notEmpty, flag: .init(name: "store", placeholder: "DIR"),
@@ -282,6 +319,13 @@ public enum ConfigurationKeys {
             "membership.moves_at_once", \.membership.movesAtOnce, limit: .between(1, 1000),
             "Replicas that may be loading at a time to even the nodes out.",
             reason: "More is quicker, and takes more from searches meanwhile."),
+        ConfigurationKey(
+            "membership.probe_seconds", \.membership.probe, limit: .between(.milliseconds(100), .seconds(60)),
+            "How often a node asks others whether they answer.",
+            reason: "A node is down when its heartbeats have stopped and its peers reach it no longer."),
+        ConfigurationKey(
+            "membership.probe_timeout_seconds", \.membership.probeTimeout, limit: .between(.milliseconds(100), .seconds(60)),
+            "How long it waits for the answer.", reason: "Longer forgives slow networks, and finds frozen nodes later."),
         ConfigurationKey(
             "leases.length_seconds", \.leases.length, limit: .between(.milliseconds(400), .seconds(600)),
             "How long a lease is granted for.",

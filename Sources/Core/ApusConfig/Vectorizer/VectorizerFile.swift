@@ -3,13 +3,8 @@ internal import ApusTypes
 /// The settings that a Vectorizer file spreads over several keys: a listener is a host, a port and two TLS files; the node's addresses
 /// are those of the entry of `cluster.servers` that has the node's id.
 struct VectorizerFile {
-    enum Part: Sendable { case host, port, rpcHost, rpcPort, nodeID, servers, discovery, tlsEnabled, tlsCertificate, tlsKey, mutualTLS }
-
-    private struct Server {
-        var id: String
-        var address: String
-        var grpcPort: Int
-        var line: Int
+    enum Part: Sendable {
+        case host, port, rpcHost, rpcPort, clusterEnabled, nodeID, servers, discovery, tlsEnabled, tlsCertificate, tlsKey, mutualTLS
     }
 
     /// The first key that marks the file as Vectorizer's.
@@ -21,7 +16,8 @@ struct VectorizerFile {
     private var rpcHost: String?
     private var rpcPort: Int?
     private var nodeID: String?
-    private var servers: [Server] = []
+    private var serversLine: Int?
+    private var isCluster = true
     private var tlsEnabled = false
     private var tlsCertificate = ""
     private var tlsKey = ""
@@ -40,18 +36,18 @@ struct VectorizerFile {
         let value = entry.value
         switch part {
         case .host:
-            host = try Self.host(value)
+            host = try Configuration.Server.host(value)
             mark(entry)
             listenerLine = listenerLine ?? entry.mark.line
         case .port:
-            port = try Self.port(value)
+            port = try Configuration.Server.port(value)
             mark(entry)
             listenerLine = listenerLine ?? entry.mark.line
         case .rpcHost:
-            rpcHost = try Self.host(value)
+            rpcHost = try Configuration.Server.host(value)
             rpcLine = rpcLine ?? entry.mark.line
         case .rpcPort:
-            rpcPort = try Self.port(value)
+            rpcPort = try Configuration.Server.port(value)
             rpcLine = rpcLine ?? entry.mark.line
         case .nodeID:
             mark(entry)
@@ -59,23 +55,19 @@ struct VectorizerFile {
             try key.set(value, &reader.loaded.configuration)
             nodeID = try String(value)
             reader.loaded.origins[key.path] = .vectorizerFile(path: reader.path, line: entry.mark.line, key: written)
+        case .clusterEnabled:
+            isCluster = try Bool(value)
         case .servers:
-            mark(entry)
-            try noteServers(value)
-            reader.complain(
-                at: entry.mark, written,
-                "is used for this node's own address only: nodes of a cluster find each other through the catalog that they share "
-                    + "(catalog.url_file)", .warning)
+            guard !value.isNull, let key = ConfigurationKeys.key("cluster.servers") else { return }
+            try key.set(value, &reader.loaded.configuration)
+            serversLine = entry.mark.line
+            reader.loaded.origins[key.path] = .file(path: reader.path, line: entry.mark.line)
         case .discovery:
             mark(entry)
-            let known = ["static", "dns", "service_registry", "serviceregistry"]
             let method = try String(value)
-            guard known.contains(method) else {
-                throw ConfigurationMistake("must be one of static, dns, service_registry, not '\(method)'", mark: value.mark)
+            guard ["static", "dns"].contains(method) else {
+                throw ConfigurationMistake("must be static or dns, not '\(method)'", mark: value.mark)
             }
-            reader.complain(
-                at: entry.mark, written,
-                "is accepted and has no effect here: nodes of a cluster find each other through the catalog that they share", .warning)
         case .tlsEnabled: tlsEnabled = try Bool(value)
         case .tlsCertificate: tlsCertificate = try String?(value) ?? ""
         case .tlsKey: tlsKey = try String?(value) ?? ""
@@ -87,63 +79,7 @@ struct VectorizerFile {
         }
     }
 
-    private mutating func noteServers(_ value: YAMLNode) throws(ConfigurationMistake) {
-        if value.isNull { return }
-        guard case .sequence(let items) = value.content else {
-            throw ConfigurationMistake("must be a list of {id, address, grpc_port}, not \(value.kind)", mark: value.mark)
-        }
-        var mistakes = ConfigurationMistakes()
-        for item in items {
-            guard let server = mistakes.attempt({ () throws(ConfigurationMistake) in try Self.server(item) }) else { continue }
-            if let other = servers.first(where: { $0.id == server.id }) {
-                mistakes.note("has the id '\(server.id)' twice (also in line \(other.line))", mark: item.mark)
-            } else {
-                servers.append(server)
-            }
-        }
-        try mistakes.check()
-    }
-
-    private static func server(_ item: YAMLNode) throws(ConfigurationMistake) -> Server {
-        guard case .mapping(let entries) = item.content else {
-            throw ConfigurationMistake("must hold {id, address, grpc_port}, not \(item.kind)", mark: item.mark)
-        }
-        var mistakes = ConfigurationMistakes()
-        let keys = ["id", "address", "grpc_port"]
-        let unknown = entries.filter { !keys.contains($0.key) }
-        for entry in unknown {
-            let near = nearest(to: entry.key, among: keys).map { "; did you mean '\($0)'?" } ?? ""
-            mistakes.note("has no key '\(entry.key)' in a server\(near)", mark: entry.mark)
-        }
-        let id = item["id"].flatMap { node in mistakes.attempt { () throws(ConfigurationMistake) in try String(node) } }
-        let address = item["address"].flatMap { node in mistakes.attempt { () throws(ConfigurationMistake) in try String(node) } }
-        let port = item["grpc_port"].flatMap { node in mistakes.attempt { () throws(ConfigurationMistake) in try Self.port(node) } }
-        // What is missing beside a misspelt key is most likely under that.
-        if unknown.isEmpty, keys.contains(where: { item[$0] == nil }) {
-            mistakes.note("must have id, address and grpc_port in each server", mark: item.mark)
-        }
-        try mistakes.check()
-        guard let id, let address, let port else {
-            throw ConfigurationMistake("must have id, address and grpc_port in each server", mark: item.mark)
-        }
-        return Server(id: id, address: address, grpcPort: port, line: item.mark.line)
-    }
-
     private mutating func mark(_ entry: YAMLEntry) { firstLine = firstLine ?? entry.mark.line }
-
-    private static func host(_ node: YAMLNode) throws(ConfigurationMistake) -> String {
-        let host = try String(node)
-        guard SocketAddress(SocketAddress(host: host, port: 0).description) != nil else {
-            throw ConfigurationMistake("must be an address or a host name, not '\(host)'", mark: node.mark)
-        }
-        return host
-    }
-
-    private static func port(_ node: YAMLNode) throws(ConfigurationMistake) -> Int {
-        let port = try Int(node)
-        guard (1...65_535).contains(port) else { throw ConfigurationMistake("must be 1 to 65535, not \(port)", mark: node.mark) }
-        return port
-    }
 
     /// Sets what the collected parts say, except where the same file says it in our own words.
     func finish(_ reader: inout ConfigurationFileReader) {
@@ -151,7 +87,7 @@ struct VectorizerFile {
         func isFree(_ path: String) -> Bool { reader.loaded.origins[path] == nil }
 
         if let rpcLine, isFree("rpc.address") {
-            let address = reader.loaded.configuration.rpc.address
+            let address = reader.loaded.configuration.rpcAddress
             reader.loaded.configuration.rpc.address = SocketAddress(host: rpcHost ?? address.host, port: rpcPort ?? address.port)
             reader.loaded.origins["rpc.address"] = origin(rpcLine, "rpc.host, rpc.port")
         }
@@ -170,15 +106,25 @@ struct VectorizerFile {
             ]
             reader.loaded.origins["listeners"] = origin(listenerLine, "server.host, server.port")
         }
-        if let own = servers.first(where: { $0.id == nodeID }) {
+        if !isCluster {
+            reader.loaded.configuration.cluster.servers = []
+            reader.loaded.configuration.cluster.dnsName = nil
+        }
+        let name = nodeID ?? reader.loaded.configuration.node.name?.rawValue ?? reader.hostName
+        if let own = reader.loaded.configuration.cluster.servers.first(where: { $0.id == name }), let serversLine {
             if isFree("node.url") {
                 let scheme = tlsEnabled ? "https" : "http"
                 reader.loaded.configuration.node.url = "\(scheme)://\(SocketAddress(host: own.address, port: port))"
-                reader.loaded.origins["node.url"] = origin(own.line, "cluster.servers")
+                reader.loaded.origins["node.url"] = origin(serversLine, "cluster.servers")
             }
             if isFree("node.rpc_address") {
-                reader.loaded.configuration.node.rpcAddress = SocketAddress(host: own.address, port: own.grpcPort)
-                reader.loaded.origins["node.rpc_address"] = origin(own.line, "cluster.servers")
+                reader.loaded.configuration.node.rpcAddress = SocketAddress(host: own.address, port: own.port)
+                reader.loaded.origins["node.rpc_address"] = origin(serversLine, "cluster.servers")
+            }
+            if isFree("cluster.address") {
+                let host = reader.loaded.configuration.listeners.first?.address.host ?? own.address
+                reader.loaded.configuration.cluster.address = SocketAddress(host: host, port: own.port)
+                reader.loaded.origins["cluster.address"] = origin(serversLine, "cluster.servers")
             }
         }
         // The directory that the guide makes, mounts volumes on and backs up.

@@ -16,20 +16,19 @@ enum VectorizerKeys {
 
     /// The environment variables of Vectorizer. Only these: Kubernetes sets `VECTORIZER_PORT=tcp://…` in every container beside a
     /// service that is named like the guide's.
-    static func apply(variable: String, text: String, to loaded: inout LoadedConfiguration) {
+    static func apply(variable: String, text: String, from origin: ConfigurationOrigin, to loaded: inout LoadedConfiguration) {
         switch variable {
         case "VECTORIZER_DATA_DIR":
             guard let key = ConfigurationKeys.key("node.data") else { preconditionFailure("node.data is a setting") }
-            loaded.set(key, key.nodeFromText(text), .environment(variable: variable))
+            loaded.set(key, key.nodeFromText(text), origin)
         case "VECTORIZER_MODE", "VECTORIZER_JWT_SECRET", "VECTORIZER_ADMIN_USERNAME", "VECTORIZER_ADMIN_PASSWORD":
             let why = variable == "VECTORIZER_MODE" ? "there is one mode" : noTokens
             loaded.problems.append(
-                ConfigurationProblem(.warning, at: "environment \(variable)", "is accepted and has no effect here: \(why)"))
+                ConfigurationProblem(.warning, at: origin.description, "is accepted and has no effect here: \(why)"))
         default: break
         }
     }
 
-    private static let catalogFinds = "nodes of a cluster find each other through the catalog that they share (catalog.url_file)"
     private static let noTokens = "access is by keys that 'apus key create' makes"
     private static let noRPC = "this version serves HTTP and the binary protocol (rpc) only"
     private static let notReplicated = "every write is in the catalog before it is acknowledged; nodes do not replicate to each other"
@@ -46,15 +45,14 @@ enum VectorizerKeys {
         "server.version": .ignored("the server knows its version"),
         "server.environment": .ignored("nothing depends on it"),
 
-        "cluster.enabled": .ignored("the cluster's routes are always served; a node alone is a cluster of one"),
+        "cluster.enabled": .combined(.clusterEnabled),
         "cluster.node_id": .combined(.nodeID),
         "cluster.servers": .combined(.servers),
         "cluster.discovery": .combined(.discovery),
         "cluster.timeout_ms": .ignored("each request carries its own deadline (http.request_timeout_seconds)"),
         "cluster.retry_count": .ignored("retries end with the request's deadline"),
-        "cluster.dns_name": .ignored(catalogFinds),
-        "cluster.dns_resolve_interval": .ignored(catalogFinds),
-        "cluster.dns_grpc_port": .ignored(catalogFinds),
+        "cluster.dns_resolve_interval": .translated("cluster.dns_interval_seconds", same),
+        "cluster.dns_grpc_port": .ignored("each node says in the catalog where others reach it"),
         "cluster.raft_node_id": .ignored("there is no consensus protocol of our own; the catalog decides"),
         "cluster.current_epoch": .ignored("epochs are counted in the catalog"),
         "cluster.memory": .ignored("vectors.max_unsealed_bytes bounds a shard's log"),

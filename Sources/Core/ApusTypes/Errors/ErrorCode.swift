@@ -175,6 +175,10 @@ extension ErrorCode {
     /// A node that wants to take part in a cluster and does not know its secret.
     public static let joinSecretMissing: ErrorCode = "join.secret_missing"
     public static let joinSecretMismatch: ErrorCode = "join.secret_mismatch"
+    /// A join token that is none of this cluster's, was used, or is too old.
+    public static let joinTokenInvalid: ErrorCode = "join.token_invalid"
+    public static let joinTokenUsed: ErrorCode = "join.token_used"
+    public static let joinTokenExpired: ErrorCode = "join.token_expired"
     /// Said by clients: nobody answers at a node's address.
     public static let nodeUnreachable: ErrorCode = "node.unreachable"
     /// A file with a secret can be read by other users.
@@ -293,6 +297,9 @@ extension ErrorCode {
         .nodeNeeded: Surface(409, 9, .refused),
         .joinSecretMissing: Surface(503, 16, .configuration),
         .joinSecretMismatch: Surface(503, 16, .configuration),
+        .joinTokenInvalid: Surface(403, 7, .refused),
+        .joinTokenUsed: Surface(403, 7, .refused),
+        .joinTokenExpired: Surface(403, 7, .refused),
         .shardElsewhere: Surface(503, 14, .temporary, retry: .immediately),
         .shardUnserved: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),

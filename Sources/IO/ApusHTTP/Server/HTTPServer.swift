@@ -13,6 +13,7 @@ public final class HTTPServer: Sendable {
     private let census = ConnectionCensus()
     private let servers: [LoopServer]
     private let metrics: ServerMetrics
+    private let listeners = Mutex<[Listener]>([])
     private let certificates = Mutex<[CertificateWatch]>([])
 
     public init(
@@ -58,7 +59,14 @@ public final class HTTPServer: Sendable {
         let watches = opened.compactMap { [loops] in $0.0.tls.map { CertificateWatch($0, loop: loops.first) } }
         for watch in watches { loops.first.execute { watch.start() } }
         certificates.withLock { $0 = watches }
+        listeners.withLock { $0 = opened.map(\.0) }
         return bound
+    }
+
+    /// Has other routers answer from now on, by their listeners' names; requests under way end where they are. Once for each listener: a
+    /// server that was opened to say that its node is not ready yet.
+    public func route(_ routers: [String: Router]) {
+        for listener in listeners.withLock({ $0 }) { routers[listener.name].map(listener.route) }
     }
 
     /// Reads all certificates again, as SIGHUP asks for. One that is not right is logged, and the old one stays in use.

@@ -49,7 +49,7 @@ struct Handshake: Sendable {
         message.string(1, role)
         message.message(2, server.write)
         message.message(3, client.write)
-        return RPCIdentity.code(message.bytes, key: identity.key.reveal())
+        return identity.key.code(of: message.bytes)
     }
 
     private func checkVersions(of peer: Frame.Introduction) throws(ApusError) {

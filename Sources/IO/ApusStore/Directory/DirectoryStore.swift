@@ -59,7 +59,7 @@ public final class DirectoryStore: ObjectStore {
         let (identity, isLocal) = try await pool.run(place: path, deadline: deadline) {
             let (root, found) = try StoreRoot.open(path)
             guard let found else {
-                let others = try root.entries().filter { $0 != "lost+found" }
+                let others = try root.entries().filter { !StoreRoot.mayHold($0) }
                 if expecting == nil, !others.isEmpty {
                     throw ApusError(
                         .storeForeign, "\(path) holds files and is not a store of apus", hint: "choose an empty directory for the store")
@@ -77,7 +77,7 @@ public final class DirectoryStore: ObjectStore {
     }
 
     /// Makes the empty directory `path` (created if need be) a store of `cluster`, and gives its identity, for the catalog to remember.
-    /// Throws `store.foreign` if anything but `lost+found` is in it. Whoever calls this decides that no mount is missing here.
+    /// Throws `store.foreign` if anything is in it that `StoreRoot.mayHold` does not know. Whoever calls this decides that no mount is missing here.
     public static func initialise(
         _ path: String, cluster: ClusterID, store: StoreID,
         pool: BlockingPool = BlockingPool(name: "store", threads: 8, queueLimit: 1024), deadline: Instant
@@ -94,7 +94,7 @@ public final class DirectoryStore: ObjectStore {
             let root = try FileDescriptor.open(path, O_RDONLY | O_DIRECTORY)
             let leftover = StoreRoot.temporaryPrefix + "identity"
             try root.remove(leftover)
-            guard try root.entries().allSatisfy({ $0 == "lost+found" }) else {
+            guard try root.entries().allSatisfy(StoreRoot.mayHold) else {
                 throw ApusError(
                     .storeForeign, "\(path) is not empty, so no store is made of it", hint: "choose an empty directory for the store")
             }

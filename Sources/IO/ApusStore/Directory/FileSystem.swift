@@ -1,3 +1,4 @@
+internal import ApusRuntime
 internal import ApusTypes
 internal import CLinux
 internal import Glibc
@@ -83,17 +84,11 @@ final class FileDescriptor: Sendable {
         return (Int(about.f_bavail) * Int(about.f_frsize), Int(about.f_blocks) * Int(about.f_frsize))
     }
 
-    /// Whether the file system is one of those that keep their files on this machine. One that we do not know is taken for remote.
+    /// Whether the file is on this machine.
     func isLocal() throws -> Bool {
-        var kind: UInt32 = 0
-        try check(apus_file_system_kind(raw, &kind), "statfs")
-        return Self.localKinds.contains(kind)
+        guard let isLocal = LocalFileSystem.holds(raw) else { throw SystemFailure("statfs") }
+        return isLocal
     }
-
-    /// Magic numbers of statfs(2): ext2-4, XFS, Btrfs, tmpfs, ramfs, overlayfs, F2FS, ZFS, bcachefs.
-    private static let localKinds: Set<UInt32> = [
-        0xEF53, 0x5846_5342, 0x9123_683E, 0x0102_1994, 0x8584_58F6, 0x794C_7630, 0xF2F5_2010, 0x2FC1_2FC1, 0xCA45_1A4E,
-    ]
 
     // MARK: Entries
 

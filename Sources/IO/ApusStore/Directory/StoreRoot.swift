@@ -11,6 +11,9 @@ struct StoreRoot: Sendable {
 
     static let temporaryPrefix = ".tmp."
 
+    /// What may lie in a directory that is to become a store: what file systems make, and what nodes leave for each other.
+    static func mayHold(_ name: String) -> Bool { ["lost+found", "cluster.secret"].contains(name) }
+
     /// Opens the directory and proves that it is this store's. Everything is then reached through the open directory, so nothing that is
     /// mounted or unmounted at the path meanwhile can make a write end up elsewhere.
     func open() throws -> FileDescriptor {

@@ -1,0 +1,146 @@
+internal import ApusTypes
+
+/// The environment variables of other systems' deployment guides that concern nodes, catalog and store, and what becomes of each here.
+///
+/// Short names (`BIND`, `CHECK`, `POSTGRES_HOST`) may be any program's. They count where a variable that only such a guide has stands beside
+/// them.
+struct GuideVariables {
+    private let environment: EnvironmentVariables
+
+    init(_ environment: EnvironmentVariables) { self.environment = environment }
+
+    func apply(to loaded: inout LoadedConfiguration) {
+        for (variable, value) in environment.sorted where variable.hasPrefix("VECTORIZER_") {
+            VectorizerKeys.apply(variable: variable, text: value.text, from: value.origin, to: &loaded)
+        }
+        applyGraphistry(&loaded)
+        applyHugr(&loaded)
+    }
+
+    // MARK: Graphistry: leader and followers
+
+    private func applyGraphistry(_ loaded: inout LoadedConfiguration) {
+        // In a folder of its own: what lies there is another system's.
+        if let directory = environment["LOCAL_DATASET_CACHE_DIR"] {
+            set("store.directory", (directory.text.hasSuffix("/") ? directory.text : directory.text + "/") + "apus", directory, &loaded)
+        }
+        let type = environment["NODE_TYPE"]
+        if let type, !["leader", "follower"].contains(type.text) {
+            return complain("NODE_TYPE", type, "must be leader or follower, not '\(type.text)'", &loaded)
+        }
+        guard let mode = environment["ENABLE_CLUSTER_MODE"] else {
+            if let type {
+                warn("NODE_TYPE", type, "has no effect without ENABLE_CLUSTER_MODE=true", &loaded)
+            }
+            return
+        }
+        guard ["true", "false"].contains(mode.text) else {
+            return complain("ENABLE_CLUSTER_MODE", mode, "must be true or false, not '\(mode.text)'", &loaded)
+        }
+        guard mode.text == "true" else { return }
+        let host = environment["POSTGRES_HOST"]
+        let isInternal = host == nil || host?.text == Self.internalHost
+        let origin = host ?? mode
+        if type?.text == "follower" {
+            guard !isInternal else {
+                return complain(
+                    "POSTGRES_HOST", origin,
+                    "must name the host of the leader on a follower; '\(Self.internalHost)', its default, is the leader's own database",
+                    &loaded)
+            }
+            if environment["POSTGRES_PASSWORD"] != nil { return setURL(origin, &loaded) }
+            set("catalog.address", postgreSQLAddress, origin, &loaded)
+        } else if isInternal {
+            set("catalog.hosted", "true", type ?? mode, &loaded)
+        } else {
+            setURL(origin, &loaded)
+        }
+    }
+
+    /// What Graphistry calls the database that the leader brings along.
+    private static let internalHost = "postgres"
+
+    private var postgreSQLAddress: String {
+        SocketAddress(
+            host: environment["POSTGRES_HOST"]?.text ?? "",
+            port: environment["POSTGRES_PORT"].flatMap { Int($0.text) } ?? Configuration.Catalog.defaultPort
+        ).description
+    }
+
+    private func setURL(_ origin: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration) {
+        let user = Self.escaped(environment["POSTGRES_USER"]?.text ?? "postgres")
+        let password = environment["POSTGRES_PASSWORD"].map { ":" + Self.escaped($0.text) } ?? ""
+        let database = Self.escaped(environment["POSTGRES_DB"]?.text ?? "postgres")
+        set("catalog.url", "postgresql://\(user)\(password)@\(postgreSQLAddress)/\(database)", origin, &loaded)
+    }
+
+    /// For a part of a URL (RFC 3986: unreserved characters stand for themselves).
+    private static func escaped(_ text: String) -> String {
+        text.utf8.map { byte in
+            let isPlain =
+                (48...57).contains(byte) || (65...90).contains(byte) || (97...122).contains(byte) || [45, 46, 95, 126].contains(byte)
+            if isPlain { return String(UnicodeScalar(byte)) }
+            let digits = String(byte, radix: 16, uppercase: true)
+            return "%" + (digits.count == 1 ? "0" : "") + digits
+        }.joined()
+    }
+
+    // MARK: Hugr: management and work nodes
+
+    private func applyHugr(_ loaded: inout LoadedConfiguration) {
+        let marks = ["CLUSTER_SECRET", "CLUSTER_NODE_NAME", "CLUSTER_NODE_URL", "CLUSTER_MANAGEMENT_URL", "CLUSTER_ROLE", "CORE_DB_PATH"]
+        guard marks.contains(where: { environment[$0] != nil }) else { return }
+        if let bind = environment["BIND"] {
+            // `:15000` is every address of the machine.
+            set("listeners", bind.text.hasPrefix(":") ? "0.0.0.0" + bind.text : bind.text, bind, &loaded)
+        }
+        // The management process of one generation reads the shorter name.
+        if let secret = environment["CLUSTER_SECRET"] ?? environment["SECRET"] { set("cluster.secret", secret.text, secret, &loaded) }
+        if let name = environment["CLUSTER_NODE_NAME"] { set("node.name", name.text, name, &loaded) }
+        if let url = environment["CLUSTER_NODE_URL"] {
+            set("node.url", url.text.hasSuffix("/ipc") ? String(url.text.dropLast(4)) : url.text, url, &loaded)
+        }
+        if let path = environment["CORE_DB_PATH"] {
+            if path.text.hasPrefix("postgres://") || path.text.hasPrefix("postgresql://") {
+                set("catalog.url", path.text, path, &loaded)
+            } else {
+                complain("CORE_DB_PATH", path, "must be a postgres:// URL: nodes of a cluster have their catalog in PostgreSQL", &loaded)
+            }
+        }
+        for (variable, setting) in [("CHECK", "membership.probe_seconds"), ("TIMEOUT", "membership.probe_timeout_seconds")] {
+            guard let value = environment[variable] else { continue }
+            setAtMost(setting, value, variable, &loaded)
+        }
+    }
+
+    /// An interval that is longer than ours would only find what is wrong later.
+    private func setAtMost(
+        _ path: String, _ value: EnvironmentVariables.Value, _ variable: String, _ loaded: inout LoadedConfiguration
+    ) {
+        guard let key = ConfigurationKeys.key(path) else { preconditionFailure("\(path) is a setting") }
+        do throws(ConfigurationMistake) {
+            let asked = try Duration(key.nodeFromText(value.text))
+            guard try asked < Duration(key.get(Configuration())) else { return }
+            set(path, value.text, value, &loaded)
+        } catch {
+            complain(variable, value, error.what, &loaded)
+        }
+    }
+
+    // MARK: Common
+
+    private func set(_ path: String, _ text: String, _ value: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration) {
+        guard let key = ConfigurationKeys.key(path) else { preconditionFailure("\(path) is a setting") }
+        loaded.set(key, key.nodeFromText(text), value.origin)
+    }
+
+    private func complain(
+        _ variable: String, _ value: EnvironmentVariables.Value, _ what: String, _ loaded: inout LoadedConfiguration
+    ) {
+        loaded.problems.append(ConfigurationProblem(at: value.origin.description, key: variable, what))
+    }
+
+    private func warn(_ variable: String, _ value: EnvironmentVariables.Value, _ what: String, _ loaded: inout LoadedConfiguration) {
+        loaded.problems.append(ConfigurationProblem(.warning, at: value.origin.description, key: variable, what))
+    }
+}

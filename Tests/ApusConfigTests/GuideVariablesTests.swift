@@ -1,0 +1,125 @@
+import ApusConfig
+import ApusTypes
+import Testing
+
+@Suite("Environment files, and variables of other systems' guides")
+struct GuideVariablesTests {
+    @Test("an environment file is read as Compose reads it")
+    func syntax() {
+        let text = """
+            # a comment
+            A=1
+            export B = two words   # a comment
+            C='a # b'
+            D="x y" # and more
+            E=
+            F=a=b#c
+            \u{20}
+            not a line
+            G="open
+            G2=digit\r
+            """
+        let file = EnvironmentFile(path: "f", bytes: Array(text.utf8))
+        #expect(file.mistakes == [3, 9, 10])
+        let read = Dictionary(uniqueKeysWithValues: file.entries.map { ($0.variable, $0.text) })
+        #expect(read == ["A": "1", "C": "a # b", "D": "x y", "E": "", "F": "a=b#c", "G2": "digit"])
+        #expect(file.entries.first { $0.variable == "D" }?.line == 5)
+    }
+
+    @Test("a later file wins over an earlier one, the process over both, and a setting's own variable over a guide's")
+    func precedence() {
+        let key = "LOCAL_DATASET_CACHE_DIR"
+        let files = [(".env", "\(key)=/a"), ("custom.env", "\(key)=/b"), ("cluster.env", "\(key)=/c\n")]
+        for count in 1...3 {
+            let loaded = load(files: Array(files.prefix(count)))
+            #expect(loaded.configuration.store.directory == ["/a", "/b", "/c"][count - 1] + "/apus")
+            #expect(loaded.origin(of: "store.directory").description == "\(files[count - 1].0):1 (\(key))")
+        }
+        #expect(load("", [key: "/p"], files: files).configuration.store.directory == "/p/apus")
+        #expect(load("", [key: "/p", "APUS_STORE_DIRECTORY": "/own"], files: files).configuration.store.directory == "/own")
+        #expect(load("store: {directory: /file}", files: files).configuration.store.directory == "/c/apus")
+        #expect(load(files: [("f", "APUS_LOG_LEVEL=debug")]).configuration.log.level == .debug)
+        #expect(load(files: [("f", "nonsense")]).errors.map(\.place) == ["f:1"])
+    }
+
+    /// The guide's file, comments and all.
+    private static let printed = """
+        # ENABLE_CLUSTER_MODE: true | false (default false)
+        # If ENABLE_CLUSTER_MODE=true and NODE_TYPE=leader it exposes the postgres ports to the host (LAN).
+        ENABLE_CLUSTER_MODE=false
+
+        # NODE_TYPE: leader | follower (default leader)
+        NODE_TYPE=leader
+
+        LOCAL_DATASET_CACHE_DIR=/opt/graphistry/data
+        POSTGRES_HOST=postgres
+        """
+
+    private func graphistry(_ changes: [String: String]) -> LoadedConfiguration {
+        load("", changes, files: [("cluster.env", Self.printed)])
+    }
+
+    @Test("Graphistry: one node, a leader that hosts the catalog, followers that find it")
+    func roles() {
+        let alone = graphistry([:])
+        #expect(alone.errors.isEmpty && alone.configuration.catalogPlace == .file)
+        #expect(alone.configuration.storeDirectory == "/opt/graphistry/data/apus")
+
+        let leader = graphistry(["ENABLE_CLUSTER_MODE": "true"])
+        #expect(leader.errors.isEmpty)
+        #expect(leader.configuration.catalogPlace == .hosted(SocketAddress(host: "0.0.0.0", port: 5432)))
+        #expect(leader.configuration.storeKind == .directory)
+        #expect(leader.origin(of: "catalog.hosted").description == "cluster.env:6 (NODE_TYPE)")
+
+        let follower = graphistry(["ENABLE_CLUSTER_MODE": "true", "NODE_TYPE": "follower", "POSTGRES_HOST": "192.168.18.13"])
+        #expect(follower.errors.isEmpty)
+        #expect(follower.configuration.catalogPlace == .peer(SocketAddress(host: "192.168.18.13", port: 5432)))
+
+        let outside = graphistry([
+            "ENABLE_CLUSTER_MODE": "true", "POSTGRES_HOST": "db", "POSTGRES_PASSWORD": "p@ss/word", "POSTGRES_USER": "u",
+            "POSTGRES_DB": "d",
+            "POSTGRES_PORT": "6543",
+        ])
+        #expect(outside.configuration.catalog.url?.reveal() == "postgresql://u:p%40ss%2Fword@db:6543/d")
+        #expect(!outside.problems.contains { $0.description.contains("p@ss") })
+    }
+
+    @Test(
+        "what cannot be meant stops with the key named",
+        arguments: [
+            (["NODE_TYPE": "master"], "NODE_TYPE"), (["ENABLE_CLUSTER_MODE": "yes"], "ENABLE_CLUSTER_MODE"),
+            (["ENABLE_CLUSTER_MODE": "true", "NODE_TYPE": "follower"], "POSTGRES_HOST"),
+        ])
+    func refused(changes: [String: String], key: String) {
+        #expect(graphistry(changes).errors.map(\.key) == [key])
+    }
+
+    @Test("a lone NODE_TYPE is said to have no effect, and a POSTGRES_HOST of another program has none")
+    func stray() {
+        #expect(load("", ["NODE_TYPE": "follower"]).warnings.map(\.key) == ["NODE_TYPE"])
+        let stray = load("", ["POSTGRES_HOST": "h", "POSTGRES_PASSWORD": "p", "BIND": ":1", "CHECK": "1s", "SECRET": "no"])
+        #expect(stray.configuration == Configuration() && stray.problems.isEmpty)
+    }
+
+    @Test("Hugr: a work node's variables")
+    func hugr() {
+        let loaded = load(
+            "",
+            [
+                "BIND": ":15000", "CLUSTER_SECRET": "your-cluster-secret", "CLUSTER_NODE_NAME": "worker-1",
+                "CLUSTER_NODE_URL": "http://worker-1:15000/ipc", "CORE_DB_PATH": "postgres://hugr:password@postgres:5432/hugr_core",
+                "CHECK": "1m", "TIMEOUT": "30s",
+            ])
+        let made = loaded.configuration
+        #expect(loaded.errors.isEmpty)
+        #expect(made.listeners.map(\.address) == [SocketAddress(host: "0.0.0.0", port: 15000)])
+        #expect(made.cluster.secret?.reveal() == "your-cluster-secret")
+        #expect(made.node.name == "worker-1" && made.node.url == "http://worker-1:15000")
+        #expect(made.catalog.url?.reveal() == "postgres://hugr:password@postgres:5432/hugr_core" && made.storeKind == .catalog)
+        // Rarer than ours would only find later what is wrong.
+        #expect(made.membership.probe == .seconds(1) && made.membership.probeTimeout == .seconds(1))
+        #expect(load("", ["CLUSTER_NODE_NAME": "n", "CHECK": "500ms"]).configuration.membership.probe == .milliseconds(500))
+        #expect(load("", ["CORE_DB_PATH": "core-db.duckdb"]).errors.map(\.key) == ["CORE_DB_PATH"])
+        #expect(load("", ["CLUSTER_NODE_NAME": "n", "CHECK": "often"]).errors.map(\.key) == ["CHECK"])
+    }
+}
