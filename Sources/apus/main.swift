@@ -1,3 +1,4 @@
+internal import ApusRuntime
 internal import ApusTypes
 internal import Glibc
 
@@ -5,4 +6,8 @@ internal import Glibc
 signal(SIGPIPE, SIG_IGN)
 let environment = processEnvironment()
 let main = Main(root: Root.command, terminal: .current(environment: environment), environment: environment)
-exit(await main.run(Array(CommandLine.arguments.dropFirst())).rawValue)
+let code = await main.run(Array(CommandLine.arguments.dropFirst())).rawValue
+// Loops and pools may still run: what `exit` takes down (OpenSSL's state, gRPC's) would go from under them.
+LogOutput.flush()
+fflush(nil)
+_exit(code)

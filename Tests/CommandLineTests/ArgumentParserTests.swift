@@ -135,7 +135,8 @@ struct HelpTests {
     func conventions() {
         for (path, command) in commands(Root.command, ["apus"]) where command.run != nil {
             #expect(command.allOptions.contains(.json) == command.hasResult, "\(path)")
-            let changes = ["create", "delete", "revoke", "import", "add", "remove", "reindex", "drain", "undrain"].contains(path.last ?? "")
+            let changes = ["create", "delete", "revoke", "import", "add", "remove", "reindex", "drain", "undrain", "join"].contains(
+                path.last ?? "")
             #expect(command.options.contains(ClientOptions.dryRun) == changes, "\(path)")
         }
     }

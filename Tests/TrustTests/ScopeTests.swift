@@ -85,6 +85,9 @@ struct ScopeTests {
     /// Not offered, whoever asks and for whatever.
     static let absent: Set<String> = ["POST /intelligent_search", "POST /contextual_search", "POST /multi_collection_search"]
 
+    /// Asks for a proof in its body, and for no key.
+    static let proved = "POST /api/join"
+
     @Test("no route gives data of another collection or has an effect on it, by its name or by an alias", arguments: ["other", "mine-not"])
     func everyRoute(name: String) async throws {
         try await Self.with { lab in
@@ -113,6 +116,8 @@ struct ScopeTests {
                     if Self.open.contains(route) {
                         #expect(reply.status == 200, "\(route): \(reply.status)")
                         if route != "GET /prometheus/metrics" { #expect(!reply.raw.text.contains("other"), "\(route): \(reply.raw.text)") }
+                    } else if route == Self.proved {
+                        #expect(reply.status == 400, "\(route): \(reply.status)")
                     } else if Self.absent.contains(route) {
                         #expect(reply.status == 501, "\(route): \(reply.status)")
                     } else {

@@ -52,6 +52,7 @@ public struct ConsoleFace: Sendable {
         mountModels(on: &router)
         mountCollections(on: &router)
         mountNodes(on: &router)
+        mountJoining(on: &router)
     }
 
     /// Whether a path is this face's: errors there have its shape, also where another face shares the listener.

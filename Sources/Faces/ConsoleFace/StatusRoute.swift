@@ -60,6 +60,12 @@ extension ConsoleFace {
             $0.member("failure_tolerance", cluster.failureTolerance)
             $0.key("nodes")
             if let view { Self.write(view, to: &$0) } else { $0.null() }
+            $0.member(
+                "missing_nodes",
+                .array(
+                    cluster.missingNodes.map {
+                        ["name": $0.name.map { .string($0.rawValue) } ?? .null, "address": .string($0.address)]
+                    }))
             $0.member("points", collections.map { .integer(Int64($0.reduce(0) { $0 + $1.points })) } ?? .null)
             $0.key("collections")
             if let collections { Self.write(collections, to: &$0) } else { $0.null() }

@@ -12,6 +12,8 @@ public final class Cluster: Sendable {
         /// Proves to who knows the cluster secret that this node knows it, and tells nothing of it: the same on all nodes of the cluster. Nil
         /// where the node has no secret.
         public var secretProof: String?
+        /// What this node tells machines that join. Nil where it has no secret.
+        public var join: JoinTerms?
         public var roles: Set<NodeRole> = [.manager, .worker]
         /// Of Apus.
         public var version: String
@@ -52,6 +54,7 @@ public final class Cluster: Sendable {
     let clock: any MonotonicClock
     let observation: ObservationBook
     let placement = Mutex(PlacementMemory())
+    let expected = ExpectedNodes()
     let log = Logger("cluster")
 
     public init(identity: NodeIdentity, catalog: Catalog, health: Health, clock: any MonotonicClock, options: Options) {

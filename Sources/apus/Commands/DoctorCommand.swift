@@ -54,7 +54,7 @@ enum DoctorCommand {
                 DirectoryExamination(path: configuration.node.data, reserve: ByteCount(0), mustBeLocal: configuration.catalog.url == nil))
         case .catalog: await CatalogExamination(configuration).findings()
         case .store:
-            configuration.store.kind == .catalog
+            configuration.storeKind == .catalog
                 ? [.good("objects are kept in the catalog, at most \(ByteCount(configuration.store.maxCatalogBytes.bytes))")]
                 : await bounded(
                     "the store",
@@ -62,7 +62,7 @@ enum DoctorCommand {
         case .ports:
             configuration.listeners.map { PortExamination(address: $0.address, setting: "listeners").finding() }
                 + (configuration.rpc.isEnabled
-                    ? [PortExamination(address: configuration.rpc.address, setting: "rpc.address").finding()] : [])
+                    ? [PortExamination(address: configuration.rpcAddress, setting: "rpc.address").finding()] : [])
         }
     }
 

@@ -40,6 +40,27 @@ extension NodeCommand {
                 reply.asObject ?? JSONObject(), isTrial ? "would give node '\(name)' work again" : "node '\(name)' takes work again")
         })
 
+    private static let life = Option.value("expires", "SECONDS", "How long it can be used: a number of seconds; an hour unless said.")
+
+    static let token: Command = Command(
+        name: "token", summary: "Make a token with which one machine joins the cluster.",
+        discussion: """
+            The token is a secret until it is used or has expired: who has it can become a node. It is printed once, and kept nowhere.
+            """,
+        options: [life] + ClientOptions.all,
+        examples: [.init("apus node token", "then 'apus join TOKEN' on the new machine")],
+        run: { invocation in
+            let seconds = try invocation.text(life).map { text throws(ApusError) in
+                guard let seconds = Int64(text) else {
+                    throw ApusError(.usage, "--expires must be a whole number of seconds, not '\(text)'")
+                }
+                return seconds
+            }
+            let body: JSONValue = ["life_seconds": .integer(seconds ?? 3600)]
+            let reply = try await NodeClient(invocation).call(.post, "/api/join/tokens", Array(body.description.utf8))
+            return invocation.answer(reply.asObject ?? JSONObject(), reply["token"]?.asString ?? "")
+        })
+
     private static let node = Argument(name: "NODE", help: "Its name, as 'apus node list' shows it.")
     private static let force = Option.flag("force", "Also where collections have fewer replicas then than they ask for.")
 

@@ -16,7 +16,7 @@ enum NodeCommand {
             .init(
                 "apus node --data ./data --catalog /etc/apus/catalog.url --store /mnt/shared/apus", "PostgreSQL as catalog, a shared store"),
         ],
-        subcommands: [list, drain, undrain, remove],
+        subcommands: [list, drain, undrain, remove, token],
         hasResult: false,
         run: { invocation in
             let configuration = try NodeOptions.validated(invocation, withFiles: true) { invocation.terminal.note("warning: \($0)") }

@@ -9,7 +9,8 @@ enum Root {
             .init("apus status", "how the node and its cluster are"),
         ],
         subcommands: [
-            NodeCommand.command, StatusCommand.command, WhyCommand.command, DoctorCommand.command, ImportCommand.command,
+            NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, DoctorCommand.command,
+            ImportCommand.command,
             SearchCommand.command,
             CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
             CompletionCommand.command,

@@ -57,6 +57,10 @@ enum StatusCommand {
             table.rows = nodes.map { [text($0["name"]), text($0["status"]), text($0["url"]), text($0["shards"])] }
             lines += [""] + table.lines(terminal)
         }
+        if let missing = status["missing_nodes"]?.asArray, !missing.isEmpty {
+            let names = missing.map { node in node["name"]?.asString.map { "\($0) (\(text(node["address"])))" } ?? text(node["address"]) }
+            lines += ["", "\(terminal.styled("missing", .yellow)): expected, and no node: \(names.joined(separator: ", "))"]
+        }
         if let collections = status["collections"]?.asArray, !collections.isEmpty {
             var table = Table(header: ["COLLECTION", "POINTS", "DIMENSION", "METRIC", "MEMORY", ""], rightAligned: [1, 2, 4])
             table.rows = collections.map { collection in

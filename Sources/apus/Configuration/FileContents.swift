@@ -5,6 +5,13 @@ internal import Glibc
 enum FileContents {
     static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    /// From the root, so that it means the same in another working directory.
+    static func absolute(_ path: String) -> String {
+        guard !path.hasPrefix("/"), let here = getcwd(nil, 0) else { return path }
+        defer { free(here) }
+        return String(cString: here) + "/" + (path.hasPrefix("./") ? path.dropFirst(2) : path[...])
+    }
+
     /// Throws `input.unreadable` with the system's reason.
     static func read(_ path: String, limit: ByteCount) throws(ApusError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)

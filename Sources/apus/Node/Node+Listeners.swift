@@ -14,9 +14,9 @@ internal import QdrantFace
 internal import VectorizerFace
 
 extension Node {
-    /// The listeners with their faces. A node that other machines can reach has an administrator's key from its first start.
-    func listeners() async throws -> [ListenerConfiguration] {
-        let rpc = configuration.rpc.isEnabled ? [configuration.rpc.address] : []
+    /// What each listener serves, by its name. A node that other machines can reach has an administrator's key from its first start.
+    func routers() async throws -> [String: Router] {
+        let rpc = configuration.rpc.isEnabled ? [configuration.rpcAddress] : []
         if (configuration.listeners.map(\.address) + rpc).contains(where: { !$0.isLoopback }), !catalog.isReadOnly {
             let file = configuration.node.data + "/admin.key"
             if let key = try await access.makeFirstKey(keptIn: file, deadline: clock.now.advanced(by: .seconds(10))) {
@@ -24,26 +24,7 @@ extension Node {
                 Terminal.write("administrator's key, shown this once and kept in \(file):\n\(key.reveal())\n", to: STDOUT_FILENO)
             }
         }
-        return configuration.listeners.map { listener in
-            ListenerConfiguration(
-                name: listener.name, host: listener.address.host, port: listener.address.port,
-                tls: listener.tlsCertificate.flatMap { certificate in
-                    listener.tlsKey.map { TLSFiles(certificateChain: certificate, privateKey: $0) }
-                },
-                router: router(for: listener))
-        }
-    }
-
-    /// The limits, with no more connections than this process may have descriptors for.
-    func httpLimits() -> HTTPLimits {
-        var limits = configuration.httpLimits
-        let descriptors = DescriptorLimit.raise()
-        if limits.cap(toDescriptors: descriptors) {
-            Self.log.warning(
-                "fewer connections than configured, because of the limit of open files; raise it (ulimit -n, LimitNOFILE)",
-                ["open_files": "\(descriptors)", "connections": "\(limits.connections)"])
-        }
-        return limits
+        return Dictionary(uniqueKeysWithValues: configuration.listeners.map { ($0.name, router(for: $0)) })
     }
 
     /// The server of Vectorizer's binary protocol; nil when it is turned off.
@@ -56,7 +37,7 @@ extension Node {
         options.thunder.mostOutput = ByteCount(4 * rpc.maxFrame.bytes)
         options.thunder.idleTime = rpc.idleTimeout
         options.callTime = configuration.http.requestTimeout
-        options.isOpenToLocalUser = rpc.address.isLoopback
+        options.isOpenToLocalUser = configuration.rpcAddress.isLoopback
         var limits = StreamServer.Limits()
         limits.connections = rpc.maxConnections
         return VectorizerRPC(face: vectorizerFace(), access: access, trust: trust, metrics: metrics, options: options)
@@ -97,15 +78,7 @@ extension Node {
         if listener.faces.contains(.qdrant) {
             mountQdrant(on: &router, atRoot: isQdrantAtRoot, besideConsole: listener.faces.contains(.console))
         }
-        let hasVectorizer = listener.faces.contains(.vectorizer)
-        let hasConsole = listener.faces.contains(.console)
-        router.errors { error, request in
-            if ConsoleFace.owns(request.path), hasConsole || request.path.first == "health" {
-                return Router.defaultErrorResponse(error, request)
-            }
-            if isQdrantAtRoot || QdrantFace.owns(request.path) { return QdrantFace.errorReply(error, request) }
-            return hasVectorizer ? VectorizerFace.errorReply(error, request) : Router.defaultErrorResponse(error, request)
-        }
+        router.errors(listener.errorReply)
         return router
     }
 
@@ -128,6 +101,15 @@ extension Node {
 extension Configuration.Listener {
     /// Whether Qdrant's paths are at the root: those of Vectorizer, which has the same ones, are not there.
     var isQdrantAtRoot: Bool { faces.contains(.qdrant) && !faces.contains(.vectorizer) }
+
+    /// Each client reads errors in a shape of its own.
+    func errorReply(_ error: ApusError, _ request: Request) -> Response {
+        if ConsoleFace.owns(request.path), faces.contains(.console) || request.path.first == "health" {
+            return Router.defaultErrorResponse(error, request)
+        }
+        if isQdrantAtRoot || QdrantFace.owns(request.path) { return QdrantFace.errorReply(error, request) }
+        return faces.contains(.vectorizer) ? VectorizerFace.errorReply(error, request) : Router.defaultErrorResponse(error, request)
+    }
 }
 
 extension BoundListener {
@@ -147,6 +129,8 @@ extension Configuration {
         options.absenceGrace = membership.absenceGrace
         options.restartWindow = membership.restartWindow
         options.movesAtOnce = membership.movesAtOnce
+        options.probeInterval = membership.probe
+        options.probeTime = membership.probeTimeout
         return options
     }
 

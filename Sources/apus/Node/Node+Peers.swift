@@ -54,15 +54,8 @@ extension Node {
         address.port = try server.start(host: address.host, port: address.port, setting: "cluster.address")
         listening.add("cluster", "grpc://\(address)")
         if let announced = configuration.node.rpcAddress { return (server, announced.description) }
-        if address.isAny, let host = configuration.node.url.flatMap(Self.host) { address.host = host }
+        if address.isAny, let host = configuration.node.url.flatMap({ Reachability.address(ofURL: $0) })?.host { address.host = host }
         return (server, address.description)
-    }
-
-    /// `http://192.168.1.10:15002` → `192.168.1.10`.
-    private static func host(of url: String) -> String? {
-        guard let rest = url.split(separator: "/", maxSplits: 2).dropFirst().first else { return nil }
-        if rest.hasPrefix("["), let end = rest.firstIndex(of: "]") { return String(rest[rest.index(after: rest.startIndex)..<end]) }
-        return String(rest.prefix { $0 != ":" })
     }
 
     private static func security(_ configuration: Configuration) throws(ApusError) -> RPCSecurity {
@@ -81,6 +74,24 @@ extension Configuration {
         if let address = cluster.address { return address }
         guard catalog.url != nil, let listener = listeners.first else { return nil }
         return SocketAddress(host: listener.address.host, port: Peers.defaultPort)
+    }
+
+    /// What a machine that joins is told. A hosted catalog that listens everywhere is reached where its node is.
+    var joinTerms: JoinTerms? {
+        guard let secret = cluster.secret else { return nil }
+        var terms = JoinTerms(secret: secret, storeDirectory: store.kind == .directory ? store.directory : nil)
+        if var address = catalog.address {
+            if address.isAny {
+                guard let host = node.url.flatMap({ Reachability.address(ofURL: $0) })?.host ?? listeners.first?.address.host else {
+                    return nil
+                }
+                address.host = host
+            }
+            terms.catalogAddress = address.description
+        } else {
+            terms.catalogURL = catalog.url
+        }
+        return terms
     }
 
     /// The same on all nodes that know the secret of the cluster, and of no use to others.

@@ -28,17 +28,39 @@ func runNode(_ configuration: Configuration) async throws {
             if count == 1 { stop.request() } else { _exit(ErrorCode.ExitCode.temporary.rawValue) }
         }
     }
-    guard let node = try await stop.racing({ try await Node.open(configuration, loops: loops) }) else { return }
+    let clock = BootClock()
+    let health = Health(clock: clock)
+    health.report("node", ApusError(.nodeUnready, "the node is starting"), blocks: Set(Health.Ability.allCases))
+    let metrics = MetricsRegistry()
+    let front = try await Front.open(configuration, loops: loops, health: health, metrics: metrics)
+    let base = NodeBase(
+        configuration: configuration, loops: loops, clock: clock, health: health, metrics: metrics, front: front,
+        began: clock.now)
+    guard let node = try await stop.racing({ try await Node.open(base) }) else { return }
     try await node.serve(until: stop, reloadingOn: hangUps)
 }
 
-/// The composition root: everything a node consists of, made in order, each part given the ones below it.
-struct Node: Sendable {
-    let configuration: Configuration
+/// What a node has before it has a catalog.
+struct NodeBase: Sendable {
+    var configuration: Configuration
     let loops: EventLoops
     let clock: BootClock
     let health: Health
     let metrics: MetricsRegistry
+    let front: Front
+    let began: Instant
+}
+
+/// The composition root: everything a node consists of, made in order, each part given the ones below it.
+struct Node: Sendable {
+    let base: NodeBase
+    var configuration: Configuration { base.configuration }
+    var loops: EventLoops { base.loops }
+    var clock: BootClock { base.clock }
+    var health: Health { base.health }
+    var metrics: MetricsRegistry { base.metrics }
+    /// The PostgreSQL that this node hosts; nil where others do.
+    let hosted: HostedPostgreSQL?
     /// Nil for a node without a cluster secret.
     let calls: RPCPeers?
     let database: any Database
@@ -51,15 +73,16 @@ struct Node: Sendable {
     static let log = Logger("node")
 
     /// Opens the catalog and the store. A catalog that is not there yet is waited for; everything else that is wrong is thrown.
-    static func open(_ configuration: Configuration, loops: EventLoops) async throws -> Node {
-        let clock = BootClock()
-        let health = Health(clock: clock)
+    static func open(_ incomplete: NodeBase) async throws -> Node {
+        let base = try await completed(incomplete)
+        let (configuration, loops, clock, health, metrics) = (base.configuration, base.loops, base.clock, base.health, base.metrics)
         try DataDirectory.create(configuration.node.data)
         var generator = SystemRandomNumberGenerator()
         let identity = try NodeIdentity.load(
             directory: configuration.node.data, configuredName: configuration.node.name, using: &generator)
 
-        let database = try await openDatabase(configuration, loops: loops, clock: clock)
+        let hosted = try await hostCatalog(configuration, loops: loops)
+        let database = try await openDatabase(base)
         var options = Catalog.Options()
         options.version = Version.current
         options.log.rowLimit = configuration.vectors.rowAppend
@@ -69,10 +92,10 @@ struct Node: Sendable {
         let store = NodeStore(configuration, catalog: catalog, health: health, node: identity.name)
         await store.look()
 
-        let metrics = MetricsRegistry()
         let calls = try calls(configuration, identity.name, metrics: metrics)
         var clusterOptions = configuration.clusterOptions(storePlace: store.place)
         clusterOptions.secretProof = configuration.secretProof(for: catalog.identity.id)
+        clusterOptions.join = configuration.joinTerms
         clusterOptions.probe = prober(calls)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
@@ -84,23 +107,69 @@ struct Node: Sendable {
             objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } })
         return Node(
-            configuration: configuration, loops: loops, clock: clock, health: health, metrics: metrics,
-            calls: calls, database: database, catalog: catalog, store: store, cluster: cluster,
+            base: base, hosted: hosted, calls: calls, database: database, catalog: catalog, store: store, cluster: cluster,
             vectors: vectors,
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 
-    private static func openDatabase(
-        _ configuration: Configuration, loops: EventLoops, clock: BootClock
-    ) async throws -> any Database {
-        guard let url = configuration.catalog.url else { return try await SQLiteDatabase.open(path: configuration.sqlitePath) }
+    /// With the cluster's secret, and what follows from it. A node that is to find it in a shared store waits for it there.
+    private static func completed(_ base: NodeBase) async throws -> NodeBase {
+        guard case .peer = base.configuration.catalogPlace else { return base }
+        var base = base
         while true {
+            do throws(ApusError) {
+                try NodeOptions.readSecrets(&base.configuration)
+                return base
+            } catch {
+                guard error.code == .joinSecretMissing else { throw error }
+                await wait(base, error, error.hint ?? "")
+                try Task.checkCancellation()
+            }
+        }
+    }
+
+    /// Says why there is no catalog yet, and lets a second pass.
+    private static func wait(_ base: NodeBase, _ error: ApusError, _ message: String) async {
+        base.health.report("catalog", error, blocks: Set(Health.Ability.allCases))
+        log.warning(
+            "Waiting for PostgreSQL to become available...",
+            [
+                "error": error.summary, "message": message, "seconds": "\(Int(base.began.duration(to: base.clock.now).seconds))",
+            ])
+        try? await base.clock.sleep(for: .seconds(1))  // cancelled: the caller's next step says so
+    }
+
+    private static func hostCatalog(_ configuration: Configuration, loops: EventLoops) async throws -> HostedPostgreSQL? {
+        guard case .hosted(let address) = configuration.catalogPlace else { return nil }
+        let hosted = try HostedPostgreSQL(try NodeOptions.hosting(configuration, at: address), loops: loops)
+        try await hosted.start()
+        return hosted
+    }
+
+    private static func openDatabase(_ base: NodeBase) async throws -> any Database {
+        let (configuration, clock) = (base.configuration, base.clock)
+        guard let url = configuration.catalog.url else { return try await SQLiteDatabase.open(path: configuration.sqlitePath) }
+        var refusals = 0
+        // The first try is short, so that whoever waits is told soon.
+        var patience = Duration.seconds(1)
+        while true {
+            defer { patience = configuration.catalog.connectTimeout }
             do {
-                return try await PostgreSQLDatabase.open(
-                    url: url, loops: loops, deadline: clock.now.advanced(by: configuration.catalog.connectTimeout))
+                let database = try await PostgreSQLDatabase.open(
+                    url: url, loops: base.loops, deadline: clock.now.advanced(by: patience))
+                base.health.recover("catalog")
+                return database
             } catch let error as ApusError where error.code == .catalogUnavailable {
-                log.warning("Waiting for PostgreSQL to become available...", ["error": error.summary])
-                try await clock.sleep(for: .seconds(1))
+                let message = error.context["message"] ?? ""
+                await wait(base, error, message)
+                try Task.checkCancellation()
+                // A node's database speaks English. Now and then its role is only being made.
+                refusals = message.contains("password authentication failed") ? refusals + 1 : 0
+                if refusals >= 5, let address = configuration.catalog.address {
+                    throw ApusError(
+                        .joinSecretMismatch, "the catalog at \(address) refuses this node's cluster secret",
+                        hint: "copy the file cluster.secret of the node that hosts it", cause: error)
+                }
             }
         }
     }
@@ -123,9 +192,10 @@ struct Node: Sendable {
 
     /// Serves until `stop`, then drains. A part that fails ends the node with its error.
     func serve(until stop: StopRequest, reloadingOn hangUps: AsyncStream<Signals.Signal>) async throws {
-        // The listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
-        let server = HTTPServer(loops: loops, listeners: try await listeners(), limits: httpLimits(), metrics: metrics)
-        let bound = try await server.start()
+        // The other listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
+        let (server, bound) = (base.front.server, base.front.bound)
+        server.route(try await routers())
+        health.recover("node")
         for listener in bound { listening.add(listener.name, listener.url) }
         let rpcServer = rpcServer()
         try await start(rpcServer)
@@ -134,6 +204,7 @@ struct Node: Sendable {
         if configuration.node.url == nil, configuration.listeners.first?.address.isAny == true {
             Self.log.warning("nobody can reach this node under the URL that it announces; set node.url", ["url": url])
         }
+        cluster.expect(listedNodes)
         try await cluster.join(at: url, rpcAddress: peerAddress, deadline: clock.now.advanced(by: .seconds(30)))
         try RunFile.write(listening.all, into: configuration.node.data)
         defer { RunFile.remove(from: configuration.node.data) }
@@ -144,6 +215,8 @@ struct Node: Sendable {
             group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
+            if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }
+            if let hosted { group.addTask { try await hosted.supervise() } }
             group.addTask { await stop.wait() }
             group.addTask { for await _ in hangUps { server.reloadCertificates() } }
             defer { group.cancelAll() }
@@ -166,13 +239,14 @@ struct Node: Sendable {
         }
         calls?.close()
         await database.close()
+        if let hosted, !configuration.catalog.keepRunning { try await hosted.stop() }
         Self.log.notice("stopped")
     }
 
     /// Opens the listener of the binary protocol.
     private func start(_ server: StreamServer?) async throws {
         guard let server else { return }
-        var address = configuration.rpc.address
+        var address = configuration.rpcAddress
         address.port = try await server.start(host: address.host, port: address.port, setting: "rpc.address")
         listening.add("rpc", "vectorizer://\(address)")
     }

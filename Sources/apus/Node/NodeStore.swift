@@ -19,6 +19,7 @@ final class NodeStore: Sendable {
     private let current = Mutex<(any ObjectStore)?>(nil)
     private let copies = Mutex<(any ObjectCopies)?>(nil)
     private static let storeSetting = "store.id"
+    private static let kindSetting = "store.kind"
 
     init(_ configuration: Configuration, catalog: Catalog, health: Health, node: NodeName) {
         self.configuration = configuration
@@ -29,7 +30,7 @@ final class NodeStore: Sendable {
     }
 
     /// What an operator recognises it by.
-    var place: String { configuration.store.kind == .catalog ? "catalog" : configuration.storeDirectory }
+    var place: String { configuration.storeKind == .catalog ? "catalog" : configuration.storeDirectory }
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
@@ -116,17 +117,49 @@ final class NodeStore: Sendable {
 
     private func opened(deadline: Instant) async throws -> any ObjectStore {
         if let store = current.withLock({ $0 }) { return store }
+        try await agreeOnKind(deadline: deadline)
         let store: any ObjectStore =
-            switch configuration.store.kind {
+            switch configuration.storeKind {
             case .catalog: CatalogStore(database: catalog.database, maxBytes: configuration.store.maxCatalogBytes)
             case .directory: try await openDirectory(deadline: deadline)
             }
+        await shareSecret(deadline: deadline)
         current.withLock { $0 = store }
         // Where the catalog is the store nothing is stored twice: operations of any size ride in rows.
-        if configuration.store.kind == .directory {
+        if configuration.storeKind == .directory {
             catalog.log.attach(ObjectLogPlacement(store: store, intents: catalog.objects, node: node))
         }
         return store
+    }
+
+    /// What the first node has chosen holds for all: objects of one kind of store are not found in another.
+    private func agreeOnKind(deadline: Instant) async throws {
+        let settings = try await catalog.settings.all(deadline: deadline)
+        let own = configuration.storeKind
+        let kind = settings[Self.kindSetting] ?? (settings[Self.storeSetting] == nil ? nil : Configuration.Store.Kind.directory.rawValue)
+        guard let kind else { return try await catalog.settings.set(Self.kindSetting, to: own.rawValue, deadline: deadline) }
+        guard kind != own.rawValue else { return }
+        throw ApusError(
+            .storeForeign, "this cluster keeps its objects in \(own == .catalog ? "a directory" : "its catalog"), and this node is not to",
+            hint: own == .catalog
+                ? "set store.directory to the directory that the other nodes use" : "set store.kind to catalog, and no store.directory")
+    }
+
+    /// Leaves the cluster's secret in a store's directory that was given: who may read that may read all that the cluster holds, and its
+    /// nodes need nothing else to join.
+    private func shareSecret(deadline: Instant) async {
+        guard configuration.catalog.isHosted, configuration.storeKind == .directory, let directory = configuration.store.directory,
+            let secret = configuration.cluster.secret
+        else { return }
+        let path = "\(directory)/\(ClusterSecret.fileName)"
+        do {
+            try await pool.run(deadline: deadline) {
+                guard !FileContents.exists(path) else { return }
+                try FileContents.write(Array((secret.reveal() + "\n").utf8), to: path, mode: 0o600)
+            }
+        } catch {
+            Node.log.info("the cluster's secret was not left in the store", ["path": path, "error": "\(error)"])
+        }
     }
 
     /// The first node of a new cluster makes an empty directory its store; the catalog remembers which one it is, so that from then on an
