@@ -193,6 +193,7 @@ public struct Configuration: Sendable, Equatable {
         public var absenceGrace: Duration = .seconds(60)
         public var restartWindow: Duration = .seconds(300)
         public var movesAtOnce = 4
+        public var handover: Duration = .seconds(30)
         public var probe: Duration = .seconds(1)
         public var probeTimeout: Duration = .seconds(1)
     }

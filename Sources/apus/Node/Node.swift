@@ -221,6 +221,7 @@ struct Node: Sendable {
             group.addTask { for await _ in hangUps { server.reloadCertificates() } }
             defer { group.cancelAll() }
             try await group.next()
+            await handOver()
             Self.log.notice("draining")
             health.drain()
             let deadline = clock.now.advanced(by: configuration.http.drainTimeout)
@@ -241,6 +242,18 @@ struct Node: Sendable {
         await database.close()
         if let hosted, !configuration.catalog.keepRunning { try await hosted.stop() }
         Self.log.notice("stopped")
+    }
+
+    /// Nobody is to miss what this node alone serves while it is away.
+    private func handOver() async {
+        do {
+            let missing = try await cluster.handOver(deadline: clock.now.advanced(by: configuration.membership.handover))
+            if missing > 0 {
+                Self.log.warning("shards that only this node serves are missing until others serve them", ["shards": "\(missing)"])
+            }
+        } catch {
+            Self.log.warning("nobody was told to serve what this node serves", ["error": "\(error)"])
+        }
     }
 
     /// Opens the listener of the binary protocol.

@@ -320,6 +320,12 @@ public enum ConfigurationKeys {
             "Replicas that may be loading at a time to even the nodes out.",
             reason: "More is quicker, and takes more from searches meanwhile."),
         ConfigurationKey(
+            "membership.handover_seconds", \.membership.handover, limit: .between(.zero, .seconds(3600)),
+            "How long a node that is told to stop waits until others serve what only it serves.",
+            reason:
+                "Then nothing is missing while it is away. Keep this and `http.drain_timeout_seconds` together below the time your supervisor "
+                + "waits before it kills."),
+        ConfigurationKey(
             "membership.probe_seconds", \.membership.probe, limit: .between(.milliseconds(100), .seconds(60)),
             "How often a node asks others whether they answer.",
             reason: "A node is down when its heartbeats have stopped and its peers reach it no longer."),

@@ -102,7 +102,7 @@ extension VectorizerFace {
         switch status {
         case .active: "active"
         case .joining: "joining"
-        case .draining, .removing: "leaving"
+        case .draining, .removing, .stopping: "leaving"
         case .suspect, .down, .left: "unavailable"
         }
     }

@@ -29,7 +29,9 @@ public enum NodeRole: String, Sendable, Hashable, CaseIterable { case manager, w
 
 /// joining → active → suspect → down; draining → left. A node that comes back registers again; one that drains does so until it is told to
 /// stop that. One that is to be removed drains first.
-public enum NodeStatus: String, Sendable, Hashable, CaseIterable { case joining, active, suspect, down, draining, removing, left }
+public enum NodeStatus: String, Sendable, Hashable, CaseIterable {
+    case joining, active, suspect, down, draining, removing, stopping, left
+}
 
 /// What a node says of itself.
 public struct NodeRegistration: Sendable, Hashable {

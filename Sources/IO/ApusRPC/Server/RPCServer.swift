@@ -79,7 +79,9 @@ public final class RPCServer: Sendable {
         let left = open.count { $0.isBusy }
         // A status goes behind the replies; what the listener cuts off may overtake them.
         for exchange in open where !exchange.isBusy { exchange.finish() }
-        await wait(until: deadline, \.isEmpty)
+        // Those alone: peers that ask again open others, which are only told to go.
+        let old = Set(open.map(ObjectIdentifier.init))
+        await wait(until: deadline) { exchanges in !exchanges.contains { old.contains(ObjectIdentifier($0)) } }
         await listener?.close()
         return left
     }

@@ -29,7 +29,7 @@ extension Cluster {
                 switch row.status {
                 case _ where row.name == name || !row.roles.contains(.worker): .leaves
                 case .active, .joining: .takes
-                case .suspect, .down, .left: .keeps
+                case .suspect, .down, .stopping, .left: .keeps
                 case .draining, .removing: .leaves
                 }
             return PlacementNode(row.name, state: state)

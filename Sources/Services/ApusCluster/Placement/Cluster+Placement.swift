@@ -116,6 +116,8 @@ extension Cluster {
                     switch standing.state {
                     case .down: isLost ? .lost : .awaited(isGone: true)
                     case _ where isLeaving: .leaving
+                    // It is given nothing, and has said what others are to serve.
+                    case _ where row.status == .stopping: .awaited(isGone: false)
                     case .suspect: .awaited(isGone: false)
                     case .alive: .here
                     }

@@ -115,7 +115,7 @@ extension VectorService {
         } else {
             found = try await attempt(shards, in: Trip(turn: turn), deadline: deadline, body)
         }
-        let misplaced = shards.filter { [.shardElsewhere, .shardUnserved].contains(found.failures[$0.id]?.code) }
+        let misplaced = shards.filter { [.shardElsewhere, .shardUnserved, .nodeDraining].contains(found.failures[$0.id]?.code) }
         guard !misplaced.isEmpty, try await readReplicas(of: collection, deadline: deadline) else { return found }
         for shard in misplaced { found.failures[shard.id] = nil }
         found.add(try await attempt(misplaced, in: Trip(turn: turn), deadline: deadline, body))
