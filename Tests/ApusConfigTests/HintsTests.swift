@@ -6,6 +6,7 @@ import Testing
 struct HintsTests {
     /// Names that are written as a setting's and are none, each with what it is.
     private static let others: Set<String> = [
+        "node.silent",  // a finding of the doctor
         "store.id",  // a row of the catalog's settings
         "catalog.sqlite",  // a file
         "cluster.env",  // a file of Graphistry's

@@ -22,13 +22,16 @@ final class ProcessCluster: Sendable {
     deinit { loops.stop() }
 
     /// Starts node `number`, again too; returns when it is ready.
-    func start(_ number: Int, secret: String? = "a secret of these tests") async throws -> NodeProcess {
+    func start(
+        _ number: Int, secret: String? = "a secret of these tests", more: [String: String] = [:]
+    ) async throws -> NodeProcess {
         var environment = [
             "APUS_NODE_NAME": Self.name(number), "APUS_CATALOG_URL": url, "APUS_STORE_KIND": "catalog",
             "APUS_CLUSTER_ADDRESS": "127.0.0.1:0",
         ]
         environment["APUS_CLUSTER_SECRET"] = secret
-        return try await NodeProcess.start(directory: directory.path + "/" + Self.name(number), environment: environment, loops: loops)
+        return try await NodeProcess.start(
+            directory: directory.path + "/" + Self.name(number), environment: environment.merging(more) { $1 }, loops: loops)
     }
 
     /// Starts so many nodes, and returns when each sees all of them active.

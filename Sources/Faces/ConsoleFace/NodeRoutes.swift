@@ -25,6 +25,22 @@ extension ConsoleFace {
             let plan = isTrial ? nil : try await cluster.remove(name, isForced: isForced, deadline: request.deadline)
             return try await reply(name, plan, isTrial, request)
         }
+        router.on(.get, "/api/doctor") { request in
+            try request.require(.administrator)
+            let (nodes, findings) = try await cluster.examine(deadline: min(request.deadline, clock.now.advanced(by: .seconds(8))))
+            return .json(
+                JSONValue.object([
+                    "nodes": .array(nodes.map { .string($0.rawValue) }),
+                    "findings": .array(
+                        findings.map { finding in
+                            [
+                                "code": .string(finding.facts["code"] ?? finding.kind.rawValue), "node": .string(finding.node.rawValue),
+                                "text": .string(finding.text), "remedy": .string(finding.remedy),
+                                "facts": .object(JSONObject(finding.facts.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
+                            ]
+                        }),
+                ]).serialized())
+        }
         router.on(.get, "/api/records") { request in
             try request.require(.reader)
             let limit: Int = try request.query.value("limit") ?? 50

@@ -14,6 +14,10 @@ public final class Cluster: Sendable {
         public var secretProof: String?
         /// What this node tells machines that join. Nil where it has no secret.
         public var join: JoinTerms?
+        /// What should be the same on all nodes.
+        public var settings: [String: String] = [:]
+        /// Has a node look at itself and at its ways to the others; nil where it does not answer.
+        public var examine: @Sendable (NodeRow, [NodeRow], Instant) async -> NodeFacts? = { _, _, _ in nil }
         public var roles: Set<NodeRole> = [.manager, .worker]
         /// Of Apus.
         public var version: String
@@ -89,7 +93,7 @@ public final class Cluster: Sendable {
         let incarnation = try await catalog.nodes.register(
             NodeRegistration(
                 name: identity.name, url: url, rpcAddress: rpcAddress, roles: options.roles, version: options.version,
-                hasGeneratedName: identity.isGenerated, metadata: JSONValue.object(["id": .string(identity.id)]).description),
+                hasGeneratedName: identity.isGenerated, metadata: metadata.description),
             deadline: deadline)
         log.info("the node has joined", ["node": identity.name.rawValue, "incarnation": String(incarnation)])
         // The leader finds nodes for the others.
@@ -97,6 +101,13 @@ public final class Cluster: Sendable {
         // Whoever asks this node next may have it ask the others.
         let nodes = try await catalog.nodes.list(deadline: deadline)
         observation.withLock { $0.read(nodes, by: identity.name, leader: nil, at: clock.now) }
+    }
+
+    private var metadata: JSONValue {
+        [
+            "id": .string(identity.id),
+            "settings": .object(JSONObject(options.settings.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
+        ]
     }
 
     private static let proofSetting = "secret proof"
@@ -167,6 +178,7 @@ public final class Cluster: Sendable {
                 let epoch = leadership.epoch
                 observation.withLock { $0.read(nodes, by: identity.name, leader: epoch, at: clock.now) }
                 health.recover("catalog")
+                compareSettings(nodes)
                 // Heartbeats under this node's name that are not its own: two processes were started at once, or one was frozen meanwhile.
                 let heartbeats = session.epoch == nil ? nodes.first { $0.name == identity.name }?.heartbeats : nil
                 if let heartbeats, let foreign, heartbeats > foreign {

@@ -1,12 +1,14 @@
 internal import ApusConfig
+internal import ApusHTTP
 internal import ApusRuntime
 internal import ApusTypes
 
 enum DoctorCommand {
     static let command: Command = Command(
-        name: "doctor", summary: "Examine the machine, the catalog, the store and the ports, and say what to do.",
+        name: "doctor", summary: "Examine the machine, the catalog, the store, the ports and the cluster, and say what to do.",
         discussion: """
-            Takes the same options as 'apus node', and changes nothing. \
+            Takes the same options as 'apus node', and changes nothing. 'cluster' has every node of a running cluster try its ways to every \
+            other, and compares their clocks, settings, versions and disks; it asks the node at APUS_URL. \
             Findings are ok, advice (works, and would work better) or bad; with a bad one the exit code is 1.
             """,
         arguments: [
@@ -17,6 +19,7 @@ enum DoctorCommand {
         options: NodeOptions.all,
         examples: [
             .init("apus doctor --data /var/lib/apus", "before the first start"),
+            .init("apus doctor cluster", "when nodes do not see each other"),
             .init("apus doctor catalog --config /etc/apus/apus.yml", "when the catalog does not answer"),
         ],
         run: { invocation in
@@ -27,7 +30,7 @@ enum DoctorCommand {
             var report = JSONObject()
             var isBad = false
             for area in areas {
-                let findings = await findings(area, configuration)
+                let findings = await findings(area, configuration, invocation, isWanted: areas.count == 1)
                 isBad = isBad || findings.contains { $0.verdict == .bad }
                 if invocation.wantsJSON {
                     report[area.rawValue] = .array(
@@ -45,7 +48,9 @@ enum DoctorCommand {
             return isBad ? .negative : .success
         })
 
-    private static func findings(_ area: Examination, _ configuration: Configuration) async -> [Finding] {
+    private static func findings(
+        _ area: Examination, _ configuration: Configuration, _ invocation: Invocation, isWanted: Bool
+    ) async -> [Finding] {
         switch area {
         case .machine: MachineExamination(configuration: configuration).findings()
         case .data:
@@ -59,10 +64,28 @@ enum DoctorCommand {
                 : await bounded(
                     "the store",
                     DirectoryExamination(path: configuration.storeDirectory, reserve: configuration.store.reserve, mustBeLocal: false))
+        case .cluster: await cluster(invocation, isWanted: isWanted)
         case .ports:
             configuration.listeners.map { PortExamination(address: $0.address, setting: "listeners").finding() }
                 + (configuration.rpc.isEnabled
                     ? [PortExamination(address: configuration.rpcAddress, setting: "rpc.address").finding()] : [])
+        }
+    }
+
+    /// What the nodes of a running cluster say of each other. Nobody need run yet, unless that was asked for.
+    private static func cluster(_ invocation: Invocation, isWanted: Bool) async -> [Finding] {
+        do throws(ApusError) {
+            let reply = try await NodeClient(invocation).call(.get, "/api/doctor", timeout: .seconds(15))
+            let nodes = reply["nodes"]?.asArray ?? []
+            let findings = (reply["findings"]?.asArray ?? []).map { finding in
+                Finding.bad(
+                    "\(Outline.plain(finding["text"] ?? .null)) (\(Outline.plain(finding["code"] ?? .null)))",
+                    try: finding["remedy"]?.asString)
+            }
+            return findings.isEmpty ? [.good("\(nodes.count) nodes reach each other and agree")] : findings
+        } catch {
+            if !isWanted, error.code == .nodeUnreachable { return [.good("no node runs here yet")] }
+            return [Finding(error, doing: "the cluster was not examined")]
         }
     }
 

@@ -33,5 +33,5 @@ struct Finding: Sendable {
 
 /// What can be examined, in the order of the report.
 enum Examination: String, CaseIterable, Sendable {
-    case machine, data, catalog, store, ports
+    case machine, data, catalog, store, ports, cluster
 }

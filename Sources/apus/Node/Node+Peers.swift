@@ -41,6 +41,9 @@ extension Node {
                 return []
             }
         ]
+        handlers[Self.examination] = { [configuration, health] request in
+            try await Self.answerExamination(request.payload, configuration, health)
+        }
         for method in VectorService.peerMethods {
             handlers[method] = { [vectors] request in try await vectors.answer(method, request.payload, deadline: request.deadline) }
         }

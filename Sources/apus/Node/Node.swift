@@ -96,6 +96,8 @@ struct Node: Sendable {
         var clusterOptions = configuration.clusterOptions(storePlace: store.place)
         clusterOptions.secretProof = configuration.secretProof(for: catalog.identity.id)
         clusterOptions.join = configuration.joinTerms
+        clusterOptions.settings = configuration.sharedSettings
+        clusterOptions.examine = examiner(configuration, identity.name, calls, health)
         clusterOptions.probe = prober(calls)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)

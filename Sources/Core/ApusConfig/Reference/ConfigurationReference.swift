@@ -77,7 +77,8 @@ public enum ConfigurationReference {
         let flag = key.flag.map { "<br>`--\($0.name) \($0.placeholder)`" } ?? ""
         let value = key.get(Configuration()).isNull ? "null: \(key.whenNull ?? "not set")" : "`\(key.value(in: Configuration()))`"
         let limit = key.constraint.map { ", \($0)" } ?? ""
-        return "| `\(key.path)`<br>`\(key.variable)`\(flag) | \(value) | \(key.summary) \(key.reason) *\(key.type)\(limit)* |"
+        let shared = key.isShared ? " The same on all nodes." : ""
+        return "| `\(key.path)`<br>`\(key.variable)`\(flag) | \(value) | \(key.summary) \(key.reason)\(shared) *\(key.type)\(limit)* |"
     }
 
     private static func notes(_ key: ConfigurationKey) -> String {

@@ -19,6 +19,12 @@ public struct ConfigurationKey: Sendable {
     /// The value must not be shown, and is not accepted from a flag.
     public let isSecret: Bool
 
+    /// Nodes of one cluster should agree on it.
+    public var isShared: Bool {
+        ["leases.", "membership.", "retention."].contains(where: path.hasPrefix)
+            || ["auth.max_stale_seconds", "vectors.row_append_bytes", "vectors.max_unsealed_bytes", "store.kind"].contains(path)
+    }
+
     let set: @Sendable (YAMLNode, inout Configuration) throws(ConfigurationMistake) -> Void
     let get: @Sendable (Configuration) -> YAMLNode
     let nodeFromText: @Sendable (String) -> YAMLNode

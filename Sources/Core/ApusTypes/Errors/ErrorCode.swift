@@ -195,6 +195,8 @@ extension ErrorCode {
     public static let processFailed: ErrorCode = "process.failed"
     public static let overloaded: ErrorCode = "node.overloaded"
     public static let configurationInvalid: ErrorCode = "config.invalid"
+    /// Nodes of one cluster have different values of a setting that should be the same.
+    public static let configurationDiffers: ErrorCode = "config.differs"
     public static let usage: ErrorCode = "cli.usage"
     /// A command that cannot be undone was not confirmed.
     public static let confirmationMissing: ErrorCode = "cli.not_confirmed"
@@ -310,6 +312,7 @@ extension ErrorCode {
         .processFailed: Surface(500, 13, .unavailable),
         .overloaded: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
         .configurationInvalid: Surface(500, 9, .configuration),
+        .configurationDiffers: Surface(500, 9, .configuration),
         .usage: Surface(400, 3, .usage),
         .confirmationMissing: Surface(400, 9, .refused),
         .inputUnreadable: Surface(400, 3, .noInput),

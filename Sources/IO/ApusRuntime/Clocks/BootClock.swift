@@ -16,7 +16,7 @@ public struct BootClock: MonotonicClock {
 
     public var wallTime: WallTime { WallTime(millisecondsSinceEpoch: Self.realTimeMilliseconds) }
 
-    static var realTimeMilliseconds: Int64 {
+    public static var realTimeMilliseconds: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
