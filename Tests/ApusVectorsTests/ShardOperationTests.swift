@@ -53,7 +53,7 @@ struct ShardOperationTests {
                 changes.append(.upsert(ids.map { Point(id: $0, vectors: vectors(&random, fields), payload: payload(&random)) }))
             case 1: changes.append(.delete(ids))
             case 2: changes.append(.setVectors(ids, ids.map { _ in vectors(&random, fields) }))
-            case 3: changes.append(.removeVectors(ids, fields: fields.map(\.name).filter { _ in Bool.random(using: &random) }))
+            case 3: changes.append(.removeVectors(ids, fields: Set(fields.map(\.name).filter { _ in Bool.random(using: &random) })))
             default:
                 let verb = [ShardOperation.PayloadVerb.replace, .merge, .assign, .removePaths][Int.random(in: 0..<4, using: &random)]
                 changes.append(.changePayloads(verb, ids, ids.map { _ in payload(&random) }))
@@ -80,7 +80,7 @@ struct ShardOperationTests {
                     return .upsert(part.ids.enumerated().map { Point(id: $1, vectors: vectors(part, $0), payload: payloads[$0]) })
                 case .delete: return .delete(part.ids)
                 case .setVectors, .setFields: return .setVectors(part.ids, part.ids.indices.map { vectors(part, $0) })
-                case .removeFields: return .removeVectors(part.ids, fields: part.removed.sorted().map { fields[$0].name })
+                case .removeFields: return .removeVectors(part.ids, fields: Set(part.removed.map { fields[$0].name }))
                 case .replacePayloads: return .changePayloads(.replace, part.ids, payloads)
                 case .mergePayloads: return .changePayloads(.merge, part.ids, payloads)
                 case .removeMembers: return .changePayloads(.remove, part.ids, payloads)

@@ -45,10 +45,10 @@ public struct PointUpdate: Sendable, Hashable {
     /// Of the fields named here; those of the others stay.
     public var vectors: PointVectors?
     /// Fields whose vectors are taken away.
-    public var removedFields: [String]
+    public var removedFields: Set<String>
     public var payload: PayloadChange?
 
-    public init(id: PointID, vectors: PointVectors? = nil, removedFields: [String] = [], payload: PayloadChange? = nil) {
+    public init(id: PointID, vectors: PointVectors? = nil, removedFields: Set<String> = [], payload: PayloadChange? = nil) {
         self.id = id
         self.vectors = vectors
         self.removedFields = removedFields

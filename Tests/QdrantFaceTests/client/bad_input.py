@@ -155,6 +155,14 @@ check("upload", client.post(url + "/collections/bad/snapshots/upload", files={"s
 refused("POST", "/snapshots", None, 400, "no snapshots of the whole storage")
 for path in ["/nowhere", "/collections/bad/nowhere"]: refused("GET", path, None, 404, "Not found")
 
+# Short requests that would take much time or memory, or end the process.
+assert send("PUT", "/collections/large", {"vectors": {"size": 4, "distance": "Dot"}, "sparse_vectors": {"s": {}}}).status_code == 200
+assert send("PUT", "/collections/large/points", {"points": [
+    {"id": i, "vector": [1, 2, 3, i], "payload": {"n": 1, "t": "x" * 100}} for i in range(2000)]}).status_code == 200
+for names in [[""] * 256, ["", "s"] * 300]:
+    assert send("POST", "/collections/large/points/vectors/delete", {"points": [1], "vector": names}).status_code == 200, len(names)
+found = send("POST", "/collections/large/points", {"ids": [1], "with_vector": True}).json()["result"]
+assert found[0]["vector"] == {}, found
 for failure in failures: print(failure)
 print(f"{len(failures)} failures")
 raise SystemExit(1 if failures else 0)

@@ -9,7 +9,7 @@ enum UpdateOperation: Sendable {
     case delete(PointSelection)
     case payload([PayloadChange], PointSelection)
     case updateVectors([PointUpdate])
-    case deleteVectors([String], PointSelection)
+    case deleteVectors(Set<String>, PointSelection)
 
     /// One of a batch: `{"upsert": {…}}`. Throws for what is no operation at all, before any of the batch is done.
     init(_ element: JSONElement, _ reading: VectorReading) throws(ApusError) {
@@ -45,11 +45,11 @@ enum UpdateOperation: Sendable {
             guard !updates.isEmpty else { throw .validation("points", "must specify points to update") }
             self = .updateVectors(updates)
         case "delete_vectors":
-            var names: [String] = []
+            var names: Set<String> = []
             let list = try value.required("vector")
-            for name in try list.expectElements() { names.append(try name.expectString()) }
+            for name in try list.expectElements() { names.insert(try name.expectString()) }
             guard !names.isEmpty else { throw .validation("vector", "must specify vector names to delete") }
-            for name in names { _ = try reading.field(name, list) }
+            for name in names.sorted() { _ = try reading.field(name, list) }
             self = .deleteVectors(names, try PointSelection(value))
         default: throw .format(value.path, "unknown variant `\(kind)`")
         }

@@ -14,7 +14,7 @@ struct ShardOperation: Sendable, Hashable {
         /// Gives points other vectors in the fields that are named; all else stays.
         case setVectors([PointID], [PointVectors])
         /// Takes points' vectors of the fields away.
-        case removeVectors([PointID], fields: [String])
+        case removeVectors([PointID], fields: Set<String>)
         /// Changes payloads; vectors stay.
         case changePayloads(PayloadVerb, [PointID], [[UInt8]?])
 
@@ -130,8 +130,8 @@ extension ShardOperation.Change {
         case .removeVectors(let ids, let names):
             header(.removeFields, ids.count)
             for id in ids { bytes.append(id: id) }
-            let numbers = names.compactMap { name in fields.firstIndex { $0.name == name } }
-            bytes.append(UInt8(numbers.count))
+            let numbers = fields.indices.filter { names.contains(fields[$0].name) }
+            bytes.append(UInt8(numbers.count))  // a collection has fewer fields
             for number in numbers { bytes.append(littleEndian: UInt16(number)) }
         case .changePayloads(let verb, let ids, let payloads):
             header(verb.kind, ids.count)
