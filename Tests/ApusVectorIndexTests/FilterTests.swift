@@ -271,4 +271,21 @@ struct FilterTests {
         #expect(throws: ApusError.self) { try wide(Filter.mostConditions + 1).validate() }
         #expect(throws: ApusError.self) { try Filter.all([wide(Filter.mostConditions)]).validate() }
     }
+
+    @Test("a path has at most 32 steps, however they are written; a longer one is refused by its first steps")
+    func longPaths() throws {
+        for path in [String(repeating: "a.", count: 31) + "a", "a" + String(repeating: "[]", count: 31)] {
+            #expect(try PayloadPath(jsonPath: path).steps.count == 32)
+        }
+        for path in [
+            String(repeating: "a.", count: 32) + "a", "a" + String(repeating: "[]", count: 32),
+            "a" + String(repeating: "[3]", count: 100_000),
+            String(repeating: "a.", count: 1_000_000) + "a",
+        ] {
+            let error = #expect(throws: ApusError.self) { try PayloadPath(jsonPath: path) }
+            #expect(error?.code == .requestInvalid && (error?.summary.utf8.count ?? 0) < 300)
+        }
+        // What is in a log already was bound by nothing but the body.
+        #expect(try PayloadPath(jsonPath: String(repeating: "a.", count: 49) + "a", mostSteps: 60).steps.count == 50)
+    }
 }

@@ -180,4 +180,40 @@ struct ShardOperationTests {
         let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, fields: [VectorField(dimension: 3, metric: .dot)]) }
         #expect(error?.code == .logCorrupt)
     }
+    @Test("a change of a payload that is in a log does no harm, however long its path and however deep its object")
+    func harmlessPaths() throws {
+        func assigned(_ payload: String, _ change: String) -> String {
+            Array(payload.utf8).withUnsafeBytes { payload in
+                Array(change.utf8).withUnsafeBytes { String(decoding: Payload.assigning(payload, $0), as: UTF8.self) }
+            }
+        }
+        func removed(_ payload: String, _ paths: String) -> String? {
+            Array(payload.utf8).withUnsafeBytes { payload in
+                Array(paths.utf8).withUnsafeBytes { Payload.removing(paths: $0, from: payload).map { String(decoding: $0, as: UTF8.self) } }
+            }
+        }
+        func path(_ steps: Int) -> String { Array(repeating: "a", count: steps).joined(separator: ".") }
+        func nested(_ depth: Int) -> String {
+            String(repeating: #"{"a":"#, count: depth - 1) + "{}" + String(repeating: "}", count: depth - 1)
+        }
+        #expect(Payload.depth(of: nested(40).utf8) == 40 && Payload.depth(of: #"{"[[{":"\\\"[[","b":[{}]}"#.utf8) == 3)
+        // Longer than requests may name today, and applied by those that wrote it.
+        #expect(assigned("{}", #"["\#(path(50))",{"b":1}]"#).utf8.count == 50 * 6 + 7)
+        // As deep as a payload may be it is applied and read again; any deeper the payload stays.
+        let deep = assigned(#"{"kept":1}"#, #"["\#(path(Payload.deepest - 1))",{"b":1}]"#)
+        #expect(Payload.depth(of: deep.utf8) == Payload.deepest)
+        #expect(assigned(deep, #"["",{"more":2}]"#).hasSuffix(#","more":2}"#))
+        for change in [#"["\#(path(Payload.deepest))",{"b":1}]"#, #"["\#(path(30_000))",{"b":1}]"#, #"["\#(path(32))",\#(nested(40))]"#] {
+            #expect(assigned(#"{"kept":1}"#, change) == #"{"kept":1}"#)
+        }
+        #expect(removed(#"{"kept":1}"#, #"["\#(path(30_000))","\#(path(64))"]"#) == #"{"kept":1}"#)
+        // A payload that cannot be read, because an older program made it too deep, is not taken for an empty one.
+        let lost = nested(70)
+        let bytes = Array(lost.utf8)
+        #expect(assigned(lost, #"["",{"b":1}]"#) == lost && removed(lost, #"["a"]"#) == lost)
+        bytes.withUnsafeBytes { payload in
+            Array(#"{"b":1}"#.utf8).withUnsafeBytes { #expect(Payload.merged(payload, with: $0) == bytes) }
+            Array(#"["a"]"#.utf8).withUnsafeBytes { #expect(Payload.removing($0, from: payload) == bytes) }
+        }
+    }
 }

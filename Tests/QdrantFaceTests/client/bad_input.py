@@ -163,6 +163,21 @@ for names in [[""] * 256, ["", "s"] * 300]:
     assert send("POST", "/collections/large/points/vectors/delete", {"points": [1], "vector": names}).status_code == 200, len(names)
 found = send("POST", "/collections/large/points", {"ids": [1], "with_vector": True}).json()["result"]
 assert found[0]["vector"] == {}, found
+deep = lambda steps: ".".join(["a"] * steps)
+for path, body in [
+    ("points/payload", {"payload": {"b": 1}, "points": [2], "key": deep(30_000)}), ("points/payload", {"payload": {"b": 1}, "filter": {}, "key": deep(65)}),
+    ("points/payload/delete", {"keys": [deep(33)], "points": [2]}), ("points/scroll", {"with_payload": [deep(100_000)]}),
+    ("points/query", {"with_payload": {"exclude": ["a" + "[]" * 100_000]}}), ("points/count", {"filter": {"must": [{"key": deep(20_000), "match": {"value": 1}}]}}),
+    ("points/scroll", {"order_by": deep(33)}), ("points/query/groups", {"query": [1, 2, 3, 4], "group_by": deep(33)}), ("facet", {"key": deep(33)}),
+]: refused("POST", "/collections/large/" + path, body, 400, "32 are the most")
+refused("PUT", "/collections/large/index", {"field_name": deep(20_000), "field_schema": "keyword"}, 400, "32 are the most")
+nested = {"b": 1}
+for _ in range(40): nested = {"a": nested}
+refused("POST", "/collections/large/points/payload", {"payload": nested, "points": [2], "key": deep(32)}, 400, "deep")
+assert send("POST", "/collections/large/points/payload", {"payload": {"b": 1}, "points": [2], "key": deep(32)}).status_code == 200
+assert send("POST", "/collections/large/points/payload", {"payload": {"c": 1}, "points": [2]}).status_code == 200
+payload = send("POST", "/collections/large/points", {"ids": [2]}).json()["result"][0]["payload"]
+assert set(payload) == {"n", "t", "a", "c"}, payload
 for failure in failures: print(failure)
 print(f"{len(failures)} failures")
 raise SystemExit(1 if failures else 0)

@@ -15,6 +15,9 @@ public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
     public let steps: [Step]
     /// As it was written.
     public let description: String
+    /// Most steps of a path that a request may name: what follows a path may take a turn for each of its steps.
+    public static let mostSteps = 32
+
     /// Whether a member is looked for in each element of an array that stands in its way.
     let searchesArrays: Bool
     /// The UTF-8 of each step's name; empty for steps without.
@@ -29,20 +32,15 @@ public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// Reads a JSON path: names of letters, digits, `_` and `-`, or anything in double quotes, joined by dots, each with any number of
-    /// `[]` and `[3]` behind it. Throws `request.invalid`.
-    public init(jsonPath text: String) throws(ApusError) {
-        var reader = PathReader(text)
+    /// `[]` and `[3]` behind it. Throws `request.invalid`, also for more than `mostSteps` steps.
+    public init(jsonPath text: String, mostSteps: Int = PayloadPath.mostSteps) throws(ApusError) {
+        var reader = PathReader(text, mostSteps)
         self.init(try reader.steps(), description: text, searchesArrays: false)
     }
 
     /// Through objects only.
     init(members names: [String]) {
         self.init(names.map { .member($0) }, description: names.joined(separator: "."), searchesArrays: false)
-    }
-
-    /// The first steps.
-    func first(_ count: Int) -> PayloadPath {
-        PayloadPath(Array(steps.prefix(count)), description: description, searchesArrays: searchesArrays)
     }
 
     init(_ steps: [Step], description: String, searchesArrays: Bool) {
@@ -65,10 +63,12 @@ public struct PayloadPath: Sendable, Hashable, CustomStringConvertible {
 
 private struct PathReader {
     private let text: String
+    private let mostSteps: Int
     private var rest: Substring.UnicodeScalarView
 
-    init(_ text: String) {
+    init(_ text: String, _ mostSteps: Int) {
         self.text = text
+        self.mostSteps = mostSteps
         rest = text[...].unicodeScalars
     }
 
@@ -76,7 +76,12 @@ private struct PathReader {
         var steps: [PayloadPath.Step] = []
         repeat {
             steps.append(.member(try name()))
-            while rest.first == "[" { steps.append(try bracket()) }
+            while rest.first == "[", steps.count <= mostSteps { steps.append(try bracket()) }
+            guard steps.count <= mostSteps else {
+                throw ApusError(
+                    .requestInvalid, "'\(text.prefix(100))…' has more steps than a path may have", hint: "\(mostSteps) are the most",
+                    context: ["field": "key"])
+            }
             guard let next = rest.popFirst() else { return steps }
             guard next == "." else { throw invalid }
         } while true

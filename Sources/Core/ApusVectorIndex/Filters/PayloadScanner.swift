@@ -7,10 +7,10 @@ struct PayloadScanner {
 
     init(_ text: UnsafeRawBufferPointer) { self.text = text }
 
-    /// Calls `visit` with each value that `path` leads to, until it returns true; returns whether it did.
+    /// Calls `visit` with each value that `path`, or so many of its first steps, lead to, until it returns true; returns whether it did.
     static func values(
-        at path: PayloadPath, in text: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
-    ) -> Bool { find(path, 0, in: text, visit) }
+        at path: PayloadPath, steps: Int? = nil, in text: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
+    ) -> Bool { find(path, 0..<(steps ?? path.steps.count), in: text, visit) }
 
     /// The same, with the elements of an array instead of the array.
     static func items(
@@ -20,24 +20,25 @@ struct PayloadScanner {
     }
 
     private static func find(
-        _ path: PayloadPath, _ step: Int, in value: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
+        _ path: PayloadPath, _ steps: Range<Int>, in value: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Bool
     ) -> Bool {
-        guard step < path.steps.count else { return visit(value) }
+        guard let step = steps.first else { return visit(value) }
+        let rest = steps.dropFirst()
         switch (path.steps[step], value.first) {
         case (.member, UInt8(ascii: "{")):
             var scanner = PayloadScanner(value)
             guard let member = scanner.lastMember(path.encodedNames[step]) else { return false }
-            return find(path, step + 1, in: member, visit)
+            return find(path, rest, in: member, visit)
         case (.member, UInt8(ascii: "[")) where path.searchesArrays:
-            return elements(of: value) { find(path, step, in: $0, visit) }
+            return elements(of: value) { find(path, steps, in: $0, visit) }
         case (.everyElement, UInt8(ascii: "[")):
-            return elements(of: value) { find(path, step + 1, in: $0, visit) }
+            return elements(of: value) { find(path, rest, in: $0, visit) }
         case (.element(let wanted), UInt8(ascii: "[")):
             var number = 0
             var isFound = false
             _ = elements(of: value) { element in
                 defer { number += 1 }
-                if number == wanted { isFound = find(path, step + 1, in: element, visit) }
+                if number == wanted { isFound = find(path, rest, in: element, visit) }
                 return number == wanted
             }
             return isFound

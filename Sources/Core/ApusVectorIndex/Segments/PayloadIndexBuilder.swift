@@ -2,8 +2,8 @@
 struct PayloadIndexBuilder {
     private let path: PayloadPath
     private let hasWords: Bool
-    /// The steps before the last: values there that are arrays are passed only by paths that search arrays.
-    private let ways: [PayloadPath]
+    /// How many first steps lead to values that, where they are arrays, are passed only by paths that search arrays.
+    private let ways: Range<Int>
     private var flags: PayloadIndex.Flags = []
     private var strings: [Text] = []
     private var integers: [(value: Double, row: UInt32)] = []
@@ -47,7 +47,7 @@ struct PayloadIndexBuilder {
             if specials[special.rawValue].last != row { specials[special.rawValue].append(row) }
         }
         for way in ways where !flags.contains(.passesArrays) {
-            if PayloadScanner.values(at: way, in: payload, { $0.first == UInt8(ascii: "[") }) { flags.insert(.passesArrays) }
+            if PayloadScanner.values(at: path, steps: way, in: payload, { $0.first == UInt8(ascii: "[") }) { flags.insert(.passesArrays) }
         }
         _ = PayloadScanner.values(at: path, in: payload) { value in
             add(.present)
@@ -219,9 +219,8 @@ extension [UInt8] {
 }
 
 extension PayloadPath {
-    /// What a path that only names members leads through; nothing of one that says itself where arrays are.
-    fileprivate var beginnings: [PayloadPath] {
-        guard steps.allSatisfy({ if case .member = $0 { true } else { false } }) else { return [] }
-        return (1..<max(1, steps.count)).map { first($0) }
+    /// The lengths of what a path that only names members leads through; nothing of one that says itself where arrays are.
+    fileprivate var beginnings: Range<Int> {
+        steps.allSatisfy { if case .member = $0 { true } else { false } } ? 1..<max(1, steps.count) : 1..<1
     }
 }

@@ -82,7 +82,9 @@ extension JSONElement {
     /// A path of a payload (a JSON path).
     func expectPath() throws(ApusError) -> PayloadPath {
         let text = try expectString()
-        do { return try PayloadPath(jsonPath: text) } catch { throw .format(path, "Invalid json path: '\(text)'") }
+        do { return try PayloadPath(jsonPath: text) } catch {
+            throw .format(path, "Invalid json path: '\(text.prefix(100))' (\(error.hint ?? ""))")
+        }
     }
 
     /// A payload: an object, kept without white space.

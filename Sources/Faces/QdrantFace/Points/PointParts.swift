@@ -117,24 +117,27 @@ extension OrderValue {
 
 /// Keys of a payload, as a tree of the steps that they share.
 struct PayloadSelector: Sendable {
-    private indirect enum Tree: Sendable {
-        /// Everything below is meant.
-        case whole
-        case some([PayloadPath.Step: Tree])
+    private struct Tree: Sendable {
+        /// Whether everything below is meant.
+        var isWhole = false
+        var branches: [PayloadPath.Step: Tree] = [:]
+
+        mutating func add(_ steps: ArraySlice<PayloadPath.Step>) {
+            guard !isWhole else { return }
+            if let step = steps.first {
+                branches[step, default: Tree()].add(steps.dropFirst())
+            } else {
+                self = Tree(isWhole: true)
+            }
+        }
     }
 
     private let root: Tree
 
     init(_ keys: JSONElement) throws(ApusError) {
-        var tree = Tree.some([:])
-        for key in try keys.expectElements() { tree = Self.adding(try key.expectPath().steps[...], to: tree) }
+        var tree = Tree()
+        for key in try keys.expectElements() { tree.add(try key.expectPath().steps[...]) }
         root = tree
-    }
-
-    private static func adding(_ steps: ArraySlice<PayloadPath.Step>, to tree: Tree) -> Tree {
-        guard case .some(var branches) = tree, let step = steps.first else { return .whole }
-        branches[step] = adding(steps.dropFirst(), to: branches[step] ?? .some([:]))
-        return .some(branches)
     }
 
     func selected(_ payload: [UInt8]?) -> JSONValue { Self.selected(Self.value(payload), root) }
@@ -145,35 +148,28 @@ struct PayloadSelector: Sendable {
 
     /// Of a list only `[]` means elements, never a number.
     private static func selected(_ value: JSONValue, _ tree: Tree) -> JSONValue {
-        guard case .some(let branches) = tree else { return value }
+        guard !tree.isWhole else { return value }
         switch value {
         case .object(let object):
             return .object(
-                JSONObject(object.compactMap { key, member in branches[.member(key)].map { (key, selected(member, $0)) } }))
-        case .array(let elements): return .array(branches[.everyElement].map { branch in elements.map { selected($0, branch) } } ?? [])
+                JSONObject(object.compactMap { key, member in tree.branches[.member(key)].map { (key, selected(member, $0)) } }))
+        case .array(let elements): return .array(tree.branches[.everyElement].map { branch in elements.map { selected($0, branch) } } ?? [])
         default: return value
         }
     }
 
     private static func remaining(_ value: JSONValue, _ tree: Tree) -> JSONValue {
-        guard case .some(let branches) = tree else { return value }
         switch value {
         case .object(let object):
             return .object(
                 JSONObject(
                     object.compactMap { key, member in
-                        switch branches[.member(key)] {
-                        case nil: (key, member)
-                        case .whole?: nil
-                        case let branch?: (key, remaining(member, branch))
-                        }
+                        guard let branch = tree.branches[.member(key)] else { return (key, member) }
+                        return branch.isWhole ? nil : (key, remaining(member, branch))
                     }))
         case .array(let elements):
-            switch branches[.everyElement] {
-            case nil: return value
-            case .whole?: return .array([])
-            case let branch?: return .array(elements.map { remaining($0, branch) })
-            }
+            guard let branch = tree.branches[.everyElement] else { return value }
+            return .array(branch.isWhole ? [] : elements.map { remaining($0, branch) })
         default: return value
         }
     }

@@ -1,21 +1,23 @@
 internal import ApusTypes
 internal import ApusVectorIndex
 
-/// Changes below the top level of a payload. All are defined for any payload, so that every node comes to the same bytes.
+/// Changes below the top level of a payload. All are defined for any payload and any change, so that every node comes to the same bytes: a
+/// change that would make a payload deeper than one can be does nothing, and so none of these functions calls itself more often than that.
 extension Payload {
     /// `change` is `[path, object]`: the object's members are put over those of what is at the path, null ones are removed. What is missing
     /// on the way is made; what is of another kind gives way. An empty path is the payload itself.
     static func assigning(_ payload: UnsafeRawBufferPointer, _ change: UnsafeRawBufferPointer?) -> [UInt8] {
         guard let parts = parsed(change)?.asArray, parts.count == 2, let object = parts[1].asObject, let text = parts[0].asString,
-            let steps = steps(text)
+            let steps = steps(text), let change, steps.count + depth(of: change) - 1 <= deepest, let members = members(payload)
         else { return Array(payload) }
-        return assign(object, at: steps[...], in: .object(members(payload))).serialized()
+        return assign(object, at: steps[...], in: .object(members)).serialized()
     }
 
     /// `paths` is an array of strings: what is at each of them is removed. `list[]` empties the list; `list[3]` removes nothing, because
     /// twice the same must be the same as once.
     static func removing(paths: UnsafeRawBufferPointer?, from payload: UnsafeRawBufferPointer) -> [UInt8]? {
-        var value = JSONValue.object(members(payload))
+        guard let members = members(payload) else { return Array(payload) }
+        var value = JSONValue.object(members)
         for path in parsed(paths)?.asArray ?? [] {
             guard let text = path.asString, let steps = steps(text), !steps.isEmpty else { continue }
             value = remove(steps[...], from: value)
@@ -23,10 +25,10 @@ extension Payload {
         return value.asObject?.isEmpty ?? true ? nil : value.serialized()
     }
 
-    /// Nil for what is no path; it was checked when it was written.
+    /// Nil for what is no path, or leads deeper than a payload is. Logs may hold longer ones than requests may name today.
     private static func steps(_ text: String) -> [PayloadPath.Step]? {
         if text.isEmpty { return [] }
-        do { return try PayloadPath(jsonPath: text).steps } catch { return nil }
+        do { return try PayloadPath(jsonPath: text, mostSteps: deepest).steps } catch { return nil }
     }
 
     private static func assign(_ object: JSONObject, at steps: ArraySlice<PayloadPath.Step>, in value: JSONValue) -> JSONValue {

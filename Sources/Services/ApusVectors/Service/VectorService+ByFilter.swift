@@ -40,9 +40,7 @@ extension VectorService {
     public func update(
         matching filter: Filter, with changes: [PayloadChange], in name: CollectionName, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
-        for case .replace(let payload) in changes { try Payload.check(payload, field: "payload") }
-        for case .merge(let payload) in changes { try Payload.check(payload, field: "payload") }
-        for case .assign(let payload, _) in changes { try Payload.check(payload, field: "payload") }
+        for change in changes { try change.check(field: "payload") }
         let encoded = changes.map(\.encoded)
         let sweep = Sweep(filter: filter, limit: .max) { ids in
             encoded.map { verb, payload in .changePayloads(verb, ids, [[UInt8]?](repeating: payload, count: ids.count)) }

@@ -56,12 +56,15 @@ extension VectorService {
         _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
         let collection = try await find(name, deadline: deadline)
+        // Many points mostly get one change, whose bytes they share.
+        var checked: PayloadChange?
         let invalid = try check(updates, mode) { update, field throws(ApusError) in
             if let vectors = update.vectors { try collection.configuration.check(vectors, at: field("vector")) }
             for name in update.removedFields { _ = try collection.configuration.fieldNumber(name) }
-            if case .replace(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
-            if case .merge(let payload) = update.payload { try Payload.check(payload, field: field("payload")) }
-            if case .assign(let payload, _) = update.payload { try Payload.check(payload, field: field("payload")) }
+            if update.payload != checked {
+                try update.payload?.check(field: field("payload"))
+                checked = update.payload
+            }
         }
         let items = collection.itemsByShard(updates.lazy.map(\.id))
         var outcome = try await unknownPoints(updates.map(\.id), collection, deadline: deadline)
