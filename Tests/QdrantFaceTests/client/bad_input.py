@@ -178,6 +178,13 @@ assert send("POST", "/collections/large/points/payload", {"payload": {"b": 1}, "
 assert send("POST", "/collections/large/points/payload", {"payload": {"c": 1}, "points": [2]}).status_code == 200
 payload = send("POST", "/collections/large/points", {"ids": [2]}).json()["result"][0]["payload"]
 assert set(payload) == {"n", "t", "a", "c"}, payload
+many = {"must_not": [{"key": "n", "match": {"value": i}} for i in range(20_000)]}
+refused("POST", "/collections/large/points/query", {"filter": many, "query": {"fusion": "rrf"}, "prefetch": [{}] * 50}, 400, "at most 10000")
+refused("POST", "/collections/large/points/query", {"query": {"fusion": "rrf"}, "prefetch": [{}] * 10_000}, 400, "more than 99 prefetches")
+refused("POST", "/collections/large/points/query", {"query": {"fusion": "rrf"}, "prefetch": [{"query": {"fusion": "rrf"}, "prefetch": [{}] * 40}] * 3}, 400, "more than 99 prefetches")
+levels = {"query": {"fusion": "rrf"}, "prefetch": [{"limit": 3}]}
+for _ in range(16): levels = {"query": {"fusion": "rrf"}, "prefetch": [levels]}
+refused("POST", "/collections/large/points/query", levels, 400, "nested too deep")
 for failure in failures: print(failure)
 print(f"{len(failures)} failures")
 raise SystemExit(1 if failures else 0)

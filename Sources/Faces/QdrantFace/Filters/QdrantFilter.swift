@@ -51,6 +51,13 @@ struct QdrantFilter: Sendable {
         return merged
     }
 
+    /// Without the points of the ids.
+    func excluding(_ ids: Set<PointID>) -> QdrantFilter {
+        var filter = self
+        filter.mustNot.append(.hasID(ids))
+        return filter
+    }
+
     /// A condition, or several: a list of them.
     private static func conditions(_ element: JSONElement?, _ depth: Int) throws(ApusError) -> [Filter] {
         var conditions: [Filter] = []

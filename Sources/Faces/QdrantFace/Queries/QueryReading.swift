@@ -8,28 +8,53 @@ extension QdrantFace {
 
     /// The body of a query of a collection.
     public static func query(_ element: JSONElement, of collection: CollectionName) throws(ApusError) -> PointQuery {
-        try QueryReading(collection: collection).query(element)
+        try QueryReading.query(element, of: collection)
     }
 }
 
 /// A query and the stages before it, read from a request's body.
 struct QueryReading {
     /// The collection that is asked, to know whose points an id names.
-    let collection: CollectionName
+    private let collection: CollectionName
+    /// Stages that were read.
+    private var stages = 0
     private static let deepest = 16
-    private static let mostCandidates = 16_384
+    /// Over all levels: each stage searches.
+    private static let mostStages = 100
+    static let defaultLimit = 10
 
-    /// `defaultLimit` is that of a request that says none; prefetches have one too.
-    func query(
-        _ root: JSONElement, limit defaultLimit: Int = 10, outer: QdrantFilter = .everything, depth: Int = 1
-    ) throws(ApusError) -> PointQuery {
-        guard depth <= Self.deepest else { throw .format(root.path, "prefetches are nested too deep") }
+    static func query(_ root: JSONElement, of collection: CollectionName) throws(ApusError) -> PointQuery {
+        var reading = QueryReading(collection: collection)
+        return try reading.query(root, within: StageFilter(.everything), depth: 1)
+    }
+
+    private init(collection: CollectionName) { self.collection = collection }
+
+    /// The filters of a stage and of those around it. Each stage without one of its own shares that of the next around it.
+    private struct StageFilter {
+        let clauses: QdrantFilter
+        let filter: Filter
+
+        /// Throws `request.invalid` for more conditions than a filter may have: before all of them are merged into more stages.
+        init(_ clauses: QdrantFilter) throws(ApusError) {
+            self.clauses = clauses
+            filter = clauses.filter
+            try filter.validate()
+        }
+    }
+
+    private mutating func query(_ root: JSONElement, within outer: StageFilter, depth: Int) throws(ApusError) -> PointQuery {
+        guard depth <= Self.deepest else { throw .format(root.path, "prefetches are nested too deep: \(Self.deepest) levels are the most") }
+        stages += 1
+        guard stages <= Self.mostStages else {
+            throw .wrong("a query has more than \(Self.mostStages - 1) prefetches, those of prefetches included", "prefetch")
+        }
         guard root.kind == .object else { throw root.mismatch("an object") }
         let prefetches = root.member("prefetch")?.oneOrMany() ?? []
         var ids: Set<PointID> = []
         var query = PointQuery(try kind(root.member("query"), &ids))
         query.field = try root.member("using")?.expectString() ?? ""
-        query.limit = try root.member("limit")?.expectCount(atLeast: 1) ?? defaultLimit
+        query.limit = try root.member("limit")?.expectCount(atLeast: 1) ?? Self.defaultLimit
         query.offset = try root.member("offset")?.expectCount() ?? 0
         query.scoreThreshold = try root.member("score_threshold")?.expectFloat()
         try read(root.member("params"), into: &query)
@@ -41,10 +66,11 @@ struct QueryReading {
         }
         try check(query, root, hasPrefetch: !prefetches.isEmpty)
         // Points that are examples are no answers, unless they are examples from elsewhere.
-        var filter = outer.merged(with: try root.member("filter").filter())
-        if !ids.isEmpty, query.lookup?.collection ?? collection == collection { filter.mustNot.append(.hasID(ids)) }
+        var own = try root.member("filter").map { element throws(ApusError) in try QdrantFilter(element) }
+        if !ids.isEmpty, query.lookup?.collection ?? collection == collection { own = (own ?? .everything).excluding(ids) }
+        let filter = try own.map { own throws(ApusError) in try StageFilter(outer.clauses.merged(with: own)) } ?? outer
         query.filter = filter.filter
-        for prefetch in prefetches { query.prefetch.append(try self.query(prefetch, outer: filter, depth: depth + 1)) }
+        for prefetch in prefetches { query.prefetch.append(try self.query(prefetch, within: filter, depth: depth + 1)) }
         return query
     }
 

@@ -43,7 +43,7 @@ extension QdrantFace {
         _ root: JSONElement, in name: CollectionName, _ request: Request
     ) async throws -> (hits: [QueryHit], parts: PointParts) {
         let parts = try PointParts(root, payload: false)
-        let query = try QueryReading(collection: name).query(root)
+        let query = try QueryReading.query(root, of: name)
         try await strictMode(of: name, request).check(query, root)
         return (try await vectors.query(query, in: name, with: parts.projection, deadline: request.deadline), parts)
     }
@@ -101,7 +101,7 @@ extension QdrantFace {
         let path = try root.required("group_by").expectPath()
         let limit = try root.member("limit")?.expectCount(atLeast: 1) ?? 10
         let size = try root.member("group_size")?.expectCount(atLeast: 1) ?? 3
-        let query = try QueryReading(collection: name).query(root)
+        let query = try QueryReading.query(root, of: name)
         try await strictMode(of: name, request).check(query, root)
         let groups = try await vectors.groups(
             query, by: path, limit: limit, size: size, in: name, with: parts.projection, deadline: request.deadline)
