@@ -180,6 +180,38 @@ struct ShardOperationTests {
         let error = #expect(throws: ApusError.self) { try EncodedOperation(bytes, fields: [VectorField(dimension: 3, metric: .dot)]) }
         #expect(error?.code == .logCorrupt)
     }
+
+    @Test("updates of one kind that follow each other are one change, in their order; another kind begins a new one")
+    func runs() throws {
+        let change = PayloadChange.assign(Array(#"{"a":1}"#.utf8), at: try PayloadPath(jsonPath: "x.y"))
+        let bytes = Array(#"["x.y",{"a":1}]"#.utf8)
+        let many = (0..<100_000).map { PointUpdate(id: .integer($0), payload: change) }
+        let operation = ShardOperation(updates: many)
+        #expect(operation.changes.count == 1)
+        guard case .changePayloads(.assign, let ids, let payloads)? = operation.changes.first else {
+            Issue.record("another change"); return
+        }
+        #expect(ids == many.map(\.id) && payloads.allSatisfy { $0 == bytes })
+
+        func vectors(_ number: Float) -> PointVectors { PointVectors([number]) }
+        let mixed: [PointUpdate] = [
+            PointUpdate(id: .integer(1), vectors: vectors(1)), PointUpdate(id: .integer(2), vectors: vectors(2)),
+            PointUpdate(id: .integer(3), removedFields: ["a"]), PointUpdate(id: .integer(4), removedFields: ["a", "b"]),
+            PointUpdate(id: .integer(5), vectors: vectors(5), removedFields: ["a"], payload: .clear),
+            PointUpdate(id: .integer(6), payload: .replace(Array("{}".utf8))), PointUpdate(id: .integer(7)),
+            PointUpdate(id: .integer(8), payload: .merge(Array("{}".utf8))),
+        ]
+        #expect(
+            ShardOperation(updates: mixed).changes == [
+                .setVectors([.integer(1), .integer(2)], [vectors(1), vectors(2)]), .removeVectors([.integer(3)], fields: ["a"]),
+                .removeVectors([.integer(4)], fields: ["a", "b"]), .setVectors([.integer(5)], [vectors(5)]),
+                .removeVectors([.integer(5)], fields: ["a"]),
+                .changePayloads(.replace, [.integer(5), .integer(6)], [nil, Array("{}".utf8)]),
+                .changePayloads(.merge, [.integer(8)], [Array("{}".utf8)]),
+            ])
+        #expect(ShardOperation(updates: []).changes.isEmpty)
+    }
+
     @Test("a change of a payload that is in a log does no harm, however long its path and however deep its object")
     func harmlessPaths() throws {
         func assigned(_ payload: String, _ change: String) -> String {

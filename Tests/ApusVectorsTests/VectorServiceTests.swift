@@ -170,6 +170,41 @@ struct VectorServiceTests {
         }
     }
 
+    @Test("one large change of many points is refused before it is built, and done once where it was done before")
+    func largeUpdates() async throws {
+        var options = VectorService.Options()
+        options.updateSize = .mebibytes(1)
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db", options: options) { node in
+                let service = node.service
+                _ = try await service.createCollection("c", .init(dimension: 1), deadline: node.deadline)
+                let ids = (0..<3000).map { PointID.integer($0) }
+                _ = try await service.upsert(ids.map { Point(id: $0, vector: [1]) }, into: "c", deadline: node.deadline)
+                let text = String(repeating: "x", count: 1000)
+                let change = PayloadChange.assign(Array(#"{"t":"\(text)"}"#.utf8), at: nil)
+                func update(_ ids: ArraySlice<PointID>) async throws -> WriteOutcome {
+                    try await service.update(
+                        ids.map { PointUpdate(id: $0, payload: change) }, in: "c", mode: .eachItem, deadline: node.deadline)
+                }
+                let error = await #expect(throws: ApusError.self) { _ = try await update(ids[...]) }
+                #expect(error?.code == .requestTooLarge)
+                #expect(try await service.count("c", matching: .exists(PayloadPath("t")), deadline: node.deadline) == 0)
+                #expect(try await update(ids.prefix(500)).affected == 500)
+                let deep = PayloadChange.assign(
+                    Array((String(repeating: #"{"a":"#, count: 40) + "1" + String(repeating: "}", count: 40)).utf8),
+                    at: try PayloadPath(jsonPath: Array(repeating: "a", count: 32).joined(separator: ".")))
+                for byFilter in [false, true] {
+                    let error = await #expect(throws: ApusError.self) {
+                        byFilter
+                            ? try await service.update(matching: .everything, with: [deep], in: "c", deadline: node.deadline)
+                            : try await service.update([PointUpdate(id: ids[0], payload: deep)], in: "c", deadline: node.deadline)
+                    }
+                    #expect(error?.code == .requestInvalid)
+                }
+            }
+        }
+    }
+
     @Test("after a restart everything is there: points, payloads, order of results", arguments: [Metric.cosine, .manhattan])
     func restart(metric: Metric) async throws {
         try await withTemporaryDirectory { directory in

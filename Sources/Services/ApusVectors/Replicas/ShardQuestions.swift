@@ -7,9 +7,9 @@ struct LookupQuestion: ShardQuestion {
     static let name = "lookup/1"
     static let isInteractive = true
     static let wantsPosition = true
-    let isQuick = true
     var ids: [PointID]
     var projection: Projection
+    var isQuick: Bool { ids.count <= VectorService.piece }
 
     /// One for each id; nil for those that are not there.
     func answer(_ shard: AskedShard) -> [FoundPoint?] {

@@ -135,7 +135,7 @@ extension VectorService {
     }
 
     /// The reply to a request that was done before; nil if it was not, and now never will be under its id.
-    private func firstReply(to operation: OperationID, deadline: Instant) async throws -> WriteOutcome? {
+    func firstReply(to operation: OperationID, deadline: Instant) async throws -> WriteOutcome? {
         switch try await catalog.operations.settle(operation, deadline: deadline) {
         case .done(let reply): return WriteOutcome(repeating: reply)
         case .refused: return nil

@@ -52,6 +52,8 @@ extension VectorService {
     /// Changes parts of points. An unknown id is an error of its item (`point.unknown`).
     ///
     /// A point may be deleted between the look and the commit; the update of it then does nothing. `affected` counts what was there at the look.
+    /// Throws `request.too_large` if the changes take more than `Options.updateSize`: a short request may ask for one large payload at many
+    /// points.
     public func update(
         _ updates: [PointUpdate], in name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
@@ -75,6 +77,15 @@ extension VectorService {
         }
         let operations = zip(collection.shards, items).map { shard, items in
             (shard, ShardOperation(updates: items.filter { outcome.errors[$0] == nil }.map { updates[$0] }))
+        }
+        let size = operations.reduce(0) { $0 + $1.1.size }
+        guard size <= options.updateSize.bytes else {
+            // More of the points may be there than the first time.
+            if let operation, let first = try await firstReply(to: operation, deadline: deadline) { return first }
+            throw ApusError(
+                .requestTooLarge,
+                "to change these points takes \(ByteCount(size)), and \(options.updateSize) is the most for one transaction",
+                hint: "send several requests", context: ["field": "points"])
         }
         outcome.affected = outcome.errors.count { $0 == nil }
         let write = Write(operations: operations, operationID: operation, reply: outcome)
@@ -122,35 +133,60 @@ extension LoadedCollection {
 
 extension ShardOperation {
     /// Updates in their order: those of one kind that follow each other share a change.
-    fileprivate init(updates: [PointUpdate]) {
+    init(updates: [PointUpdate]) {
         self.init(changes: [])
+        var run: UpdateRun?
+        func open(_ kind: UpdateRun.Kind, _ changes: inout [Change]) {
+            guard run?.kind != kind else { return }
+            if let run { changes.append(run.change) }
+            run = UpdateRun(kind: kind)
+        }
+        var last: (change: PayloadChange, encoded: (verb: PayloadVerb, payload: [UInt8]?))?
         for update in updates {
             if let vectors = update.vectors {
-                if case .setVectors(let ids, let others) = changes.last {
-                    changes[changes.count - 1] = .setVectors(ids + [update.id], others + [vectors])
-                } else {
-                    changes.append(.setVectors([update.id], [vectors]))
-                }
+                open(.setVectors, &changes)
+                run?.ids.append(update.id)
+                run?.vectors.append(vectors)
             }
             if !update.removedFields.isEmpty {
-                if case .removeVectors(let ids, update.removedFields) = changes.last {
-                    changes[changes.count - 1] = .removeVectors(ids + [update.id], fields: update.removedFields)
-                } else {
-                    changes.append(.removeVectors([update.id], fields: update.removedFields))
-                }
+                open(.removeVectors(update.removedFields), &changes)
+                run?.ids.append(update.id)
             }
-            guard let (verb, payload) = update.payload?.encoded else { continue }
-            if case .changePayloads(verb, let ids, let payloads) = changes.last {
-                changes[changes.count - 1] = .changePayloads(verb, ids + [update.id], payloads + [payload])
-            } else {
-                changes.append(.changePayloads(verb, [update.id], [payload]))
-            }
+            guard let change = update.payload else { continue }
+            let encoded = last.flatMap { $0.change == change ? $0.encoded : nil } ?? change.encoded
+            last = (change, encoded)
+            open(.changePayloads(encoded.verb), &changes)
+            run?.ids.append(update.id)
+            run?.payloads.append(encoded.payload)
+        }
+        if let run { changes.append(run.change) }
+    }
+}
+
+/// Updates of one kind, on their way to be a change.
+private struct UpdateRun {
+    enum Kind: Equatable {
+        case setVectors
+        case removeVectors(Set<String>)
+        case changePayloads(ShardOperation.PayloadVerb)
+    }
+
+    let kind: Kind
+    var ids: [PointID] = []
+    var vectors: [PointVectors] = []
+    var payloads: [[UInt8]?] = []
+
+    var change: ShardOperation.Change {
+        switch kind {
+        case .setVectors: .setVectors(ids, vectors)
+        case .removeVectors(let fields): .removeVectors(ids, fields: fields)
+        case .changePayloads(let verb): .changePayloads(verb, ids, payloads)
         }
     }
 }
 
 extension PayloadChange {
-    var encoded: (ShardOperation.PayloadVerb, [UInt8]?) {
+    var encoded: (verb: ShardOperation.PayloadVerb, payload: [UInt8]?) {
         switch self {
         case .replace(let payload): (.replace, payload)
         case .merge(let payload): (.merge, payload)
