@@ -170,6 +170,44 @@ struct VectorServiceTests {
         }
     }
 
+    @Test("what was deleted at the source during a move is not in the destination afterwards")
+    func deletionsDuringMoves() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                for name in ["from", "to"] as [CollectionName] {
+                    _ = try await service.createCollection(name, .init(dimension: 1, sharding: .init(shards: 2)), deadline: node.deadline)
+                }
+                func upsert(_ ids: [PointID], _ payload: String, _ name: CollectionName) async throws {
+                    let points = ids.map { Point(id: $0, vector: [1], payload: Array(payload.utf8)) }
+                    _ = try await service.upsert(points, into: name, deadline: node.deadline)
+                }
+                var deletedFirst = 0
+                for round in 0..<60 {
+                    let ids = (0..<8).map { PointID.integer(UInt64(round * 8 + $0)) }
+                    try await upsert(ids, "{}", "from")
+                    let start = await node.catalogCommits("to", service)
+                    let moving = Task { try await service.move(ids, from: "from", to: "to", deadline: node.deadline).moved }
+                    // The move has written its copies, and has not deleted anything, most likely.
+                    if round % 3 > 0 { await node.untilCommit(after: start, "to", service) }
+                    let deleted = try await service.delete(Array(ids.prefix(4)), from: "from", deadline: node.deadline)
+                    // Written there by somebody after the copy was: that is nobody's copy.
+                    let isOwn = round % 3 > 0 && round % 4 == 0
+                    if isOwn { try await upsert([ids[0]], #"{"own":1}"#, "to") }
+                    let moved: Set<PointID>
+                    do { moved = try await moving.value } catch let error as ApusError where error.code == .shardBusy { moved = [] }
+                    let gone = ids.prefix(4).enumerated().filter { deleted.errors[$0.offset] == nil }.map(\.element)
+                    deletedFirst += gone.count
+                    let there = Set(try await service.points(ids, in: "to", deadline: node.deadline).map(\.id))
+                    let own: Set<PointID> = isOwn ? [ids[0]] : []
+                    #expect(there == moved.union(own), "round \(round): deleted \(gone)")
+                    #expect(moved.isDisjoint(with: gone))
+                }
+                #expect(deletedFirst > 10, "no deletion came before the end of a move")
+            }
+        }
+    }
+
     @Test("one large change of many points is refused before it is built, and done once where it was done before")
     func largeUpdates() async throws {
         var options = VectorService.Options()
@@ -436,5 +474,17 @@ struct VectorServiceTests {
                 #expect(try await service.collection(name, deadline: node.deadline).name == name)
             }
         }
+    }
+}
+
+extension TestNode {
+    /// How many operations the collection's logs have, as far as this node has applied them.
+    fileprivate func catalogCommits(_ name: CollectionName, _ service: VectorService) async -> Int64 {
+        (try? await service.collection(name, deadline: deadline).shards.reduce(0) { $0 + $1.applied }) ?? 0
+    }
+
+    /// Returns when there are more.
+    fileprivate func untilCommit(after count: Int64, _ name: CollectionName, _ service: VectorService) async {
+        while await catalogCommits(name, service) == count { await Task.yield() }
     }
 }

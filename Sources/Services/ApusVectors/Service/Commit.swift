@@ -17,6 +17,8 @@ struct Written: Sendable {
     /// How many points each change of each shard's operation touched; a shard is missing if its operation is committed but could not be
     /// shown here in time.
     var touched: [ShardID: [Int]] = [:]
+    /// Where each shard's operation is in its log.
+    var positions: [ShardID: LogPosition] = [:]
     /// The first reply, if this was a repetition.
     var repeated: WriteOutcome?
 }
@@ -54,7 +56,9 @@ extension VectorService {
             _ = await show(encoded.map { ($0.0, nil) }, outcome, of: collection)
             return Written(repeated: WriteOutcome(repeating: outcome.reply))
         }
-        return await show(encoded, outcome, of: collection)
+        var written = await show(encoded, outcome, of: collection)
+        written.positions = outcome.positions
+        return written
     }
 
     /// Runs `body` while this node's appends to the shards may go on, but no one's that must be alone.

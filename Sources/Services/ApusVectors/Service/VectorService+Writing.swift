@@ -12,6 +12,14 @@ extension VectorService {
         _ points: [Point], into name: CollectionName, mode: BatchMode = .atomic, operation: OperationID? = nil, deadline: Instant
     ) async throws -> WriteOutcome {
         let collection = try await find(name, deadline: deadline)
+        let (outcome, written) = try await put(points, into: collection, mode: mode, operation: operation, deadline: deadline)
+        return written.repeated ?? outcome
+    }
+
+    /// The same, with where it was written.
+    func put(
+        _ points: [Point], into collection: LoadedCollection, mode: BatchMode, operation: OperationID? = nil, deadline: Instant
+    ) async throws -> (outcome: WriteOutcome, written: Written) {
         let errors = try check(points, mode) { point, field throws(ApusError) in
             try collection.configuration.check(point.vectors, at: field("vector"))
             if let payload = point.payload { try Payload.check(payload, field: field("payload")) }
@@ -24,7 +32,7 @@ extension VectorService {
         let outcome = WriteOutcome(errors: errors, affected: errors.count { $0 == nil }, isRepeat: false)
         let write = Write(operations: operations, operationID: operation, reply: outcome)
         let written = try await sharing(collection.shards(with: items)) { try await commit(write, to: collection, deadline: deadline) }
-        return written.repeated ?? outcome
+        return (outcome, written)
     }
 
     /// Deletes points. An unknown id is an error of its item (`point.unknown`); the others are deleted.
