@@ -119,7 +119,7 @@ struct ClusterTests {
             let moved = try await one.move((0..<9).map { .integer($0) }, from: "c", to: "d", deadline: deadline)
             #expect(moved.moved.count == 6 && moved.failures.isEmpty)
             #expect(try await three.count("d", deadline: deadline) == 6)
-            try await two.recover("c", from: snapshot, deadline: deadline)
+            try await two.recover("c", from: snapshot)
             #expect(try await one.count("c", matching: red, deadline: deadline) == 30)
             #expect(try await three.count("c", deadline: deadline) == 90)
         }

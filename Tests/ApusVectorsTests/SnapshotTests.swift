@@ -3,6 +3,7 @@ import ApusDatabase
 import ApusStore
 import ApusTypes
 import ApusVectorIndex
+import Synchronization
 import TestKit
 import Testing
 
@@ -40,7 +41,7 @@ struct SnapshotTests {
                 let snapshot = try await service.createSnapshot(of: "c", deadline: node.deadline)
                 _ = try await service.delete(matching: .everything, from: "c", deadline: node.deadline)
                 for target in ["c", "new"] as [CollectionName] {
-                    try await service.recover(target, from: snapshot, deadline: node.deadline)
+                    try await service.recover(target, from: snapshot)
                     let page = try await service.scroll(target, limit: 10_000, with: [.vector, .payload], deadline: node.deadline)
                     #expect(page.points == points)
                     #expect(try await service.settings(of: target, deadline: node.deadline) == #"{"k":1}"#)
@@ -53,6 +54,79 @@ struct SnapshotTests {
                 #expect(try await node.catalog.objects.counts(deadline: node.deadline).dropped == 1)
             }
         }
+    }
+
+    @Test("recovery takes settings and indexes back to what they were, and waits while shards are busy")
+    func busyRecovery() async throws {
+        var options = SealingTests.eager
+        options.sealPolicy.points = 100
+        // What is not sealed fills the log after some of the snapshot's frames.
+        var log = ShardLog.Options()
+        log.unsealedBytes = .kibibytes(80)
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite(directory + "/c.sqlite", options: options, log: log) { node in
+                let service = node.service
+                _ = try await service.createCollection("c", .init(dimension: 8), settings: #"{"k":1}"#, deadline: node.deadline)
+                try await service.setPayloadIndex(on: "n", of: "c", to: "{}", deadline: node.deadline)
+                var random = SeededGenerator(seed: 13)
+                let points = (0..<3000).map { Point(id: .integer($0), vector: random.vector(8), payload: Array(#"{"n":\($0)}"#.utf8)) }
+                var refused = 0
+                for start in stride(from: 0, to: points.count, by: 1000) {
+                    try await eventually("the batch fits") {
+                        do {
+                            _ = try await service.upsert(Array(points[start..<start + 1000]), into: "c", deadline: node.deadline)
+                            return true
+                        } catch let error as ApusError where error.code == .shardBusy {
+                            refused += 1
+                            return false
+                        }
+                    }
+                }
+                let snapshot = try await service.createSnapshot(of: "c", deadline: node.deadline)
+                _ = try await service.configure("c", deadline: node.deadline) { _ in #"{"k":2}"# }
+                try await service.setPayloadIndex(on: "n", of: "c", to: #"{"type":"integer"}"#, deadline: node.deadline)
+                try await service.setPayloadIndex(on: "other", of: "c", to: "{}", deadline: node.deadline)
+                for target in ["c", "new"] as [CollectionName] {
+                    try await service.recover(target, from: snapshot)
+                    let page = try await service.scroll(target, limit: 10_000, with: [.vector, .payload], deadline: node.deadline)
+                    #expect(page.points == points)
+                    #expect(try await service.settings(of: target, deadline: node.deadline) == #"{"k":1}"#)
+                    #expect(try await service.payloadIndexes(of: target, deadline: node.deadline) == ["n": "{}"])
+                }
+                #expect(refused > 0, "the limit is not reached by so many points")
+            }
+        }
+    }
+
+    @Test("an upload beyond the most snapshots is refused before anything is replaced; one of a name that is there takes its place")
+    func fullOfSnapshots() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite(directory + "/c.sqlite") { node in
+                let service = node.service
+                _ = try await service.createCollection("c", CollectionConfiguration(Self.fields), deadline: node.deadline)
+                _ = try await service.upsert(Self.points(5), into: "c", deadline: node.deadline)
+                let snapshot = try await service.createSnapshot(of: "c", deadline: node.deadline)
+                let bytes = try await service.content(of: snapshot).reduce(into: [UInt8]()) { $0 += $1 }
+                func upload(_ name: String) async throws {
+                    let pieces = Pieces([bytes])
+                    try await service.recover("c", uploaded: name, checksum: nil) { pieces.next() }
+                }
+                for number in 1..<100 { try await upload("n\(number)") }
+                _ = try await service.upsert(Self.points(9), into: "c", deadline: node.deadline)
+                let error = await #expect(throws: ApusError.self) { try await upload("one-too-many") }
+                #expect(error?.code == .requestInvalid)
+                #expect(try await service.count("c", deadline: node.deadline) == 9)
+                try await upload("n7")
+                #expect(try await service.count("c", deadline: node.deadline) == 5)
+                #expect(try await service.snapshots(of: "c", deadline: node.deadline).count == 100)
+            }
+        }
+    }
+
+    private final class Pieces: Sendable {
+        private let rest: Mutex<[[UInt8]]>
+        init(_ pieces: [[UInt8]]) { rest = Mutex(pieces) }
+        func next() -> [UInt8]? { rest.withLock { $0.isEmpty ? nil : $0.removeFirst() } }
     }
 
     @Test("bytes that are damaged, cut or anything at all end in an error or in points, never in a trap")

@@ -24,11 +24,13 @@ struct TestNode: Sendable {
     ///
     /// The catalog is the store too; copies of segments are in `copies`, a directory of the test's own where nil.
     static func with<Value: Sendable>(
-        _ database: any Database, options: VectorService.Options = .init(), copies: String? = nil,
+        _ database: any Database, options: VectorService.Options = .init(), log: ShardLog.Options = .init(), copies: String? = nil,
         peers: (any VectorPeers)? = nil, _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
         let clock = BootClock()
-        let catalog = try await Catalog.open(database, clock: clock)
+        var catalogOptions = Catalog.Options()
+        catalogOptions.log = log
+        let catalog = try await Catalog.open(database, clock: clock, options: catalogOptions)
         let store = CatalogStore(database: database)
         let directory = try TemporaryDirectory()
         defer { withExtendedLifetime(directory) {} }
@@ -60,9 +62,10 @@ struct TestNode: Sendable {
     }
 
     static func onSQLite<Value: Sendable>(
-        _ path: String, options: VectorService.Options = .init(), copies: String? = nil, _ body: (TestNode) async throws -> Value
+        _ path: String, options: VectorService.Options = .init(), log: ShardLog.Options = .init(), copies: String? = nil,
+        _ body: (TestNode) async throws -> Value
     ) async throws -> Value {
-        try await with(try await SQLiteDatabase.open(path: path), options: options, copies: copies, body)
+        try await with(try await SQLiteDatabase.open(path: path), options: options, log: log, copies: copies, body)
     }
 
     /// On a PostgreSQL database, which other nodes may share.

@@ -63,7 +63,7 @@ extension QdrantFace {
             if let checksum, checksum.lowercased() != row.digest.description {
                 throw ApusError.wrong("Snapshot checksum mismatch: expected \(checksum), got \(row.digest)", "checksum")
             }
-            try await vectors.recover(name, from: row, deadline: request.deadline)
+            try await vectors.recover(name, from: row, replicas: options.replicas)
             return .result(true)
         }
         guard location.hasPrefix("http://") || location.hasPrefix("https://"), let client else {
@@ -95,7 +95,7 @@ extension QdrantFace {
             guard part.name == "snapshot" else { continue }
             let file = part.fileName ?? "\(name).snapshot"
             try await vectors.recover(
-                name, uploaded: Self.snapshotName(file), checksum: request.query["checksum"]
+                name, uploaded: Self.snapshotName(file), checksum: request.query["checksum"], replicas: options.replicas
             ) { try await part.body.next() }
             return .result(true)
         }

@@ -31,13 +31,14 @@ public final class Snapshots: Sendable {
                     transaction.dialect == .postgreSQL
                         ? "SELECT id FROM apus.collection WHERE id = $1 FOR UPDATE" : "SELECT id FROM apus.collection WHERE id = $1",
                     [.integer(collection.value)]),
-                Statement("SELECT COUNT(*) FROM apus.snapshot WHERE collection = $1", [.integer(collection.value)]),
+                // One of the same name, uploaded again, gives way below.
+                Statement(
+                    "SELECT COUNT(*) FROM apus.snapshot WHERE collection = $1 AND name <> $2", [.integer(collection.value), .text(name)]),
             ])
             guard !there[0].isEmpty else { throw ApusError(.collectionUnknown, "the collection was deleted meanwhile") }
             guard try there[1][0].integer(0) < Self.most else {
                 throw ApusError(.requestInvalid, "a collection has at most \(Self.most) snapshots", hint: "delete some of them")
             }
-            // One of the same name, uploaded again, gives way.
             try await Self.drop(
                 Statement(
                     "DELETE FROM apus.snapshot WHERE collection = $1 AND name = $2 RETURNING object",

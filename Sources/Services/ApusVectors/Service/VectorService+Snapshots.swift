@@ -83,19 +83,20 @@ extension VectorService {
 
     // MARK: Going back to one
 
-    /// Makes the collection hold what the snapshot holds, and nothing else; makes the collection if it is not there.
+    /// Makes the collection hold what the snapshot holds (settings, declared payload indexes, points) and nothing else; makes it, with so
+    /// many replicas, if it is not there.
     ///
-    /// The points go through the log like any other write, in batches, after all of the snapshot was read once and found whole. So
-    /// searches meanwhile see a part of it, and an error leaves a part; asking again is safe. Throws `snapshot.corrupt`, and
-    /// `request.invalid` for a collection with other vectors.
-    public func recover(_ name: CollectionName, from snapshot: SnapshotRow, deadline: Instant) async throws {
-        try await recover(name, deadline: deadline) { try content(of: snapshot) }
+    /// The points go through the log like any other write, in batches, after all of the snapshot was read once and found whole, and as fast
+    /// as they are sealed. So searches meanwhile see a part of it, and an error leaves a part; asking again is safe. Throws
+    /// `snapshot.corrupt`, and `request.invalid` for a collection with other vectors.
+    public func recover(_ name: CollectionName, from snapshot: SnapshotRow, replicas: Int = 1) async throws {
+        try await recover(name, replicas, from: { try content(of: snapshot) })
     }
 
     /// Keeps bytes of a snapshot that come from elsewhere, and makes the collection hold what they hold. `checksum` is the SHA-256 that they
-    /// should have, if that is known.
+    /// should have, if that is known. Throws `request.invalid` too where the collection has as many snapshots as it may.
     public func recover(
-        _ name: CollectionName, uploaded snapshot: String, checksum: String?,
+        _ name: CollectionName, uploaded snapshot: String, checksum: String?, replicas: Int = 1,
         _ next: @escaping @Sendable () async throws -> [UInt8]?
     ) async throws {
         let until = clock.now.advanced(by: Self.snapshotTime)
@@ -107,8 +108,9 @@ extension VectorService {
             throw ApusError(
                 .snapshotCorrupt, "the snapshot's checksum is \(digest), not \(checksum)", context: ["field": "checksum"])
         }
-        try await recover(name, deadline: until) { try objects.store().stream(object.key, deadline: until) }
-        _ = try await add(snapshot, object, to: try await find(name, deadline: until), deadline: until)
+        try await recover(name, replicas, from: { try objects.store().stream(object.key, deadline: until) }) { collection in
+            _ = try await add(snapshot, object, to: collection, deadline: until)
+        }
     }
 
     private func add(
@@ -119,40 +121,69 @@ extension VectorService {
             deadline: deadline)
     }
 
+    /// `prepare` is called when the snapshot is known to be whole and to fit the collection, before anything of that is changed.
     private func recover(
-        _ name: CollectionName, deadline: Instant, _ open: () throws -> AsyncThrowingStream<[UInt8], any Error>
+        _ name: CollectionName, _ replicas: Int, from open: () throws -> AsyncThrowingStream<[UInt8], any Error>,
+        _ prepare: (LoadedCollection) async throws -> Void = { _ in }
     ) async throws {
         let until = clock.now.advanced(by: Self.snapshotTime)
         let header = try await check(try open())
         var isNew = false
         do {
-            let there = try await find(name, deadline: deadline)
-            guard there.configuration.fields == header.configuration.fields else {
+            _ = try await find(name, deadline: until)
+        } catch let error as ApusError where error.code == .collectionUnknown {
+            isNew = true
+            _ = try await createCollection(
+                name, header.configuration, settings: header.settings, replicas: replicas,
+                deadline: clock.now.advanced(by: .seconds(30)))
+        }
+        do {
+            let collection = try await find(name, deadline: until)
+            guard collection.configuration.fields == header.configuration.fields else {
                 throw ApusError(
                     .requestInvalid, "collection '\(name)' has other vectors than the snapshot", hint: "recover it under another name",
                     context: ["collection": name.rawValue])
             }
-            _ = try await delete(matching: .everything, from: name, deadline: until)
-        } catch let error as ApusError where error.code == .collectionUnknown {
-            isNew = true
-            _ = try await createCollection(
-                name, header.configuration, settings: header.settings, deadline: clock.now.advanced(by: .seconds(30)))
-        }
-        do {
+            try await prepare(collection)
+            if !isNew {
+                try await patiently(until) { _ = try await delete(matching: .everything, from: name, deadline: until) }
+                try await restore(header, of: name, deadline: until)
+            }
             for (path, definition) in header.indexes {
                 try await setPayloadIndex(on: path, of: name, to: definition, deadline: until)
             }
             var reader = SnapshotReader()
             for try await bytes in try open() {
                 for frame in try reader.read(bytes) where frame.kind == .points {
-                    let fields = header.configuration.fields
-                    let points = try EncodedOperation.points(frame.bytes, fields)
-                    _ = try await upsert(points, into: name, deadline: clock.now.advanced(by: .seconds(60)))
+                    let points = try EncodedOperation.points(frame.bytes, header.configuration.fields)
+                    try await patiently(until) { _ = try await upsert(points, into: name, deadline: clock.now.advanced(by: .seconds(60))) }
                 }
             }
         } catch {
             if isNew { try? await deleteCollection(name, deadline: clock.now.advanced(by: .seconds(30))) }
             throw error
+        }
+    }
+
+    /// Gives a collection the snapshot's settings, and takes declarations of payload indexes back that are not in it.
+    private func restore(_ header: SnapshotHeader, of name: CollectionName, deadline: Instant) async throws {
+        if try await settings(of: name, deadline: deadline) != header.settings {
+            try await configure(name, deadline: deadline) { _ in header.settings ?? "{}" }
+        }
+        for path in try await payloadIndexes(of: name, deadline: deadline).keys where header.indexes[path] == nil {
+            try await setPayloadIndex(on: path, of: name, to: nil, deadline: deadline)
+        }
+    }
+
+    /// Tries again while a shard is busy: what was written has to be sealed before more is taken, and nobody else slows this writer down.
+    private func patiently(_ until: Instant, _ body: () async throws -> Void) async throws {
+        while true {
+            do {
+                return try await body()
+            } catch let error as ApusError where error.code == .shardBusy {
+                guard case .after(let pause) = error.retry, clock.now.advanced(by: pause) < until else { throw error }
+                try await clock.sleep(until: clock.now.advanced(by: pause), tolerance: nil)
+            }
         }
     }
 
@@ -169,7 +200,9 @@ extension VectorService {
                     header = try SnapshotHeader(frame.bytes)
                 case .points:
                     guard let fields = header?.configuration.fields else { throw SnapshotFormat.corrupt("its header is missing") }
-                    points += UInt64(try EncodedOperation.points(frame.bytes, fields).count)
+                    let read = try EncodedOperation.points(frame.bytes, fields)
+                    for payload in read.lazy.compactMap(\.payload) { try Payload.check(payload, field: "payload") }
+                    points += UInt64(read.count)
                 case .end:
                     guard frame.bytes == withUnsafeBytes(of: points.littleEndian, { Array($0) }) else {
                         throw SnapshotFormat.corrupt("it does not hold as many points as it says")
