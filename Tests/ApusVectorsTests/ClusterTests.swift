@@ -143,6 +143,9 @@ struct ClusterTests {
                 let refused = await #expect(throws: ApusError.self) {
                     try await service.count("single", deadline: service.clock.now.advanced(by: .milliseconds(700)))
                 }
+                let described = try await service.wholeCollection(
+                    "single", deadline: service.clock.now.advanced(by: .milliseconds(700)))
+                #expect(described.problem != nil && !described.isComplete)
                 #expect(refused.map { [.peerUnavailable, .deadlineExceeded].contains($0.code) } == true)
                 let whole = try await service.search(SearchRequest(vector: [1, 1], limit: 100), in: "double", deadline: deadline)
                 #expect(whole.isComplete && whole.hits.count == 60)
@@ -151,6 +154,7 @@ struct ClusterTests {
                 _ = try await service.upsert([try Point("new", [9, 9])], into: "double", deadline: deadline)
                 #expect(try await service.delete([try PointID("new")], from: "double", deadline: deadline).affected == 1)
                 cluster.switchboard.heal()
+                #expect(try await service.wholeCollection("single", deadline: deadline).problem == nil)
             }
         }
     }

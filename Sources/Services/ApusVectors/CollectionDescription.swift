@@ -68,11 +68,20 @@ public struct CollectionDescription: Sendable {
     public var createdAt: WallTime
     /// When a point was last written or deleted, by the clock of the node that did; nil if none was.
     public var updatedAt: WallTime?
+    /// Nodes that are to serve each shard.
+    public var replicas: Int
     /// In the order of their numbers in the collection.
     public var shards: [ShardDescription]
 
     public var points: Int { shards.reduce(0) { $0 + $1.points } }
     public var memory: ByteCount { ByteCount(shards.reduce(0) { $0 + $1.memory.bytes }) }
+    /// Points in segments that are large enough for a graph.
+    public var indexed: Int {
+        let least = SegmentBuilder.Parameters().leastGraph
+        return shards.lazy.flatMap(\.segments).filter { $0.rows >= least }.reduce(0) { $0 + $1.living }
+    }
+    /// Why a shard cannot be answered for; nil while none says so.
+    public var problem: ApusError? { shards.lazy.compactMap(\.problem).first }
     /// Whether every shard is loaded, so that counts and searches are whole.
     public var isComplete: Bool { shards.allSatisfy(\.isLoaded) }
 }
@@ -92,4 +101,6 @@ public struct ShardDescription: Sendable {
     public var segments: [SegmentDescription] = []
     /// Points that no segment holds yet.
     public var unsealed = 0
+    /// Why its log cannot be followed, its segments cannot be read, or nobody answers for it.
+    public var problem: ApusError?
 }

@@ -155,6 +155,10 @@ check("upload", client.post(url + "/collections/bad/snapshots/upload", files={"s
 refused("POST", "/snapshots", None, 400, "no snapshots of the whole storage")
 for path in ["/nowhere", "/collections/bad/nowhere"]: refused("GET", path, None, 404, "Not found")
 
+# What nobody said about a collection is told as it is: the node of this suite makes two replicas, and has sealed nothing.
+told = send("GET", "/collections/named").json()["result"]
+assert told["config"]["params"]["replication_factor"] == 2 and told["segments_count"] == 0 and told["indexed_vectors_count"] == 0, told
+
 # Short requests that would take much time or memory, or end the process.
 assert send("PUT", "/collections/large", {"vectors": {"size": 4, "distance": "Dot"}, "sparse_vectors": {"s": {}}}).status_code == 200
 assert send("PUT", "/collections/large/points", {"points": [

@@ -72,6 +72,7 @@ extension QdrantFace {
     private static func info(_ collection: CollectionDescription, _ settings: CollectionSettings, _ schema: JSONObject) -> JSONValue {
         let configuration = collection.configuration
         var params = settings.told("params", CollectionSettings.params)
+        if params["replication_factor"] == nil { params["replication_factor"] = .integer(Int64(collection.replicas)) }
         params["shard_number"] = .integer(Int64(configuration.sharding.shards))
         var dense = JSONObject()
         var sparse = JSONObject()
@@ -93,9 +94,11 @@ extension QdrantFace {
         ])
         for name in ["strict_mode_config", "metadata"] { if let value = settings.object[name] { config[name] = value } }
         return [
-            "status": collection.isComplete ? "green" : "yellow", "optimizer_status": "ok",
-            "indexed_vectors_count": .integer(Int64(collection.points)), "points_count": .integer(Int64(collection.points)),
-            "segments_count": .integer(Int64(collection.shards.count)), "config": .object(config), "payload_schema": .object(schema),
+            "status": collection.problem != nil ? "red" : collection.isComplete ? "green" : "yellow",
+            "optimizer_status": collection.problem.map { ["error": .string($0.summary)] } ?? "ok",
+            "indexed_vectors_count": .integer(Int64(collection.indexed)), "points_count": .integer(Int64(collection.points)),
+            "segments_count": .integer(Int64(collection.shards.reduce(0) { $0 + $1.segments.count })), "config": .object(config),
+            "payload_schema": .object(schema),
         ]
     }
 

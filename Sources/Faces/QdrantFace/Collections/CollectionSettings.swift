@@ -25,7 +25,7 @@ struct CollectionSettings {
         "memmap_threshold": nil, "indexing_threshold": 20_000, "flush_interval_sec": 5, "max_optimization_threads": nil,
     ]
     static let wal: JSONObject = ["wal_capacity_mb": 32, "wal_segments_ahead": 0, "wal_retain_closed": 1]
-    static let params: JSONObject = ["replication_factor": 1, "write_consistency_factor": 1, "on_disk_payload": true]
+    static let params: JSONObject = ["write_consistency_factor": 1, "on_disk_payload": true]
 
     subscript(name: String) -> JSONObject { object[name]?.asObject ?? JSONObject() }
 
@@ -43,7 +43,7 @@ struct CollectionSettings {
         }
         if let part = root.member("optimizers_config") { object["optimizer_config"] = try part.expectObject().value.withoutNulls }
         var params = JSONObject()
-        for name in ["replication_factor", "write_consistency_factor", "on_disk_payload", "read_fan_out_factor", "payload", "id_tracker"] {
+        for name in ["write_consistency_factor", "on_disk_payload", "read_fan_out_factor", "payload", "id_tracker"] {
             if let value = root.member(name) { params[name] = value.value.withoutNulls }
         }
         if !params.isEmpty { object["params"] = .object(params) }

@@ -9,6 +9,8 @@ final class LoadedCollection: Sendable {
     let name: CollectionName
     let configuration: CollectionConfiguration
     let createdAt: WallTime
+    /// Nodes that are to serve each shard.
+    let replicas: Int
     /// In the order of their numbers.
     let shards: [Shard]
     private let ring: ShardRing
@@ -22,6 +24,7 @@ final class LoadedCollection: Sendable {
         name = row.name
         self.configuration = configuration
         createdAt = row.createdAt
+        replicas = row.replicas
         ring = ShardRing(shards: row.shards.count, virtualNodes: configuration.sharding.virtualNodes)
         shards = row.shards.enumerated().map { number, shard in
             Shard(
@@ -47,6 +50,6 @@ final class LoadedCollection: Sendable {
     var description: CollectionDescription {
         CollectionDescription(
             id: id, name: name, configuration: configuration, createdAt: createdAt, updatedAt: shards.compactMap(\.lastChange).max(),
-            shards: shards.map(\.description))
+            replicas: replicas, shards: shards.map(\.description))
     }
 }

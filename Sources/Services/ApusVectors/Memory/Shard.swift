@@ -147,7 +147,7 @@ final class Shard: Sendable {
         let snapshot = table.snapshot()
         return ShardDescription(
             id: id, number: number, points: table.count, memory: ByteCount(table.bytes), applied: standing.position.sequence,
-            isLoaded: isLoaded, segments: snapshot.segments, unsealed: snapshot.unsealed)
+            isLoaded: isLoaded, segments: snapshot.segments, unsealed: snapshot.unsealed, problem: problem)
     }
 
     // MARK: Replicas

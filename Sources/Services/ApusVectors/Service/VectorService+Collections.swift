@@ -86,6 +86,7 @@ extension VectorService {
         for answer in answers.answers where description.shards.indices.contains(answer.answer.number) {
             description.shards[answer.answer.number] = answer.answer
         }
+        for shard in others { description.shards[shard.number].problem = answers.failures[shard.id] }
         return description
     }
 
