@@ -127,6 +127,48 @@ struct PayloadIndexTests {
         #expect(exact > 200, "\(exact) of 1000 were answered without a payload")
     }
 
+    @Test("values of each kind are counted as the payloads have them, by indexes and without, in segments and in memory, after deaths too")
+    func kinds() throws {
+        var random = SeededGenerator(seed: 15)
+        var found = 0
+        for round in 0..<60 {
+            func value() -> String {
+                let word = #""\(["x", "2024-03-01", "D1B6A1E0-0000-4000-8000-00000000000\(random.next() % 10)"][Int(random.next() % 3)])""#
+                return [word, Self.numbers[Int(random.next() % 13)], "true", #"{"lat":1,"lon":2}"#, "7", "[]", "null"][
+                    Int(random.next() % 7)]
+            }
+            let payloads = (0..<40).map { _ -> [UInt8]? in
+                if random.next() % 6 == 0 { return nil }
+                return Array((random.next() % 3 == 0 ? #"{"v":[\(value()),\(value())]}"# : #"{"v":\(value())}"#).utf8)
+            }
+            let path = try PayloadPath(jsonPath: "v")
+            let declared = round % 2 == 0 ? [IndexedPath(path)] : []
+            let table = Self.table(payloads)
+            let segment = try SegmentLab.open(Self.bytes(table, declared), ObjectKey(high: 1, low: 2), table.fields)
+            let sealed = PointTable(table.fields, segments: [segment], moment: 1)
+            var living = Dictionary(uniqueKeysWithValues: payloads.enumerated().map { ($0.offset, $0.element) })
+            for moment in 2..<5 {
+                for kind in PayloadKind.allCases {
+                    let wanted = living.values.count { $0.map { path.hasValue(of: kind, in: $0) } ?? false }
+                    found += wanted
+                    #expect(sealed.snapshot().count(with: kind, at: path) == wanted, "\(kind) in round \(round)")
+                    #expect(sealed.snapshot().count(with: kind, at: path) == wanted, "\(kind) again")
+                }
+                // Some die, and one is written again, in memory.
+                let gone = Set((0..<5).map { _ in Int(random.next() % 40) })
+                let again = (value(), Int(random.next() % 40))
+                let payload = Array(#"{"v":\(again.0)}"#.utf8)
+                sealed.apply(at: Int64(moment)) { writer in
+                    for id in gone { writer.delete(.integer(UInt64(id))) }
+                    payload.withUnsafeBytes { writer.upsert(.integer(UInt64(again.1)), payload: $0) { _ in nil } }
+                }
+                for id in gone { living[id] = nil }
+                living[again.1] = payload
+            }
+        }
+        #expect(found > 3000)
+    }
+
     @Test("members that are often there are indexed by themselves, texts and rare ones only if they are declared")
     func choice() throws {
         let payloads = (0..<2000).map { number -> [UInt8]? in

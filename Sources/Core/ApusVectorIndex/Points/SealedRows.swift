@@ -10,6 +10,14 @@ final class SealedRows: @unchecked Sendable {
     let segment: Segment
     private let died: UnsafeMutablePointer<UInt64>
     private let deaths: Atomic<Int>
+    /// What was counted by paths and kinds, and the deaths that there were before.
+    private let counts = Mutex<[CountKey: (deaths: Int, count: Int)]>([:])
+    private static let mostCounts = 1024
+
+    private struct CountKey: Hashable {
+        let path: PayloadPath
+        let kind: PayloadKind
+    }
 
     var count: Int { segment.count }
     static let bytesPerRow = MemoryLayout<UInt64>.stride
@@ -42,7 +50,7 @@ final class SealedRows: @unchecked Sendable {
     /// Of a row that lives.
     func kill(_ row: Int, at moment: UInt64) {
         apus_store_moment(died + row, moment)
-        deaths.add(1, ordering: .relaxed)
+        deaths.add(1, ordering: .releasing)
     }
 
     /// Whether some rows may be dead for a reader.
@@ -51,6 +59,21 @@ final class SealedRows: @unchecked Sendable {
 
     /// The row of a point that lives.
     func livingRow(of id: PointID) -> Int? { segment.ids.row(of: id).map(Int.init).flatMap { lives($0) ? $0 : nil } }
+
+    /// Rows that live after all that was written, with a value of the kind at the path.
+    func count(with kind: PayloadKind, at path: PayloadPath) -> Int {
+        let key = CountKey(path: path, kind: kind)
+        // First, so that a death while it is counted has it counted again.
+        let deaths = deaths.load(ordering: .acquiring)
+        if let known = counts.withLock({ $0[key] }), known.deaths == deaths { return known.count }
+        var count = 0
+        segment.rows(with: kind, at: path).forEach { if lives($0) { count += 1 } }
+        counts.withLock { counts in
+            if counts.count >= Self.mostCounts { counts = [:] }
+            counts[key] = (deaths, count)
+        }
+        return count
+    }
 
     func forEachRow(at moment: UInt64, _ body: (UInt32) -> Void) {
         for row in 0..<count where lives(row, at: moment) { body(UInt32(row)) }

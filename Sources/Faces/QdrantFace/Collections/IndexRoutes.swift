@@ -36,9 +36,12 @@ extension QdrantFace {
         for (field, text) in try await vectors.payloadIndexes(of: name, deadline: request.deadline).sorted(by: { $0.key < $1.key }) {
             let definition = try JSONValue(parsing: Array(text.utf8))
             guard let type = definition["type"]?.asString else { continue }
-            let path = try PayloadPath(jsonPath: field)
-            let points = try await vectors.countPoints(
-                name, with: PayloadKind(rawValue: type) ?? .text, at: path, deadline: request.deadline)
+            var points = 0
+            // One of more steps than a path may have is declared in vain.
+            if let path = try? PayloadPath(jsonPath: field) {
+                points = try await vectors.countPoints(
+                    name, with: PayloadKind(rawValue: type) ?? .text, at: path, deadline: request.deadline)
+            }
             var entry: JSONObject = ["data_type": .string(type), "points": .integer(Int64(points))]
             if (definition.asObject?.count ?? 0) > 1 { entry["params"] = definition }
             schema[field] = .object(entry)

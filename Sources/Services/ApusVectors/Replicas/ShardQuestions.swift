@@ -161,11 +161,7 @@ struct KindQuestion: ShardQuestion {
     var path: PayloadPath
     var kind: PayloadKind
 
-    func answer(_ shard: AskedShard) -> Int {
-        var count = 0
-        shard.points.forEachRow { if let payload = shard.points.payload($0), path.hasValue(of: kind, in: payload) { count += 1 } }
-        return count
-    }
+    func answer(_ shard: AskedShard) -> Int { shard.points.count(with: kind, at: path) }
 }
 
 /// The groups that points belong to by a path. Of many points only these are kept, not their payloads.

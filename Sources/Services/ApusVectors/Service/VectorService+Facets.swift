@@ -27,9 +27,11 @@ extension VectorService {
         return best.sorted
     }
 
-    /// How many points have a value of the kind at the path.
+    /// How many points have a value of the kind at the path, in the shards that answer.
     public func countPoints(_ name: CollectionName, with kind: PayloadKind, at path: PayloadPath, deadline: Instant) async throws -> Int {
         let collection = try await find(name, deadline: deadline)
-        return try await ask(collection, deadline: deadline) { _ in KindQuestion(path: path, kind: kind) }.reduce(0) { $0 + $1.answer }
+        return try await askAny(collection, deadline: deadline) { _ in KindQuestion(path: path, kind: kind) }.answers.reduce(0) {
+            $0 + $1.answer
+        }
     }
 }
