@@ -117,6 +117,9 @@ content = http.get(location).content
 assert len(content) == snapshot.size and hashlib.sha256(content).hexdigest() == snapshot.checksum
 assert client.recover_snapshot("copy-by-url", location=location, api_key=key or None, checksum=snapshot.checksum) is True
 assert everything("copy-by-url") == points
+# What a URL has behind its path lets whoever knows it in, and is no part of the name that everybody sees.
+assert client.recover_snapshot("copy-by-url", location=location + "?X-Amz-Signature=secret", api_key=key or None) is True
+assert [s.name for s in client.list_snapshots("copy-by-url")] == [snapshot.name], client.list_snapshots("copy-by-url")
 assert client.get_collection("copy-by-url").payload_schema == client.get_collection(world.name).payload_schema | {
     name: index for name, index in client.get_collection("copy-by-url").payload_schema.items()}
 assert client.get_collection("copy-by-url").config.params == client.get_collection(world.name).config.params

@@ -77,8 +77,10 @@ extension QdrantFace {
             throw ApusError.wrong("the snapshot could not be fetched: \(location) answered \(response.status)", "location")
         }
         let meter = Meter(limit: options.maxSnapshot)
-        let stem = location.split(separator: "/").last.map(String.init) ?? "snapshot"
-        try await vectors.recover(name, uploaded: Self.snapshotName(stem), checksum: checksum) {
+        // What a pre-signed URL has behind its path lets whoever knows it in.
+        let path = location.prefix { $0 != "?" && $0 != "#" }
+        let stem = path.split(separator: "/").last.map(String.init) ?? "snapshot"
+        try await vectors.recover(name, uploaded: Self.snapshotName(stem), checksum: checksum, replicas: options.replicas) {
             try await meter.next(of: response.body)
         }
         return .result(true)
