@@ -8,11 +8,24 @@ import HTTPTestKit
 import NodeTestKit
 import TestKit
 import Testing
-import VectorizerFace
+
+@testable import VectorizerFace
 
 /// The listener: who may ask, what a broken client costs, and what it does under load.
 @Suite("rpc connections")
 struct ConnectionTests {
+    @Test("a call that ends because its client has left is no error of the program; anything else that is unknown is")
+    func leaving() async {
+        let left = Task {
+            withUnsafeCurrentTask { $0?.cancel() }
+            return VectorizerRPC.described(CancellationError(), "the call failed").code
+        }
+        #expect(await left.value == .nodeDraining)
+        #expect(VectorizerRPC.described(CancellationError(), "the call failed").code == .internalError)
+        let known = ApusError(.pointUnknown, "there is none")
+        #expect(VectorizerRPC.described(known, "the call failed").code == .pointUnknown)
+    }
+
     @Test("on a listener that others reach everybody needs a key; roles hold; a wrong key is WRONGPASS")
     func keys() async throws {
         var options = TestNode.Options()

@@ -109,7 +109,7 @@ final class RPCSession: StreamHandler, @unchecked Sendable {  // loop-bound, see
                     outcome = .nobody
                 }
             } catch {
-                let error = error as? ApusError ?? ApusError(.internalError, "the key could not be verified", cause: error)
+                let error = VectorizerRPC.described(error, "the key could not be verified")
                 outcome = .failed(VectorizerRPC.text(of: error, command: "AUTH"))
             }
             perform(machine.verified(outcome, at: BootClock.now))
@@ -123,7 +123,7 @@ final class RPCSession: StreamHandler, @unchecked Sendable {  // loop-bound, see
             do {
                 result = await rpc.answer(request, from: try await confirmed(principal, key), deadline: deadline)
             } catch {
-                let error = error as? ApusError ?? ApusError(.internalError, "the key could not be verified", cause: error)
+                let error = VectorizerRPC.described(error, "the key could not be verified")
                 result = .failure(VectorizerRPC.text(of: error, command: request.command))
             }
             perform(machine.finished(request.id, result, at: BootClock.now))

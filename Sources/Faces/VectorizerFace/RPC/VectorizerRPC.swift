@@ -67,7 +67,7 @@ public final class VectorizerRPC: Sendable {
             calls.with(label, "ok").increment()
             return .ok(value)
         } catch {
-            let error = error as? ApusError ?? ApusError(.internalError, "the call failed", cause: error)
+            let error = Self.described(error, "the call failed")
             calls.with(label, "error").increment()
             face.metrics.countError(error, endpoint: "rpc")
             Self.log(error, request.command)
@@ -96,6 +96,15 @@ public final class VectorizerRPC: Sendable {
     }
 
     private static let readInPlace = 256 << 10
+
+    /// What is no error of ours is one of the program, unless the client has left and nobody reads this.
+    static func described(_ error: any Error, _ summary: String) -> ApusError {
+        if let error = error as? ApusError { return error }
+        if error is CancellationError, Task.isCancelled {
+            return ApusError(.nodeDraining, "the call was not finished before its connection ended")
+        }
+        return ApusError(.internalError, summary, cause: error)
+    }
 
     /// An error as this protocol's clients read it. The first word of the first two makes their `RpcNotAuthenticated`.
     static func text(of error: ApusError, command: String) -> String {
