@@ -108,6 +108,23 @@ refused("POST", "/collections/named/points/query", {"query": [1, 2], "using": "v
 refused("POST", "/collections/named/points/query", {"query": [1, 2], "using": "v", "params": {"exact": True}}, 400, "Exact search is not allowed")
 refused("POST", "/collections/named/points/scroll", {"filter": {"must": [{"has_id": [1]}] * 3}}, 400, "Limit exceeded 3 > 2")
 refused("PUT", "/collections/named/points", {"points": [{"id": i, "vector": {"v": [1, 2]}} for i in range(4)]}, 400, "Limit exceeded 4 > 3")
+three = {"must": [{"has_id": [1]}] * 3}
+one = {"query": [1, 2], "using": "v"}
+for path, body in [
+    ("points/query", {**one, "query": {"fusion": "rrf"}, "using": None, "prefetch": [one, {**one, "limit": 200}]}),
+    ("points/query", {**one, "prefetch": {**one, "prefetch": {**one, "limit": 101}}}), ("facet", {"key": "n", "limit": 101}),
+    ("points/query/groups", {**one, "group_by": "n", "prefetch": {**one, "limit": 101}}),
+    ("points/query/batch", {"searches": [one, {**one, "prefetch": [{**one, "limit": 101}]}]}),
+]: refused("POST", "/collections/named/" + path, body, 400, '> 100 for "limit"')
+for path, body in [
+    ("points/count", {"filter": three}), ("facet", {"key": "n", "filter": three}), ("points/delete", {"filter": three}),
+    ("points/query", {**one, "prefetch": {**one, "filter": three}}), ("points/payload", {"payload": {"a": 1}, "filter": three}),
+    ("points/payload/delete", {"keys": ["a"], "filter": three}), ("points/payload/clear", {"filter": three}),
+    ("points/vectors/delete", {"vector": ["v"], "filter": three}), ("points/batch", {"operations": [{"delete": {"filter": three}}]}),
+]: refused("POST", "/collections/named/" + path, body, 400, 'Limit exceeded 3 > 2 for "filter"')
+refused("POST", "/collections/named/points/query", {**one, "prefetch": {**one, "params": {"exact": True}}}, 400, "Exact search is not allowed")
+two = {"must": [{"has_id": [1]}] * 2}
+assert send("POST", "/collections/named/points/query", {**one, "filter": two, "prefetch": {**one, "filter": two}}).status_code == 200, "each filter counts by itself"
 for name, value, status in [("timeout", "0", 422), ("timeout", "x", 400), ("consistency", "0", 422), ("consistency", "most", 400)]:
     check(name, send("POST", f"/collections/bad/points/count?{name}={value}", {}), status, "query parameters")
 check("ordering", send("PUT", "/collections/bad/points?ordering=x", {"points": [{"id": 1, "vector": [1, 2, 3, 4]}]}), 400, "query parameters")

@@ -14,23 +14,37 @@ struct StrictMode {
 
     private func limit(_ name: String) -> Int? { limits[name]?.asInteger.map { Int($0) } }
 
-    func check(limit wanted: Int, _ filter: Filter) throws(ApusError) {
-        try check(wanted, "max_query_limit", "limit", "Reduce the \"limit\" parameter to or below \(limit("max_query_limit") ?? 0).")
-        try check(
-            filter.conditions, "filter_max_conditions", "filter", "Reduce the number of conditions of the filter.")
+    /// A request that finds points: its limit where it has one, and its filter.
+    func check(limit wanted: Int? = nil, _ filter: Filter) throws(ApusError) {
+        if let wanted {
+            try check(wanted, "max_query_limit", "limit", "Reduce the \"limit\" parameter to or below \(limit("max_query_limit") ?? 0).")
+        }
+        try check(filter.conditions, "filter_max_conditions", "filter", "Reduce the number of conditions of the filter.")
     }
 
-    func check(_ query: PointQuery, _ root: JSONElement) throws(ApusError) {
-        try check(limit: query.limit, query.filter)
-        if let ef = root.member("params")?.member("hnsw_ef") {
+    /// A query as it was written, each of its stages by itself: that it makes sense has been seen before.
+    func check(query root: JSONElement) throws(ApusError) {
+        guard !limits.isEmpty else { return }
+        try check(limit: try root.member("limit")?.expectCount() ?? QueryReading.defaultLimit, try root.member("filter").filter().filter)
+        let params = root.member("params")
+        if let ef = params?.member("hnsw_ef") {
             try check(try ef.expectCount(), "search_max_hnsw_ef", "hnsw_ef", "Reduce the \"hnsw_ef\" parameter.")
         }
-        if query.isExact, limits["search_allow_exact"]?.asBool == false {
+        if params?.member("exact")?.bool == true, limits["search_allow_exact"]?.asBool == false {
             throw .wrong("Exact search is not allowed for this collection. Help: Set \"exact\" to false.", "params.exact")
+        }
+        for prefetch in root.member("prefetch")?.oneOrMany() ?? [] { try check(query: prefetch) }
+    }
+
+    func check(_ operation: UpdateOperation) throws(ApusError) {
+        switch operation {
+        case .upsert(let points): try check(batch: points.count)
+        case .delete(.filter(let filter)), .payload(_, .filter(let filter)), .deleteVectors(_, .filter(let filter)): try check(filter)
+        case .delete(.ids), .payload(_, .ids), .deleteVectors(_, .ids), .updateVectors: break
         }
     }
 
-    func check(batch count: Int) throws(ApusError) {
+    private func check(batch count: Int) throws(ApusError) {
         try check(count, "upsert_max_batchsize", "upsert limit", "Reduce the number of points in the batch.")
     }
 

@@ -40,7 +40,7 @@ extension QdrantFace {
             let limits = try await strictMode(of: name, request)
             for element in try list.expectElements() {
                 let operation = try UpdateOperation(element, reading)
-                if case .upsert(let points) = operation { try limits.check(batch: points.count) }
+                try limits.check(operation)
                 operations.append(operation)
             }
             for (index, operation) in operations.enumerated() {
@@ -59,7 +59,7 @@ extension QdrantFace {
             let name = try name(request)
             let document = try await document(of: request)
             let operation = try UpdateOperation(kind, document.root, try await reading(for: name, request))
-            if case .upsert(let points) = operation { try await strictMode(of: name, request).check(batch: points.count) }
+            try await strictMode(of: name, request).check(operation)
             try await perform(operation, on: name, document.operation, deadline: request.deadline)
             return .result(Self.updateResult(request))
         }

@@ -24,16 +24,20 @@ extension QdrantFace {
         routes.on(.post, "/collections/{collection}/points/query/groups", needs: .reader, groups)
         routes.on(.post, "/collections/{collection}/points/scroll", needs: .reader, scroll)
         routes.on(.post, "/collections/{collection}/points/count", needs: .reader) { request in
+            let name = try name(request)
             let filter = try await body(of: request).member("filter").filter().filter
-            let count = try await vectors.count(try name(request), matching: filter, deadline: request.deadline)
+            try await strictMode(of: name, request).check(filter)
+            let count = try await vectors.count(name, matching: filter, deadline: request.deadline)
             return .result(["count": .integer(Int64(count))])
         }
         routes.on(.post, "/collections/{collection}/facet", needs: .reader) { request in
+            let name = try name(request)
             let root = try await body(of: request)
             let path = try root.required("key").expectPath()
             let limit = try root.member("limit")?.expectCount(atLeast: 1) ?? 10
-            let hits = try await vectors.facet(
-                try name(request), at: path, filter: try root.member("filter").filter().filter, limit: limit, deadline: request.deadline)
+            let filter = try root.member("filter").filter().filter
+            try await strictMode(of: name, request).check(limit: limit, filter)
+            let hits = try await vectors.facet(name, at: path, filter: filter, limit: limit, deadline: request.deadline)
             let values = hits.map { JSONValue.object(["value": $0.value.json, "count": .integer(Int64($0.count))]) }
             return .result(["hits": .array(values)])
         }
@@ -44,7 +48,7 @@ extension QdrantFace {
     ) async throws -> (hits: [QueryHit], parts: PointParts) {
         let parts = try PointParts(root, payload: false)
         let query = try QueryReading.query(root, of: name)
-        try await strictMode(of: name, request).check(query, root)
+        try await strictMode(of: name, request).check(query: root)
         return (try await vectors.query(query, in: name, with: parts.projection, deadline: request.deadline), parts)
     }
 
@@ -102,7 +106,7 @@ extension QdrantFace {
         let limit = try root.member("limit")?.expectCount(atLeast: 1) ?? 10
         let size = try root.member("group_size")?.expectCount(atLeast: 1) ?? 3
         let query = try QueryReading.query(root, of: name)
-        try await strictMode(of: name, request).check(query, root)
+        try await strictMode(of: name, request).check(query: root)
         let groups = try await vectors.groups(
             query, by: path, limit: limit, size: size, in: name, with: parts.projection, deadline: request.deadline)
         let lookup = try root.member("with_lookup").map { element throws(ApusError) in try Self.lookup(element) }
