@@ -243,6 +243,72 @@ struct VectorServiceTests {
         }
     }
 
+    @Test("points that do not fit a reply are refused, by whichever way they are asked for, and a smaller page is given")
+    func replies() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                let service = node.service
+                _ = try await service.createCollection("c", .init(dimension: 100, sharding: .init(shards: 2)), deadline: node.deadline)
+                let payload = Array(#"{"g":1,"t":"\(String(repeating: "x", count: 86))"}"#.utf8)
+                let points = (0..<2000).map { Point(id: .integer($0), vector: [Float](repeating: 1, count: 100), payload: payload) }
+                _ = try await service.upsert(points, into: "c", deadline: node.deadline)
+                // 64 + 100 + 400 bytes for each.
+                let (all, none): (Projection, Projection) = ([.vector, .payload], [])
+                var query = PointQuery(.nearest(.value(.dense([Float](repeating: 1, count: 100))), diversity: nil))
+                func asked(_ limit: Int, _ with: Projection, _ kilobytes: Int) async -> [String: Int] {
+                    let size = ByteCount(kilobytes * 1000)
+                    var found: [String: Int] = [:]
+                    func ask(_ name: String, _ body: (ReplyBudget) async throws -> Int) async {
+                        do {
+                            found[name] = try await body(ReplyBudget(size))
+                        } catch let error as ApusError where error.code == .requestInvalid {
+                            #expect(error.context["field"] == (name == "ids" ? "ids" : "limit"))
+                            found[name] = -1
+                        } catch {
+                            Issue.record(error)
+                        }
+                    }
+                    query.limit = limit
+                    await ask("query") { try await service.query(query, in: "c", with: with, within: $0, deadline: node.deadline).count }
+                    await ask("scroll") {
+                        try await service.scroll("c", limit: limit, with: with, within: $0, deadline: node.deadline).points.count
+                    }
+                    await ask("order") {
+                        try await service.scroll(
+                            "c", by: PointOrder(path: PayloadPath("g")), limit: limit, with: with, within: $0, deadline: node.deadline
+                        ).count
+                    }
+                    await ask("ids") {
+                        let ids = (0..<UInt64(min(limit, 2000))).map { PointID.integer($0) }
+                        return try await service.points(ids, in: "c", with: with, within: $0, deadline: node.deadline).count
+                    }
+                    await ask("groups") {
+                        try await service.groups(
+                            query, by: PayloadPath("g"), limit: 1, size: limit, in: "c", with: with, within: $0, deadline: node.deadline
+                        ).reduce(0) { $0 + $1.hits.count }
+                    }
+                    return found
+                }
+                let names = ["query", "scroll", "order", "ids", "groups"]
+                func same(_ count: Int) -> [String: Int] { Dictionary(uniqueKeysWithValues: names.map { ($0, count) }) }
+                #expect(await asked(100, all, 57) == same(100))
+                #expect(await asked(100, all, 56) == same(-1))
+                #expect(await asked(1000, all, 600) == same(1000))
+                #expect(await asked(1000, all, 500) == same(-1))
+                #expect(await asked(1000, .payload, 200) == same(1000))
+                #expect(await asked(10_000_000, none, 130) == same(2000))
+                #expect(await asked(10_000_000, none, 120) == same(-1))
+                // A budget is for all calls of a reply together.
+                let budget = ReplyBudget(ByteCount(100_000))
+                query.limit = 100
+                _ = try await service.query(query, in: "c", with: all, within: budget, deadline: node.deadline)
+                await #expect(throws: ApusError.self) {
+                    try await service.query(query, in: "c", with: all, within: budget, deadline: node.deadline)
+                }
+            }
+        }
+    }
+
     @Test("after a restart everything is there: points, payloads, order of results", arguments: [Metric.cosine, .manhattan])
     func restart(metric: Metric) async throws {
         try await withTemporaryDirectory { directory in

@@ -14,13 +14,13 @@ struct ClientSuites {
 
     /// The node's URL with the place of the face, and a key.
     static func withNode(
-        atRoot: Bool = false, _ body: (_ url: String, _ key: String) async throws -> Void
+        atRoot: Bool = false, environment: [String: String] = [:], _ body: (_ url: String, _ key: String) async throws -> Void
     ) async throws {
         let directory = try TemporaryDirectory()
         // The first listener is how the tests' kit makes its key; a second one has Qdrant's paths at its root.
         let arguments = atRoot ? ["--listen", "127.0.0.2:0=qdrant"] : []
         let node = try await NodeProcess.start(
-            directory: directory.path + "/data", arguments: arguments, environment: [:], loops: EventLoops(count: 1))
+            directory: directory.path + "/data", arguments: arguments, environment: environment, loops: EventLoops(count: 1))
         let url = atRoot ? try #require(node.otherURLs.first) : node.url + "/qdrant"
         try await body(url, node.key)
         #expect(await node.terminate() == .status(0))
@@ -46,7 +46,8 @@ struct ClientSuites {
 
     @Test("is refused what the real server refuses, in its words")
     func badInput() async throws {
-        try await Self.withNode { url, key in
+        try await Self.withNode(environment: ["APUS_FACES_QDRANT_MAX_REPLY_BYTES": "64 KiB", "APUS_VECTORS_DEFAULT_REPLICAS": "2"]) {
+            url, key in
             let (status, output) = try await PythonClient.shared.run("bad_input", [url, key])
             #expect(status == 0 && output.contains("0 failures"), "\(output)")
         }

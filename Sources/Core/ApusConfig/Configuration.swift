@@ -81,6 +81,8 @@ public struct Configuration: Sendable, Equatable {
     public struct Faces: Sendable, Equatable {
         public var vectorizer = Face(maxBody: .mebibytes(64))
         public var qdrant = Face(maxBody: .mebibytes(32))
+        /// Points of one reply.
+        public var qdrantReply = ByteCount.mebibytes(64)
         public var console = Face(maxBody: .mebibytes(1))
     }
 

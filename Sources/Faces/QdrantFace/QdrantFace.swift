@@ -10,6 +10,8 @@ public struct QdrantFace: Sendable {
     public struct Options: Sendable {
         /// Beyond: 413. Qdrant's own limit.
         public var maxBody: ByteCount = .mebibytes(32)
+        /// Points of one reply, as `ReplyBudget` counts them. Beyond: 400.
+        public var maxReply: ByteCount = .mebibytes(64)
         /// An uploaded snapshot. Beyond: 413.
         public var maxSnapshot: ByteCount = .gibibytes(64)
         /// Requests in one batch of queries or of operations. Beyond: 400.
@@ -128,6 +130,29 @@ public struct QdrantFace: Sendable {
         }
         return .json(writer.bytes)
     }
+
+    /// A list in JSON, made with a pause now and then in which the loop serves others.
+    static func list<Element>(
+        _ elements: [Element], _ write: (Element, inout JSONWriter) -> Void
+    ) async -> [UInt8] {
+        var bytes = [UInt8(ascii: "[")]
+        var pause = written
+        for element in elements {
+            if bytes.count > 1 { bytes.append(UInt8(ascii: ",")) }
+            var writer = JSONWriter()
+            write(element, &writer)
+            bytes += writer.bytes
+            if bytes.count >= pause {
+                pause = bytes.count + written
+                await Task.yield()
+            }
+        }
+        bytes.append(UInt8(ascii: "]"))
+        return bytes
+    }
+
+    /// Bytes between two pauses: some milliseconds.
+    private static let written = 1 << 20
 
     /// The parsed body: an object.
     func body(of request: Request) async throws -> JSONElement {

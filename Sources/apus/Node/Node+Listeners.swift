@@ -86,6 +86,7 @@ extension Node {
     private func mountQdrant(on router: inout Router, atRoot: Bool, besideConsole: Bool) {
         var options = QdrantFace.Options()
         options.maxBody = configuration.faces.qdrant.maxBody
+        options.maxReply = configuration.faces.qdrantReply
         options.sharding = Sharding(
             shards: configuration.vectors.defaultShards, virtualNodes: configuration.vectors.defaultVirtualNodes)
         options.replicas = configuration.vectors.defaultReplicas

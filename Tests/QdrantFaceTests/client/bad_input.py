@@ -206,6 +206,22 @@ refused("POST", "/collections/large/points/query", {"query": {"fusion": "rrf"}, 
 levels = {"query": {"fusion": "rrf"}, "prefetch": [{"limit": 3}]}
 for _ in range(16): levels = {"query": {"fusion": "rrf"}, "prefetch": [levels]}
 refused("POST", "/collections/large/points/query", levels, 400, "nested too deep")
+most = 2**63 - 1
+for query in [{"nearest": [1, 2, 3, 4], "mmr": {"diversity": 0.5}}, [1, 2, 3, 4], {"order_by": "n"}, {"sample": "random"}, {"recommend": {"positive": [1], "strategy": "best_score"}}, None]:
+    for more in [{"limit": most}, {"limit": most, "offset": most}, {"limit": 3, "params": {"hnsw_ef": most}}]:
+        body = {"prefetch": {"query": query, **more}, "query": [1, 2, 3, 4], "limit": 3}
+        response = send("POST", "/collections/bad/points/query", body)
+        if response.status_code != 200: failures.append(f"{body}: {response.status_code} {response.text[:200]}")
+# The node of this suite gives no reply whose points take more than 64 KiB.
+for path, body, field in [
+    ("points/query", {"query": [1, 2, 3, 4], "limit": 10_000_000, "with_payload": True}, "limit"), ("points/query", {"limit": 10_000_000}, "limit"),
+    ("points/query/batch", {"searches": [{"query": [1, 2, 3, 4], "limit": 200, "with_payload": True}] * 5}, "limit"),
+    ("points/scroll", {"limit": 10_000_000, "with_vector": True}, "limit"), ("points/scroll", {"order_by": "n", "limit": 2000}, "limit"),
+    ("points", {"ids": list(range(2000))}, "ids"), ("points/query/groups", {"query": [1, 2, 3, 4], "group_by": "n", "group_size": 2000}, "limit"),
+]: refused("POST", "/collections/large/" + path, body, 400, f"what '{field}' asks for takes more than 64 KiB, the most for one reply; ask for fewer points")
+assert len(send("POST", "/collections/large/points/scroll", {"limit": 300, "with_vector": True}).json()["result"]["points"]) == 300
+assert send("POST", "/collections/large/points/count", {}).json()["result"]["count"] == 2000
+
 for failure in failures: print(failure)
 print(f"{len(failures)} failures")
 raise SystemExit(1 if failures else 0)

@@ -120,6 +120,11 @@ public enum ConfigurationKeys {
             "Largest request body of the Qdrant face; beyond it 413. Uploaded snapshots are not bound by it.",
             reason: "The real server's limit is 32 MiB, and its clients split what is larger."),
         ConfigurationKey(
+            "faces.qdrant.max_reply_bytes", \.faces.qdrantReply, limit: .between(.kibibytes(64), .gibibytes(4)),
+            "Most that the points of one reply of the Qdrant face may take: payloads, 4 bytes for each number of a vector, and 64 for each "
+                + "point. Beyond it 400.",
+            reason: "A short request can ask for all points. As JSON numbers take some three times as much, and a reply is held in memory."),
+        ConfigurationKey(
             "faces.qdrant.cors_origins", \.faces.qdrant.corsOrigins,
             "Origins whose web pages may call the Qdrant face.", reason: "Empty: no foreign page may."),
         ConfigurationKey(

@@ -15,8 +15,10 @@ extension QdrantFace {
             let root = try await body(of: request)
             let ids = try root.required("ids").expectPointIDs()
             let parts = try PointParts(root, payload: true)
-            let points = try await vectors.points(ids, in: name, with: parts.projection, deadline: request.deadline)
-            return .written { writer in writer.array { for point in points { parts.write(point, to: &$0) } } }
+            let points = try await vectors.points(
+                ids, in: name, with: parts.projection, within: ReplyBudget(options.maxReply), deadline: request.deadline)
+            let list = await Self.list(points) { parts.write($0, to: &$1) }
+            return .written { $0.raw(list) }
         }
         routes.on(.get, "/collections/{collection}/points/{id}", needs: .reader) { request in
             let name = try name(request)

@@ -191,8 +191,9 @@ struct QueryReading {
     private static func relevance(_ element: JSONElement) throws(ApusError) -> MarginalRelevance {
         try element.requireOnly(["diversity", "candidates_limit"])
         let candidates = try element.member("candidates_limit")?.expectCount()
-        if let candidates, candidates > mostCandidates {
-            throw .validation(element.path + ".candidates_limit", "value \(candidates) invalid, must be \(mostCandidates) or smaller")
+        if let candidates, candidates > MarginalRelevance.mostCandidates {
+            throw .validation(
+                element.path + ".candidates_limit", "value \(candidates) invalid, must be \(MarginalRelevance.mostCandidates) or smaller")
         }
         return MarginalRelevance(
             diversity: Float(try element.member("diversity")?.expectNumber(in: 0...1) ?? 0.5), candidates: candidates)

@@ -46,6 +46,9 @@ public enum QueryVector: Sendable, Hashable {
 
 /// How much difference counts against nearness, 0...1, and among how many of the nearest is chosen.
 public struct MarginalRelevance: Sendable, Hashable {
+    /// Most points that are chosen among: each is compared with each that is chosen.
+    public static let mostCandidates = 16_384
+
     public var diversity: Float
     public var candidates: Int?
 
@@ -53,6 +56,9 @@ public struct MarginalRelevance: Sendable, Hashable {
         self.diversity = diversity
         self.candidates = candidates
     }
+
+    /// How many of the nearest are looked at for so many points.
+    func among(_ limit: Int) -> Int { min(candidates ?? limit, Self.mostCandidates) }
 }
 
 /// The order of points by a value of their payloads. A point has a place for each value that it has there, and none without.

@@ -8,7 +8,7 @@ extension VectorService {
     /// The query is run for more and more points until the groups are full or no points are left.
     public func groups(
         _ query: PointQuery, by path: PayloadPath, limit: Int, size: Int, in name: CollectionName, with projection: Projection,
-        deadline: Instant
+        within budget: ReplyBudget = .none, deadline: Instant
     ) async throws -> [PointGroup] {
         let collection = try await find(name, deadline: deadline)
         let total = max(1, try await count(name, deadline: deadline))
@@ -31,7 +31,7 @@ extension VectorService {
             if isFull || ranked.count < wanted || wanted >= total {
                 var found: [PointGroup] = []
                 for value in chosen {
-                    let hits = try await hits(groups[value] ?? [], collection.name, projection, deadline: deadline)
+                    let hits = try await hits(groups[value] ?? [], collection, projection, within: budget, deadline: deadline)
                     found.append(PointGroup(value: value, hits: hits))
                 }
                 return found

@@ -5,12 +5,12 @@ extension VectorService {
     /// The first points in the order of a payload value, each with the value that gave it its place; a point with several comes as often.
     public func scroll(
         _ name: CollectionName, by order: PointOrder, limit: Int, filter: Filter = .everything, with projection: Projection,
-        deadline: Instant
+        within budget: ReplyBudget = .none, deadline: Instant
     ) async throws -> [(point: Point, order: OrderValue?)] {
         try filter.validate()
         let collection = try await find(name, deadline: deadline)
-        let found = try await ordered(order, limit, filter, collection, deadline: deadline)
-        return try await hits(found, collection.name, projection, deadline: deadline).map { ($0.point, $0.order) }
+        let found = try await ordered(order, min(limit, budget.mostPoints + 1), filter, collection, deadline: deadline)
+        return try await hits(found, collection, projection, within: budget, deadline: deadline).map { ($0.point, $0.order) }
     }
 
     func ordered(

@@ -6,18 +6,21 @@ extension VectorService {
     /// The points that a query of any number of stages finds, best first.
     ///
     /// Throws what `search` throws, the error of a shard that cannot answer, `point.unknown` for a point whose vector was asked for, and
-    /// `request.invalid` for a query that makes no sense.
+    /// `request.invalid` for a query that makes no sense, and for hits that do not fit the reply.
     public func query(
-        _ query: PointQuery, in name: CollectionName, with projection: Projection, deadline: Instant
+        _ query: PointQuery, in name: CollectionName, with projection: Projection, within budget: ReplyBudget = .none, deadline: Instant
     ) async throws -> [QueryHit] {
         let collection = try await find(name, deadline: deadline)
-        if query.prefetch.isEmpty, case .nearest(.value(let vector), diversity: nil) = query.kind {
+        if query.prefetch.isEmpty, case .nearest(.value(let vector), diversity: nil) = query.kind, query.wanted <= Self.piece {
             // What most requests are: nothing is looked up twice.
             let found = try await neighbours(of: vector, query, query.wanted, projection, collection, deadline: deadline)
+            try budget.take(found.lazy.map(\.point))
             return found.dropFirst(query.offset).map { QueryHit(point: $0.point, score: $0.score, version: $0.version) }
         }
+        var query = query
+        query.limit = min(query.limit, budget.mostPoints + 1)
         let ranked = try await run(query, collection, deadline: deadline)
-        return try await hits(ranked, collection.name, projection, deadline: deadline)
+        return try await hits(ranked, collection, projection, within: budget, deadline: deadline)
     }
 
     /// A point on its way through the stages.
@@ -28,34 +31,21 @@ extension VectorService {
         var order: OrderValue?
     }
 
-    func hits(_ ranked: [Ranked], _ name: CollectionName, _ projection: Projection, deadline: Instant) async throws -> [QueryHit] {
+    func hits(
+        _ ranked: [Ranked], _ collection: LoadedCollection, _ projection: Projection, within budget: ReplyBudget, deadline: Instant
+    ) async throws -> [QueryHit] {
+        try budget.check(count: ranked.count)
         guard !projection.isEmpty, !ranked.isEmpty else {
             return ranked.map { QueryHit(point: Point(id: $0.id, vectors: .init()), score: $0.score, version: $0.version, order: $0.order) }
         }
-        let points = try await points(inPieces: Set(ranked.map(\.id)), in: name, with: projection, deadline: deadline)
+        let points = try await points(
+            Array(Set(ranked.map(\.id))), in: collection, with: projection, within: budget, deadline: deadline)
         let byID = Dictionary(points.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         // One that was deleted since it was found is left out.
         return ranked.compactMap { ranked in
             byID[ranked.id].map { QueryHit(point: $0, score: ranked.score, version: ranked.version, order: ranked.order) }
         }
     }
-
-    /// The points that exist, with a pause now and then in which the loop serves others.
-    private func points(
-        inPieces ids: Set<PointID>, in name: CollectionName, with projection: Projection, deadline: Instant
-    ) async throws -> [Point] {
-        var found: [Point] = []
-        found.reserveCapacity(ids.count)
-        var rest = Array(ids)[...]
-        while !rest.isEmpty {
-            found += try await points(Array(rest.prefix(Self.piece)), in: name, with: projection, deadline: deadline)
-            rest = rest.dropFirst(Self.piece)
-            await Task.yield()
-        }
-        return found
-    }
-
-    static let piece = 1000
 
     /// Runs `body` in the pool, unless there is little to do.
     private func offLoop<Value: Sendable>(_ work: Int, deadline: Instant, _ body: @escaping @Sendable () -> Value) async throws -> Value {
@@ -114,12 +104,12 @@ extension VectorService {
         guard case .nearest(let vector) = examples else {
             return try await scanned(examples, query, limit, collection, deadline: deadline)
         }
-        let count = relevance?.candidates ?? limit
+        let count = relevance?.among(limit) ?? limit
         let found = try await neighbours(of: vector, query, count, [], collection, deadline: deadline)
             .map { Ranked(id: $0.point.id, score: $0.score, version: $0.version) }
         guard let relevance else { return found }
-        let points = try await points(inPieces: Set(found.map(\.id)), in: collection.name, with: .vector, deadline: deadline)
-        return try await offLoop(found.count * limit, deadline: deadline) {
+        let points = try await points(Array(Set(found.map(\.id))), in: collection, with: .vector, deadline: deadline)
+        return try await offLoop(found.count * limit.clamped, deadline: deadline) {
             Self.picked(found, points, vector, field, relevance, limit)
         }
     }
@@ -172,46 +162,64 @@ extension VectorService {
         let versions = Dictionary(sources.joined().map { ($0.id, $0.version) }, uniquingKeysWith: max)
         let comparison = try await comparison(query, collection, deadline: deadline)
         guard !versions.isEmpty else { return [] }
-        let candidates = try await points(
-            inPieces: Set(versions.keys), in: collection.name, with: [.vector, .payload], deadline: deadline)
         var weighted = comparison
-        var asked: VectorValue?
-        if case (_, .nearest(let vector), _)? = comparison { asked = vector }
         if case (let field, .nearest(let vector), let relevance)? = comparison, case .sparse(idf: true) = field.kind {
             let weighed = try await weigh([vector], query.field, collection, deadline: deadline)
             weighted = (field, .nearest(weighed[0]), relevance)
         }
-        return try await offLoop(candidates.count, deadline: deadline) { [weighted, asked] in
-            Self.ranked(candidates.filter(query.filter.matches), versions, query, weighted, asked, limit)
+        // All points of a stage may be more than the memory holds: only their places are kept.
+        var places: [Ranked] = []
+        let ids = Array(versions.keys)
+        for start in stride(from: 0, to: ids.count, by: Self.piece) {
+            if start > 0 { await Task.yield() }
+            let piece = Array(ids[start..<min(ids.count, start + Self.piece)])
+            let points = try await points(piece, in: collection, with: [.vector, .payload], deadline: deadline)
+            places += Self.places(points.filter(query.filter.matches), versions, query, weighted)
+        }
+        let found = try await offLoop(places.count, deadline: deadline) { [places, weighted] in
+            Self.sorted(places, query, weighted, limit)
+        }
+        // What is rare weighs more in the scores, and not where points are compared with each other.
+        guard case (let field, .nearest(let vector), let relevance?)? = comparison else { return found }
+        let points = try await points(found.map(\.id), in: collection, with: .vector, deadline: deadline)
+        return try await offLoop(found.count * limit.clamped, deadline: deadline) {
+            Self.picked(found, points, vector, field, relevance, limit)
         }
     }
 
-    private static func ranked(
-        _ points: [Point], _ versions: [PointID: Int64], _ query: PointQuery,
-        _ comparison: (field: VectorField, examples: ExampleQuery<VectorValue>, relevance: MarginalRelevance?)?, _ asked: VectorValue?,
-        _ limit: Int
+    private typealias Comparison = (field: VectorField, examples: ExampleQuery<VectorValue>, relevance: MarginalRelevance?)
+
+    /// In no order.
+    private static func places(
+        _ points: [Point], _ versions: [PointID: Int64], _ query: PointQuery, _ comparison: Comparison?
     ) -> [Ranked] {
         func ranked(_ point: Point, _ score: Float = 1, _ order: OrderValue? = nil) -> Ranked {
             Ranked(id: point.id, score: score, version: versions[point.id] ?? 0, order: order)
         }
         switch query.kind {
-        case .everything: return points.map { ranked($0) }.sorted { $0.id < $1.id }
-        case .random: return points.map { ranked($0) }.shuffled()
+        case .everything, .random: return points.map { ranked($0) }
         case .ordered(let order):
-            return points.flatMap { point in
-                order.values(of: point.payload ?? []).map { ranked(point, 1, $0) }
-            }.sorted(by: order.precedes)
-        case .fusion, .nearest, .average, .examples: break
+            return points.flatMap { point in order.values(of: point.payload ?? []).map { ranked(point, 1, $0) } }
+        case .fusion, .nearest, .average, .examples:
+            guard let comparison else { return [] }
+            let scorer = ExampleScorer(comparison.field, comparison.examples)
+            return points.compactMap { point in
+                point.vectors[comparison.field.name].flatMap(scorer.score).map { ranked(point, $0) }
+            }
         }
-        guard let (field, examples, relevance) = comparison else { return [] }
-        let scorer = ExampleScorer(field, examples)
-        var found = points.compactMap { point in
-            point.vectors[field.name].flatMap(scorer.score).map { ranked(point, $0) }
-        }.sorted { scorer.precedes($0, $1) }
-        found = query.cut(Array(found.prefix(relevance?.candidates ?? limit)), field.metric)
-        // What is rare weighs more in the scores, and not where points are compared with each other.
-        guard let relevance, let asked else { return found }
-        return picked(found, points, asked, field, relevance, limit)
+    }
+
+    private static func sorted(_ places: [Ranked], _ query: PointQuery, _ comparison: Comparison?, _ limit: Int) -> [Ranked] {
+        switch query.kind {
+        case .everything: return places.sorted { $0.id < $1.id }
+        case .random: return places.shuffled()
+        case .ordered(let order): return places.sorted(by: order.precedes)
+        case .fusion, .nearest, .average, .examples:
+            guard let (field, examples, relevance) = comparison else { return [] }
+            let scorer = ExampleScorer(field, examples)
+            let sorted = places.sorted { scorer.precedes($0, $1) }
+            return query.cut(Array(sorted.prefix(relevance?.among(limit) ?? limit)), field.metric)
+        }
     }
 
     private static func picked(

@@ -4,13 +4,33 @@ public import ApusVectorIndex
 
 extension VectorService {
     /// The points that exist of those asked for, in the order asked. Looks at the log before it leaves one out; throws `catalog.unavailable`
-    /// if it cannot.
+    /// if it cannot, and `request.invalid` for more than fits the reply.
     public func points(
-        _ ids: [PointID], in name: CollectionName, with projection: Projection = [.vector, .payload], deadline: Instant
+        _ ids: [PointID], in name: CollectionName, with projection: Projection = [.vector, .payload], within budget: ReplyBudget = .none,
+        deadline: Instant
     ) async throws -> [Point] {
-        let collection = try await find(name, deadline: deadline)
-        return try await found(ids, in: collection, with: projection, deadline: deadline).compactMap { $0?.point }
+        try await points(ids, in: try await find(name, deadline: deadline), with: projection, within: budget, "ids", deadline: deadline)
     }
+
+    /// The same, with a pause now and then in which the loop serves others.
+    func points(
+        _ ids: [PointID], in collection: LoadedCollection, with projection: Projection, within budget: ReplyBudget = .none,
+        _ field: String = "limit", deadline: Instant
+    ) async throws -> [Point] {
+        var points: [Point] = []
+        points.reserveCapacity(ids.count)
+        for start in stride(from: 0, to: ids.count, by: Self.piece) {
+            if start > 0 { await Task.yield() }
+            let piece = Array(ids[start..<min(ids.count, start + Self.piece)])
+            let found = try await found(piece, in: collection, with: projection, deadline: deadline).compactMap { $0?.point }
+            try budget.take(found, field)
+            points += found
+        }
+        return points
+    }
+
+    /// Points that are read at a time.
+    static let piece = 250
 
     /// The points with the ids, in their order; nil for those that are not there, as a look at the log has confirmed.
     func found(
@@ -41,25 +61,27 @@ extension VectorService {
     }
 
     /// A page of the points that match, in the order of their ids: the first `offset` are skipped from `start` on (that id included).
-    /// All or nothing, like a count.
+    /// All or nothing, like a count. Throws `request.invalid` too for more than fits the reply.
     public func scroll(
         _ name: CollectionName, from start: PointID? = nil, offset: Int = 0, limit: Int, filter: Filter = .everything,
-        with projection: Projection = [.payload], deadline: Instant
+        with projection: Projection = [.payload], within budget: ReplyBudget = .none, deadline: Instant
     ) async throws -> ScrollPage {
         guard limit >= 0, offset >= 0 else {
             throw ApusError(.requestInvalid, "'limit' and 'offset' cannot be negative", context: ["field": "limit"])
         }
         try filter.validate()
         let collection = try await find(name, deadline: deadline)
+        let limit = min(limit, budget.mostPoints + 1)
         // One more than the page tells where the next one starts.
         let wanted = min(offset, Int.max - 1 - limit.clamped) + limit.clamped + 1
         let parts = try await ask(collection, deadline: deadline) { _ in PageQuestion(start: start, limit: wanted, filter: filter) }
         let ordered = parts.flatMap { $0.answer.map(\.id) }.sorted().dropFirst(offset)
         let ids = Array(ordered.prefix(limit))
+        try budget.check(count: ids.count)
         let points =
             projection.isEmpty
             ? ids.map { Point(id: $0, vectors: PointVectors()) }
-            : try await found(ids, in: collection, with: projection, deadline: deadline).compactMap { $0?.point }
+            : try await points(ids, in: collection, with: projection, within: budget, deadline: deadline)
         return ScrollPage(points: points, next: ordered.dropFirst(limit).first)
     }
 
@@ -123,6 +145,6 @@ extension PointSnapshot {
 }
 
 extension Int {
-    /// So that a sum with it cannot overflow.
-    fileprivate var clamped: Int { Swift.min(self, Int.max / 4) }
+    /// So that a sum with it cannot overflow, nor a product with a number of points.
+    var clamped: Int { Swift.min(self, 1 << 30) }
 }
