@@ -28,11 +28,13 @@ struct ClientSuites {
 
     @Test("gets the answers of its own in-memory mode, call by call")
     func comparison() async throws {
-        try await Self.withNode { url, key in
+        // So few points are sealed that what is asked is mostly in segments, of which many are merged.
+        try await Self.withNode(environment: ["APUS_VECTORS_SEAL_POINTS": "16"]) { url, key in
             let (status, output) = try await PythonClient.shared.run("compare", [url, key, Self.seed, String(Self.cases)])
             print(output)
             #expect(status == 0, "\(output)")
             #expect(output.contains("\(Self.cases) cases"))
+            #expect(!output.contains("0 with graphs"))
         }
     }
 

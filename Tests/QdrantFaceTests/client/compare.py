@@ -61,6 +61,8 @@ class Pair:
     def __init__(self, remote, local):
         self.remote, self.local, self.calls, self.refused = remote, local, 0, 0
         self.kinds = {}
+        # Of the neighbours that searches of graphs were to find, how many they found; and worlds with segments, and with graphs.
+        self.wanted, self.found, self.sealed, self.graphs = 0, 0, 0, 0
 
     def both(self, name, *args, **more):
         answers = []
@@ -91,16 +93,43 @@ class Pair:
         if not answers: return
         found = plain(answers[0])["points"]
         whole = plain(self.local.query_points(collection, limit=MANY, offset=0, **query))["points"]
+        self.compare(found, whole, limit, offset)
+
+    def compare(self, found, whole, limit, offset=0, is_exact=True):
         expected = whole[offset:offset + limit]
         if len(found) != len(expected): raise Difference(f"query: {len(found)} and {len(expected)} points")
         by_key = {(point["id"], point.get("order_value")): point for point in whole}
         for index, (point, other) in enumerate(zip(found, expected)):
-            if not close(point["score"], other["score"]) or not close(point.get("order_value"), other.get("order_value")):
+            if is_exact and not close(point["score"], other["score"]) or not close(point.get("order_value"), other.get("order_value")):
                 raise Difference(f"query: score {point} and {other} at {index}")
             twin = by_key.get((point["id"], point.get("order_value")))
             if twin is None: raise Difference(f"query: {point} is not among {sorted(map(str, by_key))}")
             if difference := same(point, twin, "query"): raise Difference(difference)
         if len({(p["id"], p.get("order_value")) for p in found}) != len(found): raise Difference("query: a point comes twice")
+
+
+    def approximate(self, collection, limit, **query):
+        """Of a search that may miss some all else holds: as many points as match, each of them one that does, with its score."""
+        answers = self.both("query_points", collection, limit=limit, **query)
+        found = plain(answers[0])["points"]
+        whole = plain(self.local.query_points(collection, limit=MANY, **query))["points"]
+        self.compare(found, whole, limit, is_exact=False)
+        scores = [point["score"] for point in whole[:limit]]
+        self.wanted += len(scores)
+        for score in (point["score"] for point in found):
+            twin = next((i for i, other in enumerate(scores) if close(score, other)), None)
+            if twin is not None: self.found += 1; scores.pop(twin)
+
+    def until_sealed(self, world):
+        """Waits until the server holds most points in segments: a large world's in one that has a graph."""
+        end = time.time() + 60
+        while True:
+            info = self.remote.get_collection(world.name)
+            if info.segments_count > 0 and (not world.is_large or info.indexed_vectors_count > 2048): break
+            if time.time() > end: raise Difference(f"not sealed in a minute: {info}")
+            time.sleep(0.05)
+        self.sealed += 1
+        self.graphs += world.is_large
 
 
 def mutate(world, pair, name):
@@ -132,7 +161,10 @@ def mutate(world, pair, name):
 
 def ask(world, pair, name):
     r = world.random
-    match r.randint(0, 10):
+    match r.randint(0, 12 if world.is_large else 10):
+        case 11 | 12:
+            field = r.choice(list(world.dense))
+            pair.approximate(name, r.randint(1, 20), query=world.vector(field), using=field or None, query_filter=world.maybe_filter())
         case 0: pair.equal("retrieve", name, world.ids(8), with_payload=world.with_payload(), with_vectors=world.with_vectors())
         case 1: pair.equal("count", name, world.maybe_filter())
         case 2: pair.equal("facet", name, world.key(), facet_filter=world.maybe_filter(), limit=r.randint(1, 20))
@@ -148,7 +180,7 @@ def ask(world, pair, name):
             kind, query = world.query(field)
             threshold = round(r.uniform(-1.5, 2.5), 3) + 0.00031 if kind not in ("order", "none") and r.random() < 0.25 else None
             more = dict(query=query, using=field or None, query_filter=world.maybe_filter(), score_threshold=threshold,
-                        with_payload=world.with_payload(), with_vectors=world.with_vectors())
+                        with_payload=world.with_payload(), with_vectors=world.with_vectors(), search_params=world.params)
             limit, offset = r.randint(1, 15), r.choice([0, 0, r.randint(0, 5)])
             if kind == "mmr": pair.equal("query_points", name, limit=limit, offset=offset, **more)
             else: pair.ranked(name, limit, offset, **more)
@@ -176,7 +208,7 @@ def groups(world, pair, name):
     lookup = r.choice([None, None, m.WithLookup(collection=name, with_payload=r.choice([True, ["word"], None]), with_vectors=r.choice([None, False, True])), name])
     pair.equal("query_points_groups", name, query=query, using=field or None, query_filter=world.maybe_filter(),
                group_by=r.choice(["word", "num", "items[].n", "flag", "obj.x.y", "odd", "missing"]), limit=r.randint(1, 6), group_size=r.randint(1, 4),
-               with_payload=world.with_payload(), with_vectors=world.with_vectors(), with_lookup=lookup)
+               with_payload=world.with_payload(), with_vectors=world.with_vectors(), with_lookup=lookup, search_params=world.params)
 
 
 def fused(world, pair, name):
@@ -194,7 +226,7 @@ def fused(world, pair, name):
             using = field or None
     threshold = round(r.uniform(0, 0.5), 3) + 0.00031 if r.random() < 0.2 else None
     pair.ranked(name, r.randint(1, 12), r.choice([0, r.randint(0, 3)]), prefetch=prefetch, query=query, using=using, score_threshold=threshold,
-                query_filter=world.maybe_filter(), with_payload=world.with_payload(), with_vectors=world.with_vectors())
+                query_filter=world.maybe_filter(), with_payload=world.with_payload(), with_vectors=world.with_vectors(), search_params=world.params)
 
 
 def batch(world, pair, name):
@@ -202,7 +234,7 @@ def batch(world, pair, name):
     for _ in range(world.random.randint(1, 4)):
         field = world.random.choice(list(world.dense))
         _, query = world.query(field, is_scored_only=True, without_ties=True)
-        requests.append(m.QueryRequest(query=query, using=field or None, filter=world.maybe_filter(), limit=world.random.randint(1, 8), with_payload=True))
+        requests.append(m.QueryRequest(query=query, using=field or None, filter=world.maybe_filter(), limit=world.random.randint(1, 8), with_payload=True, params=world.params))
     pair.equal("query_batch_points", name, requests)
 
 
@@ -248,9 +280,13 @@ def main():
         world = World(world_seed)
         try:
             if world.create(pair.remote) is not True or world.create(pair.local) is not True: raise Difference("create")
-            pair.equal("upsert", world.name, [world.point() for _ in range(50)], wait=True)
+            for field, kind in world.indexes: pair.remote.create_payload_index(world.name, field, kind, wait=True)
+            points = world.first_points()
+            for start in range(0, len(points), 500): pair.equal("upsert", world.name, points[start:start + 500], wait=True)
+            # Half of the small ones are sealed by whiles, while they are asked.
+            if world.is_large or world.random.random() < 0.5: pair.until_sealed(world)
             names = [world.name]
-            for case in range(min(25, cases - done)):
+            for case in range(min(10 if world.is_large else 25, cases - done)):
                 mutate(world, pair, world.random.choice(names))
                 if case % 6 == 0: names = collections(world, pair)
                 for _ in range(6): ask(world, pair, world.random.choice(names))
@@ -261,6 +297,10 @@ def main():
         except Exception as error:
             print(f"seed {world_seed}, case {case}: {type(error).__name__}: {str(error)[:2500]}")
             raise SystemExit(1)
+    if pair.found < 0.95 * pair.wanted:
+        print(f"searches of graphs found {pair.found} of {pair.wanted} neighbours")
+        raise SystemExit(1)
+    print(f"{pair.sealed} collections sealed, {pair.graphs} with graphs, in which {pair.found} of {pair.wanted} neighbours were found")
     print(f"{done} cases, {pair.calls} calls compared ({pair.refused} refused by both) in {time.time() - start:.0f} s: {dict(sorted(pair.kinds.items()))}")
 
 

@@ -283,7 +283,7 @@ public enum ConfigurationKeys {
             "Most bytes of a shard's log that is not sealed yet; beyond it the shard refuses writes (429) until it is.",
             reason: "What is not sealed takes memory, and time at the next start."),
         ConfigurationKey(
-            "vectors.seal_points", \.vectors.sealPoints, limit: .between(256, 1_000_000),
+            "vectors.seal_points", \.vectors.sealPoints, limit: .between(16, 1_000_000),
             "Points of a shard in memory that are sealed into a segment at once; fewer are when nothing was written for 5 seconds.",
             reason: "Each search looks at all points that are not sealed; more of them seal less often."),
         ConfigurationKey(
