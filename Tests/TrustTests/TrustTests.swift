@@ -43,6 +43,15 @@ struct TrustTests {
             for path in ["metrics", "stats", "status", "api/status", "api/keys", "api/v1/cluster/nodes", "nowhere"] {
                 #expect(try await curl("http://localhost:\(node.port)/\(path)", node, user: Self.nobody).status == 401, "\(path)")
             }
+            // A machine that joins has no key yet: its token's proof is in the body. Nothing else is open beside it.
+            let join = "http://localhost:\(node.port)/api/join"
+            #expect(try await curl("-d '{}' \(join)", node, user: Self.nobody).status == 400)
+            let forged =
+                #"{"id":"0011223344556677","expires":99999999999999,"nonce":"00","is_trial":false,"proof":"\#(String(repeating: "0", count: 64))"}"#
+            #expect(try await curl("-d '\(forged)' \(join)", node, user: Self.nobody).status >= 403)
+            for other in ["-d '{}' \(join)/tokens", join, "-X PUT \(join)", "-d '{}' \(join)/"] {
+                #expect(try await curl(other, node, user: Self.nobody).status == 401, "\(other)")
+            }
             // Only reading it is.
             #expect(try await curl("-X POST http://localhost:\(node.port)/health", node, user: Self.nobody).status == 401)
         }

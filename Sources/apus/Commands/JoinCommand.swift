@@ -66,8 +66,8 @@ private struct Joining {
     private var requestPath: String { directory + "/join.json" }
 
     func run(isTrial: Bool) async throws -> JSONObject {
-        guard !FileContents.exists(configurationPath) else {
-            throw ApusError(.inputInvalid, "\(configurationPath) is there already", hint: "give the new node another --data, or remove it")
+        for path in [configurationPath, directory + "/node"] where FileContents.exists(path) {
+            throw ApusError(.inputInvalid, "\(directory) is a node's already: it holds \(path)", hint: "give the new node another --data")
         }
         if let listen, SocketAddress(listen) == nil { throw ApusError(.usage, "--listen must be HOST:PORT, not '\(listen)'") }
         var generator = SystemRandomNumberGenerator()
