@@ -56,6 +56,7 @@ struct AttributesTests {
                 try await catalog.feed.read(from: before, deadline: lab.deadline).map(\.key)
                     == Array(repeating: row.id.description, count: 4))
             try await catalog.collections.delete("c", deadline: lab.deadline)
+            try await catalog.retention.sweep(deletedCollections: .zero, deadline: lab.deadline)
             #expect(try await catalog.attributes.read(deadline: lab.deadline) == CollectionAttributeRows())
             let gone = try await apusError { try await catalog.attributes.configure(row.id, deadline: lab.deadline) { _ in "x" } }
             #expect(gone.code == .collectionUnknown)
@@ -89,6 +90,8 @@ struct AttributesTests {
             #expect(try await catalog.snapshots.remove("t", of: row.id, deadline: lab.deadline))
             #expect(try await !catalog.snapshots.remove("t", of: row.id, deadline: lab.deadline))
             try await catalog.collections.delete("c", deadline: lab.deadline)
+            #expect(try await catalog.objects.unnamed(among: [keys[2]], leader: nil, deadline: lab.deadline) == [])
+            try await catalog.retention.sweep(deletedCollections: .zero, deadline: lab.deadline)
             counts = try await catalog.objects.counts(deadline: lab.deadline)
             #expect(counts.dropped == 3)
         }

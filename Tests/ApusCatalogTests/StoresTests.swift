@@ -197,6 +197,7 @@ struct StoresTests {
         "lease": "one row for each duty that the program has",
         "operation_period": "one row for each origin of operation ids",
         "collection": "what users keep: it goes when they delete it",
+        "deleted_head": "goes with its deleted collection",
         "shard_manifest": "one for each shard, and goes with it",
         "segment": "few for each shard: they are merged",
         "model": "what administrators keep: it goes when they remove it",
@@ -228,7 +229,8 @@ struct StoresTests {
             let tables = Set(try rows.map { try $0.text(0) })
             #expect(tables.count > 15)
             // A rule says first whose rows it removes.
-            let ruled = Set(Retention.rules.compactMap { $0.rows.split(separator: " ").first.map(String.init) })
+            let rules = Retention.rules + [Retention.deletedCollections(keptFor: .zero)]
+            let ruled = Set(rules.compactMap { $0.rows.split(separator: " ").first.map(String.init) })
             let explained = Set(Self.keptByOthers.keys).union(Self.doesNotGrow.keys)
             #expect(tables.subtracting(ruled).subtracting(explained) == [], "a table that nobody has decided about")
             #expect(ruled.union(explained).subtracting(tables) == [], "there is no such table")

@@ -149,6 +149,7 @@ struct SealingTests {
             }
             try await Self.check(node, model, &random)
             try await node.service.deleteCollection("c", deadline: node.deadline)
+            try await node.catalog.retention.sweep(deletedCollections: .zero, deadline: node.deadline)
             try await eventually("nothing is left") {
                 _ = try await collector.collect(watermark: .max, leader: nil, deadline: node.deadline)
                 for try await _ in store.list(deadline: node.deadline) { return false }

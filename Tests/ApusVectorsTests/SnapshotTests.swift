@@ -51,6 +51,7 @@ struct SnapshotTests {
                 // The objects of a deleted collection's snapshots are dropped with it, and none is taken for a stray before.
                 #expect(try await node.catalog.objects.unnamed(among: [snapshot.object], leader: nil, deadline: node.deadline) == [])
                 try await service.deleteCollection("c", deadline: node.deadline)
+                try await node.catalog.retention.sweep(deletedCollections: .zero, deadline: node.deadline)
                 #expect(try await node.catalog.objects.counts(deadline: node.deadline).dropped == 1)
             }
         }

@@ -20,6 +20,9 @@ extension SQLDialect {
         }
     }
 
+    /// At the end of a selection whose rows the transaction changes. SQLite has one writer.
+    var forUpdate: StaticSQL { self == .postgreSQL ? " FOR UPDATE" : "" }
+
     /// `$1` as a set of integers, for `IN (…)`; given by `integers(_:)`.
     var integersInFirst: StaticSQL {
         switch self {

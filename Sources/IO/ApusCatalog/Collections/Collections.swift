@@ -25,40 +25,57 @@ public struct CollectionRow: Sendable, Hashable {
     }
 }
 
+/// Which nodes a new shard is to be served by, and why.
+public struct ShardPlacement: Sendable, Hashable {
+    public var nodes: [NodeName]
+    /// Recorded with the shard; empty: nothing is.
+    public var why: String
+
+    public init(_ nodes: [NodeName], why: String = "") {
+        self.nodes = nodes
+        self.why = why
+    }
+}
+
 /// The collections and which shards they consist of. Every change is one transaction with one entry in the feed (`Topic.collection`, the
 /// collection's id as key).
 public final class Collections: Sendable {
-    private let access: CatalogAccess
+    let access: CatalogAccess
 
     init(access: CatalogAccess) { self.access = access }
 
-    /// Creates a collection with `shardCount` empty shards, each served by the nodes of its number (nobody when there are none).
-    /// `replicas`: how many nodes are to serve each.
-    ///
-    /// Throws `collection.exists`.
+    /// The same with shards that are served by the nodes of their number (nobody when there are none).
     public func create(
         _ name: CollectionName, configuration: String, settings: String? = nil, shardCount: Int, replicas: Int = 1,
         nodes: [[NodeName]] = [], deadline: Instant
+    ) async throws -> CollectionRow {
+        try await create(
+            name, configuration: configuration, settings: settings, shardCount: shardCount, replicas: replicas, deadline: deadline
+        ) {
+            _ in nodes.map { ShardPlacement($0) }
+        }
+    }
+
+    /// Creates a collection with `shardCount` empty shards, each served by the nodes that `place` gives for its id, with the reason in a
+    /// record. `replicas`: how many nodes are to serve each.
+    ///
+    /// Throws `collection.exists`.
+    public func create(
+        _ name: CollectionName, configuration: String, settings: String? = nil, shardCount: Int, replicas: Int, deadline: Instant,
+        place: @Sendable ([ShardID]) -> [ShardPlacement]
     ) async throws -> CollectionRow {
         precondition(shardCount > 0, "a collection has at least one shard")
         return try await access.transaction(deadline: deadline) { transaction in
             // Rows of `counter` first: whoever creates another collection at this moment waits here, and then sees this name.
             let id = CollectionID(try await transaction.allocate("collection").lowerBound)
-            let taken = try await transaction.run(Statement("SELECT 1 FROM apus.collection WHERE name = $1", [.text(name.rawValue)]))
-            guard taken.isEmpty else {
-                throw ApusError(.collectionExists, "there is a collection \(name) already", hint: "choose another name, or delete it first")
-            }
-            guard try await transaction.run(Statement("SELECT 1 FROM apus.alias WHERE name = $1", [.text(name.rawValue)])).isEmpty else {
-                throw ApusError(
-                    .collectionExists, "there is an alias \(name) already", hint: "choose another name, or delete the alias first",
-                    context: ["alias": name.rawValue])
-            }
+            try await Self.requireFree(name, in: transaction)
             let shards = try await transaction.allocate("shard", count: shardCount).map { ShardID($0) }
             let created = try await transaction.run(
                 Statement(
                     "INSERT INTO apus.collection (id, name, configuration, replicas, created_at) VALUES ($1, $2, $3, $4, "
                         + transaction.dialect.clock + ") RETURNING created_at",
                     [.integer(id.value), .text(name.rawValue), .text(configuration), .integer(Int64(replicas))]))
+            let placements = place(shards)
             _ = try await transaction.run(
                 shards.enumerated().flatMap { number, shard in
                     var statements = [
@@ -69,11 +86,19 @@ public final class Collections: Sendable {
                             "INSERT INTO apus.shard_head (shard, seq, digest, bytes, epoch) VALUES ($1, 0, $2, 0, 0)",
                             [.integer(shard.value), .blob(Digest.origin.bytes)]),
                     ]
-                    if nodes.indices.contains(number) {
-                        statements += nodes[number].map { Shards.assignment(of: shard, to: $0, state: .serving) }
+                    if placements.indices.contains(number) {
+                        statements += placements[number].nodes.map { Shards.assignment(of: shard, to: $0, state: .serving) }
                     }
                     return statements
                 })
+            try await Records.add(
+                zip(shards, placements).filter { !$1.why.isEmpty }.map { shard, placement in
+                    let nodes = placement.nodes.map(\.rawValue).joined(separator: ", ")
+                    return (
+                        .decision, "shard \(shard)", "\(nodes): serving, because collection '\(name)' was created",
+                        JSONValue.object(["candidates": .string(placement.why)]).description
+                    )
+                }, in: transaction)
             if let settings {
                 _ = try await transaction.run(
                     Statement(
@@ -87,22 +112,37 @@ public final class Collections: Sendable {
         }
     }
 
-    /// Deletes the collection at once; its log goes in bounded pieces afterwards (`Retention`). Throws `collection.unknown`.
+    /// Throws `collection.exists` if a collection or an alias has the name. The caller holds the row that those who create one wait for.
+    static func requireFree(_ name: CollectionName, in transaction: CatalogTransaction) async throws {
+        let value = [SQLValue.text(name.rawValue)]
+        let taken = try await transaction.run([
+            Statement("SELECT 1 FROM apus.collection WHERE name = $1", value), Statement("SELECT 1 FROM apus.alias WHERE name = $1", value),
+        ])
+        guard taken[0].isEmpty else {
+            throw ApusError(.collectionExists, "there is a collection \(name) already", hint: "choose another name, or delete it first")
+        }
+        guard taken[1].isEmpty else {
+            throw ApusError(
+                .collectionExists, "there is an alias \(name) already", hint: "choose another name, or delete the alias first",
+                context: ["alias": name.rawValue])
+        }
+    }
+
+    /// Deletes the collection at once. What it holds is kept for a time, in which it can be brought back (`undelete`), until `Retention`
+    /// purges it. Throws `collection.unknown`.
     ///
     /// With `heads` only if nothing was written to any of its shards behind them; throws `shard.moved_on` otherwise.
     public func delete(_ name: CollectionName, ifStillAt heads: [ShardID: Int64]? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             let rows = try await transaction.run(
-                Statement("DELETE FROM apus.collection WHERE name = $1 RETURNING id", [.text(name.rawValue)]))
+                Statement("SELECT id FROM apus.collection WHERE name = $1" + transaction.dialect.forUpdate, [.text(name.rawValue)]))
             guard let row = rows.first else { throw Self.unknown(name) }
             let id = SQLValue.integer(try row.integer(0))
             let ofIt: StaticSQL = " IN (SELECT id FROM apus.shard WHERE collection = $1)"
             // In ascending order, as appends lock them.
             let locked = try await transaction.run(
                 Statement(
-                    transaction.dialect == .postgreSQL
-                        ? "SELECT shard, seq FROM apus.shard_head WHERE shard" + ofIt + " ORDER BY shard FOR UPDATE"
-                        : "SELECT shard, seq FROM apus.shard_head WHERE shard" + ofIt, [id]))
+                    "SELECT shard, seq FROM apus.shard_head WHERE shard" + ofIt + " ORDER BY shard" + transaction.dialect.forUpdate, [id]))
             for row in locked {
                 guard let heads else { break }
                 guard heads[ShardID(try row.integer(0))] == (try row.integer(1)) else {
@@ -111,23 +151,46 @@ public final class Collections: Sendable {
                         context: ["collection": name.rawValue])
                 }
             }
+            let aliases = try await transaction.run(
+                Statement("DELETE FROM apus.alias WHERE collection = $1 RETURNING name", [id])
+            ).map { JSONValue.string(try $0.text(0)) }
             _ = try await transaction.run([
-                Statement("INSERT INTO apus.deleted_shard (shard) SELECT id FROM apus.shard WHERE collection = $1", [id]),
-                Statement("DELETE FROM apus.shard_head WHERE shard" + ofIt, [id]),
                 Statement(
-                    "INSERT INTO apus.dropped_object (key, version, dropped_at) SELECT object, (SELECT version FROM apus.feed_head) + 1, "
-                        + transaction.dialect.clock + " FROM apus.segment WHERE shard" + ofIt, [id]),
-                Statement("DELETE FROM apus.segment WHERE shard" + ofIt, [id]),
-                Statement("DELETE FROM apus.shard_manifest WHERE shard" + ofIt, [id]),
-                Statement("DELETE FROM apus.shard_past WHERE shard" + ofIt, [id]),
+                    """
+                    INSERT INTO apus.deleted_collection (id, name, configuration, replicas, aliases, created_at, deleted_at)
+                    SELECT id, name, configuration, replicas, CAST($2 AS text), created_at,
+                    """ + transaction.dialect.clock + " FROM apus.collection WHERE id = $1",
+                    [id, .text(JSONValue.array(aliases).description)]),
+                Statement(
+                    """
+                    INSERT INTO apus.deleted_head (shard, collection, number, seq, digest, bytes, epoch, replicas)
+                    SELECT h.shard, s.collection, s.number, h.seq, h.digest, h.bytes, h.epoch, h.replicas
+                    FROM apus.shard_head AS h JOIN apus.shard AS s ON s.id = h.shard WHERE s.collection = $1
+                    """, [id]),
+                Statement("DELETE FROM apus.shard_head WHERE shard" + ofIt, [id]),
                 Statement("DELETE FROM apus.replica WHERE shard" + ofIt, [id]),
                 Statement("DELETE FROM apus.shard WHERE collection = $1", [id]),
-                Statement("DELETE FROM apus.alias WHERE collection = $1", [id]),
-                Statement("DELETE FROM apus.collection_settings WHERE collection = $1", [id]),
-                Statement("DELETE FROM apus.payload_index WHERE collection = $1", [id]),
+                Statement("DELETE FROM apus.collection WHERE id = $1", [id]),
             ])
-            try await Snapshots.removeAll(of: CollectionID(try row.integer(0)), in: transaction)
             transaction.publish(.collection, key: CollectionID(try row.integer(0)).description)
+        }
+    }
+
+    /// Changes how many nodes are to serve each shard; `why` is recorded. False if it was so already. Throws `collection.unknown`.
+    public func setReplicas(_ replicas: Int, of id: CollectionID, why: String, deadline: Instant) async throws -> Bool {
+        try await access.transaction(deadline: deadline) { transaction in
+            let rows = try await transaction.run(
+                Statement("SELECT name, replicas FROM apus.collection WHERE id = $1" + transaction.dialect.forUpdate, [.integer(id.value)]))
+            guard let row = rows.first else { throw ApusError(.collectionUnknown, "the collection is gone", hint: "apus collection list") }
+            let (name, before) = (try row.text(0), try row.integer(1))
+            guard before != replicas else { return false }
+            _ = try await transaction.run(
+                Statement("UPDATE apus.collection SET replicas = $2 WHERE id = $1", [.integer(id.value), .integer(Int64(replicas))]))
+            try await Records.add(
+                [(.decision, "collection \(name)", "replication factor \(replicas) instead of \(before), because \(why)", "{}")],
+                in: transaction)
+            transaction.publish(.collection, key: id.description)
+            return true
         }
     }
 
@@ -163,12 +226,12 @@ public final class Collections: Sendable {
         ).first
     }
 
-    private static let selection: StaticSQL =
+    static let selection: StaticSQL =
         "SELECT c.id, c.name, c.configuration, c.created_at, s.id, c.replicas FROM apus.collection AS c JOIN apus.shard AS s"
         + " ON s.collection = c.id"
 
     /// From rows of which those of one collection follow each other.
-    private static func rows(_ rows: Rows) throws -> [CollectionRow] {
+    static func rows(_ rows: Rows) throws -> [CollectionRow] {
         var collections: [CollectionRow] = []
         for row in rows {
             let id = CollectionID(try row.integer(0))

@@ -70,6 +70,12 @@ public final class Shards: Sendable {
 
     init(access: CatalogAccess) { self.access = access }
 
+    /// How many replicas each node has, those that have none left out.
+    public func replicaCounts(deadline: Instant) async throws -> [NodeName: Int] {
+        let rows = try await access.read(Statement("SELECT node, COUNT(*) FROM apus.replica GROUP BY node"), deadline: deadline)
+        return Dictionary(uniqueKeysWithValues: try rows.map { (NodeName(try $0.text(0)), Int(try $0.integer(1))) })
+    }
+
     /// By id, all or those of one collection.
     public func list(of collection: CollectionID? = nil, deadline: Instant) async throws -> [ShardRow] {
         let selection: StaticSQL =
@@ -143,6 +149,21 @@ public final class Shards: Sendable {
             }
             return made
         }
+    }
+
+    /// Takes everything from a node that is forgotten, and says so: heads and feed tell who serves what.
+    static func dropReplicas(of node: NodeName, in transaction: CatalogTransaction) async throws {
+        let of: StaticSQL = " IN (SELECT shard FROM apus.replica WHERE node = $1)"
+        let name = [SQLValue.text(node.rawValue)]
+        // In ascending order, as appends lock them.
+        let heads: StaticSQL = "SELECT shard FROM apus.shard_head WHERE shard" + of + " ORDER BY shard"
+        let found = try await transaction.run([
+            Statement(heads + (transaction.dialect == .postgreSQL ? " FOR NO KEY UPDATE" : ""), name),
+            Statement("UPDATE apus.shard_head SET replicas = replicas + 1 WHERE shard" + of, name),
+            Statement("SELECT DISTINCT collection FROM apus.shard WHERE id" + of + " ORDER BY collection", name),
+            Statement("DELETE FROM apus.replica WHERE node = $1", name),
+        ])
+        for row in found[2] { transaction.publish(.collection, key: CollectionID(try row.integer(0)).description) }
     }
 
     private struct ReplicaPlace: Hashable {

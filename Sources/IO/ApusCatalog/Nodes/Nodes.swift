@@ -94,9 +94,19 @@ public final class Nodes: Sendable {
         }
     }
 
-    /// Throws `node.unknown`.
-    public func set(_ status: NodeStatus, of name: NodeName, deadline: Instant) async throws {
+    /// Throws `node.unknown`. With `leaving` only if those are the nodes that drain or are to be removed, this one aside; throws
+    /// `write.aborted` otherwise: two that leave at once must not overlook each other.
+    public func set(_ status: NodeStatus, of name: NodeName, ifLeaving leaving: Set<NodeName>? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
+            if let leaving {
+                let rows = try await transaction.run(
+                    Statement(
+                        "SELECT name, status FROM apus.node ORDER BY name" + transaction.dialect.forUpdate))
+                let seen = try rows.filter { ["draining", "removing"].contains(try $0.text(1)) }.map { NodeName(try $0.text(0)) }
+                guard Set(seen).subtracting([name]) == leaving.subtracting([name]) else {
+                    throw ApusError(.writeAborted, "other nodes began or ceased to leave meanwhile", hint: "try again")
+                }
+            }
             let changed = try await transaction.run(
                 Statement(
                     "UPDATE apus.node SET status = $2, changed_at = " + transaction.dialect.clock + " WHERE name = $1",
@@ -111,14 +121,17 @@ public final class Nodes: Sendable {
     public func remove(_ name: NodeName, leader: Epoch? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             if let leader { try await transaction.require(lease: Leases.leader, epoch: leader) }
-            let name = SQLValue.text(name.rawValue)
-            let rows = try await transaction.run([
-                Statement("DELETE FROM apus.node WHERE name = $1", [name]),
-                Statement("DELETE FROM apus.replica WHERE node = $1", [name]),
-            ])
-            guard rows[0].changed == 1 else { throw Self.unknown(NodeName(try Row([name]).text(0))) }
-            transaction.publish(.node, key: try Row([name]).text(0))
+            guard try await Self.remove(name, in: transaction) else { throw Self.unknown(name) }
         }
+    }
+
+    /// False where there is no such node.
+    static func remove(_ name: NodeName, in transaction: CatalogTransaction) async throws -> Bool {
+        try await Shards.dropReplicas(of: name, in: transaction)
+        let removed = try await transaction.run(Statement("DELETE FROM apus.node WHERE name = $1", [.text(name.rawValue)]))
+        guard removed.changed == 1 else { return false }
+        transaction.publish(.node, key: name.rawValue)
+        return true
     }
 
     /// By name.

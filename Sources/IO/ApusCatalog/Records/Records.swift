@@ -26,20 +26,22 @@ public final class Records: Sendable {
     }
 
     public func add(_ records: [(kind: Record.Kind, subject: String, summary: String, inputs: String)], deadline: Instant) async throws {
+        try await access.transaction(deadline: deadline) { try await Self.add(records, in: $0) }
+    }
+
+    /// In the transaction that does what they are about.
+    static func add(
+        _ records: [(kind: Record.Kind, subject: String, summary: String, inputs: String)], in transaction: CatalogTransaction
+    ) async throws {
         guard !records.isEmpty else { return }
-        try await access.transaction(deadline: deadline) { transaction in
-            let numbers = try await transaction.allocate("record", count: records.count)
-            _ = try await transaction.run(
-                zip(numbers, records).map { number, record in
-                    Statement(
-                        "INSERT INTO apus.record (number, at, kind, subject, summary, inputs) VALUES ($1, " + transaction.dialect.clock
-                            + ", $2, $3, $4, $5)",
-                        [
-                            .integer(number), .text(record.kind.rawValue), .text(record.subject), .text(record.summary),
-                            .text(record.inputs),
-                        ])
-                })
-        }
+        let numbers = try await transaction.allocate("record", count: records.count)
+        _ = try await transaction.run(
+            zip(numbers, records).map { number, record in
+                Statement(
+                    "INSERT INTO apus.record (number, at, kind, subject, summary, inputs) VALUES ($1, " + transaction.dialect.clock
+                        + ", $2, $3, $4, $5)",
+                    [.integer(number), .text(record.kind.rawValue), .text(record.subject), .text(record.summary), .text(record.inputs)])
+            })
     }
 
     /// The newest first, at most `limit`; of one subject if given.

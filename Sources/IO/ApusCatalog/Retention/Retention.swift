@@ -45,13 +45,12 @@ public final class Retention: Sendable {
             let isGone: StaticSQL =
                 "SELECT n.name FROM apus.node AS n LEFT JOIN apus.session AS s ON s.node = n.name WHERE n.has_generated_name = 1 AND"
                 + " n.changed_at < " + access.dialect.clock + " - $1 AND (n.status = 'left' OR COALESCE(s.expires_at, 0) < "
-                + access.dialect.clock + " - $1)"
-            let age = [SQLValue.integer(7 * day)]
-            return try await access.database.transaction(.write, on: .write, deadline: deadline) { transaction in
-                try await transaction.run([
-                    Statement("DELETE FROM apus.replica WHERE node IN (" + isGone + ")", age),
-                    Statement("DELETE FROM apus.node WHERE name IN (" + isGone + ")", age),
-                ])[1].changed
+                + access.dialect.clock + " - $1) ORDER BY n.name LIMIT 1"
+            let look = Statement(isGone, [.integer(7 * day)])
+            guard try await !access.read(look, deadline: deadline).isEmpty else { return 0 }
+            return try await access.transaction(deadline: deadline) { transaction in
+                guard let row = try await transaction.run(look).first else { return 0 }
+                return try await Nodes.remove(NodeName(try row.text(0)), in: transaction) ? 1 : 0
             }
         },
         Rule(rows: "session without a node", keeps: "1 day") { access, deadline in
@@ -72,6 +71,7 @@ public final class Retention: Sendable {
     public static let recordsKept: Int64 = 100_000
     /// Digests of operations that are in segments.
     public static let pastKept: Int64 = 10_000
+    public static let deletedKept: Int64 = 1000
     private static let piece: Int64 = 5000
     /// Of logs: other writers wait for a piece.
     private static let pieceBytes: Int64 = 8 << 20
@@ -82,11 +82,13 @@ public final class Retention: Sendable {
 
     /// Applies every rule until nothing is over its bound, in pieces of some thousand rows; the rows removed by each. What cannot be done
     /// by the deadline is left to the next sweep.
+    ///
+    /// `deletedCollections`: how long those can be brought back, which the last `deletedKept` can be at most.
     @discardableResult
-    public func sweep(deadline: Instant) async throws -> [String: Int] {
+    public func sweep(deletedCollections: Duration = .seconds(86_400), deadline: Instant) async throws -> [String: Int] {
         guard !access.isReadOnly else { return [:] }
         var removed: [String: Int] = [:]
-        for rule in Self.rules {
+        for rule in [Self.deletedCollections(keptFor: deletedCollections)] + Self.rules {
             while access.clock.now < deadline {
                 do {
                     let count = try await rule.remove(access, deadline)
@@ -197,6 +199,21 @@ public final class Retention: Sendable {
             Statement("DELETE FROM apus.shard_log WHERE" + isInPiece, values),
         ]
         return try await access.database.transaction(.write, on: .write, deadline: deadline) { try await $0.run(statements) }[2].changed
+    }
+
+    static func deletedCollections(keptFor age: Duration) -> Rule {
+        Rule(rows: "deleted_collection", keeps: "\(age), and the last \(deletedKept)") { try await purge(olderThan: age, $0, $1) }
+    }
+
+    private static func purge(olderThan age: Duration, _ access: CatalogAccess, _ deadline: Instant) async throws -> Int {
+        let rows = try await access.read(
+            Statement(
+                "SELECT id FROM apus.deleted_collection WHERE deleted_at <= " + access.dialect.clock + " - $1 OR id NOT IN ("
+                    + "SELECT id FROM apus.deleted_collection ORDER BY deleted_at DESC, id DESC LIMIT $2) ORDER BY id LIMIT 1",
+                [.integer(age.milliseconds), .integer(deletedKept)]), deadline: deadline)
+        guard let row = rows.first else { return 0 }
+        let id = CollectionID(try row.integer(0))
+        return try await access.transaction(deadline: deadline) { try await Collections.purge(id, in: $0) } ? 1 : 0
     }
 
     /// A piece of what deleted shards have left; its objects become the collector's business.
