@@ -27,14 +27,14 @@ struct ReplicaStepsTests {
         }
 
         /// One round of the leader; gives how many replicas changed.
-        mutating func lead(movesAtOnce: Int = 4) -> Int {
+        mutating func lead(movesAtOnce: Int = 4, isPaused: Bool = false) -> Int {
             let seen = shards.flatMap { shard in shard.replicas.map { EndedReplica(shard, $0) } }.filter {
                 [.leaving, .suspended].contains($0.state)
             }
             stopped = Dictionary(uniqueKeysWithValues: seen.map { ($0, (stopped[$0] ?? 0) + 1) })
             let steps = ReplicaSteps(
                 shards: shards, factors: [CollectionID(1): factor], nodes: presences, ended: Set(stopped.filter { $0.value > 4 }.keys),
-                movesAtOnce: movesAtOnce
+                movesAtOnce: movesAtOnce, isPaused: isPaused
             ).steps
             for step in steps { apply(step.change) }
             return steps.count
@@ -151,6 +151,47 @@ struct ReplicaStepsTests {
         #expect(Set(world.shards[0].replicas.map(\.state)) == [.serving, .leaving])
         _ = world.follow()
         #expect(world.shards[0].replicas == [.init(node: "n1", state: .serving)])
+    }
+
+    @Test("a move whose target is gone for good is taken back")
+    func stranded() {
+        var world = World(shards: 2, nodes: 2, factor: 1)
+        world.apply(ReplicaChange(ShardID(0), on: "n1", from: [nil], to: .loading))
+        world.apply(ReplicaChange(ShardID(0), on: "n0", from: [.serving], to: .retiring))
+        world.presences["n1"] = .lost
+        expectRest(&world)
+        #expect(world.shards[0].replicas == [.init(node: "n0", state: .serving)])
+        #expect(world.shards[1].replicas == [.init(node: "n0", state: .serving)])
+    }
+
+    @Test("paused, a new node is given nothing that others serve; what is begun, who leaves and what is unserved are not held up")
+    func paused() {
+        var world = World(shards: 12, nodes: 3, factor: 1)
+        world.presences["n3"] = .here
+        let begun = world.lead(movesAtOnce: 1)
+        #expect(begun == 1)
+        for _ in 0..<20 { _ = world.lead(isPaused: true) + world.follow() }
+        #expect(world.shards.count { $0.replicas == [.init(node: "n3", state: .serving)] } == 1)
+        world.presences["n0"] = .leaving
+        world.presences["n1"] = .lost
+        for _ in 0..<60 { _ = world.lead(isPaused: true) + world.follow() }
+        #expect(world.shards.allSatisfy { world.served($0) == 1 && $0.replicas.count == 1 })
+        #expect(world.shards.allSatisfy { ["n2", "n3"].contains($0.replicas[0].node) })
+    }
+
+    @Test("new shards go to whom has least, evenly, and none goes twice to a node; the reason is told", arguments: 1...3)
+    func newShards(factor: Int) {
+        let nodes = (0..<4).map { NodeName("n\($0)") }
+        func counts(_ loads: [NodeName: Int], _ shards: ClosedRange<Int64>) -> [Int] {
+            let placed = NewShards(nodes: nodes, loads: loads, factor: factor).placements(of: shards.map { ShardID($0) })
+            #expect(placed.allSatisfy { Set($0.nodes).count == factor && $0.why.contains("is chosen") })
+            return nodes.map { node in (loads[node] ?? 0) + placed.count { $0.nodes.contains(node) } }
+        }
+        let empty = counts([:], 1...12)
+        #expect(empty.allSatisfy { abs($0 - 3 * factor) <= 1 }, "\(empty)")
+        // The last one has joined a moment ago.
+        let uneven = counts(["n0": 9, "n1": 9, "n2": 9], 100...108)
+        #expect(uneven[3] >= 9 - factor && uneven[3] <= 9 + factor && uneven.reduce(0, +) == 27 + 9 * factor, "\(uneven)")
     }
 
     @Test("nodes come, go and drain at random: what is served stays served, and all comes to rest", arguments: 0..<100)

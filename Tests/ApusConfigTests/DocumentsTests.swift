@@ -21,7 +21,7 @@ struct DocumentsTests {
         let document = try text(of: "\(SourceFiles.root)/docs/http-api.md")
         let named = Set(
             document.split(separator: "`").filter {
-                $0.hasPrefix("/") || ["GET /", "POST /", "PUT /", "DELETE /"].contains(where: $0.hasPrefix)
+                $0.hasPrefix("/") || ["GET /", "POST /", "PUT /", "PATCH /", "DELETE /"].contains(where: $0.hasPrefix)
             }
             .map { String($0.drop { $0 != "/" }) })
         for path in served.sorted() where !Self.prefixes.contains(path) { #expect(named.contains(path), "\(path) is not described") }

@@ -89,9 +89,13 @@ final class Switchboard: Sendable {
             return try await service.answer(method, message, deadline: deadline)
         }
 
-        func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
+        func place(replicas: Int, deadline: Instant) async throws -> @Sendable ([ShardID]) -> [ShardPlacement] {
             let nodes = board.state.withLock { $0.services.keys.sorted() }
-            return (0..<shards).map { shard in (0..<min(replicas, nodes.count)).map { nodes[(shard + $0) % nodes.count] } }
+            return { shards in
+                shards.indices.map { shard in
+                    ShardPlacement((0..<min(replicas, nodes.count)).map { nodes[(shard + $0) % nodes.count] })
+                }
+            }
         }
     }
 }

@@ -135,8 +135,11 @@ struct HelpTests {
     func conventions() {
         for (path, command) in commands(Root.command, ["apus"]) where command.run != nil {
             #expect(command.allOptions.contains(.json) == command.hasResult, "\(path)")
-            let changes = ["create", "delete", "revoke", "import", "add", "remove", "reindex", "drain", "undrain", "join"].contains(
-                path.last ?? "")
+            let changes = [
+                "create", "delete", "revoke", "import", "add", "remove", "reindex", "drain", "undrain", "join", "move", "rebalance",
+                "pause",
+                "resume", "set", "undelete",
+            ].contains(path.last ?? "")
             #expect(command.options.contains(ClientOptions.dryRun) == changes, "\(path)")
         }
     }

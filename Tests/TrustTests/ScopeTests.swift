@@ -79,6 +79,7 @@ struct ScopeTests {
     static let open: Set<String> = [
         "GET /collections", "GET /status", "GET /stats", "GET /health", "GET /health/live", "GET /health/ready", "GET /qdrant",
         "GET /qdrant/", "GET /qdrant/healthz", "GET /qdrant/livez", "GET /qdrant/readyz", "GET /qdrant/collections", "GET /qdrant/aliases",
+        "GET /api/deleted-collections",
         // Open to everybody, with the names of collections as labels.
         "GET /prometheus/metrics",
     ]

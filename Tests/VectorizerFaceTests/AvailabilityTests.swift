@@ -89,7 +89,7 @@ struct AvailabilityTests {
             _ = try await node.post("/insert", ["collection": "c", "id": "a", "vector": [1, 0]])
             let search: JSONValue = ["collection": "c", "vector": [1, 0]]
             let fresh = try await node.post("/search", search)
-            #expect(fresh["stale"] == nil && fresh["as_of"] == nil && fresh.raw["Age"] == nil && fresh.raw["Warning"] == nil)
+            #expect(fresh["stale"] == nil && fresh["as_of"] != nil && fresh.raw["Age"] == nil && fresh.raw["Warning"] == nil)
             node.database.isAway = true
             // Two clocks are converted into each other: a millisecond may be rounded up.
             let left = WallTime(millisecondsSinceEpoch: node.clock.wallTime.millisecondsSinceEpoch + 1).description
@@ -143,6 +143,35 @@ struct AvailabilityTests {
             }
             try await node.catalog.nodes.set(.active, of: "node-1", deadline: node.deadline)
             #expect(try await node.post("/collections", ["name": "c", "dimension": 2]).status == 200)
+        }
+    }
+
+    @Test("an answer without all shards names those that are missing and why; where it has to be whole there is none")
+    func strict() async throws {
+        try await TestNode.with { node in
+            _ = try await node.catalog.collections.create(
+                "half", configuration: #"{"dimension":2,"metric":"cosine"}"#, shardCount: 2, nodes: [["node-1"], []],
+                deadline: node.deadline)
+            var partial = try await node.post("/collections/half/search", ["vector": [1, 0]])
+            try await eventually("the other shard answers") {
+                partial = try await node.post("/collections/half/search", ["vector": [1, 0]])
+                return partial.status == 200
+            }
+            #expect(
+                partial["complete"] == false && partial["missing"]?.asArray?.map { $0["code"] } == ["shard.unserved"], "\(partial.json)")
+            let bodies: [(String, JSONValue)] = [
+                ("/collections/half/search", ["vector": [1, 0], "strict": true]),
+                ("/batch_search", ["collection": "half", "strict": true, "queries": [["vector": [1, 0]]]]),
+                ("/collections/half/hybrid_search", ["query": "a", "vector": [1, 0], "strict": true]),
+            ]
+            for (path, body) in bodies {
+                let refused = try await node.post(path, body)
+                #expect(refused.status == 503 && refused["code"] == "search.incomplete", "\(path): \(refused.json)")
+                #expect(refused.raw["Retry-After"] == "1")
+            }
+            // What can not be whole is not given: the other API has no place to say that a shard is missing.
+            let qdrant = try await node.post("/qdrant/collections/half/points/query", ["query": [1, 0]])
+            #expect(qdrant.status == 503, "\(qdrant.json)")
         }
     }
 }

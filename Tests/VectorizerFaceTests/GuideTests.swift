@@ -1,4 +1,5 @@
 import ApusCatalog
+import ApusCluster
 import ApusTypes
 import HTTPTestKit
 import NodeTestKit
@@ -50,9 +51,12 @@ struct GuideTests {
                     && distribution["unassigned_shards"] == [])
 
             let balanced = try await curl(#"curl -X POST "http://192.168.1.10:15002/api/v1/cluster/rebalance""#, node)
-            #expect(balanced == ["success": true, "message": "Cluster is already balanced", "shards_moved": 0])
+            #expect(balanced["success"] == true && balanced["message"] == "Cluster is already balanced")
+            #expect(balanced["shards_moved"] == 0 && balanced["shards_to_move"] == 0 && balanced["status"] == "idle")
             let synced = try await curl("curl -X POST http://localhost:15002/api/v1/cluster/sync", node)
-            #expect(synced["success"] == true && synced["shards"]?.asArray?.count == 6)
+            #expect(synced["success"] == true && synced["shards"]?.asArray?.count == 6, "\(synced)")
+            let own = try #require(synced["nodes"]?.asArray?.first)
+            #expect(own["is_synchronized"] == true && own["feed_digest"] == synced["feed_digest"] && own["shards"] == 6)
 
             // Another process's row appears, and goes by the guide's line.
             _ = try await node.catalog.nodes.register(
@@ -85,16 +89,31 @@ struct GuideTests {
         }
     }
 
-    @Test("a rebalance gives shards that nobody serves to this node, and only those")
+    @Test("a rebalance has shards that nobody serves loaded; paused it is refused, and nothing is held up that somebody misses")
     func rebalance() async throws {
         try await TestNode.with { node in
+            try await eventually("it leads") { node.cluster.leadership.epoch != nil }
             #expect(try await node.post("/api/v1/cluster/rebalance", [:])["message"] == "No shards to rebalance")
             _ = try await node.catalog.collections.create(
                 "orphan", configuration: #"{"dimension":2,"metric":"cosine"}"#, shardCount: 3, deadline: node.deadline)
             #expect(try await node.get("/api/v1/cluster/shard-distribution")["unassigned_shards"]?.asArray?.count == 3)
+            #expect(try await node.post("/api/rebalance/pause", [:])["has_changed"] == true)
+            #expect(try await node.post("/api/rebalance/pause", [:])["has_changed"] == false)
+            let refused = try await node.send("POST", "/api/v1/cluster/rebalance")
+            #expect(refused.status == 409 && refused["code"] == "rebalance.paused")
+            let trial = try await node.send("POST", "/api/rebalance?dry_run=true")
+            #expect(trial["is_paused"] == true && trial["planned"]?.asArray?.count == 3 && trial["shards"] == 3)
+            #expect(try await node.send("POST", "/api/rebalance/resume")["is_paused"] == false)
             let moved = try await node.send("POST", "/api/v1/cluster/rebalance")
-            #expect(moved["shards_moved"] == 3)
-            #expect(moved["message"] == "Rebalancing completed successfully. 3 shards redistributed across 1 nodes.")
+            #expect(moved["status"] == "running" && moved["shards_to_move"] == 3 && moved["shards_moved"] == 0)
+            try await eventually("they are served") {
+                _ = try await node.send("POST", "/api/v1/cluster/rebalance")  // this node does no duty by itself
+                return try await node.get("/api/v1/cluster/shard-distribution")["unassigned_shards"] == []
+            }
+            let after = try await node.get("/api/v1/cluster/rebalance/status")
+            #expect(after["status"] == "idle" && after["message"] == "Cluster is already balanced")
+            let why = try await node.get("/api/records?subject=shard%201")["records"]?.asArray ?? []
+            #expect(why.contains { $0["summary"]?.asString?.hasPrefix("node-1: loading, because") == true }, "\(why)")
         }
     }
 

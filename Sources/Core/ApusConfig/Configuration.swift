@@ -187,6 +187,7 @@ public struct Configuration: Sendable, Equatable {
     public struct Retention: Sendable, Equatable {
         public var objectIntents: Duration = .seconds(3600)
         public var droppedObjects: Duration = .seconds(7 * 24 * 3600)
+        public var deletedCollections: Duration = .seconds(24 * 3600)
     }
 
     public struct Membership: Sendable, Equatable {

@@ -33,6 +33,8 @@ extension ConsoleFace {
             return .json(writer.bytes)
         }
         router.on(.post, "/api/collections/{name}/copy", copy)
+        router.on(.patch, "/api/collections/{name}", change)
+        mountDeleted(on: &router)
         router.on(.get, "/api/forecast", forecast)
     }
 
@@ -172,7 +174,7 @@ extension CollectionForecast {
 }
 
 extension ApusError {
-    fileprivate static func field(_ name: String, _ reason: String) -> ApusError {
+    static func field(_ name: String, _ reason: String) -> ApusError {
         ApusError(.requestInvalid, "'\(name)': \(reason)", context: ["field": name])
     }
 }

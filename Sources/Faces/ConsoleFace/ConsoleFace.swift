@@ -53,12 +53,18 @@ public struct ConsoleFace: Sendable {
         mountCollections(on: &router)
         mountNodes(on: &router)
         mountJoining(on: &router)
+        mountShards(on: &router)
     }
+
+    /// Below `/api`.
+    private static let roots: Set = [
+        "status", "keys", "models", "collections", "forecast", "nodes", "records", "shards", "rebalance", "deleted-collections",
+    ]
 
     /// Whether a path is this face's: errors there have its shape, also where another face shares the listener.
     public static func owns(_ path: [String]) -> Bool {
         switch path.first {
-        case "api": path.count > 1 && ["status", "keys", "models", "collections", "forecast", "nodes", "records"].contains(path[1])
+        case "api": path.count > 1 && Self.roots.contains(path[1])
         case "health": path.count > 1
         case "metrics": path.count == 1
         default: false

@@ -23,6 +23,8 @@ public final class Cluster: Sendable {
         public var version: String
         /// What the store's operator calls it: a path, or "catalog".
         public var storePlace: String
+        /// Whether the catalog's database is this node's own: it ends with the node, which is not removed therefore.
+        public var hostsCatalog = false
         /// How long sessions and the leader's lease last.
         public var terms = LeaseTerms()
         /// When a silent node is suspected, and taken for gone.
@@ -50,6 +52,8 @@ public final class Cluster: Sendable {
     public let options: Options
     public let startedAt: Instant
     private let address = Mutex("")
+    /// What this node registered, and the catalog's history in which its row was seen last; nil before it has joined.
+    private let joined = Mutex<(node: NodeRegistration, history: Incarnation)?>(nil)
     /// Held while this process is the one that runs under the node's name; each renewal is a heartbeat.
     public let session: LeaseKeeper
     /// Held while this node leads.
@@ -59,6 +63,9 @@ public final class Cluster: Sendable {
     let observation: ObservationBook
     let placement = Mutex(PlacementMemory())
     let expected = ExpectedNodes()
+    let shards = ShardFollower()
+    /// Plans of many shards take long.
+    let planning = BlockingPool(name: "placement", threads: 1, queueLimit: 64, niceness: 5)
     let log = Logger("cluster")
 
     public init(identity: NodeIdentity, catalog: Catalog, health: Health, clock: any MonotonicClock, options: Options) {
@@ -90,12 +97,11 @@ public final class Cluster: Sendable {
         guard !catalog.isReadOnly else { return }
         try await refuseStranger(deadline: deadline)
         try await refuseTwin(deadline: deadline)
-        let incarnation = try await catalog.nodes.register(
+        try await register(
             NodeRegistration(
                 name: identity.name, url: url, rpcAddress: rpcAddress, roles: options.roles, version: options.version,
                 hasGeneratedName: identity.isGenerated, metadata: metadata.description),
             deadline: deadline)
-        log.info("the node has joined", ["node": identity.name.rawValue, "incarnation": String(incarnation)])
         // The leader finds nodes for the others.
         _ = try await adoptShards(deadline: deadline) { $0.replicas.isEmpty }
         // Whoever asks this node next may have it ask the others.
@@ -105,9 +111,32 @@ public final class Cluster: Sendable {
 
     private var metadata: JSONValue {
         [
-            "id": .string(identity.id),
+            "id": .string(identity.id), "hosts_catalog": .bool(options.hostsCatalog),
             "settings": .object(JSONObject(options.settings.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
         ]
+    }
+
+    private func register(_ node: NodeRegistration, deadline: Instant) async throws {
+        let incarnation = try await catalog.nodes.register(node, deadline: deadline)
+        joined.withLock { $0 = (node, catalog.incarnation) }
+        log.info("the node has joined", ["node": identity.name.rawValue, "incarnation": String(incarnation)])
+    }
+
+    /// The catalog has no row of this node. Either somebody has removed it, or the catalog has another history than the one in which it was seen there last:
+    /// then it registers again.
+    private func isRemoved(deadline: Instant) async throws -> Bool {
+        guard let joined = joined.withLock({ $0 }) else { return false }
+        guard try await catalog.feed.head(deadline: deadline).incarnation == joined.history else {
+            try await register(joined.node, deadline: deadline)
+            return false
+        }
+        health.report(
+            "membership",
+            ApusError(
+                .nodeRemoved, "this node was removed from the cluster, and stops",
+                hint: "start it again if it is to join anew"), blocks: [.read, .write])
+        self.joined.withLock { $0 = nil }
+        return true
     }
 
     private static let proofSetting = "secret proof"
@@ -150,35 +179,46 @@ public final class Cluster: Sendable {
 
     /// Says that this node has stopped on purpose; its row stays, so that a restart finds it.
     public func leave(deadline: Instant) async throws {
-        guard !catalog.isReadOnly else { return }
+        guard !catalog.isReadOnly, joined.withLock({ $0 != nil }) else { return }
         try await catalog.nodes.set(.left, of: identity.name, deadline: deadline)
     }
 
-    /// Heartbeats, leads when it is this node's turn, does the leader's duties, and watches the others, until the task is cancelled.
+    /// Heartbeats, leads when it is this node's turn, does the leader's duties, and watches the others, until the task is cancelled. Returns
+    /// when this node was removed from the cluster.
     public func run(duties: [Duty] = []) async throws {
-        await withDiscardingTaskGroup { group in
+        await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.look() }
             if let probe = options.probe { group.addTask { await self.probePeers(by: probe) } }
-            guard !catalog.isReadOnly else { return }
-            group.addTask { await self.session.run() }
-            guard options.roles.contains(.manager) else { return }
-            group.addTask { await self.leadership.run() }
-            for duty in duties { group.addTask { await self.perform(duty) } }
+            if !catalog.isReadOnly {
+                group.addTask { await self.session.run() }
+                if options.roles.contains(.manager) {
+                    group.addTask { await self.leadership.run() }
+                    for duty in duties { group.addTask { await self.perform(duty) } }
+                }
+            }
+            await group.next()
+            group.cancelAll()
         }
         try Task.checkCancellation()
     }
 
     /// Reads the nodes each second, so that the node knows who lives, and its health says when the catalog is away. A node without its
-    /// catalog serves reads from what it holds, and refuses writes.
+    /// catalog serves reads from what it holds, and refuses writes. Returns when this node was removed.
     private func look() async {
         var foreign: Int64?
         while await sleep(.seconds(1)) {
             do {
+                let history = catalog.incarnation
                 let nodes = try await catalog.nodes.list(deadline: clock.now.advanced(by: .seconds(2)))
                 let epoch = leadership.epoch
                 observation.withLock { $0.read(nodes, by: identity.name, leader: epoch, at: clock.now) }
                 health.recover("catalog")
                 compareSettings(nodes)
+                if nodes.contains(where: { $0.name == identity.name }) {
+                    joined.withLock { $0?.history = history }
+                } else if try await isRemoved(deadline: clock.now.advanced(by: .seconds(2))) {
+                    return
+                }
                 // Heartbeats under this node's name that are not its own: two processes were started at once, or one was frozen meanwhile.
                 let heartbeats = session.epoch == nil ? nodes.first { $0.name == identity.name }?.heartbeats : nil
                 if let heartbeats, let foreign, heartbeats > foreign {

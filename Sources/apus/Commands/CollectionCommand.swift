@@ -4,8 +4,8 @@ internal import ApusVectors
 
 enum CollectionCommand {
     static let command: Command = Command(
-        name: "collection", summary: "List, create, show, verify, reindex and delete collections.",
-        subcommands: [list, create, show, verify, forecast, reindex, delete])
+        name: "collection", summary: "List, create, show, change, verify, reindex and delete collections.",
+        subcommands: [list, create, show, set, verify, forecast, reindex, delete, undelete])
 
     static let metrics = ["cosine", "dot", "euclidean", "manhattan"]
     static let nameArgument = Argument(name: "COLLECTION", help: "The collection's name.")
@@ -20,11 +20,16 @@ enum CollectionCommand {
         "embedding", "PROVIDER",
         "Embed texts with bm25, tfidf, bag_of_words, char_ngram, minilm or model:NAME; then --dimension may be left out.")
     private static let yes = Option.flag("yes", short: "y", "Do not ask.")
+    private static let forever = Option.flag("forever", "Free its space at once: it cannot be brought back.")
 
     private static let list: Command = Command(
-        name: "list", summary: "List the collections.", options: ClientOptions.all,
-        examples: [.init("apus collection list", "names, sizes and metrics")],
+        name: "list", summary: "List the collections.", options: [deletedOnly] + ClientOptions.all,
+        examples: [
+            .init("apus collection list", "names, sizes and metrics"),
+            .init("apus collection list --deleted", "what 'apus collection undelete' can bring back"),
+        ],
         run: { invocation in
+            if invocation.isSet(deletedOnly) { return try await listDeleted(invocation) }
             let reply = try await NodeClient(invocation).call(.get, "/collections")
             let collections = reply["collections"]?.asArray ?? []
             if invocation.wantsJSON {
@@ -111,9 +116,15 @@ enum CollectionCommand {
 
     private static let delete: Command = Command(
         name: "delete", summary: "Delete a collection with all its points.",
-        discussion: "There is no way back. On a terminal it asks for the collection's name; --yes does not ask, and is needed elsewhere.",
-        arguments: [nameArgument], options: [yes, ClientOptions.dryRun] + ClientOptions.all,
-        examples: [.init("apus collection delete words --yes", "in a script")],
+        discussion: """
+            For a day (retention.deleted_collection_seconds) 'apus collection undelete' brings it back. On a terminal it asks for the collection's \
+            name; --yes does not ask, and is needed elsewhere.
+            """,
+        arguments: [nameArgument], options: [yes, forever, ClientOptions.dryRun] + ClientOptions.all,
+        examples: [
+            .init("apus collection delete words --yes", "in a script"),
+            .init("apus collection delete words --forever", "what it takes is free afterwards"),
+        ],
         run: { invocation in
             let name = try invocation.required(0)
             let client = try NodeClient(invocation)
@@ -125,6 +136,10 @@ enum CollectionCommand {
             }
             if !invocation.isSet(yes) { try invocation.confirm("delete '\(name)' with \(count)", typing: name) }
             _ = try await client.call(.delete, path)
+            if invocation.isSet(forever) {
+                let id = Outline.plain(try await deleted(name, nil, client)["id"] ?? .null)
+                _ = try await client.call(.delete, "/api/deleted-collections/\(id)")
+            }
             return invocation.answer(["deleted": .string(name)], "deleted '\(name)' with \(count)")
         })
 }

@@ -10,8 +10,7 @@ enum Root {
         ],
         subcommands: [
             NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, DoctorCommand.command,
-            ImportCommand.command,
-            SearchCommand.command,
+            ShardCommand.command, RebalanceCommand.command, ImportCommand.command, SearchCommand.command,
             CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
             CompletionCommand.command,
         ])

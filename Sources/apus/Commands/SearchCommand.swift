@@ -13,6 +13,8 @@ enum SearchCommand {
         "How many neighbours, default 10; a node gives 100 at most, the point of --id among them.")
     private static let filter = Option.value("filter", short: "f", "JSON", "Only points whose payload matches.")
 
+    private static let strict = Option.flag("strict", "Fail where a shard does not answer, instead of giving what the others have.")
+
     static let command: Command = Command(
         name: "search", summary: "Find the nearest neighbours of a vector or a text.",
         discussion: """
@@ -21,7 +23,8 @@ enum SearchCommand {
             When no point matches, the exit code is 1.
             A filter is an object of fields: {"pos": "verb"} for equality, {"year": {"gte": 1990}} for ranges, {"pos": ["noun", "verb"]} for any of several.
             """,
-        arguments: [CollectionCommand.nameArgument], options: [vector, npy, row, id, text, hybrid, limit, filter] + ClientOptions.all,
+        arguments: [CollectionCommand.nameArgument],
+        options: [vector, npy, row, id, text, hybrid, limit, filter, strict] + ClientOptions.all,
         examples: [
             .init("apus search words --npy queries.f16.npy --row 3 --limit 5", "a row of a .npy file"),
             .init("apus search words --id 4711 --filter '{\"pos\": \"verb\"}'", "the verbs nearest to a point that is there"),
@@ -50,6 +53,7 @@ enum SearchCommand {
                 object.member("limit", own == nil ? wanted : wanted + 1)
                 if invocation.isSet(hybrid) { for list in ["dense_k", "sparse_k"] { object.member(list, max(20, min(wanted, 100))) } }
                 object.member("with_payload", true)
+                if invocation.isSet(strict) { object.member("strict", true) }
                 if let filterValue { object.member("filter", filterValue) }
             }
             let started = ContinuousClock.now
@@ -58,7 +62,9 @@ enum SearchCommand {
             let hits = (reply["results"]?.asArray ?? []).filter { own == nil || Outline.plain($0["id"] ?? .null) != own }.prefix(wanted)
             let isComplete = reply["complete"]?.asBool ?? true
             if invocation.wantsJSON {
-                invocation.printJSON(["results": .array(Array(hits)), "complete": .bool(isComplete)])
+                var answer: JSONObject = ["results": .array(Array(hits)), "complete": .bool(isComplete)]
+                if let missing = reply["missing"] { answer["missing"] = missing }
+                invocation.printJSON(answer)
             } else {
                 print(Array(hits), invocation.terminal)
                 if hits.isEmpty { invocation.terminal.print("no point matches") }

@@ -3,35 +3,46 @@ internal import ApusTypes
 
 enum WhyCommand {
     static let command: Command = Command(
-        name: "why", summary: "Show what was decided about a node or a shard, and why.",
+        name: "why", summary: "Show what was decided about a node, a shard or a collection, and why.",
         discussion: "Prints what was recorded when it was decided, newest first; nothing is worked out again.",
         arguments: [
-            Argument(name: "KIND", help: "node or shard.", isRequired: false, values: .choice(["node", "shard"])),
-            Argument(name: "NAME", help: "The node's name, or the shard's number in the catalog.", isRequired: false),
+            Argument(
+                name: "KIND", help: "node, shard, collection or rebalance.", isRequired: false,
+                values: .choice(["node", "shard", "collection", "rebalance"])),
+            Argument(name: "NAME", help: "The node's or the collection's name; a shard's COLLECTION/N or its id.", isRequired: false),
         ],
         options: [limit] + ClientOptions.all,
         examples: [
-            .init("apus why shard 7", "why it is where it is"), .init("apus why", "the newest decisions about anything"),
+            .init("apus why node n2", "what was decided about a node"), .init("apus why shard words/3", "why it is where it is"),
+            .init("apus why", "the newest decisions about anything"),
         ],
         run: { invocation in
-            var path = "/api/records?limit=\(invocation.text(limit) ?? "20")"
-            if let kind = invocation.argument(0) {
-                path += "&subject=" + NodeClient.segment("\(kind) \(try invocation.required(1))")
-            }
-            let reply = try await NodeClient(invocation).call(.get, path)
-            if invocation.wantsJSON {
-                invocation.terminal.print(reply.description)
-                return .success
-            }
-            let records = reply["records"]?.asArray ?? []
-            for record in records {
-                func text(_ member: String) -> String { Outline.plain(record[member] ?? .null) }
-                invocation.terminal.print("\(text("at"))  \(invocation.terminal.styled(text("subject"), .bold)): \(text("summary"))")
-                if let candidates = record["inputs"]?["candidates"]?.asString { invocation.terminal.print("    \(candidates)") }
-            }
-            if records.isEmpty { invocation.terminal.note("Nothing is recorded.") }
-            return records.isEmpty ? .negative : .success
+            let client = try NodeClient(invocation)
+            guard let kind = invocation.argument(0) else { return try await show(nil, client, invocation) }
+            if kind == "rebalance" { return try await show(kind, client, invocation) }
+            var name = try invocation.required(1)
+            if kind == "shard", name.contains("/") { name = try await ShardCommand.id(of: name, client) }
+            return try await show("\(kind) \(name)", client, invocation)
         })
 
-    private static let limit = Option.value("limit", "N", .integer(1...1000), "At most so many; default 20.")
+    static let limit = Option.value("limit", "N", .integer(1...1000), "At most so many; default 20.")
+
+    /// Prints the records of a subject, or of all.
+    static func show(_ subject: String?, _ client: NodeClient, _ invocation: Invocation) async throws -> ErrorCode.ExitCode {
+        var path = "/api/records?limit=\(invocation.text(limit) ?? "20")"
+        if let subject { path += "&subject=" + NodeClient.segment(subject) }
+        let reply = try await client.call(.get, path)
+        if invocation.wantsJSON {
+            invocation.terminal.print(reply.description)
+            return .success
+        }
+        let records = reply["records"]?.asArray ?? []
+        for record in records {
+            func text(_ member: String) -> String { Outline.plain(record[member] ?? .null) }
+            invocation.terminal.print("\(text("at"))  \(invocation.terminal.styled(text("subject"), .bold)): \(text("summary"))")
+            if let candidates = record["inputs"]?["candidates"]?.asString { invocation.terminal.print("    \(candidates)") }
+        }
+        if records.isEmpty { invocation.terminal.note("Nothing is recorded.") }
+        return records.isEmpty ? .negative : .success
+    }
 }

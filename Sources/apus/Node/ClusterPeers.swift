@@ -21,7 +21,8 @@ struct ClusterPeers: VectorPeers {
         return try await calls.call(address, method, message, deadline: deadline)
     }
 
-    func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
-        try await cluster.place(shards: shards, replicas: replicas, deadline: deadline)
+    func place(replicas: Int, deadline: Instant) async throws -> @Sendable ([ShardID]) -> [ShardPlacement] {
+        let new = try await cluster.newShards(replicas: replicas, deadline: deadline)
+        return { new.placements(of: $0) }
     }
 }

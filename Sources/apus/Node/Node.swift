@@ -98,6 +98,7 @@ struct Node: Sendable {
         clusterOptions.join = configuration.joinTerms
         clusterOptions.settings = configuration.sharedSettings
         clusterOptions.examine = examiner(configuration, identity.name, calls, health)
+        clusterOptions.hostsCatalog = hosted != nil
         clusterOptions.probe = prober(calls)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
@@ -180,8 +181,9 @@ struct Node: Sendable {
     private var duties: [Duty] {
         [
             cluster.placementDuty,
-            Duty("retention of catalog rows", every: .seconds(10)) { [catalog] _, deadline in
-                _ = try await catalog.retention.sweep(deadline: deadline)
+            Duty("retention of catalog rows", every: .seconds(10)) { [catalog, configuration] _, deadline in
+                _ = try await catalog.retention.sweep(
+                    deletedCollections: configuration.retention.deletedCollections, deadline: deadline)
             },
             Duty("object collection", every: .seconds(60)) { [store, configuration] epoch, deadline in
                 try await store.collect(retention: configuration.retention.droppedObjects, leader: epoch, deadline: deadline)

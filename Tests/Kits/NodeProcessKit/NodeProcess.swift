@@ -133,6 +133,12 @@ public final class NodeProcess: Sendable {
         return listeners.sorted { $0.key < $1.key }.filter { $0.key != "cluster" }.compactMap(\.value.asString).filter { $0 != url }
     }
 
+    /// Of its listener for other nodes; nil where it has none.
+    public var peerPort: Int? {
+        let listeners = Self.openListeners(in: directory + "/run.json", of: identifier)
+        return listeners?["cluster"]?.asString?.split(separator: ":").last.flatMap { Int($0) }
+    }
+
     private static func openListeners(in path: String, of process: Int32) -> JSONObject? {
         guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
             value["pid"] == .integer(Int64(process)), let listeners = value["listeners"]?.asObject, !listeners.isEmpty
@@ -141,6 +147,9 @@ public final class NodeProcess: Sendable {
     }
 
     private static func tail(of path: String) -> String { String((contents(of: path) ?? "no log").suffix(4000)) }
+
+    /// Empty where there is no such file.
+    public static func text(of path: String) -> String { contents(of: path) ?? "" }
 
     private static func contents(of path: String) -> String? {
         guard let file = fopen(path, "r") else { return nil }

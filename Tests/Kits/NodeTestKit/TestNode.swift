@@ -26,8 +26,9 @@ private struct LonePeers: VectorPeers {
         throw ApusError(.peerUnavailable, "there is no node \(node)")
     }
 
-    func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
-        try await cluster.place(shards: shards, replicas: replicas, deadline: deadline)
+    func place(replicas: Int, deadline: Instant) async throws -> @Sendable ([ShardID]) -> [ShardPlacement] {
+        let new = try await cluster.newShards(replicas: replicas, deadline: deadline)
+        return { new.placements(of: $0) }
     }
 }
 

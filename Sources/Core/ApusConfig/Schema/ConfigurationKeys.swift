@@ -308,6 +308,10 @@ public enum ConfigurationKeys {
                 "At least as long as the catalog's backups, or a restored catalog may name objects that are gone; and never so short that a "
                 + "follower still reads them."),
         ConfigurationKey(
+            "retention.deleted_collection_seconds", \.retention.deletedCollections, limit: .between(.zero, .seconds(365 * 86_400)),
+            "How long a collection that was deleted can be brought back.",
+            reason: "Long enough to notice a mistake; its points take space until then. 0 ends it at once."),
+        ConfigurationKey(
             "membership.suspect_seconds", \.membership.suspectAfter, limit: .between(.milliseconds(100), .seconds(600)),
             "Without a heartbeat for this long a node is suspect.", reason: "A suspect node gets less traffic."),
         ConfigurationKey(

@@ -119,6 +119,8 @@ extension ErrorCode {
     public static let shardElsewhere: ErrorCode = "shard.elsewhere"
     /// No node serves the shard now.
     public static let shardUnserved: ErrorCode = "shard.unserved"
+    /// Shards are missing from an answer that was to be whole.
+    public static let searchIncomplete: ErrorCode = "search.incomplete"
     /// A conditional append found the shard's head elsewhere.
     public static let shardMovedOn: ErrorCode = "shard.moved_on"
     /// What follows a place in a log is in segments only.
@@ -192,6 +194,16 @@ extension ErrorCode {
     public static let nodeNeeded: ErrorCode = "node.needed"
     /// A node that is running cannot be removed.
     public static let nodeAlive: ErrorCode = "node.alive"
+    /// Somebody has removed the node that is asked.
+    public static let nodeRemoved: ErrorCode = "node.removed"
+    /// A node that is given nothing: it leaves, or is not trusted at this moment.
+    public static let nodeUnavailable: ErrorCode = "node.unavailable"
+    /// The node has a replica of the shard.
+    public static let shardInPlace: ErrorCode = "shard.in_place"
+    /// Somebody has paused what is asked for.
+    public static let rebalancePaused: ErrorCode = "rebalance.paused"
+    /// As many replicas are loading as may.
+    public static let rebalanceBusy: ErrorCode = "rebalance.busy"
     public static let processFailed: ErrorCode = "process.failed"
     public static let overloaded: ErrorCode = "node.overloaded"
     public static let configurationInvalid: ErrorCode = "config.invalid"
@@ -297,12 +309,18 @@ extension ErrorCode {
         .lastCopy: Surface(409, 9, .refused),
         .nodeAlive: Surface(409, 9, .refused),
         .nodeNeeded: Surface(409, 9, .refused),
+        .nodeRemoved: Surface(503, 9, .refused),
+        .nodeUnavailable: Surface(409, 9, .refused),
+        .shardInPlace: Surface(409, 6, .refused),
+        .rebalancePaused: Surface(409, 9, .refused),
+        .rebalanceBusy: Surface(429, 8, .temporary, retry: .after(.seconds(1))),
         .joinSecretMissing: Surface(503, 16, .configuration),
         .joinSecretMismatch: Surface(503, 16, .configuration),
         .joinTokenInvalid: Surface(403, 7, .refused),
         .joinTokenUsed: Surface(403, 7, .refused),
         .joinTokenExpired: Surface(403, 7, .refused),
         .shardElsewhere: Surface(503, 14, .temporary, retry: .immediately),
+        .searchIncomplete: Surface(503, 14, .temporary, retry: .after(.seconds(1))),
         .shardUnserved: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnready: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .nodeUnknown: Surface(404, 5, .badInput),

@@ -115,14 +115,18 @@ extension QdrantFace {
             }
             return node.name
         }
-        let shards = cluster.catalog.shards
+        let factor = view.factors[collection.id] ?? 1
         if kind == "drop_replica" {
             let holder = try node(try element.required("peer_id"))
             guard shard.replicas.contains(where: { $0.node != holder && $0.state == .serving }) else {
                 throw ApusError.wrong("Shard \(number) must have at least one replica", "shard_id")
             }
+            // Otherwise it would come back at once.
+            guard shard.replicas.count > factor else {
+                throw ApusError.wrong("the collection's replication_factor is \(factor): lower it first, or move the shard", "shard_id")
+            }
             let change = ReplicaChange(shard.id, on: holder, from: [.loading, .serving, .retiring], to: .leaving)
-            try await shards.change([change], deadline: request.deadline)
+            try await cluster.catalog.shards.change([change], deadline: request.deadline)
             return
         }
         let (from, to) = (try element.required("from_peer_id"), try element.required("to_peer_id"))
@@ -134,10 +138,17 @@ extension QdrantFace {
         guard shard.replicas.contains(where: { $0.node == source }) else {
             throw ApusError.wrong("Shard \(number) does not exist on peer \(source.peer)", "from_peer_id")
         }
-        // The source serves until the target does.
-        var changes = [ReplicaChange(shard.id, on: target, from: [nil], to: .loading)]
-        if kind == "move_shard" { changes.append(ReplicaChange(shard.id, on: source, from: [.serving], to: .retiring)) }
-        try await shards.change(changes, deadline: request.deadline)
+        if kind == "replicate_shard" {
+            // Otherwise it would go again at once.
+            guard shard.replicas.count < factor else {
+                throw ApusError.wrong("the collection's replication_factor is \(factor): raise it first", "shard_id")
+            }
+            let change = ReplicaChange(shard.id, on: target, from: [nil], to: .loading)
+            try await cluster.catalog.shards.change([change], deadline: request.deadline)
+            return
+        }
+        _ = try await cluster.moveShard(
+            number, of: collection.id, from: source, to: target, by: request.principal?.id ?? "somebody", deadline: request.deadline)
     }
 }
 

@@ -29,10 +29,16 @@ extension QdrantFace {
             let name = try name(request)
             let root = try await body(of: request)
             let fields = try await vectors.collection(name, deadline: request.deadline).configuration.fields
+            let replicas = try root.member("params")?.member("replication_factor")?.expectCount(atLeast: 1)
             try await vectors.configure(name, deadline: request.deadline) { text in
                 var settings = CollectionSettings(text)
                 try settings.update(root, fields)
                 return settings.text
+            }
+            if let replicas {
+                _ = try await vectors.setReplicas(
+                    min(replicas, CollectionConfiguration.replicaCounts.upperBound), of: name, by: request.principal?.id ?? "somebody",
+                    deadline: request.deadline)
             }
             return .result(true)
         }
@@ -72,7 +78,7 @@ extension QdrantFace {
     private static func info(_ collection: CollectionDescription, _ settings: CollectionSettings, _ schema: JSONObject) -> JSONValue {
         let configuration = collection.configuration
         var params = settings.told("params", CollectionSettings.params)
-        if params["replication_factor"] == nil { params["replication_factor"] = .integer(Int64(collection.replicas)) }
+        params["replication_factor"] = .integer(Int64(collection.replicas))
         params["shard_number"] = .integer(Int64(configuration.sharding.shards))
         var dense = JSONObject()
         var sparse = JSONObject()

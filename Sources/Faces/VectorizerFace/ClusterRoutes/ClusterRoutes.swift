@@ -9,10 +9,11 @@ extension VectorizerFace {
     func mountCluster(on router: inout Router) {
         route(&router, .get, "/api/v1/cluster/nodes", needs: .reader) { request in
             let view = try await cluster.view(deadline: request.deadline)
+            let progress = await progress(of: view.nodes, deadline: request.deadline)
             var writer = JSONWriter()
             writer.object {
                 $0.key("nodes")
-                $0.array { for node in view.nodes { write(node, view, to: &$0) } }
+                $0.array { for node in view.nodes { write(node, view, progress[node.name], to: &$0) } }
             }
             return .json(writer.bytes)
         }
@@ -21,7 +22,7 @@ extension VectorizerFace {
             let name = NodeName(try request.parameter("id"))
             guard let node = view.node(name) else { throw Self.unknown(name) }
             var writer = JSONWriter()
-            write(node, view, to: &writer)
+            write(node, view, await progress(of: [node], deadline: request.deadline)[name], to: &writer)
             return .json(writer.bytes)
         }
         route(&router, .delete, "/api/v1/cluster/nodes/{id}", needs: .administrator) { request in
@@ -46,6 +47,9 @@ extension VectorizerFace {
         }
         route(&router, .get, "/api/v1/cluster/shard-distribution", needs: .reader, shardDistribution)
         route(&router, .post, "/api/v1/cluster/rebalance", needs: .administrator, rebalance)
+        route(&router, .get, "/api/v1/cluster/rebalance/status", needs: .reader) { request in
+            .json(try await rebalanceStatus(deadline: request.deadline).json)
+        }
         route(&router, .post, "/api/v1/cluster/sync", needs: .administrator, sync)
         route(&router, .get, "/api/v1/cluster/leader", needs: .reader) { request in
             let leader = try await cluster.leader(deadline: request.deadline)
@@ -69,7 +73,13 @@ extension VectorizerFace {
 
     private static func unknown(_ name: NodeName) -> ApusError { ApusError(.nodeUnknown, "Node \(name) not found") }
 
-    private func write(_ node: NodeRow, _ view: ClusterView, to writer: inout JSONWriter) {
+    /// What nodes say of themselves; those that do not within a moment are left out.
+    private func progress(of nodes: [NodeRow], deadline: Instant) async -> [NodeName: NodeProgress] {
+        let living = nodes.filter { [.active, .joining, .draining, .removing, .stopping].contains($0.status) && $0.roles.contains(.worker) }
+        return await vectors.progress(of: living.map(\.name), deadline: min(deadline, clock.now.advanced(by: .milliseconds(300))))
+    }
+
+    private func write(_ node: NodeRow, _ view: ClusterView, _ own: NodeProgress?, to writer: inout JSONWriter) {
         let shards = view.shards(on: node.name)
         let isSelf = node.name == cluster.identity.name
         writer.object {
@@ -89,10 +99,8 @@ extension VectorizerFace {
             $0.object {
                 $0.member("version", node.version)
                 $0.member("capabilities", .array([]))
-                // What another node holds only that node knows.
-                let own = isSelf ? try? vectors.collections() : nil
-                $0.member("vector_count", own.map { .integer(Int64($0.reduce(0) { $0 + $1.points })) } ?? .null)
-                $0.member("memory_usage", own.map { .integer(Int64($0.reduce(0) { $0 + $1.memory.bytes })) } ?? .null)
+                $0.member("vector_count", own?.points.json ?? .null)
+                $0.member("memory_usage", own?.memory.bytes.json ?? .null)
                 $0.member("cpu_usage", .null)
             }
         }
@@ -161,40 +169,92 @@ extension VectorizerFace {
 
     /// A body is not needed and not read.
     private func rebalance(_ request: Request) async throws -> Response {
-        let (moved, message) = try await rebalance(deadline: request.deadline)
-        return .json(JSONValue.object(["success": true, "message": .string(message), "shards_moved": .integer(Int64(moved))]).serialized())
+        .json(try await rebalance(deadline: request.deadline).json)
     }
 
-    func rebalance(deadline: Instant) async throws -> (moved: Int, message: String) {
-        let (moved, view) = try await cluster.rebalance(deadline: deadline)
-        let workers = view.nodes.filter { $0.status == .active && $0.roles.contains(.worker) }.count
-        let message =
-            if view.shards.isEmpty {
-                "No shards to rebalance"
-            } else if moved > 0 {
-                "Rebalancing completed successfully. \(moved) shards redistributed across \(workers) nodes."
-            } else if workers <= 1 {
-                "Cluster is already balanced"
-            } else {
-                "No shards were moved: every shard is served, and a shard that is served stays where it is"
+    /// How far the nodes are from what they should serve.
+    struct RebalanceStatus {
+        var plan: RebalancePlan
+
+        var moves: Int { plan.underWay.count + plan.planned.count }
+        var status: String { plan.pause != nil && plan.underWay.isEmpty ? "paused" : moves > 0 ? "running" : "idle" }
+
+        var message: String {
+            if plan.shards == 0 { return "No shards to rebalance" }
+            if moves == 0 { return "Cluster is already balanced" }
+            let paused = plan.pause == nil ? "" : "; no move is begun, because rebalancing is paused"
+            return "\(plan.underWay.count) shards are on their way to other nodes and \(plan.planned.count) follow" + paused
+        }
+
+        var json: [UInt8] {
+            func list(_ moves: [ReplicaMove]) -> JSONValue {
+                .array(
+                    moves.map { move in
+                        [
+                            "shard_id": .integer(move.shard.value), "from": .array(move.from.map { .string($0.rawValue) }),
+                            "to": .string(move.to.rawValue),
+                        ]
+                    })
             }
-        return (moved, message)
+            return JSONValue.object([
+                "success": true, "status": .string(status), "message": .string(message), "shards_to_move": .integer(Int64(moves)),
+                "shards_moved": 0, "moving": list(plan.underWay), "planned": list(plan.planned),
+            ]).serialized()
+        }
     }
 
-    /// Says how far this node is with each of its shards: a node that follows the catalog has nothing else to synchronise.
+    func rebalance(deadline: Instant) async throws -> RebalanceStatus {
+        RebalanceStatus(plan: try await cluster.rebalance(deadline: deadline))
+    }
+
+    func rebalanceStatus(deadline: Instant) async throws -> RebalanceStatus {
+        RebalanceStatus(plan: try await cluster.rebalancePlan(deadline: deadline))
+    }
+
+    /// Has every node look at the catalog, and says how far each is then. Nodes follow it by themselves: a difference that lasts is a fault.
     private func sync(_ request: Request) async throws -> Response {
         let view = try await cluster.view(deadline: request.deadline)
+        let head = try await cluster.catalog.feed.head(deadline: request.deadline)
         let heads = try await cluster.catalog.log.heads(of: view.shards.map(\.id), deadline: request.deadline)
-        let applied = Dictionary(
-            try vectors.collections().flatMap(\.shards).map { ($0.id, $0.applied) }, uniquingKeysWith: { first, _ in first })
-        let behind = view.shards(on: cluster.identity.name).filter { shard in
-            heads[shard.id].map { (applied[shard.id] ?? -1) < $0.sequence } ?? false
+        let living = view.nodes.filter { [.active, .joining, .draining, .removing, .stopping].contains($0.status) && $0.roles.contains(.worker) }
+        let progress = await vectors.synchronize(living.map(\.name), to: head.version, deadline: request.deadline)
+        var behind: [NodeName] = []
+        for node in living {
+            guard let own = progress[node.name] else {
+                behind.append(node.name)
+                continue
+            }
+            let isCurrent = view.shards(on: node.name).allSatisfy { shard in
+                heads[shard.id].map { own.applied[shard.id] ?? -1 >= $0.sequence } ?? true
+            }
+            if own.feed < head.version || !isCurrent { behind.append(node.name) }
         }
+        let own = progress[cluster.identity.name]?.applied ?? [:]
         var writer = JSONWriter()
         writer.object {
             $0.member("success", true)
-            $0.member("message", behind.isEmpty ? "Every shard is up to date" : "\(behind.count) shards are catching up with the catalog")
+            $0.member(
+                "message",
+                behind.isEmpty
+                    ? "Every node is up to date" : "\(behind.map(\.rawValue).joined(separator: ", ")) did not catch up with the catalog yet"
+            )
             $0.member("node_id", cluster.identity.name.rawValue)
+            $0.member("feed_version", head.version)
+            $0.member("feed_digest", head.digest.description)
+            $0.key("nodes")
+            $0.array {
+                for node in view.nodes {
+                    let own = progress[node.name]
+                    $0.object {
+                        $0.member("node_id", node.name.rawValue)
+                        $0.member("status", Self.status(node.status))
+                        $0.member("is_synchronized", living.contains { $0.name == node.name } && !behind.contains(node.name))
+                        $0.member("feed_version", own.map { .integer($0.feed) } ?? .null)
+                        $0.member("feed_digest", own.map { .string($0.digest.description) } ?? .null)
+                        $0.member("shards", own?.applied.count.json ?? .null)
+                    }
+                }
+            }
             $0.key("shards")
             $0.array {
                 for shard in view.shards {
@@ -202,11 +262,15 @@ extension VectorizerFace {
                         $0.member("shard_id", shard.id.value)
                         $0.member("head_sequence", heads[shard.id].map { .integer($0.sequence) } ?? .null)
                         $0.member("digest", heads[shard.id].map { .string($0.digest.description) } ?? .null)
-                        $0.member("applied_sequence", applied[shard.id].map(JSONValue.integer) ?? .null)
+                        $0.member("applied_sequence", own[shard.id].map(JSONValue.integer) ?? .null)
                     }
                 }
             }
         }
         return .json(writer.bytes)
     }
+}
+
+extension Int {
+    fileprivate var json: JSONValue { .integer(Int64(self)) }
 }

@@ -165,6 +165,7 @@ extension VectorizerFace {
             if let description = configuration.description { $0.member("description", description) }
             if let embedding = configuration.embedding { $0.member("embedding", embedding.json) }
             $0.member("memory_bytes", collection.memory.bytes)
+            $0.member("replication_factor", collection.replicas)
             $0.key("sharding")
             $0.object {
                 $0.member("shard_count", configuration.sharding.shards)

@@ -42,7 +42,7 @@ extension VectorizerFace {
     }
 
     private func search(
-        _ root: JSONElement, collection named: String?, _ request: Request
+        _ root: JSONElement, collection named: String?, isStrict: Bool = false, _ request: Request
     ) async throws -> (CollectionName, Query, SearchResult) {
         let collection = try await collection(try named ?? root.required("collection").expectString(), request)
         let limit = try Self.clamp(Self.limit(root), to: options.searchLimit, "limit")
@@ -62,6 +62,7 @@ extension VectorizerFace {
         ) {
             try await vectors.search(search, in: collection.name, deadline: request.deadline)
         }
+        if try root.first("strict")?.expectBool() ?? isStrict { try result.requireComplete() }
         return (collection.name, query, result)
     }
 
@@ -99,16 +100,19 @@ extension VectorizerFace {
         return Float(recall)
     }
 
-    /// `{queries: [{collection?, vector, …}], collection?}`: each query has a result of its own.
+    /// `{queries: [{collection?, vector, …}], collection?, strict?}`: each query has a result of its own.
     private func searchMany(_ request: Request) async throws -> Response {
         let root = try await body(of: request).root
         let shared = try root.first("collection")?.expectString()
+        let isStrict = try root.first("strict")?.expectBool() ?? false
         let queries = try root.required("queries", "searches").expectElements(atMost: options.maxQueries)
         var answers: [Result<(name: CollectionName, query: Query, result: SearchResult), ApusError>] = []
         for element in queries {
             do {
                 answers.append(
-                    .success(try await search(element, collection: element.first("collection")?.expectString() ?? shared, request)))
+                    .success(
+                        try await search(
+                            element, collection: element.first("collection")?.expectString() ?? shared, isStrict: isStrict, request)))
             } catch let error as ApusError {
                 // What fails every query alike is the request's failure, and so is a collection that the key is not for; a text is only its
                 // own query's.
@@ -163,11 +167,9 @@ extension VectorizerFace {
             }
         }
         writer.member("complete", result.isComplete)
-        if result.isStale {
-            let age = result.asOf.duration(to: clock.now).milliseconds
-            writer.member("stale", true)
-            writer.member("as_of", WallTime(millisecondsSinceEpoch: clock.wallTime.millisecondsSinceEpoch - age).description)
-        }
+        let age = result.asOf.duration(to: clock.now).milliseconds
+        writer.member("as_of", WallTime(millisecondsSinceEpoch: clock.wallTime.millisecondsSinceEpoch - age).description)
+        if result.isStale { writer.member("stale", true) }
         guard !result.isComplete else { return }
         writer.key("missing")
         writer.array {
@@ -179,5 +181,15 @@ extension VectorizerFace {
                 }
             }
         }
+    }
+}
+
+extension SearchResult {
+    /// Throws `search.incomplete` where a shard is missing: what a client asks for with `strict`.
+    func requireComplete() throws(ApusError) {
+        guard let first = missing.first else { return }
+        throw ApusError(
+            .searchIncomplete, "\(missing.count) shards did not answer, of them shard \(first.shard): \(first.error.summary)",
+            hint: "try again, or leave out 'strict' for what the others have", cause: first.error)
     }
 }

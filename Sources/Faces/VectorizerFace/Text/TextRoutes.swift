@@ -55,6 +55,7 @@ extension VectorizerFace {
         let collection = try await collection(request.parameter("name"), request)
         let query = try await hybridQuery(root, in: collection, deadline: request.deadline)
         let result = try await search(query, in: collection.name, deadline: request.deadline)
+        if try root.first("strict")?.expectBool() ?? false { try result.requireComplete() }
         var writer = JSONWriter(reserving: 256 + result.hits.count * 256)
         writer.object {
             let withVector = query.request.projection.contains(.vector)

@@ -11,6 +11,10 @@ public struct ClusterView: Sendable {
     public var nodes: [NodeRow]
     /// By id.
     public var shards: [ShardRow]
+    public var collections: [CollectionID: CollectionName] = [:]
+    /// How many nodes are to serve each shard.
+    public var factors: [CollectionID: Int] = [:]
+    public var pause: RebalancePause?
 
     public func node(_ name: NodeName) -> NodeRow? { nodes.first { $0.name == name } }
 
@@ -28,25 +32,23 @@ extension Cluster {
     /// The catalog's rows, with the status of nodes that have fallen silent as this node sees it.
     public func view(deadline: Instant) async throws -> ClusterView {
         // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
-        let nodes = try await nodes(deadline: deadline)
-        return ClusterView(nodes: nodes, shards: try await catalog.shards.list(deadline: deadline))
-    }
-
-    private func nodes(deadline: Instant) async throws -> [NodeRow] {
         var nodes = try await catalog.nodes.list(deadline: deadline)
         // This node answers, so it is not gone, however slow its heartbeats are.
         for index in nodes.indices where nodes[index].name != identity.name {
             let row = nodes[index]
             nodes[index].status = observation.withLock { $0.status(of: row) }
         }
-        return nodes
+        let followed = try await shards.read(catalog, deadline: deadline)
+        return ClusterView(
+            nodes: nodes, shards: followed.shards, collections: followed.collections.mapValues(\.name), factors: followed.factors,
+            pause: followed.pause)
     }
 
     /// Throws `cluster.no_active_nodes` when there is nobody whom a shard could be given: all drain, have left or are silent.
     public func requireActiveNode(deadline: Instant) async throws { _ = try await takers(deadline: deadline) }
 
-    private func takers(deadline: Instant) async throws -> [NodeRow] {
-        let takers = try await nodes(deadline: deadline).filter { [.joining, .active].contains($0.status) && $0.roles.contains(.worker) }
+    func takers(deadline: Instant) async throws -> [NodeName] {
+        let takers = presences(of: try await catalog.nodes.list(deadline: deadline)).filter { $0.value == .here }.map(\.key).sorted()
         guard !takers.isEmpty else {
             throw ApusError(.noActiveNodes, "No active cluster nodes available", hint: "apus status says why")
         }
@@ -60,27 +62,6 @@ extension Cluster {
 
     /// The row of a node as it was last read.
     public func row(of node: NodeName) -> NodeRow? { observation.withLock { $0.row(node) } }
-
-    /// The nodes of each of so many new shards: those that have the fewest replicas. Throws `cluster.no_active_nodes`.
-    public func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]] {
-        var loads = Dictionary(
-            try await takers(deadline: deadline).map { ($0.name, 0) }, uniquingKeysWith: { first, _ in first })
-        for replica in try await catalog.shards.list(deadline: deadline).flatMap(\.replicas) { loads[replica.node]? += 1 }
-        return (0..<shards).map { _ in
-            let chosen = loads.sorted { ($0.value, $0.key) < ($1.value, $1.key) }.prefix(replicas).map(\.key)
-            for node in chosen { loads[node]? += 1 }
-            return chosen
-        }
-    }
-
-    /// Gives the shards that nobody serves to this node. Copies that are served stay where they are.
-    ///
-    /// Throws `cluster.no_active_nodes`.
-    public func rebalance(deadline: Instant) async throws -> (moved: Int, view: ClusterView) {
-        try await requireActiveNode(deadline: deadline)
-        let moved = try await adoptShards(deadline: deadline)
-        return (moved, try await view(deadline: deadline))
-    }
 
     /// The node that holds the leader's lease, nil when nobody does.
     public func leader(deadline: Instant) async throws -> NodeRow? {

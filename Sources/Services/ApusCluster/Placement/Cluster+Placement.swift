@@ -1,7 +1,5 @@
 internal import ApusCatalog
 internal import ApusDatabase
-internal import ApusMembership
-internal import ApusPlacement
 internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
@@ -43,23 +41,26 @@ extension Cluster {
     }
 
     /// One round; gives how many replicas it changed.
+    @discardableResult
     func placeReplicas(_ epoch: Epoch, deadline: Instant) async throws -> Int {
-        guard let nodes = presences(epoch) else { return 0 }
-        let feed = try await catalog.feed.head(deadline: deadline).version
-        guard
-            !placement.withLock({
-                $0.begin(epoch); return $0.isSettled(at: feed, nodes)
-            })
-        else { return 0 }
-        let collections = try await catalog.collections.list(deadline: deadline)
-        let shards = try await catalog.shards.list(deadline: deadline)
-        let ended = placement.withLock { $0.ended(shards, at: clock.now) }
-        let steps = ReplicaSteps(
-            shards: shards, factors: Dictionary(collections.map { ($0.id, $0.replicas) }, uniquingKeysWith: { first, _ in first }),
-            nodes: nodes, ended: ended, movesAtOnce: options.movesAtOnce
-        ).steps.prefix(Self.mostSteps)
+        guard let nodes = presences(asLeader: epoch) else { return 0 }
+        let followed = try await shards.read(catalog, deadline: deadline)
+        let feed = followed.position?.version ?? 0
+        let isSettled = placement.withLock { memory in
+            memory.begin(epoch)
+            return memory.isSettled(at: feed, nodes)
+        }
+        guard !isSettled else { return 0 }
+        let rows = followed.shards
+        let ended = placement.withLock { $0.ended(rows, at: clock.now) }
+        let isPaused = followed.pause != nil
+        let steps = try await planning.run(deadline: deadline) { [options] in
+            ReplicaSteps(
+                shards: rows, factors: followed.factors, nodes: nodes, ended: ended, movesAtOnce: options.movesAtOnce, isPaused: isPaused
+            ).steps.prefix(Self.mostSteps)
+        }
         guard !steps.isEmpty else {
-            if try await removeEmptied(shards, epoch, deadline: deadline) > 0 { return 0 }
+            if try await removeEmptied(rows, epoch, deadline: deadline) > 0 { return 0 }
             placement.withLock { $0.settle(at: feed, nodes) }
             return 0
         }
@@ -95,34 +96,5 @@ extension Cluster {
                 .event, subject: "node \(row.name)", summary: "removed: it was to be, and serves nothing any more", deadline: deadline)
         }
         return emptied.count
-    }
-
-    /// How each node stands towards its replicas, by the leader's own observation; nil before it has read the nodes.
-    private func presences(_ epoch: Epoch) -> [NodeName: ReplicaSteps.Presence]? {
-        let now = clock.now
-        return observation.withLock { observation in
-            guard !observation.rows.isEmpty else { return nil }
-            var presences: [NodeName: ReplicaSteps.Presence] = [:]
-            for row in observation.rows {
-                if row.status == .left {
-                    let since = observation.leftSince[row.name] ?? now
-                    presences[row.name] = since.duration(to: now) < options.restartWindow ? .awaited(isGone: true) : .lost
-                    continue
-                }
-                guard let standing = observation.leaderStanding(of: row.name, epoch: epoch) else { return nil }
-                let isLeaving = [.draining, .removing].contains(row.status) || !row.roles.contains(.worker)
-                let isLost = isLeaving || standing.since.duration(to: now) >= options.absenceGrace
-                presences[row.name] =
-                    switch standing.state {
-                    case .down: isLost ? .lost : .awaited(isGone: true)
-                    case _ where isLeaving: .leaving
-                    // It is given nothing, and has said what others are to serve.
-                    case _ where row.status == .stopping: .awaited(isGone: false)
-                    case .suspect: .awaited(isGone: false)
-                    case .alive: .here
-                    }
-            }
-            return presences
-        }
     }
 }

@@ -25,6 +25,15 @@ struct ReplicaSteps: Sendable {
             case .awaited(isGone: true), .lost: true
             }
         }
+
+        /// What the planner may do with the node.
+        var planned: PlacementNode.State {
+            switch self {
+            case .here: .takes
+            case .awaited: .keeps
+            case .leaving, .lost: .leaves
+            }
+        }
     }
 
     struct Step: Sendable, Hashable {
@@ -41,8 +50,10 @@ struct ReplicaSteps: Sendable {
     ///   - factors: replicas that each shard's collection asks for.
     ///   - ended: replicas that were told to stop so long ago that they cannot answer any more.
     ///   - movesAtOnce: replicas that may be loading at a time, besides those of shards that nobody serves or too few do.
+    ///   - isPaused: no move is begun that only evens loads out; what is begun goes on.
     init(
-        shards: [ShardRow], factors: [CollectionID: Int], nodes: [NodeName: Presence], ended: Set<EndedReplica>, movesAtOnce: Int
+        shards: [ShardRow], factors: [CollectionID: Int], nodes: [NodeName: Presence], ended: Set<EndedReplica> = [],
+        movesAtOnce: Int = .max, isPaused: Bool = false
     ) {
         var steps: [Step] = []
         var placed: [PlacementShard] = []
@@ -73,13 +84,7 @@ struct ReplicaSteps: Sendable {
         }
         plan = PlacementPlan(
             shards: placed,
-            nodes: nodes.map { name, presence in
-                switch presence {
-                case .here: PlacementNode(name)
-                case .awaited: PlacementNode(name, state: .keeps)
-                case .leaving, .lost: PlacementNode(name, state: .leaves)
-                }
-            })
+            nodes: nodes.map { PlacementNode($0, state: $1.planned) })
 
         let byID = Dictionary(shards.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var room = movesAtOnce
@@ -91,7 +96,10 @@ struct ReplicaSteps: Sendable {
             let present = shard.replicas.first { $0.node == change.node }
             switch change.action {
             case .add:
-                guard present == nil, change.urgency <= .short || room > 0 else { continue }
+                if present?.state == .retiring {
+                    steps.append(Step(shard, change.node, from: .retiring, to: .serving, "it stays: where it was to go it cannot"))
+                }
+                guard present == nil, change.urgency <= .short || room > 0, !(isPaused && change.urgency == .balance) else { continue }
                 room -= 1
                 let add = ReplicaChange(shard.id, on: change.node, from: [nil], to: .loading)
                 steps.append(Step(change: add, why: "\(change.reason)", candidates: plan.explanation(of: shard.id).map { "\($0)" }))
@@ -122,7 +130,11 @@ struct EndedReplica: Sendable, Hashable {
 
 extension ReplicaSteps.Step {
     fileprivate init(_ shard: ShardRow, _ replica: ShardRow.Replica, to state: ReplicaState?, _ why: String) {
-        change = ReplicaChange(shard.id, on: replica.node, from: [replica.state], to: state)
+        self.init(shard, replica.node, from: replica.state, to: state, why)
+    }
+
+    fileprivate init(_ shard: ShardRow, _ node: NodeName, from: ReplicaState, to state: ReplicaState?, _ why: String) {
+        change = ReplicaChange(shard.id, on: node, from: [from], to: state)
         self.why = why
     }
 }

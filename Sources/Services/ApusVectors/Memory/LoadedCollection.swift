@@ -2,6 +2,7 @@ internal import ApusCatalog
 internal import ApusPlacement
 internal import ApusTypes
 internal import ApusVectorIndex
+internal import Synchronization
 
 /// A collection that this node knows.
 final class LoadedCollection: Sendable {
@@ -9,11 +10,12 @@ final class LoadedCollection: Sendable {
     let name: CollectionName
     let configuration: CollectionConfiguration
     let createdAt: WallTime
-    /// Nodes that are to serve each shard.
-    let replicas: Int
     /// In the order of their numbers.
     let shards: [Shard]
     private let ring: ShardRing
+    private let factor: Atomic<Int>
+    /// How many nodes are to serve each shard; changed while it is in use.
+    var replicas: Int { factor.load(ordering: .relaxed) }
 
     /// `isNew`: this node has just created it, so there is nothing to load. `node`: this one, unless it is the only one.
     init(
@@ -23,8 +25,8 @@ final class LoadedCollection: Sendable {
         id = row.id
         name = row.name
         self.configuration = configuration
+        factor = Atomic(row.replicas)
         createdAt = row.createdAt
-        replicas = row.replicas
         ring = ShardRing(shards: row.shards.count, virtualNodes: configuration.sharding.virtualNodes)
         shards = row.shards.enumerated().map { number, shard in
             Shard(
@@ -32,6 +34,8 @@ final class LoadedCollection: Sendable {
                 beginning: .beginning(of: incarnation), isNew: isNew, node: node, clock: clock)
         }
     }
+
+    func adopt(_ row: CollectionRow) { if row.id == id { factor.store(row.replicas, ordering: .relaxed) } }
 
     /// The shard's number that an id belongs to, by its text.
     func shardNumber(of id: PointID) -> Int {

@@ -1,3 +1,4 @@
+public import ApusCatalog
 public import ApusTypes
 
 /// The cluster as the vectors service of one node sees it. Where there is none, the node serves every shard.
@@ -11,6 +12,6 @@ public protocol VectorPeers: Sendable {
     /// Has another node's `VectorService.answer` answer. Throws what that throws, and `peer.unavailable`.
     func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8]
 
-    /// Which nodes are to have a replica of each of so many new shards. Throws `cluster.no_active_nodes`.
-    func place(shards: Int, replicas: Int, deadline: Instant) async throws -> [[NodeName]]
+    /// Says which nodes are to serve each of some new shards. Throws `cluster.no_active_nodes`.
+    func place(replicas: Int, deadline: Instant) async throws -> @Sendable ([ShardID]) -> [ShardPlacement]
 }

@@ -8,6 +8,7 @@ enum PeerMethod: String, CaseIterable {
     case ask = "shards.ask/1"
     case search = "shards.search/1"
     case tell = "shards.tell/1"
+    case progress = "shards.progress/1"
 }
 
 extension VectorService {
@@ -28,6 +29,7 @@ extension VectorService {
             found.failures.merge(unknown) { $1 }
             return AnswersMessage(found, at: clock.now).wireBytes
         case .tell: return try await hear(TellMessage(wireBytes: message), deadline: deadline).wireBytes
+        case .progress: return try await answer(ProgressMessage(wireBytes: message), deadline: deadline).wireBytes
         case nil: throw ApusError(.unsupported, "this node does not know the call \(method)", hint: "apus status tells the nodes' versions")
         }
     }
@@ -54,14 +56,15 @@ extension VectorService {
         DescriptionQuestion.self,
     ]
 
-    /// The shards that another node names, and errors for those that are not here.
+    /// The shards that another node names, and errors for those that are not here. `areAsked`: they have to be served, so where they are not it is
+    /// looked in the catalog whether they are by now.
     func known(
-        _ list: ShardList, deadline: Instant
+        _ list: ShardList, areAsked: Bool = true, deadline: Instant
     ) async throws -> (collection: LoadedCollection, shards: [Shard], unknown: [ShardID: ApusError]) {
         let collection = try await find(list.name, deadline: deadline)  // the other node has judged the caller
         guard collection.id == list.collection else { throw Self.unknown(list.name) }
         let wanted = Set(list.shards)
-        if collection.shards.contains(where: { wanted.contains($0.id) && !$0.isServed }) {
+        if areAsked, collection.shards.contains(where: { wanted.contains($0.id) && !$0.isServed }) {
             _ = try await readReplicas(of: collection, deadline: deadline)
         }
         let shards = collection.shards.filter { wanted.contains($0.id) }

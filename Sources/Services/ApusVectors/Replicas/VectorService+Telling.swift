@@ -146,7 +146,7 @@ extension VectorService {
     /// Another node tells of operations that it has committed.
     func hear(_ message: TellMessage, deadline: Instant) async throws -> TellReply {
         let now = clock.now
-        let (collection, shards, _) = try await known(message.shards, deadline: deadline)
+        let (collection, shards, _) = try await known(message.shards, areAsked: false, deadline: deadline)
         let byID = Dictionary(shards.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
         var reply = TellReply()
         for (id, told) in zip(message.shards.shards, message.operations) {

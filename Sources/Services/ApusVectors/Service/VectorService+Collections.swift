@@ -17,10 +17,10 @@ extension VectorService {
         if let provider = configuration.embedding {
             _ = try await dimension(of: provider, wanted: configuration.dimension, deadline: deadline)
         }
-        let shards = configuration.sharding.shards
+        let place = try await peers?.place(replicas: replicas, deadline: deadline) ?? { @Sendable _ in [] }
         let row = try await catalog.collections.create(
-            name, configuration: configuration.json, settings: settings, shardCount: shards, replicas: replicas,
-            nodes: try await peers?.place(shards: shards, replicas: replicas, deadline: deadline) ?? [], deadline: deadline)
+            name, configuration: configuration.json, settings: settings, shardCount: configuration.sharding.shards, replicas: replicas,
+            deadline: deadline, place: place)
         if settings != nil { try await readAttributes(deadline: deadline) }
         let collection = try await adopt(row, isNew: true, deadline: deadline)
         // The follower may have been faster and has nothing to load, but has to look.
@@ -67,10 +67,19 @@ extension VectorService {
     /// The same with what all nodes have of them.
     public func wholeCollections(deadline: Instant) async throws -> [CollectionDescription] {
         let known = try loaded().values.filter { Caller.scope.contains($0.name) }.sorted { $0.name < $1.name }
-        var whole: [CollectionDescription] = []
-        for collection in known { whole.append(try await self.whole(collection, deadline: deadline)) }
-        return whole
+        var whole = known.map(\.description)
+        return try await withThrowingTaskGroup(of: (Int, CollectionDescription).self) { tasks in
+            for (number, collection) in known.enumerated() {
+                // Not all at once: there may be thousands.
+                if number >= Self.askedAtOnce, let (done, description) = try await tasks.next() { whole[done] = description }
+                tasks.addTask { (number, try await self.whole(collection, deadline: deadline)) }
+            }
+            for try await (done, description) in tasks { whole[done] = description }
+            return whole
+        }
     }
+
+    private static let askedAtOnce = 16
 
     /// What all nodes have of a collection. Looks at the catalog before it throws `collection.unknown`.
     public func wholeCollection(_ name: CollectionName, deadline: Instant) async throws -> CollectionDescription {

@@ -42,15 +42,16 @@ extension VectorService {
     private func handle(_ event: FeedEvent) async throws {
         let deadline = clock.now.advanced(by: .seconds(2))
         switch event {
-        case .rebuild(_, let reason):
+        case .rebuild(let position, let reason):
             let rows = try await catalog.collections.list(deadline: deadline)
             let shards = peers == nil ? [] : try await catalog.shards.list(deadline: deadline)
             try await readAttributes(deadline: deadline)
             reconcile(rows)
             adopt(shards, for: allShards())
             models?.forget(nil)
+            reached(position)
             log.info("read the collections of the catalog", ["collections": "\(rows.count)", "reason": reason])
-        case .changes(let changes, _):
+        case .changes(let changes, let position):
             for change in changes where change.topic == .model { models?.forget(change.key) }
             if changes.contains(where: { [.collection, .alias].contains($0.topic) }) { try await readAttributes(deadline: deadline) }
             for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
@@ -63,8 +64,14 @@ extension VectorService {
                     forget { $0.id == id }
                 }
             }
+            reached(position)
         }
         wake.rise(by: 1)
+    }
+
+    private func reached(_ position: FeedPosition) {
+        place = position
+        followed.rise(to: position.version)
     }
 
     // MARK: What is in the logs

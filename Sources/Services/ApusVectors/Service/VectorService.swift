@@ -54,6 +54,8 @@ public final class VectorService: Sendable {
     let log = Logger("vectors")
     /// Raised to have the follower look at the heads before its time.
     let wake: Watermark
+    /// The version of the catalog's feed that was applied.
+    let followed: Watermark
     /// What seals shards: it leaves the processor to requests.
     let sealing: BlockingPool
     /// The other nodes; nil where there is only one, which serves everything.
@@ -77,6 +79,8 @@ public final class VectorService: Sendable {
         var collections: [CollectionName: LoadedCollection]?
         /// Looks at the logs that failed, one after the other.
         var failedLooks = 0
+        /// The place in the feed that was applied.
+        var place: FeedPosition?
     }
 
     /// `pool` runs scans, loading and embedding: as many threads as there are cores is right.
@@ -96,6 +100,7 @@ public final class VectorService: Sendable {
         self.options = options
         clock = catalog.clock
         wake = Watermark(clock: catalog.clock)
+        followed = Watermark(clock: catalog.clock)
         reportUnready("the catalog is not read yet")
     }
 
@@ -111,6 +116,11 @@ public final class VectorService: Sendable {
 
     /// Nobody waits for a catalog that is known to be away. One look may have failed because this process stood still.
     var isCatalogAway: Bool { state.withLock { $0.failedLooks >= 2 } }
+
+    var place: FeedPosition? {
+        get { state.withLock { $0.place } }
+        set { state.withLock { $0.place = newValue } }
+    }
 
     func countLook(hasFailed: Bool) { state.withLock { $0.failedLooks = hasFailed ? $0.failedLooks + 1 : 0 } }
 
@@ -199,6 +209,7 @@ public final class VectorService: Sendable {
             for collection in read where collections[collection.name] == nil {
                 collections[collection.name] = known[collection.name].flatMap { $0.id == collection.id ? $0 : nil } ?? collection
             }
+            for row in rows { collections[row.name]?.adopt(row) }
             state.collections = collections
         }
     }
@@ -213,7 +224,7 @@ public final class VectorService: Sendable {
         }
     }
 
-    func adoptReporting(_ row: CollectionRow) { if let collection = understood(row) { adopt(collection) } }
+    func adoptReporting(_ row: CollectionRow) { if let collection = understood(row) { adopt(collection).adopt(row) } }
 
     static func unknown(_ name: CollectionName) -> ApusError {
         ApusError(

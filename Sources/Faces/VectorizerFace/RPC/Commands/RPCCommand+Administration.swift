@@ -83,21 +83,21 @@ extension RPCCommand {
             ])
         },
         "cluster.rebalance": RPCCommand(.administrator) { call, _ in
-            let (moved, message) = try await call.face.rebalance(deadline: call.deadline)
-            return .map([
-                "success": .bool(true), "status": .string("completed"), "message": .string(message), "shards_moved": .int(moved),
-            ])
+            try await call.face.rebalance(deadline: call.deadline).thunder
         },
-        // A rebalance ends with its call.
         "cluster.rebalance_status": RPCCommand(.reader) { call, _ in
-            let shards = try await call.face.cluster.view(deadline: call.deadline).shards
-            let waiting = shards.count { !$0.isServed }
-            return .map([
-                "status": .string("idle"), "unassigned_shards": .int(waiting), "total_shards": .int(shards.count),
-                "message": .string("no rebalance is running; \(waiting) of \(shards.count) shards are served by no node"),
-            ])
+            try await call.face.rebalanceStatus(deadline: call.deadline).thunder
         },
     ]
+}
+
+extension VectorizerFace.RebalanceStatus {
+    fileprivate var thunder: ThunderValue {
+        .map([
+            "success": .bool(true), "status": .string(status), "message": .string(message), "shards_to_move": .int(moves),
+            "shards_moved": .int(0), "total_shards": .int(plan.shards),
+        ])
+    }
 }
 
 extension CollectionScope {

@@ -1,0 +1,71 @@
+internal import ApusCatalog
+internal import ApusMembership
+internal import ApusTypes
+
+/// What a question about placement is answered from.
+struct PlacementInput: Sendable {
+    var followed: FollowedShards
+    /// By id.
+    var shards: [ShardRow]
+    var rows: [NodeRow]
+    var nodes: [NodeName: ReplicaSteps.Presence]
+
+    /// Nodes that drain or are to be removed.
+    var leaving: Set<NodeName> { Set(rows.lazy.filter { [.draining, .removing].contains($0.status) }.map(\.name)) }
+    var takers: [NodeName] { nodes.filter { $0.value == .here }.map(\.key).sorted() }
+
+    func steps() -> ReplicaSteps { ReplicaSteps(shards: shards, factors: followed.factors, nodes: nodes) }
+}
+
+extension Cluster {
+    /// By what the catalog says now, and who lives as this node sees it.
+    func placementInput(deadline: Instant) async throws -> PlacementInput {
+        let rows = try await catalog.nodes.list(deadline: deadline)
+        let followed = try await shards.read(catalog, deadline: deadline)
+        return PlacementInput(followed: followed, shards: followed.shards, rows: rows, nodes: presences(of: rows))
+    }
+
+    /// How each node stands towards its replicas, as this node sees it. It answers itself, so it is not gone, however slow its heartbeats are.
+    func presences(of rows: [NodeRow]) -> [NodeName: ReplicaSteps.Presence] {
+        let now = clock.now
+        return observation.withLock { observation in
+            Dictionary(
+                rows.map { row in
+                    let standing = row.name == identity.name ? nil : observation.standing(of: row.name)
+                    return (row.name, presence(of: row, standing?.state ?? .alive, since: standing?.since ?? now, leftSince: now))
+                }, uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    /// By the leader's own observation; nil before it has read the nodes.
+    func presences(asLeader epoch: Epoch) -> [NodeName: ReplicaSteps.Presence]? {
+        let now = clock.now
+        return observation.withLock { observation in
+            guard !observation.rows.isEmpty else { return nil }
+            var presences: [NodeName: ReplicaSteps.Presence] = [:]
+            for row in observation.rows {
+                let standing = observation.leaderStanding(of: row.name, epoch: epoch)
+                guard standing != nil || row.status == .left else { return nil }
+                presences[row.name] = presence(
+                    of: row, standing?.state ?? .down, since: standing?.since ?? now, leftSince: observation.leftSince[row.name] ?? now)
+            }
+            return presences
+        }
+    }
+
+    private func presence(
+        of row: NodeRow, _ state: NodeStanding.State, since: Instant, leftSince: Instant
+    ) -> ReplicaSteps.Presence {
+        let now = clock.now
+        if row.status == .left { return leftSince.duration(to: now) < options.restartWindow ? .awaited(isGone: true) : .lost }
+        let isLeaving = [.draining, .removing].contains(row.status) || !row.roles.contains(.worker)
+        switch state {
+        case .down: return isLeaving || since.duration(to: now) >= options.absenceGrace ? .lost : .awaited(isGone: true)
+        case _ where isLeaving: return .leaving
+        // It is given nothing, and has said what others are to serve.
+        case _ where row.status == .stopping: return .awaited(isGone: false)
+        case .suspect: return .awaited(isGone: false)
+        case .alive: return .here
+        }
+    }
+}
