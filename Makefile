@@ -7,7 +7,7 @@ BUILD := swift build
 BUILD_RELEASE := swift build -c release --static-swift-stdlib
 RELEASE := .build/release
 
-.PHONY: help setup build release run stop test laws clients fuzz bench-data lint format docs dist clean
+.PHONY: help setup build release run stop test laws clients checklist fuzz bench-data lint format docs dist clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -38,6 +38,10 @@ laws: ## the law suites at their full sizes (about 20 minutes)
 clients: ## the suites of unmodified clients at their full sizes
 	@scripts/setup --test
 	@APUS_LAWS=full scripts/test --filter QdrantFaceTests
+
+checklist: release ## the manual checklist of Vectorizer's deployment guide with three nodes: 15 lines PASS or FAIL
+	@scripts/setup --test
+	@scripts/checklist
 
 fuzz: ## every fuzz target for SECONDS (default 600) each
 	@scripts/setup

@@ -13,10 +13,11 @@ final class ProcessCluster: Sendable {
 
     static func name(_ number: Int) -> String { "n\(number + 1)" }
 
-    init() async throws {
+    /// On a new database of the tests' server, or on one that the test has to itself.
+    init(on server: PostgreSQLServer? = nil) async throws {
         directory = try TemporaryDirectory()
         loops = EventLoops(count: 1)
-        url = try await PostgreSQLServer.shared().newDatabase().reveal()
+        url = if let server { server.url().reveal() } else { try await PostgreSQLServer.shared().newDatabase().reveal() }
     }
 
     deinit { loops.stop() }
