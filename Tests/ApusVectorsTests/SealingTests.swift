@@ -209,6 +209,54 @@ struct SealingTests {
         #expect(shard.points == 0 && shard.standing.position.sequence == 4 && shard.manifest == 1)
     }
 
+    @Test("one damaged segment stays damaged while others are mended or taken over, and ends a newer manifest's damage no more than they do")
+    func damageOfEach() throws {
+        let fields = [VectorField(dimension: 1, metric: .dot)]
+        func position(_ sequence: Int64) -> LogPosition {
+            LogPosition(incarnation: Incarnation(system: 1, timeline: 1, restores: 0), sequence: sequence, digest: .origin)
+        }
+        let shard = Shard(
+            id: ShardID(1), number: 0, fields: fields, beginning: position(0), isNew: true, clock: BootClock())
+        func segment(_ number: UInt64) throws -> Segment {
+            let builder = SealPlan(burying: PointTable(fields).snapshot()).builder(threads: 1)
+            builder.prepare()
+            let pieces = builder.finish([], asOf: 2)
+            var bytes: [UInt8] = []
+            while let piece = pieces.next() { bytes += piece }
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes.count, alignment: 64)
+            memory.copyBytes(from: bytes)
+            return try Segment(
+                UnsafeRawBufferPointer(memory), key: ObjectKey(high: 0, low: number), fields: fields, owner: Allocation(memory))
+        }
+        func manifest(_ version: Int64, _ segments: [Segment]) -> Manifest {
+            Manifest(
+                version: version, position: position(2), bytes: 9,
+                segments: segments.map { SegmentRow(object: $0.key, points: 0, size: ByteCount($0.byteCount)) })
+        }
+        let (rotten, whole) = (try segment(1), try segment(2))
+        shard.begin(with: [rotten, whole], manifest(1, [rotten, whole]))
+        let error = ApusError(.segmentCorrupt, "segment 1 cannot be read")
+        #expect(shard.damage(rotten.key, error) && !shard.damage(rotten.key, error))
+        #expect(shard.damagedSegments == [rotten.key] && !shard.answers)
+        shard.mend(whole)
+        #expect(shard.damagedSegments == [rotten.key] && !shard.answers)
+        let third = try segment(3)
+        #expect(shard.adopt([rotten, third], manifest(2, [rotten, third]), in: shard.standing.memory))
+        #expect(shard.damagedSegments == [rotten.key] && shard.problem?.code == .segmentCorrupt)
+        #expect(shard.refuse(ApusError(.segmentUnsupported, "a segment is written in format 9")))
+        shard.mend(rotten)
+        #expect(shard.damagedSegments.isEmpty && shard.problem?.code == .segmentUnsupported && !shard.answers)
+        #expect(shard.adopt([rotten, third], manifest(3, [rotten, third]), in: shard.standing.memory) && shard.answers)
+        _ = shard.damage(third.key, error)
+        #expect(shard.adopt([rotten], manifest(4, [rotten]), in: shard.standing.memory) && shard.answers)
+    }
+
+    private final class Allocation: @unchecked Sendable {  // nobody writes
+        private let memory: UnsafeMutableRawBufferPointer
+        init(_ memory: UnsafeMutableRawBufferPointer) { self.memory = memory }
+        deinit { memory.deallocate() }
+    }
+
     /// Changes one bit of a file.
     static func flip(_ path: String, at offset: Int) throws {
         let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
@@ -281,17 +329,26 @@ struct SealingTests {
         }
     }
 
-    @Test("a segment that is damaged in the store too is said to be, and its shard is missing until it is restored")
-    func damagedForGood() async throws {
+    @Test("a segment that is damaged in the store too is said to be, and its shard is missing until it is restored", arguments: [1, 2])
+    func damagedForGood(segments: Int) async throws {
         var random = SeededGenerator(seed: 7)
         let directory = try TemporaryDirectory()
         let path = "\(directory.path)/catalog.db", copies = "\(directory.path)/copies"
         var model: [PointID: Point] = [:]
         var options = Self.eager
         options.scrubInterval = .milliseconds(100)
+        if segments > 1 { options.sealPolicy.quiet = .seconds(3600) }
+        options.sealPolicy.width = 100
+        options.sealPolicy.mostDead = 1
         try await TestNode.onSQLite(path, options: options, copies: copies) { node in
-            try await Self.sealed(node, &model, &random)
+            if segments == 1 {
+                try await Self.sealed(node, &model, &random)
+            } else {
+                _ = try await node.service.createCollection("c", .init(dimension: 8, metric: .dot), deadline: node.deadline)
+                while try Self.seals(node).count < segments { try await Self.write(node, &model, &random) }
+            }
             let key = try Self.seals(node)[0].key
+            let mended = node.service.mendedSegments
             let block = Statement("SELECT bytes FROM apus.stored_block WHERE key = $1 AND number = 0", [.text(key.description)])
             let good = try await node.catalog.read([block], deadline: node.deadline)[0][0].blob(0)
             func store(_ bytes: [UInt8]) async throws {
@@ -315,10 +372,18 @@ struct SealingTests {
                     return error.code == .segmentCorrupt
                 }
             }
+            // Whole segments beside it are not its cure, however often they are looked at.
+            let scrubbed = BootClock.now.advanced(by: .milliseconds(600))
+            while BootClock.now < scrubbed {
+                await #expect(throws: ApusError.self) { try await node.service.search(request, in: "c", deadline: node.deadline) }
+                _ = try await node.catalog.read([block], deadline: node.deadline)
+            }
+            #expect(node.service.mendedSegments == mended)
             try await store(good)
             try await eventually("it is found that it is whole again") {
                 (try? await node.service.search(request, in: "c", deadline: node.deadline))?.isComplete == true
             }
+            #expect(node.service.mendedSegments == mended + 1)
             try await Self.check(node, model, &random)
         }
     }

@@ -42,8 +42,10 @@ final class Shard: Sendable {
         var table: PointTable
         /// Version of the manifest that the table's segments are of.
         var manifest: Int64 = 0
-        /// Why segments cannot be read; nil while they can.
-        var damage: ApusError?
+        /// The segments of the table that cannot be read, and why.
+        var damaged: [ObjectKey: ApusError] = [:]
+        /// Why the segments of a newer manifest cannot be opened; nil while they can.
+        var unopened: ApusError?
         /// The last operation that the segments hold, and the bytes of all of them.
         var sealedAt: Int64 = 0
         var sealedBytes: Int64 = 0
@@ -57,7 +59,17 @@ final class Shard: Sendable {
         /// A look at the log that began before does not count.
         var earliestLook = Instant(nanosecondsSinceBoot: 0)
 
-        var isWhole: Bool { isLoaded && problem == nil && damage == nil }
+        var isWhole: Bool { isLoaded && trouble == nil }
+        var trouble: ApusError? { problem ?? unopened ?? damaged.min { $0.key.description < $1.key.description }?.value }
+
+        /// Takes over a manifest whose segments are in the table now. Those that the table had before are the same, and as damaged.
+        mutating func adopt(_ manifest: Manifest) {
+            self.manifest = manifest.version
+            sealedAt = manifest.position.sequence
+            sealedBytes = manifest.bytes
+            unopened = nil
+            damaged = damaged.filter { damage in manifest.segments.contains { $0.object == damage.key } }
+        }
     }
 
     private struct Progress {
@@ -98,7 +110,7 @@ final class Shard: Sendable {
     var lastChange: WallTime? { state.withLock { $0.lastChange } }
 
     /// Why the log cannot be followed, or segments cannot be read; nil while all is well.
-    var problem: ApusError? { state.withLock { $0.problem ?? $0.damage } }
+    var problem: ApusError? { state.withLock(\.trouble) }
     var manifest: Int64 { state.withLock { $0.manifest } }
     var changedAt: Instant { state.withLock { $0.changedAt } }
     var sealedAt: Int64 { state.withLock { $0.sealedAt } }
@@ -113,7 +125,7 @@ final class Shard: Sendable {
     /// The points, to look up single ids and counts. Throws `shard.elsewhere`, `node.unready`, or the problem of the shard.
     func table() throws(ApusError) -> PointTable {
         guard isServed else { throw ApusError(.shardElsewhere, "this node does not serve shard \(id)", context: ["shard": id.description]) }
-        let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.problem ?? $0.damage) }
+        let (table, isLoaded, problem) = state.withLock { ($0.table, $0.isLoaded, $0.trouble) }
         if let problem { throw problem }
         guard isLoaded else {
             throw ApusError(.nodeUnready, "shard \(id) is still being loaded", context: ["applied": String(applied.value)])
@@ -315,10 +327,7 @@ final class Shard: Sendable {
         guard memory.adopt(segments, sealedAt: manifest.position.sequence) else { return false }
         return state.withLock { state in
             guard state.table === memory else { return false }
-            state.manifest = manifest.version
-            state.sealedAt = manifest.position.sequence
-            state.sealedBytes = manifest.bytes
-            state.damage = nil
+            state.adopt(manifest)
             return true
         }
     }
@@ -335,29 +344,32 @@ final class Shard: Sendable {
             progress.early = progress.early.filter { $0.key > manifest.position.sequence }
             state.withLock { state in
                 state.table = table
-                state.manifest = manifest.version
-                state.sealedAt = manifest.position.sequence
-                state.sealedBytes = manifest.bytes
-                state.damage = nil
+                state.adopt(manifest)
                 applied.reset()
                 applied.rise(to: manifest.position.sequence)
             }
         }
     }
 
-    var isDamaged: Bool { state.withLock { $0.damage != nil } }
+    /// Segments that cannot be read.
+    var damagedSegments: Set<ObjectKey> { state.withLock { Set($0.damaged.keys) } }
 
     /// A segment that was damaged is whole again.
     func mend(_ segment: Segment) {
         state.withLock { $0.table }.exchange(segment)
-        state.withLock { $0.damage = nil }
+        state.withLock { $0.damaged[segment.key] = nil }
     }
 
-    /// Segments cannot be read; searches say so until they can. True if this was not known.
-    func damage(_ problem: ApusError) -> Bool {
+    /// A segment cannot be read; searches say so until it can. True if this was not known.
+    func damage(_ segment: ObjectKey, _ problem: ApusError) -> Bool {
+        state.withLock { $0.damaged.updateValue(problem, forKey: segment)?.summary != problem.summary }
+    }
+
+    /// The segments of a newer manifest cannot be opened; searches say so until they are. True if this was not known.
+    func refuse(_ problem: ApusError) -> Bool {
         state.withLock { state in
-            defer { state.damage = problem }
-            return state.damage?.summary != problem.summary
+            defer { state.unopened = problem }
+            return state.unopened?.summary != problem.summary
         }
     }
 
@@ -371,7 +383,8 @@ final class Shard: Sendable {
                 state.manifest = 0
                 state.sealedAt = 0
                 state.sealedBytes = 0
-                state.damage = nil
+                state.damaged = [:]
+                state.unopened = nil
                 state.isLoaded = false
                 state.lastChange = nil
                 applied.reset()

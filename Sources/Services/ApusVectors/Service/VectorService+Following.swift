@@ -184,7 +184,7 @@ extension VectorService {
                 log.error("a shard's log cannot be followed", ["shard": shard.id.description, "error": error.description])
             }
         } catch let error as ApusError where [.segmentCorrupt, .segmentUnsupported].contains(error.code) {
-            if shard.damage(error) {
+            if shard.refuse(error) {
                 log.error("a shard's segments cannot be read", ["shard": shard.id.description, "error": error.description])
             }
         } catch {

@@ -6,8 +6,8 @@ internal import ApusVectorIndex
 internal import Synchronization
 
 extension VectorService {
-    /// Reads every segment in use again, once in each interval, and mends what has rotted. Shards whose segments could not be read are tried
-    /// again sooner.
+    /// Reads every segment in use again, once in each interval, and mends what has rotted. Those that could not be read are
+    /// tried again sooner.
     func scrubSegments() async throws {
         guard let objects else { return }
         var due = clock.now.advanced(by: options.scrubInterval)
@@ -16,15 +16,15 @@ extension VectorService {
             try await clock.sleep(until: min(due, clock.now.advanced(by: pause)), tolerance: nil)
             let isDue = clock.now >= due
             if isDue { due = clock.now.advanced(by: options.scrubInterval) }
-            for shard in hostedShards() where isDue || shard.isDamaged {
-                for segment in shard.standing.memory.segments {
+            for shard in hostedShards() {
+                let damaged = shard.damagedSegments
+                for segment in shard.standing.memory.segments where isDue || damaged.contains(segment.key) {
                     do {
                         try await verify(segment, of: shard, in: objects)
                     } catch let error as ApusError {
-                        if shard.damage(error) {
+                        if shard.damage(segment.key, error) {
                             log.error("a shard's segments cannot be read", ["shard": shard.id.description, "error": error.description])
                         }
-                        break
                     }
                 }
             }
@@ -36,7 +36,7 @@ extension VectorService {
         let deadline = clock.now.advanced(by: .seconds(600))
         do {
             try await objects.copies(deadline).verify(segment.key, deadline: deadline)
-            guard shard.isDamaged else { return }
+            guard shard.damagedSegments.contains(segment.key) else { return }
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {
             log.warning("a segment has rotted and is fetched again", ["segment": segment.key.description, "reason": error.summary])
         } catch let error as ApusError {
