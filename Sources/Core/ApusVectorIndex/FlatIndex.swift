@@ -1,9 +1,11 @@
-/// The points in memory: compares the query with each of them, exactly, or by their codes first where they are coded.
+/// The points in memory: compares the query with each of them, exactly. Those that `RoughRows` tells to be too far are left out, which
+/// changes nothing of the answer.
 ///
 /// The filter is asked only of points that are near enough to enter the answer: reading a payload costs several distances.
 public struct FlatIndex: NeighbourIndex {
     /// Less work than this (in numbers compared) is not worth another thread.
     static let workPerPart = 4 << 20
+    private static let firstRows = 32
 
     public let snapshot: PointSnapshot
     private let field: Int
@@ -25,75 +27,55 @@ public struct FlatIndex: NeighbourIndex {
 
     var isEmpty: Bool { snapshot.used == 0 }
 
-    public func work(of query: NeighbourQuery) -> Int { query.isExact || coding == nil ? work : work / 8 }
-
-    /// How the rows are coded; nil where they are not.
-    private var coding: Coding? { snapshot.chunks.first?.dense(field)?.codes?.coding }
+    /// Where most rows are told to be far a quarter of the bytes is read.
+    public func work(of query: NeighbourQuery) -> Int { RoughRows.serves(snapshot.fields[field].metric) ? work / 2 : work }
 
     public func parts(atMost limit: Int) -> Int { max(1, min(limit, snapshot.blocks, work / Self.workPerPart)) }
 
     public func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour] {
         guard query.limit > 0, snapshot.used > 0 else { return [] }
-        if !query.isExact, let found = codedNeighbours(of: query, part: part, of: parts) { return found }
         let metric = snapshot.fields[field].metric
         let scorer = RowScorer(snapshot.fields[field], query.vector, kernel)
         let filter = query.filter.isEverything ? nil : query.filter
+        let rough = scorer.dense.map(RoughRows.Query.init)
         var top = TopNeighbours(limit: query.limit, metric: metric)
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { scores in
-            snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) { chunk, first, offsets in
-                score(chunk, offsets, by: scorer, into: scores.baseAddress!)  // not empty
-                var worst = top.worstScore
-                for index in 0..<offsets.count {
-                    let score = scores[index]
-                    if let worst, metric.isNearer(worst, than: score) { continue }
-                    if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
-                    let offset = offsets.lowerBound + index
-                    guard !score.isNaN, chunk.dense(field)?.isPresent(offset) ?? true else { continue }
-                    let id = chunk.ids[offset]
-                    if let filter, !snapshot.matches(first + UInt32(index), filter) { continue }
-                    top.offer(Neighbour(id: id, score: score, row: first + UInt32(index)))
-                    worst = top.worstScore
-                }
-            }
-        }
-        return top.sorted()
-    }
-
-    /// The same by codes: those that look nearest are compared exactly. Nil where the rows are not coded.
-    private func codedNeighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour]? {
-        guard let coding, query.limit <= 256 else { return nil }
-        let metric = snapshot.fields[field].metric
-        let scorer = RowScorer(snapshot.fields[field], query.vector, kernel)
-        guard let vector = scorer.dense else { return nil }
-        let prepared = PreparedQuery(vector, coding)
-        let filter = query.filter.isEverything ? nil : query.filter
-        var nearest = NearestRows(limit: max(VectorGraph.Effort.rescoredRows, query.limit * 2))
-        let reach = query.bound.map { coding.distance(ofScore: $0, query: vector) + prepared.noise } ?? .infinity
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { distances in
-            withUnsafeTemporaryAllocation(of: UInt32.self, capacity: PointSnapshot.rowsPerBlock) { rows in
-                snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) {
-                    chunk, first, offsets in
-                    guard let column = chunk.dense(field), let codes = column.codes else { return }
-                    for index in 0..<offsets.count { rows[index] = UInt32(offsets.lowerBound + index) }
-                    prepared.distances(codes, rows.baseAddress!, count: offsets.count, into: distances.baseAddress!)  // not empty
-                    var bound = min(reach, nearest.bound)
-                    for index in 0..<offsets.count where distances[index] < bound {
-                        let offset = offsets.lowerBound + index
-                        guard column.isPresent(offset) else { continue }
-                        if let filter, !snapshot.matches(first + UInt32(index), filter) { continue }
-                        nearest.offer(first + UInt32(index), distances[index])
-                        bound = min(reach, nearest.bound)
-                    }
-                }
-            }
-        }
-        var top = TopNeighbours(limit: query.limit, metric: metric)
-        for (_, row) in nearest.rows {
-            let (chunk, offset) = snapshot.memory(row)
-            var score: Float = .nan
-            self.score(chunk, offset..<offset + 1, by: scorer, into: &score)
-            if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
+        // What is farther than this is not wanted.
+        let given = [query.bound, query.scoreThreshold].compactMap { $0 }.min { metric.isNearer($0, than: $1) }
+        var farthest = given
+        func offer(_ chunk: RowChunk, _ offset: Int, _ row: UInt32, _ score: Float) {
+            if let farthest, metric.isNearer(farthest, than: score) { return }
+            guard !score.isNaN, chunk.dense(field)?.isPresent(offset) ?? true else { return }
+            if let filter, !snapshot.matches(row, filter) { return }
             top.offer(Neighbour(id: chunk.ids[offset], score: score, row: row))
+            guard let worst = top.worstScore else { return }
+            farthest = given.map { metric.isNearer($0, than: worst) ? $0 : worst } ?? worst
+        }
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: PointSnapshot.rowsPerBlock) { numbers in
+            let numbers = numbers.baseAddress!  // not empty
+            snapshot.forEachRun(inBlocks: snapshot.blocks * part / parts..<snapshot.blocks * (part + 1) / parts) { chunk, first, offsets in
+                let rows = chunk.dense(field)?.rough
+                func row(_ offset: Int) -> UInt32 { first + UInt32(offset - offsets.lowerBound) }
+                var rest = offsets
+                while !rest.isEmpty {
+                    guard let bound = farthest, let rough, let rows else {
+                        // A few are enough to know how far is too far.
+                        let head = rows == nil ? rest : rest.prefix(Self.firstRows)
+                        score(chunk, head, by: scorer, into: numbers)
+                        for (index, offset) in head.enumerated() { offer(chunk, offset, row(offset), numbers[index]) }
+                        rest.removeFirst(head.count)
+                        continue
+                    }
+                    rows.distances(rest, from: rough, into: numbers)
+                    var reach = RoughRows.Query.reach(of: bound, metric)
+                    for (index, offset) in rest.enumerated() where !(numbers[index] > reach) {
+                        var found: Float = .nan
+                        score(chunk, offset..<offset + 1, by: scorer, into: &found)
+                        offer(chunk, offset, row(offset), found)
+                        if let farthest { reach = RoughRows.Query.reach(of: farthest, metric) }
+                    }
+                    break
+                }
+            }
         }
         return top.sorted()
     }

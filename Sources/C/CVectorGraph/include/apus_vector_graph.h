@@ -169,3 +169,25 @@ void apus_builder_free(struct apus_builder *builder);
 void apus_builder_insert(struct apus_builder *builder, uint32_t thread, uint32_t row);
 // Writes the links: count * degree.
 void apus_builder_finish(struct apus_builder *builder, uint32_t *links);
+
+// MARK: Rows that are compared exactly
+
+// A row in signed bytes of its own size, and how far those are from it. Nothing is trained, so rows of any kind are told far by it.
+struct apus_rough {
+    float size;   // a code c stands for size * c
+    float error;  // length of what that misses, at least; infinite for numbers that are not coded
+    float length; // of the row, at most
+};
+
+// Bytes from code to code.
+size_t apus_rough_stride(uint32_t dimension);
+
+// Of `scale` * row; the rest of the stride is zero. A scale that is no number gives an infinite error.
+struct apus_rough apus_rough_encode(const float *row, float scale, uint32_t dimension, int8_t *code);
+
+// Writes for each of `count` rows that lie together a bound that its distance is not below, however it is computed in floats: of minus the
+// product for the dot product and the cosine, of the square for the Euclidean distance. No number where nothing is known. Codes are aligned
+// to 64.
+void apus_rough_distances(
+    enum apus_metric metric, const int8_t *query_code, struct apus_rough query, const int8_t *codes, const struct apus_rough *rows,
+    uint32_t dimension, size_t count, enum apus_isa isa, float *out);

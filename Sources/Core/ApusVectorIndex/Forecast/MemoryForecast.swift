@@ -57,7 +57,7 @@ public struct MemoryForecast: Sendable, Hashable {
     public func unsealedBytes(points: Int) -> Int {
         guard points > 0 else { return 0 }
         let row =
-            RowChunk.bytesPerPoint + DenseColumn.bytesPerRow(dimension, codes: codes.stride) + payloadBytes
+            RowChunk.bytesPerPoint + DenseColumn.bytesPerRow(dimension, metric) + payloadBytes
             + (idBytes > 15 ? idBytes + 32 : 0)  // a longer string has memory of its own
         let chunk = RowChunk.rows([VectorField(dimension: dimension, metric: metric)])
         let ids = Dictionary<PointID, UInt32>(minimumCapacity: points).capacity * PointTable.bytesPerEntry

@@ -21,8 +21,6 @@ public final class PointTable: Sendable {
         /// Raised when segments take the place of others or of rows in memory.
         var layout = 0
         var chunks: [RowChunk] = []
-        /// How vectors in memory are coded: as in the last segment. Of all chunks.
-        var codings: [Coding?] = []
         /// Rows that were ever used: 0..<used.
         var used = 0
         /// The living row of each point that is in memory.
@@ -37,7 +35,7 @@ public final class PointTable: Sendable {
 
         /// Copies a row from another chunk.
         mutating func append(_ source: RowChunk, _ offset: Int, born: UInt64, fields: [VectorField], rowsPerChunk: Int) -> UInt32 {
-            if used == chunks.count * rowsPerChunk { chunks.append(RowChunk(capacity: rowsPerChunk, fields: fields, codings: codings)) }
+            if used == chunks.count * rowsPerChunk { chunks.append(RowChunk(capacity: rowsPerChunk, fields: fields)) }
             let row = used
             let payload = source.payload(offset)
             let target = chunks[row / rowsPerChunk]
@@ -80,9 +78,6 @@ public final class PointTable: Sendable {
         state.withLock { state in
             state.sealed = SealedRows.parts(of: segments)
             state.sealedPoints = state.sealed.reduce(0) { $0 + $1.living }
-            state.codings = fields.indices.map { field in
-                state.sealed.reversed().lazy.compactMap { $0.segment.field(field).codes?.coding }.first
-            }
             state.moment = UInt64(moment)
             publish(state)
         }
@@ -168,9 +163,6 @@ public final class PointTable: Sendable {
             next.sealed = adoption.parts
             next.layout = state.layout + 1
             next.moment = state.moment
-            next.codings = fields.indices.map { field in
-                adoption.parts.reversed().lazy.compactMap { $0.segment.field(field).codes?.coding }.first
-            }
             // What died since the snapshot is not reused yet: the snapshot could see it.
             for (moment, row) in state.retired[state.firstRetired...] where moment > snapshot.exactMoment {
                 adoption.bury(state.chunks[Int(row) / rowsPerChunk].ids[Int(row) % rowsPerChunk], at: state.moment)
@@ -319,7 +311,7 @@ public struct PointWriter: ~Copyable {
     private mutating func newRow() -> UInt32 {
         if let row = state.free.popLast() { return row }
         if state.used == state.chunks.count * table.rowsPerChunk {
-            state.chunks.append(RowChunk(capacity: table.rowsPerChunk, fields: table.fields, codings: state.codings))
+            state.chunks.append(RowChunk(capacity: table.rowsPerChunk, fields: table.fields))
         }
         state.used += 1
         return UInt32(state.used - 1)

@@ -21,8 +21,7 @@ final class RowChunk: @unchecked Sendable {
         case blobs(Blobs)
     }
 
-    /// `codings`: by field, how its vectors are coded besides; nil where they are not.
-    init(capacity: Int, fields: [VectorField], codings: [Coding?] = []) {
+    init(capacity: Int, fields: [VectorField]) {
         self.capacity = capacity
         born = .allocate(capacity: capacity)
         died = .allocate(capacity: capacity)
@@ -31,10 +30,9 @@ final class RowChunk: @unchecked Sendable {
         died.initialize(repeating: 0, count: capacity)
         ids.initialize(repeating: .integer(0), count: capacity)
         payloads = Blobs(capacity)
-        columns = fields.enumerated().map { number, field in
+        columns = fields.map { field in
             switch field.kind {
-            case .dense(let dimension, let metric):
-                .dense(DenseColumn(capacity, dimension, metric, codings.isEmpty ? nil : codings[number]))
+            case .dense(let dimension, let metric): .dense(DenseColumn(capacity, dimension, metric))
             case .multiple, .sparse: .blobs(Blobs(capacity))
             }
         }
@@ -132,15 +130,16 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
     /// One divided by the vector's length, for the cosine.
     let scales: UnsafeMutablePointer<Float>
     private let presence: UnsafeMutablePointer<Bool>
-    private let isScaled: Bool
-    /// The same vectors in a few bits, by which most are told to be far; nil where nothing is known yet of how they spread.
-    private let coded: CodedRows?
+    private var isScaled: Bool { metric == .cosine }
+    /// The same vectors in fewer bits, by which most are told to be far; nil for metrics where they cannot be.
+    let rough: RoughRows?
+    private let metric: Metric
 
-    fileprivate init(_ capacity: Int, _ dimension: Int, _ metric: Metric, _ coding: Coding?) {
-        coded = coding.map { CodedRows($0, capacity: capacity) }
+    fileprivate init(_ capacity: Int, _ dimension: Int, _ metric: Metric) {
+        rough = RoughRows(metric, dimension: dimension, capacity: capacity)
+        self.metric = metric
         self.dimension = dimension
         stride = Self.stride(dimension)
-        isScaled = metric == .cosine
         guard let memory = aligned_alloc(64, (capacity * stride * 4 + 63) & ~63) else {
             fatalError("out of memory for \(capacity) vectors")
         }
@@ -160,11 +159,12 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
     /// Rows of more than 64 numbers begin at multiples of 32 bytes.
     static func stride(_ dimension: Int) -> Int { dimension < 64 ? dimension : (dimension + 7) & ~7 }
 
-    fileprivate var bytesPerRow: Int { Self.bytesPerRow(dimension, codes: coded?.codes.coding.stride ?? 0) }
+    fileprivate var bytesPerRow: Int { Self.bytesPerRow(dimension, metric) }
 
-    /// Numbers, scale, presence, and a code of so many bytes.
-    static func bytesPerRow(_ dimension: Int, codes: Int) -> Int { stride(dimension) * 4 + 5 + codes }
-    var codes: CodeTable? { coded?.codes }
+    /// Numbers, scale, presence, and the rough row.
+    static func bytesPerRow(_ dimension: Int, _ metric: Metric) -> Int {
+        stride(dimension) * 4 + 5 + RoughRows.bytesPerRow(metric, dimension: dimension)
+    }
 
     func vector(_ row: Int) -> UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: vectors + row * stride, count: dimension) }
     func isPresent(_ row: Int) -> Bool { presence[row] }
@@ -179,7 +179,7 @@ final class DenseColumn: @unchecked Sendable {  // written before its rows are b
             target.update(repeating: 0, count: dimension)  // a scan goes over it
         }
         scales[row] = isScaled ? DistanceKernel.scale(of: target, dimension: dimension) : 0
-        coded?.set(row, target, scale: isScaled ? scales[row] : 1)
+        rough?.set(row, target, scale: isScaled ? scales[row] : 1)
     }
 }
 
