@@ -38,7 +38,7 @@ struct CodeTests {
         let table = rows.with { CodeTable(coding, of: $0) }
         let query = rows[17]
         let found = table.distances(from: query, to: (0..<2000).map { UInt32($0) })
-        let expected = (0..<2000).map { rows.distance(metric, query, $0, longestSquared: coding.longestSquared) }
+        let expected = (0..<2000).map { rows.distance(metric, query, $0) }
         let spread = (expected.max() ?? 0) - (expected.min() ?? 0)
         let worst = zip(found, expected).map { abs(Double($0) - $1) / spread }.max() ?? 0
         let bound: [CodeKind: Double] = [.thirds: 0.25, .bits4: 0.12, .bits8: 0.02, .half: 0.002, .float: 1e-5]

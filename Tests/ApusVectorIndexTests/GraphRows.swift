@@ -55,18 +55,17 @@ final class GraphRows: Sendable {
     }
 
     /// The distance that the C code defines, in double precision.
-    func distance(_ metric: Metric, _ query: [Float], _ row: Int, longestSquared: Float) -> Double {
-        var product = 0.0, lengths = 0.0, squares = 0.0, sum = 0.0
+    func distance(_ metric: Metric, _ query: [Float], _ row: Int) -> Double {
+        var product = 0.0, squares = 0.0, sum = 0.0
         for d in 0..<dimension {
             let (x, y) = (Double(query[d]), Double(values[row * dimension + d]))
             product += x * y
-            lengths += x * x
             squares += (x - y) * (x - y)
             sum += abs(x - y)
         }
         switch metric {
         case .cosine: return 1 - product
-        case .dot: return Double(longestSquared) + lengths - 2 * product
+        case .dot: return -product
         case .euclidean: return squares
         case .manhattan: return sum
         }

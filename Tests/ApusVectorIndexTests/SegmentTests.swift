@@ -448,3 +448,87 @@ struct SegmentSearchTests {
         }
     }
 }
+
+/// One row that is unlike all others must not change what is found of them, nor be lost itself.
+@Suite("long rows", .computing)
+struct LongRowTests {
+    static func unit(_ dimension: Int, _ random: inout SeededGenerator) -> [Float] {
+        DistanceKernel.normalised(random.vector(dimension))
+    }
+
+    @Test(
+        "beside rows of length 1, some long ones change nothing that is found of the others, and are found themselves",
+        arguments: [Metric.dot, .euclidean, .manhattan], [(1, Float(7)), (1, 2900), (1, 2e19), (5, 1e30), (40, 50)])
+    func long(metric: Metric, long: (count: Int, length: Float)) throws {
+        let dimension = 32
+        var random = SeededGenerator(seed: 21)
+        let centres = (0..<40).map { _ in random.vector(dimension) }
+        var rows = (0..<3000).map { number in
+            DistanceKernel.normalised(zip(centres[number % 40], random.vector(dimension)).map { $0 + 0.4 * $1 })
+        }
+        let places = (0..<long.count).map { $0 * 71 + 5 }
+        for place in places { rows[place] = Self.unit(dimension, &random).map { $0 * long.length } }
+        let table = PointTable(dimension: dimension, metric: metric)
+        FlatIndexTests.write(table, at: 1, rows.enumerated().map { (.integer(UInt64($0.offset)), $0.element) })
+        let (segment, moment) = try SegmentLab.seal(table, &random)
+        #expect(table.adopt([segment], sealedAt: moment) && table.snapshot().unsealed == 0)
+        // Few long rows do not cost the graph.
+        #expect(long.count > 10 || segment.field(0).graph != nil)
+        var (found, wanted) = (0, 0)
+        for number in 0..<40 {
+            var vector = DistanceKernel.normalised(zip(centres[number], random.vector(dimension)).map { $0 + 0.4 * $1 })
+            if number % 4 == 3, let place = places.first { vector = rows[place].map { $0 * 1.01 } }
+            let expected = RoughRowsTests.expected(metric, vector, rows, limit: 10)
+            let near = SnapshotIndex(table.snapshot()).neighbours(
+                of: NeighbourQuery(vector: vector, limit: 10, isExact: false), part: 0, of: 1)
+            #expect(near.count == 10)
+            for (a, b) in zip(near, near.dropFirst()) { #expect(!metric.isNearer(b.score, than: a.score)) }
+            // Those that stand out are never lost.
+            for place in places where expected.contains(where: { $0.id == .integer(UInt64(place)) }) && long.count < 10 {
+                #expect(near.contains { $0.id == .integer(UInt64(place)) })
+            }
+            wanted += 10
+            found += near.count { hit in expected.contains { $0.id == hit.id } }
+        }
+        #expect(Double(found) / Double(wanted) > 0.95, "\(found) of \(wanted)")
+    }
+
+    @Test("a query whose distances leave a float's range is compared with every row", arguments: [Metric.dot, .euclidean, .manhattan])
+    func longQueries(metric: Metric) throws {
+        var random = SeededGenerator(seed: 22)
+        let table = SegmentSearchTests.table(metric, points: 2000, dimension: 12, &random)
+        let (segment, moment) = try SegmentLab.seal(table, &random)
+        #expect(table.adopt([segment], sealedAt: moment) && segment.field(0).graph != nil)
+        for length in [Float(1e15), 1e19, 1e25, 1e37] {
+            let query = NeighbourQuery(vector: random.vector(12).map { $0 * length }, limit: 10)
+            var near = query
+            near.isExact = false
+            #expect(
+                SnapshotIndex(table.snapshot()).neighbours(of: near, part: 0, of: 1)
+                    == SnapshotIndex(table.snapshot()).neighbours(of: query, part: 0, of: 1))
+        }
+    }
+
+    @Test("a graph that finds too little is not kept: the answers are exact")
+    func useless() throws {
+        // Far from the origin, and nothing but noise: codes and links say nothing.
+        var random = SeededGenerator(seed: 23)
+        let table = PointTable(dimension: 256, metric: .euclidean)
+        let rows = (0..<600).map { _ in random.vector(256).map { $0 * 0.001 + 1e6 } }
+        FlatIndexTests.write(table, at: 1, rows.enumerated().map { (.integer(UInt64($0.offset)), $0.element) })
+        var parameters = SegmentBuilder.Parameters()
+        parameters.leastGraph = 200
+        let builder = SealPlan(sealing: table.snapshot()).builder(parameters, threads: 1)
+        while builder.work(thread: 0) {}
+        builder.prepare()
+        let segment = builder.finish([], asOf: 1)
+        var bytes: [UInt8] = []
+        while let piece = segment.next() { bytes += piece }
+        let opened = try SegmentLab.open(bytes, .random(using: &random), table.fields)
+        #expect((opened.field(0).graph == nil) == (builder.fieldsWithoutGraph == [""]))
+        #expect(builder.fieldsWithoutGraph == [""] && table.adopt([opened], sealedAt: 1))
+        let found = SnapshotIndex(table.snapshot()).neighbours(
+            of: NeighbourQuery(vector: rows[7], limit: 5, isExact: false), part: 0, of: 1)
+        #expect(found == RoughRowsTests.expected(.euclidean, rows[7], rows, limit: 5))
+    }
+}

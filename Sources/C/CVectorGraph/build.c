@@ -246,7 +246,7 @@ static uint32_t find_candidates(const struct apus_builder *b, struct walker *wal
     const float *x = b->rows + row * b->row_stride;
     struct apus_query query;
     apus_query_prepare(&b->coding, x, walker->query, &query);
-    if (b->lacking) query.bias_scale = -2 * b->lacking[row];
+    if (b->lacking) query.bias_scale = -b->lacking[row];
     // The first find those before them alone; the others, which link to nothing yet, are not to be found there.
     struct apus_graph graph = {b->links, row < APUS_ENTRIES ? row : b->count, b->room};
     struct apus_search search = {.pool = b->build.pool, .wanted = b->build.pool, .slack = -1, .bound = INFINITY};

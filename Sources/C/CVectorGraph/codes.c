@@ -225,6 +225,7 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
     prepared->code = code;
     prepared->bias_scale = 1;
     prepared->noise = 0;
+    prepared->least = 0;
     bool keeps = is_float(coding->kind);
     if (coding->metric == APUS_METRIC_MANHATTAN || (keeps && coding->metric == APUS_METRIC_EUCLIDEAN)) {
         prepared->base = 0;
@@ -248,9 +249,10 @@ void apus_query_prepare(const struct apus_coding *coding, const float *query, vo
         prepared->scale = -size;
         break;
     case APUS_METRIC_DOT:
-        prepared->base = coding->longest_squared + squared_length(query, dimension) - 2 * constant;
-        prepared->scale = -2 * size;
-        prepared->noise *= 2;
+        // Without the squared lengths: beside that of one long row the products of all others would be rounded away.
+        prepared->base = -constant;
+        prepared->scale = -size;
+        prepared->least = -(coding->longest_squared + squared_length(query, dimension)) / 2;
         break;
     default:
         prepared->base = squared_length(query, dimension) - 2 * constant;

@@ -76,13 +76,13 @@ static inline float reach(const struct traversal *t) {
     }
     if (near_rows->size < search->stop_rank) return worst;
     float near = near_rows->distances[search->stop_rank - 1];
-    float noise = t->query->noise, wanted = search->bound + noise;
+    float noise = t->query->noise, least = t->query->least, wanted = search->bound + noise;
     if (wanted < near) {
         float few = near_rows->distances[(search->stop_rank < FEW ? search->stop_rank : FEW) - 1];
         // Those that are much farther lie in another cluster: the way out of it may begin at any of them.
-        if (few < 2 * wanted) near = wanted > few ? wanted : few;
+        if (few - least < 2 * (wanted - least)) near = wanted > few ? wanted : few;
     }
-    float bound = near + search->slack * (near > noise ? near : noise);
+    float bound = near + search->slack * (near - least > noise ? near - least : noise);
     return bound < worst ? bound : worst;
 }
 

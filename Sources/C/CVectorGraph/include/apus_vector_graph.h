@@ -4,8 +4,8 @@
 // The rows are in random order, so that the first of them are a sample: a search begins at the nearest of those. Upper levels were measured
 // to bring nothing beside that on 117,659 rows.
 //
-// All arrays are the caller's: what is built here can be a mapped file. Distances are smaller for nearer rows, and never negative but for
-// rounding; what they are for each metric is said at `apus_metric`.
+// All arrays are the caller's: what is built here can be a mapped file. Distances are smaller for nearer rows; what they are for each metric
+// is said at `apus_metric`. They are never negative but for rounding and the dot product.
 #pragma once
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@ enum apus_isa apus_isa_best(void);
 
 enum apus_metric {
     APUS_METRIC_COSINE = 0,    // of rows and queries of length 1: 1 - product
-    APUS_METRIC_DOT = 1,       // longest row's length squared + query's length squared - 2 * product
+    APUS_METRIC_DOT = 1,       // - product
     APUS_METRIC_EUCLIDEAN = 2, // squared
     APUS_METRIC_MANHATTAN = 3,
 };
@@ -48,7 +48,7 @@ struct apus_coding {
     size_t stride; // bytes from row to row, a multiple of 64
     const float *offsets, *steps;
     const uint32_t *order;
-    float longest_squared; // squared length of the longest row, for the dot product
+    float longest_squared; // squared length of the longest row, for the dot product: what a search takes for near depends on it
 };
 
 size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension);
@@ -69,6 +69,7 @@ struct apus_query {
     const void *code;
     float base, bias_scale, scale; // distance = base + bias_scale * bias[row] + scale * kernel(query, row)
     float noise; // how far such a distance is off but for one row in thousands: four times its deviation
+    float least; // no distance is less, but for rounding: 0, or half of what makes the dot product's like the Euclidean distance
 };
 size_t apus_query_bytes(enum apus_code_kind kind, uint32_t dimension);
 void apus_query_prepare(const struct apus_coding *coding, const float *query, void *code, struct apus_query *prepared);
@@ -99,7 +100,7 @@ struct apus_search {
     uint32_t pool;      // candidates kept at most, at least `wanted`
     uint32_t wanted;    // of those found so many are kept, whether they are within reach of `slack` or not
     uint32_t stop_rank; // with `slack`: candidates farther than (1 + slack) * the distance of this many nearest are not followed
-    float slack;        // of that distance, or of the codes' noise where that is more; negative: no such stop
+    float slack;        // of that distance (from the least there is), or of the codes' noise where that is more; negative: no such stop
     // Rows that are truly farther than this are not asked for; INFINITY: all are. With `slack`, a search stops at what is so much farther than
     // this, or than its own few nearest, which lead it there.
     float bound;

@@ -75,21 +75,6 @@ public struct Coding: Sendable, Hashable {
     /// Bytes of one row's code, a multiple of 64.
     public var stride: Int { apus_code_stride(kind.c, UInt32(dimension)) }
 
-    /// The distance by these codes of a row with that score. `squared` is the query's squared length.
-    func distance(ofScore score: Float, squared: Float) -> Float {
-        switch metric {
-        case .cosine: 1 - score
-        case .dot: longestSquared + squared - 2 * score
-        case .euclidean: score * score
-        case .manhattan: score
-        }
-    }
-
-    /// The same for a query.
-    func distance(ofScore score: Float, query: [Float]) -> Float {
-        distance(ofScore: score, squared: metric == .dot ? query.reduce(0) { $0 + $1 * $1 } : 0)
-    }
-
     /// Whether codes alone do not give the distance, and a number beside each row's is needed.
     var needsBias: Bool { metric == .euclidean && kind.isSmall }
 
@@ -208,6 +193,16 @@ extension CodeKind {
 }
 
 extension Metric {
+    /// The distance, as codes give it, of a row with that score.
+    func distance(ofScore score: Float) -> Float {
+        switch self {
+        case .cosine: 1 - score
+        case .dot: -score
+        case .euclidean: score * score
+        case .manhattan: score
+        }
+    }
+
     var c: apus_metric {
         switch self {
         case .cosine: APUS_METRIC_COSINE

@@ -127,16 +127,16 @@ extension CodeTable {
 extension [VectorGraph.Found] {
     /// The `limit` nearest by their exact distances, in order. The first are compared in any case, the others as long as one may come among
     /// the best of those, judged by how much the codes have erred.
-    func settled(_ limit: Int, exact: (UInt32) -> (distance: Float, score: Float)) -> [VectorGraph.Settled] {
+    func settled(_ limit: Int, _ metric: Metric, exact: (UInt32) -> Float) -> [VectorGraph.Settled] {
         var nearest = NearestRows(limit: limit)
         var scores: [Float] = []
-        var sum: Float = 0, squares: Float = 0
+        var sum = 0.0, squares = 0.0
         for (number, found) in enumerated() {
             if number >= limit {
-                let mean = sum / Float(number), deviation = Swift.max(0, squares / Float(number) - mean * mean).squareRoot()
-                if found.distance + mean - 3 * deviation > nearest.bound { break }
+                let mean = sum / Double(number), deviation = Swift.max(0, squares / Double(number) - mean * mean).squareRoot()
+                if Double(found.distance) + mean - 3 * deviation > Double(nearest.bound) { break }
             }
-            let (distance, score) = exact(found.row), error = distance - found.distance
+            let score = exact(found.row), distance = metric.distance(ofScore: score), error = Double(distance) - Double(found.distance)
             sum += error
             squares += error * error
             scores.append(score)

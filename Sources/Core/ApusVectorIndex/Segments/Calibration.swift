@@ -33,6 +33,10 @@ struct Calibration: Sendable, Hashable {
         0.02, 0.04, 0.06, 0.08, 0.1, 0.12, 0.14, 0.16, 0.18, 0.2, 0.23, 0.26, 0.3, 0.35, 0.4, 0.5, 0.7, 1, 1.5,
     ]
     private static let candidates = 400
+    /// A graph that finds less is of no use.
+    private static let leastRecall: Float = 0.5
+
+    var isUseful: Bool { steps.last.map { $0.recall >= Self.leastRecall } ?? false }
 
     /// The least recall of any of the samples counts.
     static func measured(_ graph: VectorGraph, _ codes: SampledCodes, _ samples: [NeighbourSample]) -> Calibration {
@@ -173,10 +177,8 @@ struct NeighbourSample {
         share(
             questions.map { question in
                 let limit = Self.neighbours + (question.row == nil ? 0 : 1)
-                let squared = question.vector.reduce(0) { $0 + $1 * $1 }
-                return search(question.vector, limit).settled(limit) { row in
-                    let score = scores(question.vector, Int(row)..<Int(row) + 1)[0]
-                    return (coding.distance(ofScore: score, squared: squared), score)
+                return search(question.vector, limit).settled(limit, coding.metric) { row in
+                    scores(question.vector, Int(row)..<Int(row) + 1)[0]
                 }.map(\.row)
             })
     }

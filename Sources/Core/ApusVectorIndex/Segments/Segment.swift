@@ -185,6 +185,8 @@ struct SegmentField: @unchecked Sendable {  // read only
     private(set) var codes: CodeTable?
     private(set) var fineCodes: CodeTable?
     private(set) var calibration = Calibration(steps: [])
+    /// Places in the tables of vectors that the graph and the codes know shortened: every search compares them.
+    private(set) var longRows: [UInt32] = []
 
     fileprivate init(
         _ description: VectorField, _ number: Int, _ directory: SegmentDirectory, owner: any AnyObject & Sendable, memory: SearchMemory?
@@ -226,6 +228,10 @@ struct SegmentField: @unchecked Sendable {  // read only
             return CodeTable(coding, count: count, rows: rows, bias: bias, owner: codesOwner)
         }
         self.codes = try table(.coding, .codes)
+        if directory.entry(.longRows, field: number) != nil {
+            let section = try directory.section(.longRows, field: number), count = UInt32(count)
+            longRows = (0..<section.count / 4).map { section.number(at: $0 * 4) }.filter { $0 < count }
+        }
         if directory.entry(.fineCoding, field: number) != nil { fineCodes = try table(.fineCoding, .fineCodes) }
         calibration = Calibration(
             bytes: try directory.section(.calibration, field: number),

@@ -37,11 +37,11 @@ public final class SegmentBuilder: Sendable {
         indexes = parameters.indexes
     }
 
-    /// Vectors whose links are to be found; for progress.
-    public var graphRows: Int { fields.reduce(0) { $0 + ($1.graph == nil ? 0 : $1.present.count) } }
-
     /// What an approximate search looks at: codes of both kinds and links. Known when the segment is finished.
     public var searchedBytes: Int { fields.reduce(0) { $0 + $1.searchedBytes.load(ordering: .relaxed) } }
+
+    /// Names of fields whose graph found too little to be of use: their vectors are compared one by one. Known when the segment is finished.
+    public var fieldsWithoutGraph: [String] { fields.filter { $0.isWithoutGraph.load(ordering: .relaxed) }.map(\.field.name) }
 
     /// Does a little; false when nothing is left.
     public func work(thread: Int) -> Bool { fields.contains { $0.graph?.insert(thread: thread) ?? false } }
@@ -151,7 +151,7 @@ private struct SplitMix: RandomNumberGenerator {
 /// One field of a segment under construction.
 private final class FieldBuilder: Sendable {
     private let number: Int
-    private let field: VectorField
+    let field: VectorField
     /// Places in the segment's rows of those that have a vector here.
     let present: [UInt32]
     /// Nil where there are too few.
@@ -161,7 +161,10 @@ private final class FieldBuilder: Sendable {
     private let floats: FloatRows?
     private let sample: NeighbourSample?
     private let codes: SampledCodes?
+    /// Those that are shortened in `floats`.
+    private let longRows: [UInt32]
     let searchedBytes = Atomic(0)
+    let isWithoutGraph = Atomic(false)
     private let slab: Slab?
 
     init(
@@ -172,7 +175,7 @@ private final class FieldBuilder: Sendable {
         present = rows.indices.filter { snapshot.valueBytes(rows[$0], field: number) != nil }.map { UInt32($0) }
         degree = parameters.graph.degree
         guard case .dense(let dimension, let metric) = field.kind, present.count >= max(2, parameters.leastGraph) else {
-            (graph, floats, sample, codes, slab) = (nil, nil, nil, nil, nil)
+            (graph, floats, sample, codes, slab, longRows) = (nil, nil, nil, nil, nil, [])
             return
         }
         let slab = Slab(present.count * dimension * 4)
@@ -183,6 +186,7 @@ private final class FieldBuilder: Sendable {
             UnsafeMutableRawPointer(target).copyMemory(from: bytes.baseAddress!, byteCount: dimension * 4)  // as has a vector
             if metric == .cosine { DistanceKernel.normalise(target, dimension: dimension) }
         }
+        longRows = metric == .cosine ? [] : Self.shortenLongRows(base, dimension: dimension)
         let floats = FloatRows(UnsafePointer(base.baseAddress!), stride: dimension, count: present.count, dimension: dimension)
         self.slab = slab
         let sample = NeighbourSample(floats, metric), codes = sample.codes()
@@ -190,6 +194,21 @@ private final class FieldBuilder: Sendable {
         self.sample = sample
         self.codes = codes
         graph = GraphBuilder(floats, codes: codes.table, parameters: parameters.graph, threads: threads)
+    }
+
+    /// Gives rows that are more than twice as long as nearly all the length of those, and tells which they are. One such row would make the
+    /// steps of all codes too large, and all other rows look alike.
+    private static func shortenLongRows(_ numbers: UnsafeMutableBufferPointer<Float>, dimension: Int) -> [UInt32] {
+        func row(_ index: Int) -> Slice<UnsafeMutableBufferPointer<Float>> { numbers[index * dimension..<(index + 1) * dimension] }
+        let count = numbers.count / dimension
+        let lengths = (0..<count).map { row($0).reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot() }
+        let few = min(10 + count / 1000, count / 10)
+        let long = lengths.sorted()[count - 1 - few]
+        let found = lengths.indices.filter { lengths[$0] > 2 * long }
+        for index in found {
+            for place in row(index).indices { numbers[place] = Float(Double(numbers[place]) * (long / lengths[index])) }
+        }
+        return found.map { UInt32($0) }
     }
 
     func sections(_ snapshot: PointSnapshot, _ rows: [UInt32]) -> [SegmentSection] {
@@ -235,6 +254,10 @@ private final class FieldBuilder: Sendable {
         let links = graph.finish()
         let codes = sampled.table, fine = sampled.fine
         let calibration = Calibration.measured(links, sampled, [sample.amongRows(), sample.besideRows()])
+        guard calibration.isUseful else {
+            isWithoutGraph.store(true, ordering: .relaxed)
+            return sections
+        }
         sections += [
             .init(.links, field: number, parameter: UInt32(degree), slab: links.slab),
             .init(.calibration, field: number, parameter: UInt32(calibration.rescored), bytes: calibration.bytes),
@@ -244,6 +267,9 @@ private final class FieldBuilder: Sendable {
             sections += [
                 .init(.fineCoding, field: number, bytes: fine.coding.bytes), .init(.fineCodes, field: number, slab: fine.rowBytes),
             ]
+        }
+        if !longRows.isEmpty {
+            sections.append(.init(.longRows, field: number, itemSize: 4, longRows.count) { [longRows] in $1.append(number: longRows[$0]) })
         }
         // Both have the same.
         if let bias = codes.biasBytes ?? fine?.biasBytes { sections.append(.init(.bias, field: number, slab: bias)) }

@@ -57,6 +57,9 @@ enum SegmentFormat {
         /// How far to look for a share of the neighbours: slack and recall (float32), rising. From format 3 on the entry's parameter is
         /// how many candidates are compared again, else 0.
         case calibration = 27
+        /// The vectors that graph and codes hold shortened, because they are far longer than nearly all: each search compares with them
+        /// (4 bytes each). Missing where there are none; programs before it do not look.
+        case longRows = 29
     }
 
     struct Entry {

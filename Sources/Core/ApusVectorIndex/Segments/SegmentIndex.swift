@@ -44,12 +44,17 @@ struct SegmentIndex {
     func neighbours(of query: NeighbourQuery) -> [Neighbour] {
         guard query.limit > 0, field.count > 0 else { return [] }
         let scorer = RowScorer(field.description, query.vector, kernel)
-        guard !query.isExact, let vector = scorer.dense, field.graph != nil, query.limit < field.count / 4 else {
+        guard !query.isExact, let vector = scorer.dense, field.graph != nil, query.limit < field.count / 4, isInRange(vector) else {
             return compared(query, scorer)
         }
         return ScratchPool.shared.with(rows: field.count) { scratch in
-            scored(walked(query, vector, scratch), query, vector, scorer)
+            withLongRows(scored(walked(query, vector, scratch), query, scorer), query, scorer)
         }
+    }
+
+    /// Whether distances by codes stay within a float's range.
+    private func isInRange(_ vector: [Float]) -> Bool {
+        field.description.metric == .cosine || vector.reduce(0) { $0 + $1 * $1 } < 1e30
     }
 
     // MARK: By the graph
@@ -61,7 +66,7 @@ struct SegmentIndex {
             candidates: max(min(query.candidates ?? Self.candidates, field.count), query.limit + 32),
             slack: field.calibration.slack(for: query.recall ?? Self.recall))
         if query.candidates != nil { effort.slack = nil }
-        if let bound = query.bound { effort.bound = codes.coding.distance(ofScore: bound, query: vector) }
+        if let bound = query.bound { effort.bound = codes.coding.metric.distance(ofScore: bound) }
         effort.rescored = max(field.calibration.rescored, query.limit + query.limit / 4)
         func walk(_ effort: VectorGraph.Effort, _ acceptance: Acceptance?) -> [VectorGraph.Found]? {
             graph.nearest(
@@ -113,19 +118,14 @@ struct SegmentIndex {
     }
 
     /// The nearest of them, with their exact scores.
-    private func scored(_ found: [VectorGraph.Found], _ query: NeighbourQuery, _ vector: [Float], _ scorer: RowScorer) -> [Neighbour] {
-        guard let coding = field.codes?.coding else { return [] }
+    private func scored(_ found: [VectorGraph.Found], _ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
         let metric = field.description.metric
         // They lie anywhere in the file: all are on their way before the first is needed.
         for point in found.prefix(query.limit + 2) {
             field.prefetch(Int(point.row))
             segment.ids.prefetch(Int(field.row(Int(point.row))))
         }
-        let squared = metric == .dot ? vector.reduce(0) { $0 + $1 * $1 } : 1
-        let settled = found.settled(query.limit) { row in
-            let score = exactScore(Int(row), scorer)
-            return (coding.distance(ofScore: score, squared: squared), score)
-        }
+        let settled = found.settled(query.limit, metric) { exactScore(Int($0), scorer) }
         var neighbours: [Neighbour] = []
         neighbours.reserveCapacity(settled.count)
         for point in settled {
@@ -134,6 +134,24 @@ struct SegmentIndex {
             neighbours.append(Neighbour(id: segment.ids[Int(row)], score: point.score, row: first + row))
         }
         return neighbours.sorted { $0.precedes($1, by: metric) }
+    }
+
+    /// With the rows that the graph does not know as they are.
+    private func withLongRows(_ found: [Neighbour], _ query: NeighbourQuery, _ scorer: RowScorer) -> [Neighbour] {
+        guard !field.longRows.isEmpty else { return found }
+        let metric = field.description.metric
+        var top = TopNeighbours(limit: query.limit, metric: metric)
+        found.forEach { top.offer($0) }
+        let known = query.filter.isEverything ? nil : segment.estimate(query.filter)
+        for index in field.longRows {
+            let row = Int(field.row(Int(index))), score = exactScore(Int(index), scorer)
+            if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { continue }
+            guard part.lives(row, at: moment), known.map({ segment.matches(row, query.filter, $0) }) ?? true,
+                !found.contains(where: { $0.row == first + UInt32(row) })
+            else { continue }
+            top.offer(Neighbour(id: segment.ids[row], score: score, row: first + UInt32(row)))
+        }
+        return top.sorted()
     }
 
     private func exactScore(_ index: Int, _ scorer: RowScorer) -> Float {

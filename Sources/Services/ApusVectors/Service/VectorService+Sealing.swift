@@ -183,6 +183,11 @@ extension VectorService {
             try await group.waitForAll()
         }
         try await sealing.run(deadline: deadline) { builder.prepare() }
+        for field in builder.fieldsWithoutGraph {
+            log.warning(
+                "a graph finds too little: the points of a segment are compared one by one",
+                ["shard": shard.id.description, "field": field, "points": "\(plan.rows.count)"])
+        }
         return builder
     }
 }
