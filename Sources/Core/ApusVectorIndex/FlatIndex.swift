@@ -22,15 +22,22 @@ public struct FlatIndex: NeighbourIndex {
         self.kernel = kernel
     }
 
-    /// A guess for fields whose vectors have any size.
-    private var work: Int { snapshot.used * (snapshot.fields[field].dimension ?? 256) }
-
     var isEmpty: Bool { snapshot.used == 0 }
 
-    /// Where most rows are told to be far a quarter of the bytes is read.
-    public func work(of query: NeighbourQuery) -> Int { RoughRows.serves(snapshot.fields[field].metric) ? work / 2 : work }
+    /// Most dense rows are told to be far by a quarter of their bytes. Of other fields it is not known how much of what all rows hold is theirs.
+    public func work(of query: NeighbourQuery) -> Int {
+        let numbers =
+            if case .dense(let dimension, let metric) = snapshot.fields[field].kind {
+                snapshot.used * dimension / (RoughRows.serves(metric) ? 2 : 1)
+            } else {
+                snapshot.blobBytes / 4
+            }
+        return query.work(comparing: snapshot.used, numbers: numbers) + query.work(filtering: snapshot.used)
+    }
 
-    public func parts(atMost limit: Int) -> Int { max(1, min(limit, snapshot.blocks, work / Self.workPerPart)) }
+    public func parts(atMost limit: Int) -> Int {
+        max(1, min(limit, snapshot.blocks, snapshot.used * (snapshot.fields[field].dimension ?? 256) / Self.workPerPart))
+    }
 
     public func neighbours(of query: NeighbourQuery, part: Int, of parts: Int) -> [Neighbour] {
         guard query.limit > 0, snapshot.used > 0 else { return [] }

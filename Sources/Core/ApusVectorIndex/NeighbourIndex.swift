@@ -1,7 +1,7 @@
 /// Answers which points are nearest to a vector. The service asks through this and does not know whether the answer is found by a scan
 /// or in a graph.
 public protocol NeighbourIndex: Sendable {
-    /// About how many numbers the query is compared with.
+    /// About how many numbers the query is compared with, or what takes as long: all that it asks for counts.
     func work(of query: NeighbourQuery) -> Int
 
     /// Into how many parts of about equal work a search is best split, at most `limit`; each may run on a thread of its own.
@@ -20,8 +20,9 @@ public struct NeighbourQuery: Sendable {
     public var scoreThreshold: Float?
     /// Whether only the exact answer will do.
     public var isExact: Bool
-    /// How many candidates an approximate search keeps, where it is not left to the index: HNSW's ef.
+    /// How many candidates an approximate search keeps, where it is not left to the index: HNSW's ef, `mostCandidates` at most.
     public var candidates: Int?
+    public static let mostCandidates = 10_000
     /// The share of the true neighbours that an approximate search is to find on average; nil leaves it to the index.
     public var recall: Float?
     /// The score of the worst of `limit` points that are found already: others need not be found.
@@ -38,6 +39,22 @@ public struct NeighbourQuery: Sendable {
         self.filter = filter
         self.scoreThreshold = scoreThreshold
         self.isExact = isExact
+    }
+}
+
+extension NeighbourQuery {
+    /// What reading the payloads of so many rows takes, in numbers compared.
+    func work(filtering rows: Int) -> Int { filter.isEverything ? 0 : rows * Self.workPerPayload * filter.conditions }
+    private static let workPerPayload = 2048
+
+    /// What comparing so many vectors of a field takes that have so many numbers together, one after another.
+    func work(comparing vectors: Int, numbers: Int) -> Int {
+        switch vector {
+        case .dense: numbers
+        case .multiple(let vectors): numbers * vectors.count
+        // Steps through places take longer than products.
+        case .sparse(let vector): 16 * (numbers + vectors * vector.indices.count)
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-public import ApusTypes
+internal import ApusTypes
 internal import Glibc
 
 extension Filter {
@@ -84,37 +84,6 @@ extension Filter {
         }
     }
 
-    /// Throws `request.invalid` for a tree that is too deep or too large; everything that holds a filter calls it once.
-    public func validate() throws(ApusError) {
-        var conditions = 0
-        let depth = measure(&conditions)
-        guard depth <= Self.deepest else {
-            throw ApusError(
-                .requestInvalid, "the filter is nested \(depth) deep; at most \(Self.deepest) are allowed", context: ["field": "filter"])
-        }
-        guard conditions <= Self.mostConditions else {
-            throw ApusError(
-                .requestInvalid, "the filter has \(conditions) conditions; at most \(Self.mostConditions) are allowed",
-                context: ["field": "filter"])
-        }
-    }
-
-    private func measure(_ conditions: inout Int) -> Int {
-        switch self {
-        case .all(let filters), .any(let filters), .atLeast(_, let filters):
-            conditions += 1
-            var deepest = 0
-            for filter in filters { deepest = max(deepest, filter.measure(&conditions)) }
-            return deepest + 1
-        case .not(let filter), .nested(_, let filter):
-            conditions += 1
-            return filter.measure(&conditions) + 1
-        case .oneOf(_, let values), .identical(_, let values), .different(_, let values): conditions += values.count
-        case .hasID(let ids): conditions += ids.count
-        default: conditions += 1
-        }
-        return 1
-    }
 }
 
 private func jsonIsNull(_ value: UnsafeRawBufferPointer) -> Bool { value.first == UInt8(ascii: "n") }

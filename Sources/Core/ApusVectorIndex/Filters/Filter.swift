@@ -57,10 +57,6 @@ public indirect enum Filter: Sendable, Hashable {
         }
     }
 
-    /// Deepest nesting that `validate` lets pass.
-    public static let deepest = 16
-    /// Most conditions, counted over the whole tree, values of `oneOf` and `hasID` included.
-    public static let mostConditions = 10_000
 }
 
 /// A value that conditions compare with.

@@ -155,7 +155,7 @@ public final class Acceptance {
 /// Memory for one search at a time, kept between them.
 public final class GraphScratch {
     let rows: Int
-    private var capacity: Int
+    private(set) var capacity: Int
     private(set) var handle: OpaquePointer
     private var found: UnsafeMutablePointer<apus_found>
     private var memory: Slab
@@ -201,10 +201,15 @@ final class ScratchPool: Sendable {
     static let shared = ScratchPool()
     private let waiting = Mutex<[Waiting]>([])
     private static let most = 16
+    /// Few searches want more candidates: memory for those is given back.
+    private static let mostCandidates = 4096
 
     private struct Waiting: @unchecked Sendable {  // one owner at a time
         let scratch: GraphScratch
     }
+
+    /// Candidates that the pieces which wait have room for, together.
+    var capacity: Int { waiting.withLock { $0.reduce(0) { $0 + $1.scratch.capacity } } }
 
     func with<Value>(rows: Int, _ body: (GraphScratch) -> Value) -> Value {
         let found = waiting.withLock { waiting -> Waiting? in
@@ -213,6 +218,7 @@ final class ScratchPool: Sendable {
         let scratch = found ?? Waiting(scratch: GraphScratch(rows: rows))
         defer {
             waiting.withLock { waiting in
+                guard scratch.scratch.capacity <= Self.mostCandidates else { return }
                 if waiting.count >= Self.most { waiting.removeFirst() }  // perhaps one of a size that nobody needs any more
                 waiting.append(scratch)
             }

@@ -20,9 +20,14 @@ public final class PointSnapshot: Sendable {
     let chunks: [RowChunk]
     /// Rows in memory to look at: 0..<used; some are dead, or not born yet.
     let used: Int
+    /// What they hold of any length: payloads, and vectors of fields that are not dense.
+    let blobBytes: Int
     let exactMoment: UInt64
 
-    init(table: PointTable, layout: Int, sealed: [SealedRows], chunks: [RowChunk], used: Int, moment: UInt64, points: Int) {
+    init(
+        table: PointTable, layout: Int, sealed: [SealedRows], chunks: [RowChunk], used: Int, moment: UInt64, points: Int, blobBytes: Int
+    ) {
+        self.blobBytes = blobBytes
         self.table = table
         self.layout = layout
         self.sealed = sealed

@@ -61,6 +61,7 @@ public final class PointTable: Sendable {
         var chunks: [RowChunk] = []
         var used = 0
         var points = 0
+        var blobBytes = 0
         var moment: UInt64 = 0
         /// Moments that are being read, with how many readers each.
         var readers: [UInt64: Int] = [:]
@@ -126,7 +127,7 @@ public final class PointTable: Sendable {
             published.readers[published.moment, default: 0] += 1
             return PointSnapshot(
                 table: self, layout: published.layout, sealed: published.sealed, chunks: published.chunks, used: published.used,
-                moment: published.moment, points: published.points)
+                moment: published.moment, points: published.points, blobBytes: published.blobBytes)
         }
     }
 
@@ -199,6 +200,7 @@ public final class PointTable: Sendable {
             if published.chunks.count != state.chunks.count { published.chunks = state.chunks }
             published.used = state.used
             published.points = state.rows.count + state.sealedPoints
+            published.blobBytes = state.blobBytes
             published.moment = state.moment
         }
     }

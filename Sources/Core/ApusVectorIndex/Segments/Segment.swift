@@ -241,6 +241,9 @@ struct SegmentField: @unchecked Sendable {  // read only
     /// The segment's row of the vector in place `index` of the tables.
     func row(_ index: Int) -> UInt32 { present.map { min($0.number(at: index * 4), UInt32(rows - 1)) } ?? UInt32(index) }
 
+    /// Numbers in all vectors.
+    var numbers: Int { (originals ?? values).map { $0.count / 4 } ?? 0 }
+
     /// Which rows have a vector here.
     var presence: RowLists { present.map { RowLists(certain: [$0]) } ?? RowLists(isComplement: true) }
 

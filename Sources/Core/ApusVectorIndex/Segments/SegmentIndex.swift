@@ -32,19 +32,40 @@ struct SegmentIndex {
         field = segment.field(number)
     }
 
-    /// In numbers of float32 compared.
     func work(of query: NeighbourQuery) -> Int {
-        let dimension = field.description.dimension ?? 256
-        if field.sparseLists != nil { return field.count }
-        if field.graph == nil || query.isExact { return field.count * dimension }
-        // A walk looks at some 1,000 codes, or fewer; each takes as long as two comparisons of all numbers that lie one after another.
-        return min(field.count, 1000) * dimension * 2 + (query.filter.isEverything ? 0 : segment.count * 16)
+        let known = query.filter.isEverything ? nil : segment.filters[query.filter]?.rows
+        let filtering = known == nil ? query.work(filtering: segment.count) : 0
+        if let lists = field.sparseLists, case .sparse(let vector) = query.vector {
+            return field.count + 16 * (lists.entries(of: vector) + 32 * vector.indices.count) + filtering
+        }
+        let all = query.work(comparing: field.count, numbers: field.numbers)
+        guard isWalked(query) else { return all + filtering }
+        guard let known else { return walk(candidates(for: query)) + filtering }
+        return min(all, max(walk(candidates(for: query)), 2 * known.count * (field.description.dimension ?? 0)))
+    }
+
+    /// What a walk takes that keeps so many candidates, in numbers compared. Some 12 codes are looked at for each, as measured; each takes as
+    /// long as two comparisons of all numbers that lie one after another. And each moves those behind it in the order of candidates.
+    private func walk(_ candidates: Int) -> Int {
+        (300 + 12 * candidates) * (field.description.dimension ?? 0) * 2 + 2 * candidates * candidates
+    }
+
+    /// How many candidates it comes to. What stops by itself looks at as many codes as if it kept few more than are wanted.
+    private func candidates(for query: NeighbourQuery) -> Int {
+        max(query.limit + 48, min(query.candidates ?? 0, NeighbourQuery.mostCandidates, field.count))
+    }
+
+    /// Whether the graph is walked. So many candidates, or results, may be wanted that comparing with all takes less.
+    private func isWalked(_ query: NeighbourQuery) -> Bool {
+        guard !query.isExact, field.graph != nil, query.limit < field.count / 4, case .dense = query.vector else { return false }
+        let candidates = candidates(for: query)
+        return candidates <= Self.candidates || walk(candidates) <= field.numbers
     }
 
     func neighbours(of query: NeighbourQuery) -> [Neighbour] {
         guard query.limit > 0, field.count > 0 else { return [] }
         let scorer = RowScorer(field.description, query.vector, kernel)
-        guard !query.isExact, let vector = scorer.dense, field.graph != nil, query.limit < field.count / 4, isInRange(vector) else {
+        guard isWalked(query), let vector = scorer.dense, isInRange(vector) else {
             return compared(query, scorer)
         }
         return ScratchPool.shared.with(rows: field.count) { scratch in
@@ -63,7 +84,7 @@ struct SegmentIndex {
     private func walked(_ query: NeighbourQuery, _ vector: [Float], _ scratch: GraphScratch) -> [VectorGraph.Found] {
         guard let graph = field.graph, let codes = field.codes else { return [] }
         var effort = VectorGraph.Effort(
-            candidates: max(min(query.candidates ?? Self.candidates, field.count), query.limit + 32),
+            candidates: max(min(query.candidates ?? Self.candidates, NeighbourQuery.mostCandidates, field.count), query.limit + 32),
             slack: field.calibration.slack(for: query.recall ?? Self.recall))
         if query.candidates != nil { effort.slack = nil }
         if let bound = query.bound { effort.bound = codes.coding.metric.distance(ofScore: bound) }
@@ -114,7 +135,9 @@ struct SegmentIndex {
 
     /// The fewer match, the more candidates are needed to come by enough of them.
     private func widen(_ effort: inout VectorGraph.Effort, _ share: Double) {
-        effort.candidates = min(field.count, max(effort.candidates, Int(Double(Self.candidates) / max(share, 0.02))))
+        // Where no slack ends the search all of them are kept in order.
+        let most = effort.slack == nil ? max(effort.candidates, NeighbourQuery.mostCandidates) : field.count
+        effort.candidates = min(field.count, most, max(effort.candidates, Int(Double(Self.candidates) / max(share, 0.02))))
     }
 
     /// The nearest of them, with their exact scores.

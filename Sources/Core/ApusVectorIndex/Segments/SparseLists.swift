@@ -38,6 +38,11 @@ struct SparseLists: @unchecked Sendable {  // read only, as long as the segment 
         return start <= end && end <= vectors.count / 4 ? start..<end : 0..<0
     }
 
+    /// Entries at the query's places; of a long query only how many all vectors have, since looking for so many takes long.
+    func entries(of query: SparseVector) -> Int {
+        query.indices.count > 1000 ? vectors.count / 4 : query.indices.reduce(0) { $0 + entries(of: $1).count }
+    }
+
     /// The vector of an entry, by its place in the field's tables; nil where it is rotten.
     func vector(_ entry: Int) -> Int? {
         let vector = Int(vectors.number(at: entry * 4, as: UInt32.self))
