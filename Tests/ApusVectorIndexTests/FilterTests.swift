@@ -270,6 +270,29 @@ struct FilterTests {
         try wide(Filter.mostConditions).validate()
         #expect(throws: ApusError.self) { try wide(Filter.mostConditions + 1).validate() }
         #expect(throws: ApusError.self) { try Filter.all([wide(Filter.mostConditions)]).validate() }
+        // Whatever a row is compared with counts.
+        let most = Filter.mostConditions
+        func words(_ count: Int) -> [String] { (0..<count).map { "w\($0)" } }
+        func ring(_ count: Int) -> [GeoPoint] { (0..<count).map { GeoPoint(latitude: Double($0) / 1000, longitude: 0) } }
+        let texts: [(Int) -> Filter] = [
+            { .text(Self.path("a"), .anyWord(words($0))) }, { .not(.text(Self.path("a"), .phrase(words($0 - 1)))) },
+        ]
+        for filter in texts {
+            try filter(most).validate()
+            #expect(throws: ApusError.self) { try filter(most + 1).validate() }
+        }
+        try Filter.place(Self.path("a"), .polygon(ring(most / 2), holes: [ring(most / 2)])).validate()
+        for filter in [
+            Filter.place(Self.path("a"), .polygon(ring(most + 1), holes: [])),
+            .nested(Self.path("a"), .place(Self.path("b"), .polygon(ring(10), holes: [ring(most)]))),
+        ] { #expect(throws: ApusError.self) { try filter.validate() } }
+        let long = String(repeating: "ä", count: Filter.mostBytes / 2 - 1)
+        try Filter.equals(Self.path("a"), .string(ExactString(long))).validate()
+        for filter in [
+            Filter.equals(Self.path("a"), .string(ExactString(long + "ab"))), .hasVector(long + "abc"),
+            .all([.text(Self.path("a"), .prefix(ExactString(long))), .hasID([.string(ExactString("abcdefgh"))])]),
+            .textRange(Self.path("a"), TextRange(atLeast: long, atMost: long)), .exists(Self.path(long + "abc")),
+        ] { #expect(throws: ApusError.self) { try filter.validate() } }
     }
 
     @Test("a path has at most 32 steps, however they are written; a longer one is refused by its first steps")

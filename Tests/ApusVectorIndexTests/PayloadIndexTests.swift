@@ -50,7 +50,7 @@ struct PayloadIndexTests {
         }
         #expect(bounds.certain.count <= matched && matched <= bounds.possible.count)
         let known = segment.estimate(filter)
-        #expect(segment.matching(filter).count == matched)
+        #expect(segment.matching(filter) { false }.count == matched)
         #expect((0..<segment.count).allSatisfy { segment.matches($0, filter, known) == segment.matches($0, filter) })
         return bounds.isExact
     }
@@ -225,7 +225,7 @@ struct PayloadIndexTests {
             }
             guard let segment = try? SegmentLab.open(bytes, ObjectKey(high: 1, low: 1), table.fields) else { continue }
             opened += 1
-            for _ in 0..<10 { _ = segment.matching(Self.filter(&random)) }
+            for _ in 0..<10 { _ = segment.matching(Self.filter(&random)) { false } }
         }
         #expect(opened > 100)
     }

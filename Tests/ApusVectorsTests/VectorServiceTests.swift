@@ -501,6 +501,56 @@ struct VectorServiceTests {
         }
     }
 
+    @Test("examples and pairs that are compared have a limit, with and without a number of candidates")
+    func comparisons() async throws {
+        try await withTemporaryDirectory { directory in
+            try await TestNode.onSQLite("\(directory)/catalog.db") { node in
+                _ = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
+                let points = (0..<40).map { Point(id: .integer(UInt64($0)), vector: [Float($0)]) }
+                _ = try await node.service.upsert(points, into: "c", deadline: node.deadline)
+                func ask(_ kind: PointQuery.Kind, limit: Int = 3) async throws -> Int {
+                    var query = PointQuery(kind)
+                    query.limit = limit
+                    var outer = PointQuery(.nearest(.value(.dense([1])), diversity: nil))
+                    outer.prefetch = [query]
+                    outer.limit = limit
+                    let count = try await node.service.query(query, in: "c", with: [], deadline: node.deadline).count
+                    let staged = try await node.service.query(outer, in: "c", with: [], deadline: node.deadline).count
+                    #expect(count == staged)
+                    return count
+                }
+                func vectors(_ count: Int) -> [QueryVector] { (0..<count).map { .value(.dense([Float($0 % 7)])) } }
+                func pairs(_ count: Int) -> [ExamplePair<QueryVector>] {
+                    vectors(count).map { ExamplePair(positive: $0, negative: .value(.dense([-1]))) }
+                }
+                func near(_ candidates: Int?) -> PointQuery.Kind {
+                    .nearest(.value(.dense([1])), diversity: MarginalRelevance(diversity: 0.5, candidates: candidates))
+                }
+                let most = PointQuery.mostExamples
+                let allowed: [(PointQuery.Kind, Int)] = [
+                    (.examples(.bestScore(positive: vectors(most - 1), negative: vectors(1))), 3), (.examples(.context(pairs(most / 2))), 3),
+                    (.average(positive: vectors(most), negative: []), 3), (near(nil), 3162), (near(16_384), 600), (near(10), 1_000_000),
+                ]
+                for (kind, limit) in allowed { #expect(try await ask(kind, limit: limit) > 0) }
+                let refused: [(PointQuery.Kind, Int)] = [
+                    (.examples(.sumScores(positive: vectors(most), negative: vectors(1))), 3), (.examples(.context(pairs(most / 2 + 1))), 3),
+                    (.examples(.discover(target: vectors(1)[0], pairs: pairs(most / 2))), 3),
+                    (.average(positive: vectors(most), negative: vectors(1)), 3), (near(nil), 3163), (near(nil), .max), (near(16_384), 700),
+                ]
+                for (kind, limit) in refused {
+                    let error = await #expect(throws: ApusError.self) { try await ask(kind, limit: limit) }
+                    #expect(error?.code == .requestInvalid)
+                }
+                // Groups want more and more points until they are full: as many as may be compared.
+                let path = PayloadPath("none")
+                #expect(
+                    try await node.service.groups(
+                        PointQuery(near(nil)), by: path, limit: 3, size: 3, in: "c", with: [], deadline: node.deadline
+                    ).isEmpty)
+            }
+        }
+    }
+
     @Test("names, dimensions and shard counts outside their rules are refused")
     func badCollections() async throws {
         try await withTemporaryDirectory { directory in

@@ -52,7 +52,7 @@ public struct FlatIndex: NeighbourIndex {
         func offer(_ chunk: RowChunk, _ offset: Int, _ row: UInt32, _ score: Float) {
             if let farthest, metric.isNearer(farthest, than: score) { return }
             guard !score.isNaN, chunk.dense(field)?.isPresent(offset) ?? true else { return }
-            if let filter, !snapshot.matches(row, filter) { return }
+            if let filter, snapshot.isAbandoned || !snapshot.matches(row, filter) { return }
             top.offer(Neighbour(id: chunk.ids[offset], score: score, row: row))
             guard let worst = top.worstScore else { return }
             farthest = given.map { metric.isNearer($0, than: worst) ? $0 : worst } ?? worst

@@ -10,7 +10,7 @@ public struct SnapshotIndex: NeighbourIndex {
         let kernel = DistanceKernel(metric)
         memory = FlatIndex(snapshot, field: field, kernel: kernel)
         segments = snapshot.sealedParts.sorted { $0.rows.count > $1.rows.count }.map {
-            SegmentIndex($0.rows, first: $0.first, moment: snapshot.exactMoment, field: field, kernel: kernel)
+            SegmentIndex($0.rows, first: $0.first, of: snapshot, field: field, kernel: kernel)
         }
     }
 

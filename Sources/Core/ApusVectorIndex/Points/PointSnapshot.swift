@@ -1,4 +1,5 @@
 internal import CVectorKernels
+internal import Synchronization
 
 /// The points of a shard at one moment: those of its segments that live, then those in memory. Holds back the reuse of rows for as long as
 /// it lives, so it is not kept for long.
@@ -23,6 +24,12 @@ public final class PointSnapshot: Sendable {
     /// What they hold of any length: payloads, and vectors of fields that are not dense.
     let blobBytes: Int
     let exactMoment: UInt64
+    private let abandoned = Atomic(false)
+
+    /// Nobody waits for what is found here any more: whoever reads ends soon, with some of the answer, which nobody may take for the whole.
+    public func abandon() { abandoned.store(true, ordering: .relaxed) }
+    public var isAbandoned: Bool { abandoned.load(ordering: .relaxed) }
+    var stops: () -> Bool { { self.isAbandoned } }
 
     init(
         table: PointTable, layout: Int, sealed: [SealedRows], chunks: [RowChunk], used: Int, moment: UInt64, points: Int, blobBytes: Int
@@ -136,7 +143,7 @@ public final class PointSnapshot: Sendable {
         var row = range.lowerBound * Self.rowsPerBlock
         let end = min(range.upperBound * Self.rowsPerBlock, used)
         withUnsafeTemporaryAllocation(of: UInt32.self, capacity: Self.rowsPerBlock) { visible in
-            while row < end {
+            while row < end, !isAbandoned {
                 let chunk = chunks[row / perChunk]
                 let offset = row % perChunk
                 let count = min(Self.rowsPerBlock, end - row, perChunk - offset)
@@ -156,7 +163,7 @@ public final class PointSnapshot: Sendable {
 
     /// Every point's row.
     public func forEachRow(_ body: (UInt32) -> Void) {
-        for (first, part) in sealedParts { part.forEachRow(at: exactMoment) { body(first + $0) } }
+        for (first, part) in sealedParts { part.forEachRow(at: exactMoment) { if !isAbandoned { body(first + $0) } } }
         forEachMemoryRow(body)
     }
 
@@ -164,9 +171,11 @@ public final class PointSnapshot: Sendable {
     public func forEachMatch(of filter: Filter, _ body: (UInt32) -> Void) {
         if filter.isEverything { return forEachRow(body) }
         for (first, part) in sealedParts {
-            part.segment.matching(filter).forEach { if part.lives($0, at: exactMoment) { body(first + UInt32($0)) } }
+            part.segment.matching(filter, until: stops).forEach {
+                if !isAbandoned, part.lives($0, at: exactMoment) { body(first + UInt32($0)) }
+            }
         }
-        forEachMemoryRow { if matches($0, filter) { body($0) } }
+        forEachMemoryRow { if !isAbandoned, matches($0, filter) { body($0) } }
     }
 
     func forEachMemoryRow(_ body: (UInt32) -> Void) {
@@ -186,7 +195,7 @@ extension PointSnapshot {
             let ids = part.segment.ids
             var wanted = limit
             let known = filter.map(part.segment.estimate)
-            for rank in (start.map(ids.lowerBound) ?? 0)..<ids.count where wanted > 0 {
+            for rank in (start.map(ids.lowerBound) ?? 0)..<ids.count where wanted > 0 && !isAbandoned {
                 let row = ids.ordered(rank)
                 guard part.lives(row, at: exactMoment) else { continue }
                 if let filter, let known, !part.segment.matches(row, filter, known) { continue }
@@ -199,6 +208,7 @@ extension PointSnapshot {
             let id = id(row)
             if let start, id < start { return }
             if let bound, bound < id { return }
+            if isAbandoned { return }
             if let filter, !matches(row, filter) { return }
             found.append((id, row))
             // Twice too many are cut back to the wanted at once: cheaper than a heap, and no worse than it in memory.

@@ -12,6 +12,16 @@ public enum ExampleQuery<Vector: Sendable & Hashable>: Sendable, Hashable {
     /// 0 for a point on the positive side of all pairs, less the further it is on the other side.
     case context([ExamplePair<Vector>])
 
+    /// Vectors in it.
+    public var count: Int {
+        switch self {
+        case .nearest: 1
+        case .bestScore(let positive, let negative), .sumScores(let positive, let negative): positive.count + negative.count
+        case .discover(_, let pairs): 1 + 2 * pairs.count
+        case .context(let pairs): 2 * pairs.count
+        }
+    }
+
     /// The same query with each vector changed, in their order.
     public func map<Other, Failure: Error>(_ change: (Vector) throws(Failure) -> Other) throws(Failure) -> ExampleQuery<Other> {
         func all(_ values: [Vector]) throws(Failure) -> [Other] {

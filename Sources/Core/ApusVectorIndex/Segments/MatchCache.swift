@@ -10,8 +10,15 @@ final class MatchCache: Sendable {
         var bounds: RowBounds?
     }
 
-    private let entries = Mutex<[(filter: Filter, known: Known)]>([])
-    private static let most = 32
+    private struct Entry {
+        let filter: Filter
+        let known: Known
+        let bytes: Int
+    }
+
+    private let entries = Mutex<[Entry]>([])
+    static let most = 32
+    static let mostBytes = 8 << 20
 
     subscript(filter: Filter) -> Known? {
         entries.withLock { entries in
@@ -23,11 +30,19 @@ final class MatchCache: Sendable {
         }
     }
 
+    /// The oldest go for it; what is too large by itself is not kept.
     func keep(_ known: Known, of filter: Filter) {
+        let size = filter.size
+        let bytes = size.bytes + 64 * size.conditions + (known.rows?.bytes ?? 0) + (known.bounds?.bytes ?? 0)
         entries.withLock { entries in
             if let index = entries.firstIndex(where: { $0.filter == filter }) { entries.remove(at: index) }
-            if entries.count >= Self.most { entries.removeFirst() }
-            entries.append((filter, known))
+            guard bytes <= Self.mostBytes else { return }
+            entries.append(Entry(filter: filter, known: known, bytes: bytes))
+            var sum = entries.reduce(0) { $0 + $1.bytes }
+            while entries.count > Self.most || sum > Self.mostBytes { sum -= entries.removeFirst().bytes }
         }
     }
+
+    /// Of all that is kept, about.
+    var bytes: Int { entries.withLock { $0.reduce(0) { $0 + $1.bytes } } }
 }

@@ -5,6 +5,7 @@ struct RowBounds: Sendable {
     private var wider: RowSet?
 
     var possible: RowSet { wider ?? certain }
+    var bytes: Int { certain.bytes + (wider?.bytes ?? 0) }
     var isExact: Bool { wider == nil }
 
     static func nothing(rows: Int) -> RowBounds { RowBounds(certain: RowSet(rows: rows)) }

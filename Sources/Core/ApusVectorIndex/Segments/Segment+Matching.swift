@@ -2,11 +2,11 @@ extension Segment {
     /// What the indexes tell of a filter. Nothing is kept of it, and no payload is read.
     func bounds(of filter: Filter) -> RowBounds { outline(of: filter).bounds(of: count) }
 
-    /// The rows that match, dead ones included.
-    func matching(_ filter: Filter) -> RowSet {
+    /// The rows that match, dead ones included; some of them once `stops` says so.
+    func matching(_ filter: Filter, until stops: () -> Bool) -> RowSet {
         let known = filters[filter]
         if let rows = known?.rows { return rows }
-        return decide(filter, known?.bounds ?? bounds(of: filter)).certain
+        return decide(filter, known?.bounds ?? bounds(of: filter), until: stops).certain
     }
 
     /// What is known of the filter without reading many payloads. Where the indexes leave much open, the first rows of what they leave, which
@@ -16,7 +16,7 @@ extension Segment {
         let bounds = bounds(of: filter)
         let undecided = bounds.undecided
         if undecided.count <= Self.fewPayloads {
-            let rows = decide(filter, bounds).certain
+            let rows = decide(filter, bounds) { false }.certain
             return MatchCache.Known(share: Double(rows.count) / Double(max(1, count)), rows: rows)
         }
         let sample = undecided.prefix(Self.sampledPayloads)
@@ -38,9 +38,10 @@ extension Segment {
     private static let fewPayloads = 256
 
     /// Reads the payloads of the rows that the bounds leave open.
-    private func decide(_ filter: Filter, _ bounds: RowBounds) -> RowBounds {
+    private func decide(_ filter: Filter, _ bounds: RowBounds, until stops: () -> Bool) -> RowBounds {
         var rows = bounds.certain
-        if !bounds.isExact { bounds.undecided.forEach { if matches($0, filter) { rows.insert($0) } } }
+        if !bounds.isExact { bounds.undecided.forEach { if !stops(), matches($0, filter) { rows.insert($0) } } }
+        if stops() { return RowBounds(certain: rows) }
         filters.keep(.init(share: Double(rows.count) / Double(max(1, count)), rows: rows), of: filter)
         return RowBounds(certain: rows)
     }

@@ -15,17 +15,18 @@ struct SegmentIndex {
     let part: SealedRows
     /// The snapshot's number of the segment's first row.
     let first: UInt32
-    let moment: UInt64
+    let snapshot: PointSnapshot
     let number: Int
     let kernel: DistanceKernel
 
     private let segment: Segment
     private let field: SegmentField
+    private var moment: UInt64 { snapshot.exactMoment }
 
-    init(_ part: SealedRows, first: UInt32, moment: UInt64, field number: Int, kernel: DistanceKernel) {
+    init(_ part: SealedRows, first: UInt32, of snapshot: PointSnapshot, field number: Int, kernel: DistanceKernel) {
         self.part = part
         self.first = first
-        self.moment = moment
+        self.snapshot = snapshot
         self.number = number
         self.kernel = kernel
         segment = part.segment
@@ -41,7 +42,7 @@ struct SegmentIndex {
         let all = query.work(comparing: field.count, numbers: field.numbers)
         guard isWalked(query) else { return all + filtering }
         guard let known else { return walk(candidates(for: query)) + filtering }
-        return min(all, max(walk(candidates(for: query)), 2 * known.count * (field.description.dimension ?? 0)))
+        return max(walk(candidates(for: query)), 2 * known.count * (field.description.dimension ?? 0))
     }
 
     /// What a walk takes that keeps so many candidates, in numbers compared. Some 12 codes are looked at for each, as measured; each takes as
@@ -116,11 +117,11 @@ struct SegmentIndex {
                 effort,
                 Acceptance { index in
                     let row = Int(field.row(Int(index)))
-                    return lives(index) && segment.matches(row, query.filter, known)
+                    return !snapshot.isAbandoned && lives(index) && segment.matches(row, query.filter, known)
                 })
             if let found, found.count >= query.limit { return found }
         }
-        let rows = known.rows ?? segment.matching(query.filter)
+        let rows = known.rows ?? segment.matching(query.filter, until: snapshot.stops)
         if rows.count > Self.comparedRows {
             widen(&effort, Double(rows.count) / Double(segment.count))
             effort.budget = rows.count / 2
@@ -200,7 +201,7 @@ struct SegmentIndex {
         var top = TopNeighbours(limit: query.limit, metric: metric)
         var worst: Float?
         func offer(_ row: Int, _ score: Float) {
-            if score.isNaN { return }
+            if score.isNaN || snapshot.isAbandoned { return }
             if let worst, metric.isNearer(worst, than: score) { return }
             if let threshold = query.scoreThreshold, !metric.passes(score, threshold: threshold) { return }
             guard part.lives(row, at: moment) else { return }
@@ -214,13 +215,13 @@ struct SegmentIndex {
             return top.sorted()
         }
         if let rows = known?.rows, rows.count < field.count / 4, field.originals != nil {
-            rows.forEach { row in if let index = field.index(of: row) { offer(row, exactScore(index, scorer)) } }
+            rows.forEach { row in if !snapshot.isAbandoned, let index = field.index(of: row) { offer(row, exactScore(index, scorer)) } }
             return top.sorted()
         }
         let block = 256
         withUnsafeTemporaryAllocation(of: Float.self, capacity: block) { scores in
             let out = scores.baseAddress!  // not empty
-            for start in stride(from: 0, to: field.count, by: block) {
+            for start in stride(from: 0, to: field.count, by: block) where !snapshot.isAbandoned {
                 let count = min(block, field.count - start)
                 if field.originals != nil {
                     exactScores(start, count, scorer, into: out)

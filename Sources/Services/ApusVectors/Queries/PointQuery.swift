@@ -36,6 +36,39 @@ public struct PointQuery: Sendable {
     public var lookup: (collection: CollectionName?, field: String?)?
 
     public init(_ kind: Kind) { self.kind = kind }
+
+    /// Most vectors that a query gives as examples: each point that matches is compared with all of them.
+    public static let mostExamples = 1000
+    /// Most comparisons of points with points that were picked before.
+    public static let mostPairs = 10_000_000
+
+    /// Throws `request.invalid` for more of either.
+    func checkSize() throws(ApusError) {
+        let examples =
+            switch kind {
+            case .examples(let query): query.count
+            case .average(let positive, let negative): positive.count + negative.count
+            case .everything, .nearest, .ordered, .random, .fusion: 0
+            }
+        guard examples <= Self.mostExamples else {
+            throw ApusError(
+                .requestInvalid, "the query has \(examples) examples; at most \(Self.mostExamples) are allowed", context: ["field": "query"])
+        }
+        guard case .nearest(_, let relevance?) = kind else { return }
+        let (pairs, isOverflow) = wanted.multipliedReportingOverflow(by: relevance.candidates ?? wanted)
+        guard !isOverflow, pairs <= Self.mostPairs else {
+            throw ApusError(
+                .requestInvalid,
+                "picking \(wanted) different points of \(relevance.candidates ?? wanted) compares too many pairs; at most \(Self.mostPairs) are allowed",
+                hint: "lower the limit or candidates_limit", context: ["field": "limit"])
+        }
+    }
+
+    /// Places of the ranking that are looked at.
+    var wanted: Int {
+        let (sum, isOverflow) = limit.addingReportingOverflow(offset)
+        return isOverflow ? .max : sum
+    }
 }
 
 /// A vector, or the point that has it.

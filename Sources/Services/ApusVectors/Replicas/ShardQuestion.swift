@@ -16,6 +16,8 @@ protocol ShardQuestion: WireValue {
     var ids: [PointID] { get }
     /// Whether the answer takes less than a change of thread does; others are found in a pool of threads where there is much to read.
     var isQuick: Bool { get }
+    /// With about how much each point is compared.
+    var weight: Int { get }
 
     func answer(_ shard: AskedShard) -> Answer
 }
@@ -25,6 +27,7 @@ extension ShardQuestion {
     static var isInteractive: Bool { false }
     var ids: [PointID] { [] }
     var isQuick: Bool { false }
+    var weight: Int { 1 }
 }
 
 /// What a question is answered from.

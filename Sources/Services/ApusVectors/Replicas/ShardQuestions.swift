@@ -31,6 +31,7 @@ struct CountQuestion: ShardQuestion {
     static let wantsPosition = true
     var filter: Filter
     var isQuick: Bool { filter.isEverything }
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> Int {
         if filter.isEverything { return shard.points.count }
@@ -47,6 +48,7 @@ struct MatchQuestion: ShardQuestion {
     var filter: Filter
     /// What matched at an earlier moment, of the same memory: only points written since are looked at then. Other nodes are not told.
     var earlier: PointMatches?
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> MatchAnswer { MatchAnswer(shard.points.matches(filter, since: earlier)) }
 }
@@ -69,6 +71,7 @@ struct PageQuestion: ShardQuestion {
     var start: PointID?
     var limit: Int
     var filter: Filter
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> [VectorService.Ranked] {
         shard.points.firstRows(min(limit, shard.points.count), from: start, filter: filter).map {
@@ -83,6 +86,7 @@ struct OrderQuestion: ShardQuestion {
     var order: PointOrder
     var limit: Int
     var filter: Filter
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> [VectorService.Ranked] {
         var best = Best<VectorService.Ranked>(limit, by: order.precedes)
@@ -101,6 +105,7 @@ struct SampleQuestion: ShardQuestion {
     static let name = "sample/1"
     var limit: Int
     var filter: Filter
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> [SampledPoint] {
         var random = SystemRandomNumberGenerator()
@@ -125,6 +130,7 @@ struct ExamplesQuestion: ShardQuestion {
     var examples: ExampleQuery<VectorValue>
     var limit: Int
     var filter: Filter
+    var weight: Int { max(1, filter.conditions) + examples.count }
 
     func answer(_ shard: AskedShard) -> [VectorService.Ranked] {
         guard shard.points.fields.indices.contains(field) else { return [] }
@@ -144,6 +150,7 @@ struct FacetQuestion: ShardQuestion {
     var path: PayloadPath
     var filter: Filter
     var limit: Int
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> [Scalar: Int] {
         var counts: [Scalar: Int] = [:]
@@ -204,6 +211,7 @@ struct WordsQuestion: ShardQuestion {
     var words: String
     var member: String
     var filter: Filter
+    var weight: Int { max(1, filter.conditions) }
 
     func answer(_ shard: AskedShard) -> LexicalMatches<PointID> {
         let query = LexicalQuery(words)

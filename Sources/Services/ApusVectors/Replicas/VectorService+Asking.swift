@@ -69,9 +69,16 @@ extension VectorService {
         }
         guard !asked.isEmpty else { return found }
         (found.asOf, found.isStale) = (asOf, isStale)
-        let answers = try await eachInPool(
-            asked, isQuick: asked.allSatisfy { $0.question.isQuick || $0.points.points.count < 256 }, deadline: deadline
-        ) { asked in asked.question.answer(asked.points) }
+        let answers: [Question.Answer]
+        do {
+            answers = try await eachInPool(
+                asked, isQuick: asked.allSatisfy { $0.question.isQuick || $0.points.points.count * $0.question.weight < 256 },
+                deadline: deadline
+            ) { asked in asked.question.answer(asked.points) }
+        } catch {
+            for asked in asked { asked.points.points.abandon() }  // the pool's threads go on until they see that
+            throw error
+        }
         found.answers = zip(asked, answers).map { ShardAnswer(shard: $0.shard, answer: $1, position: $0.points.position) }
         return found
     }

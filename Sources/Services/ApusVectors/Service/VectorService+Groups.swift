@@ -11,7 +11,7 @@ extension VectorService {
         within budget: ReplyBudget = .none, deadline: Instant
     ) async throws -> [PointGroup] {
         let collection = try await find(name, deadline: deadline)
-        let total = max(1, try await count(name, deadline: deadline))
+        let total = min(max(1, try await count(name, deadline: deadline)), query.mostPicked)
         var query = query.widened(to: total)
         var wanted = min(total, max(64, limit.multipliedClamped(by: size).multipliedClamped(by: 4)))
         while true {
@@ -56,6 +56,12 @@ extension VectorService {
 }
 
 extension PointQuery {
+    /// Where points are compared with each other, so many may be wanted.
+    fileprivate var mostPicked: Int {
+        guard case .nearest(_, let relevance?) = kind else { return .max }
+        return relevance.candidates.map { Self.mostPairs / max(1, $0) } ?? Int(Double(Self.mostPairs).squareRoot())
+    }
+
     /// Stages before the last one keep all points: which groups are the best is not known before.
     fileprivate func widened(to limit: Int) -> PointQuery {
         var query = self

@@ -57,6 +57,7 @@ extension VectorService {
             throw ApusError(.requestInvalid, "'limit' and 'offset' cannot be negative", context: ["field": "limit"])
         }
         try query.filter.validate()
+        try query.checkSize()
         let wanted = query.wanted
         let ranked: [Ranked]
         if query.prefetch.isEmpty {
@@ -305,12 +306,6 @@ extension VectorService {
 }
 
 extension PointQuery {
-    /// Places of the ranking that are looked at.
-    fileprivate var wanted: Int {
-        let (sum, isOverflow) = limit.addingReportingOverflow(offset)
-        return isOverflow ? .max : sum
-    }
-
     /// The threshold as a search wants it, which lets the bound itself pass.
     fileprivate func bound(for metric: Metric) -> Float? {
         scoreThreshold.map { metric.isSimilarity ? $0.nextUp : $0.nextDown }

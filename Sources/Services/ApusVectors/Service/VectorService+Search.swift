@@ -57,7 +57,7 @@ extension VectorService {
         }
         guard !views.isEmpty else { return found }
         (found.asOf, found.isStale) = (asOf, isStale)
-        let (tops, failures) = try await neighbours(of: search.query, in: views.map(\.view.index), deadline: deadline)
+        let (tops, failures) = try await neighbours(of: search.query, in: views.map(\.view), deadline: deadline)
         for (number, error) in failures { found.failures[views[number].shard.id] = error }
         let metric = collection.configuration.fields[search.field].metric
         let merged = tops.flatMap { number, found in found.map { (number: number, neighbour: $0) } }
@@ -99,16 +99,17 @@ extension VectorService {
         return field
     }
 
-    /// Asks each index, in parts that run at the same time. Gives what was found by index, and the indexes that failed.
+    /// Asks each shard, in parts that run at the same time. Gives what was found by shard, and the shards that failed.
     private func neighbours(
-        of query: NeighbourQuery, in indexes: [any NeighbourIndex], deadline: Instant
+        of query: NeighbourQuery, in views: [ShardView], deadline: Instant
     ) async throws -> (found: [(Int, [Neighbour])], failures: [Int: ApusError]) {
-        if indexes.reduce(0, { $0 + $1.work(of: query) }) <= Self.workInPlace {
-            return (indexes.enumerated().map { ($0.offset, $0.element.neighbours(of: query, part: 0, of: 1)) }, [:])
+        if views.reduce(0, { $0 + $1.index.work(of: query) }) <= Self.workInPlace {
+            return (views.enumerated().map { ($0.offset, $0.element.index.neighbours(of: query, part: 0, of: 1)) }, [:])
         }
-        let threads = max(1, options.threadsPerSearch / indexes.count)
+        let threads = max(1, options.threadsPerSearch / views.count)
         return await withTaskGroup(of: (Int, Result<[Neighbour], any Error>).self) { group in
-            for (number, index) in indexes.enumerated() {
+            for (number, view) in views.enumerated() {
+                let (index, snapshot) = (view.index, view.snapshot)
                 let parts = index.parts(atMost: threads)
                 for part in 0..<parts {
                     group.addTask { [pool] in
@@ -118,6 +119,7 @@ extension VectorService {
                                 .success(try await pool.run(deadline: deadline) { index.neighbours(of: query, part: part, of: parts) })
                             )
                         } catch {
+                            snapshot.abandon()  // the pool's thread goes on until it sees that
                             return (number, .failure(error))
                         }
                     }
