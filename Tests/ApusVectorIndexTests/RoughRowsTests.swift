@@ -52,7 +52,8 @@ struct RoughRowsTests {
                 for limit in [1, 10, 300] {
                     let expected = Self.expected(metric, query, points, limit: limit)
                     for isExact in [true, false] {
-                        let found = FlatIndexTests.search(table, NeighbourQuery(vector: query, limit: limit, isExact: isExact), parts: limit % 3 + 1)
+                        let found = FlatIndexTests.search(
+                            table, NeighbourQuery(vector: query, limit: limit, isExact: isExact), parts: limit % 3 + 1)
                         #expect(found == expected, "\(dimension) dimensions, \(limit) of them")
                     }
                     // As after others have found some, or with a threshold: the bound itself is in.
@@ -88,9 +89,11 @@ struct RoughRowsTests {
             #expect(found.first.map { !metric.isNearer(Float(itself - 1e-4), than: $0.score) || metric != .dot } == true)
             if metric != .dot { #expect(found.first?.id == .integer(UInt64(3000 + number))) }
             let memory = Self.expected(metric, later[number], later, limit: 10)
-            #expect(memory.allSatisfy { expected in
-                found.contains { $0.score == expected.score } || found.last.map { !metric.isNearer(expected.score, than: $0.score) } == true
-            })
+            #expect(
+                memory.allSatisfy { expected in
+                    found.contains { $0.score == expected.score }
+                        || found.last.map { !metric.isNearer(expected.score, than: $0.score) } == true
+                })
         }
     }
 }

@@ -81,7 +81,8 @@ struct WorkTests {
         let sparse = try Self.table(.sparse(idf: false), points: 3000, sealing: sealing, &random)
         let short = NeighbourQuery(vector: .sparse(SparseVector(indices: [3], values: [1])), limit: 3)
         let long = NeighbourQuery(
-            vector: .sparse(SparseVector(indices: (0..<100_000).map { UInt32($0) }, values: [Float](repeating: 1, count: 100_000))), limit: 3)
+            vector: .sparse(SparseVector(indices: (0..<100_000).map { UInt32($0) }, values: [Float](repeating: 1, count: 100_000))),
+            limit: 3)
         #expect(Self.work(sparse, short) >= 3000 && Self.work(sparse, long) > Self.inPlace)
 
         let dense = try Self.table(.dense(dimension: 16, .cosine), points: 3000, sealing: sealing, &random)

@@ -209,7 +209,8 @@ struct SealingTests {
         #expect(shard.points == 0 && shard.standing.position.sequence == 4 && shard.manifest == 1)
     }
 
-    @Test("one damaged segment stays damaged while others are mended or taken over, and ends a newer manifest's damage no more than they do")
+    @Test(
+        "a damaged segment stays so while others are mended or taken over; a manifest that cannot be opened is another matter")
     func damageOfEach() throws {
         let fields = [VectorField(dimension: 1, metric: .dot)]
         func position(_ sequence: Int64) -> LogPosition {

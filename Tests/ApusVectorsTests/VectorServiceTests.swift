@@ -528,12 +528,14 @@ struct VectorServiceTests {
                 }
                 let most = PointQuery.mostExamples
                 let allowed: [(PointQuery.Kind, Int)] = [
-                    (.examples(.bestScore(positive: vectors(most - 1), negative: vectors(1))), 3), (.examples(.context(pairs(most / 2))), 3),
+                    (.examples(.bestScore(positive: vectors(most - 1), negative: vectors(1))), 3),
+                    (.examples(.context(pairs(most / 2))), 3),
                     (.average(positive: vectors(most), negative: []), 3), (near(nil), 3162), (near(16_384), 600), (near(10), 1_000_000),
                 ]
                 for (kind, limit) in allowed { #expect(try await ask(kind, limit: limit) > 0) }
                 let refused: [(PointQuery.Kind, Int)] = [
-                    (.examples(.sumScores(positive: vectors(most), negative: vectors(1))), 3), (.examples(.context(pairs(most / 2 + 1))), 3),
+                    (.examples(.sumScores(positive: vectors(most), negative: vectors(1))), 3),
+                    (.examples(.context(pairs(most / 2 + 1))), 3),
                     (.examples(.discover(target: vectors(1)[0], pairs: pairs(most / 2))), 3),
                     (.average(positive: vectors(most), negative: vectors(1)), 3), (near(nil), 3163), (near(nil), .max), (near(16_384), 700),
                 ]

@@ -160,18 +160,8 @@ void apus_transformer_widen_bf16(const void *in, float *out, size_t count) {
 
 void apus_transformer_widen_f16(const void *in, float *out, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        uint16_t half;
+        _Float16 half;
         memcpy(&half, (const char *)in + i * sizeof half, sizeof half);
-        uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = half >> 10 & 31, fraction = half & 1023, bits;
-        if (exponent == 31) {
-            bits = sign | 0x7f800000 | fraction << 13;
-        } else if (exponent) {
-            bits = sign | (exponent + 112) << 23 | fraction << 13;
-        } else { // subnormal: a multiple of 2^-24
-            float value = (float)fraction * 0x1p-24f;
-            memcpy(&bits, &value, sizeof bits);
-            bits |= sign;
-        }
-        memcpy(out + i, &bits, sizeof bits);
+        out[i] = (float)half;
     }
 }

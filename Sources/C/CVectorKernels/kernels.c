@@ -108,19 +108,9 @@ TARGET_avx2 static void convert_f16_f16c(const uint16_t *in, float *out, size_t 
 #endif
 
 static float f16_to_f32(uint16_t half) {
-    uint32_t sign = (uint32_t)(half & 0x8000) << 16, exponent = (half >> 10) & 31, fraction = half & 0x3ff, bits;
-    if (exponent == 31) {
-        bits = sign | 0x7f800000 | fraction << 13; // infinity, NaN
-    } else if (exponent == 0) {
-        float value = (float)fraction * 0x1p-24f; // zero, subnormal: exact in float32
-        memcpy(&bits, &value, 4);
-        bits |= sign;
-    } else {
-        bits = sign | (exponent + 112) << 23 | fraction << 13;
-    }
-    float value;
-    memcpy(&value, &bits, 4);
-    return value;
+    _Float16 value;
+    memcpy(&value, &half, 2);
+    return (float)value;
 }
 
 void apus_convert_f16(const uint16_t *in, float *out, size_t count) {

@@ -76,53 +76,17 @@ public struct Neighbour: Sendable, Hashable {
     }
 }
 
-/// Keeps the `limit` best of what it is offered: a binary heap with the worst of them on top.
+/// Keeps the `limit` best of what it is offered.
 public struct TopNeighbours {
-    private let metric: Metric
-    private let limit: Int
-    private var heap: [Neighbour] = []
+    private var best: Best<Neighbour>
 
-    public init(limit: Int, metric: Metric) {
-        self.limit = limit
-        self.metric = metric
-    }
+    public init(limit: Int, metric: Metric) { best = Best(limit) { $0.precedes($1, by: metric) } }
 
     /// The score that a newcomer must at least equal; nil while there is room.
-    public var worstScore: Float? { heap.count < limit ? nil : heap.first?.score }
+    public var worstScore: Float? { best.worst?.score }
 
-    public mutating func offer(_ neighbour: Neighbour) {
-        if heap.count < limit {
-            heap.append(neighbour)
-            rise(from: heap.count - 1)
-        } else if let worst = heap.first, neighbour.precedes(worst, by: metric) {
-            heap[0] = neighbour
-            sink()
-        }
-    }
+    public mutating func offer(_ neighbour: Neighbour) { best.offer(neighbour) }
 
     /// The best, in order.
-    public consuming func sorted() -> [Neighbour] { heap.sorted { $0.precedes($1, by: metric) } }
-
-    private mutating func rise(from start: Int) {
-        var child = start
-        while child > 0 {
-            let parent = (child - 1) / 2
-            guard heap[parent].precedes(heap[child], by: metric) else { return }
-            heap.swapAt(parent, child)
-            child = parent
-        }
-    }
-
-    private mutating func sink() {
-        var parent = 0
-        while true {
-            var worst = parent
-            for child in [2 * parent + 1, 2 * parent + 2] where child < heap.count && heap[worst].precedes(heap[child], by: metric) {
-                worst = child
-            }
-            guard worst != parent else { return }
-            heap.swapAt(parent, worst)
-            parent = worst
-        }
-    }
+    public func sorted() -> [Neighbour] { best.sorted }
 }

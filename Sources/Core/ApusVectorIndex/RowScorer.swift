@@ -59,7 +59,7 @@ struct RowScorer {
                 return sum + length * length
             }.squareRoot()
         case .multiple(let vectors): vectors.reduce(0) { $0 + nearest($1, bytes) }
-        case .sparse(let vector): product(vector, SparseView(bytes))
+        case .sparse(let vector): vector.product(SparseView(bytes)) ?? .nan
         }
     }
 
@@ -80,22 +80,5 @@ struct RowScorer {
             let scores = UnsafeBufferPointer(start: out, count: count)
             return (metric.isSimilarity ? scores.max() : scores.min()) ?? .nan
         }
-    }
-
-    /// Not a number if no place is in both.
-    private func product(_ query: SparseVector, _ row: SparseView) -> Float {
-        var sum: Float = 0
-        var hasCommon = false
-        var (left, right) = (0, 0)
-        while left < query.indices.count, right < row.count {
-            let (a, b) = (query.indices[left], row.index(right))
-            if a == b {
-                sum += query.values[left] * row.value(right)
-                hasCommon = true
-            }
-            left += a <= b ? 1 : 0
-            right += b <= a ? 1 : 0
-        }
-        return hasCommon ? sum : .nan
     }
 }

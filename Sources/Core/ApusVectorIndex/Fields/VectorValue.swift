@@ -52,6 +52,32 @@ public struct SparseVector: Sendable, Hashable {
     }
 }
 
+extension SparseVector {
+    /// Nil if no place is in both.
+    func product(_ other: SparseVector) -> Float? {
+        product(other.indices.count, index: { other.indices[$0] }, value: { other.values[$0] })
+    }
+
+    func product(_ other: SparseView) -> Float? { product(other.count, index: other.index, value: other.value) }
+
+    @inline(__always)
+    private func product(_ count: Int, index: (Int) -> UInt32, value: (Int) -> Float) -> Float? {
+        var sum: Float = 0
+        var hasCommon = false
+        var (left, right) = (0, 0)
+        while left < indices.count, right < count {
+            let (a, b) = (indices[left], index(right))
+            if a == b {
+                sum += values[left] * value(right)
+                hasCommon = true
+            }
+            left += a <= b ? 1 : 0
+            right += b <= a ? 1 : 0
+        }
+        return hasCommon ? sum : nil
+    }
+}
+
 /// A point's vectors, by the names of their fields. A point need not have one in every field.
 public struct PointVectors: Sendable, Hashable {
     public struct Entry: Sendable, Hashable {

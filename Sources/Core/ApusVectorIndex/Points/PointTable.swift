@@ -97,11 +97,6 @@ public final class PointTable: Sendable {
         }
     }
 
-    /// Whether each id is there, at one moment.
-    public func contains(_ ids: some Sequence<PointID>) -> [Bool] {
-        state.withLock { state in ids.map { state.rows[$0] != nil || state.sealedRow(of: $0) != nil } }
-    }
-
     /// Of the map of ids: a key, a row, and a bit of the table's own.
     static let bytesPerEntry = MemoryLayout<PointID>.stride + 5
 

@@ -41,7 +41,7 @@ struct Likeness: Sendable {
         case (.dense(let example), .dense(let vector)): return likeness(example, vector)
         case (.multiple(let examples), .multiple(let vectors)):
             return examples.reduce(Float(0)) { sum, example in sum + (vectors.map { likeness(example, $0) }.max() ?? 0) }
-        case (.sparse(let example), .sparse(let vector)): return product(example, vector)
+        case (.sparse(let example), .sparse(let vector)): return example.product(vector)
         default: preconditionFailure("the caller checks the kind of a vector")
         }
     }
@@ -62,21 +62,5 @@ struct Likeness: Sendable {
         case .euclidean: return -score * score
         case .manhattan: return -score
         }
-    }
-
-    private func product(_ example: SparseVector, _ vector: SparseVector) -> Float? {
-        var sum: Float = 0
-        var hasCommon = false
-        var (left, right) = (0, 0)
-        while left < example.indices.count, right < vector.indices.count {
-            let (a, b) = (example.indices[left], vector.indices[right])
-            if a == b {
-                sum += example.values[left] * vector.values[right]
-                hasCommon = true
-            }
-            left += a <= b ? 1 : 0
-            right += b <= a ? 1 : 0
-        }
-        return hasCommon ? sum : nil
     }
 }

@@ -10,6 +10,9 @@ public struct Best<Element> {
         self.precedes = precedes
     }
 
+    /// What a newcomer must precede; nil while there is room.
+    public var worst: Element? { heap.count < limit ? nil : heap.first }
+
     public mutating func offer(_ element: Element) {
         if heap.count < limit {
             heap.append(element)

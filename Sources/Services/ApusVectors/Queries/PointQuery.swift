@@ -52,7 +52,8 @@ public struct PointQuery: Sendable {
             }
         guard examples <= Self.mostExamples else {
             throw ApusError(
-                .requestInvalid, "the query has \(examples) examples; at most \(Self.mostExamples) are allowed", context: ["field": "query"])
+                .requestInvalid, "the query has \(examples) examples; at most \(Self.mostExamples) are allowed", context: ["field": "query"]
+            )
         }
         guard case .nearest(_, let relevance?) = kind else { return }
         let (pairs, isOverflow) = wanted.multipliedReportingOverflow(by: relevance.candidates ?? wanted)
