@@ -56,11 +56,10 @@ public struct PointQuery: Sendable {
             )
         }
         guard case .nearest(_, let relevance?) = kind else { return }
-        let (pairs, isOverflow) = wanted.multipliedReportingOverflow(by: relevance.candidates ?? wanted)
-        guard !isOverflow, pairs <= Self.mostPairs else {
+        let candidates = relevance.among(wanted), picked = min(wanted, candidates)
+        guard picked * candidates <= Self.mostPairs else {
             throw ApusError(
-                .requestInvalid,
-                "picking \(wanted) different points of \(relevance.candidates ?? wanted) compares too many pairs; at most \(Self.mostPairs) are allowed",
+                .requestInvalid, "\(picked) points are picked among \(candidates): at most \(Self.mostPairs) pairs of them are compared",
                 hint: "lower the limit or candidates_limit", context: ["field": "limit"])
         }
     }

@@ -175,7 +175,9 @@ extension VectorService {
             if start > 0 { await Task.yield() }
             let piece = Array(ids[start..<min(ids.count, start + Self.piece)])
             let points = try await points(piece, in: collection, with: [.vector, .payload], deadline: deadline)
-            places += Self.places(points.filter(query.filter.matches), versions, query, weighted)
+            places += try await offLoop(points.count * (query.filter.conditions + (weighted?.examples.count ?? 0)), deadline: deadline) {
+                [weighted] in Self.places(points.filter(query.filter.matches), versions, query, weighted)
+            }
         }
         let found = try await offLoop(places.count, deadline: deadline) { [places, weighted] in
             Self.sorted(places, query, weighted, limit)
