@@ -163,7 +163,7 @@ extension VectorService {
         let versions = Dictionary(sources.joined().map { ($0.id, $0.version) }, uniquingKeysWith: max)
         let comparison = try await comparison(query, collection, deadline: deadline)
         guard !versions.isEmpty else { return [] }
-        var weighted = comparison
+        var weighted: Comparison? = comparison
         if case (let field, .nearest(let vector), let relevance)? = comparison, case .sparse(idf: true) = field.kind {
             let weighed = try await weigh([vector], query.field, collection, deadline: deadline)
             weighted = (field, .nearest(weighed[0]), relevance)
