@@ -133,13 +133,14 @@ struct PayloadIndexTests {
         var found = 0
         for round in 0..<60 {
             func value() -> String {
-                let word = #""\(["x", "2024-03-01", "D1B6A1E0-0000-4000-8000-00000000000\(random.next() % 10)"][Int(random.next() % 3)])""#
+                let id = "D1B6A1E0-0000-4000-8000-00000000000\(random.next() % 10)"
+                let word = #""\#(["x", "2024-03-01", id][Int(random.next() % 3)])""#
                 return [word, Self.numbers[Int(random.next() % 13)], "true", #"{"lat":1,"lon":2}"#, "7", "[]", "null"][
                     Int(random.next() % 7)]
             }
             let payloads = (0..<40).map { _ -> [UInt8]? in
                 if random.next() % 6 == 0 { return nil }
-                return Array((random.next() % 3 == 0 ? #"{"v":[\(value()),\(value())]}"# : #"{"v":\(value())}"#).utf8)
+                return Array((random.next() % 3 == 0 ? #"{"v":[\#(value()),\#(value())]}"# : #"{"v":\#(value())}"#).utf8)
             }
             let path = try PayloadPath(jsonPath: "v")
             let declared = round % 2 == 0 ? [IndexedPath(path)] : []
@@ -157,7 +158,7 @@ struct PayloadIndexTests {
                 // Some die, and one is written again, in memory.
                 let gone = Set((0..<5).map { _ in Int(random.next() % 40) })
                 let again = (value(), Int(random.next() % 40))
-                let payload = Array(#"{"v":\(again.0)}"#.utf8)
+                let payload = Array(#"{"v":\#(again.0)}"#.utf8)
                 sealed.apply(at: Int64(moment)) { writer in
                     for id in gone { writer.delete(.integer(UInt64(id))) }
                     payload.withUnsafeBytes { writer.upsert(.integer(UInt64(again.1)), payload: $0) { _ in nil } }

@@ -70,7 +70,7 @@ struct SnapshotTests {
                 _ = try await service.createCollection("c", .init(dimension: 8), settings: #"{"k":1}"#, deadline: node.deadline)
                 try await service.setPayloadIndex(on: "n", of: "c", to: "{}", deadline: node.deadline)
                 var random = SeededGenerator(seed: 13)
-                let points = (0..<3000).map { Point(id: .integer($0), vector: random.vector(8), payload: Array(#"{"n":\($0)}"#.utf8)) }
+                let points = (0..<3000).map { Point(id: .integer($0), vector: random.vector(8), payload: Array(#"{"n":\#($0)}"#.utf8)) }
                 var refused = 0
                 for start in stride(from: 0, to: points.count, by: 1000) {
                     try await eventually("the batch fits") {

@@ -34,7 +34,7 @@ struct ClientSuites {
             print(output)
             #expect(status == 0, "\(output)")
             #expect(output.contains("\(Self.cases) cases"))
-            #expect(!output.contains("0 with graphs"))
+            #expect(!output.contains(", 0 with graphs"))
         }
     }
 

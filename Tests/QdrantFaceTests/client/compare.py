@@ -282,7 +282,7 @@ def main():
             if world.create(pair.remote) is not True or world.create(pair.local) is not True: raise Difference("create")
             for field, kind in world.indexes: pair.remote.create_payload_index(world.name, field, kind, wait=True)
             points = world.first_points()
-            for start in range(0, len(points), 500): pair.equal("upsert", world.name, points[start:start + 500], wait=True)
+            for first in range(0, len(points), 500): pair.equal("upsert", world.name, points[first:first + 500], wait=True)
             # Half of the small ones are sealed by whiles, while they are asked.
             if world.is_large or world.random.random() < 0.5: pair.until_sealed(world)
             names = [world.name]
