@@ -41,6 +41,8 @@ struct traversal {
     struct pool pool;
     struct pool accepted; // only where the search has a say in which rows it wants
     const struct apus_search *search;
+    // Of the slack: what it is of a distance is of that above the least, and of no less than the noise.
+    float least_far, beyond_far, beyond_near;
     uint64_t scored;
 };
 
@@ -62,6 +64,9 @@ static struct traversal traversal_of(
         .pool = empty_pool(&scratch->candidates, search->pool),
         .accepted = empty_pool(&scratch->accepted, search->wanted),
         .search = search,
+        .least_far = query->least + query->noise,
+        .beyond_far = -search->slack * query->least,
+        .beyond_near = search->slack * query->noise,
     };
 }
 
@@ -76,13 +81,13 @@ static inline float reach(const struct traversal *t) {
     }
     if (near_rows->size < search->stop_rank) return worst;
     float near = near_rows->distances[search->stop_rank - 1];
-    float noise = t->query->noise, least = t->query->least, wanted = search->bound + noise;
+    float wanted = search->bound + t->query->noise;
     if (wanted < near) {
         float few = near_rows->distances[(search->stop_rank < FEW ? search->stop_rank : FEW) - 1];
         // Those that are much farther lie in another cluster: the way out of it may begin at any of them.
-        if (few - least < 2 * (wanted - least)) near = wanted > few ? wanted : few;
+        if (few < 2 * wanted - t->query->least) near = wanted > few ? wanted : few;
     }
-    float bound = near + search->slack * (near - least > noise ? near - least : noise);
+    float bound = near > t->least_far ? near + search->slack * near + t->beyond_far : near + t->beyond_near;
     return bound < worst ? bound : worst;
 }
 
