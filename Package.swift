@@ -74,6 +74,7 @@ let package = Package(
         core("ApusVectorIndex", ["ApusTypes", "CVectorGraph", "CVectorKernels", "CXXHash"]),
         core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
         core("ApusRender", ["ApusTypes"]),
+        core("ApusGraphQL", ["ApusTypes"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -110,7 +111,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusThunder", "ApusVectorIndex", "ApusRender", "ApusRuntime", "ApusDatabase", "ApusCatalog",
+                "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusThunder", "ApusVectorIndex", "ApusRender", "ApusRuntime", "ApusDatabase",
+                "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
                 "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
@@ -128,7 +130,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusPlacement", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP", "ApusRPC",
+                "ApusTypes", "ApusGraphQL", "ApusPlacement", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
+                "ApusRPC",
                 "ApusVectorIndex",
                 "ApusEmbedding", "TestKit", "DatabaseTestKit", "NodeProcessKit",
             ],
@@ -209,6 +212,10 @@ let package = Package(
             ]),
         tests("ApusPlacementTests", ["ApusPlacement", "ApusTypes", "TestKit"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
+        tests("ApusGraphQLTests", ["ApusGraphQL", "ApusTypes"]),
+        tests(
+            "GraphQLConformanceTests", ["ApusTypes", "ApusRuntime", "NodeProcessKit", "NodeTestKit", "TestKit", "apus"],
+            excluding: ["judge", "outcomes.txt"]),
         tests(
             "ApusRenderTests", ["ApusRender", "ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"], excluding: ["Golden"]),
         tests("ApusRPCTests", ["ApusRPC", "ApusRuntime", "ApusTypes", "TestKit"], excluding: ["client"]),
@@ -234,7 +241,8 @@ if Context.environment["APUS_FUZZ"] != nil {
         .executableTarget(
             name: "apus-fuzz",
             dependencies: [
-                "CFuzzer", "ApusTypes", "ApusConfig", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex", "ApusEmbedding",
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusThunder", "ApusRuntime", "ApusHTTP", "ApusVectorIndex",
+                "ApusEmbedding",
                 "QdrantFace", "VectorizerFace",
             ],
             path: "Fuzz/Targets", swiftSettings: swiftSettings),
