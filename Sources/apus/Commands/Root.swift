@@ -12,6 +12,6 @@ enum Root {
             NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, DoctorCommand.command,
             ShardCommand.command, RebalanceCommand.command, ImportCommand.command, SearchCommand.command,
             CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
-            CompletionCommand.command,
+            GraphQLCommand.command, CompletionCommand.command,
         ])
 }
