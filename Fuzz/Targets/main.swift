@@ -8,6 +8,8 @@ let targets: [String: FuzzTarget] = [
     "archive": fuzzArchive,
     "connection": fuzzConnection,
     "filter": fuzzFilter,
+    "graphql": fuzzGraphQL,
+    "graphql-schema": fuzzGraphQLSchema,
     "http": fuzzHTTP,
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
