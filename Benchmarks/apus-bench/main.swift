@@ -25,6 +25,7 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
         "placement", "plans of which node serves which shard: time, balance, and moves when nodes join and leave",
         { try PlacementBench.run() }
     ),
+    ("graphql", "operations parsed, validated and found in the cache, beside graphql-core", { try GraphQLBench.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
 
