@@ -1,4 +1,5 @@
 import ApusGraphQL
+import ApusTypes
 
 /// A text is a document or an error with a place; a document that is printed, or stripped of what GraphQL ignores, says the same.
 func fuzzGraphQL(_ input: UnsafeRawBufferPointer) {

@@ -38,6 +38,7 @@ struct LanguageTests {
     static let texts = [
         "query Q($n: [Int!]! = [1, 2] @d, $o: O = {a: {b: \"\"}}) @d(x: -1.5e3) { x: a(b: $n, c: ENUM) @skip(if: true) { ...F ... { b } ... on T @d { c } } }\nfragment F on T @d { d }",
         "mutation { a } subscription S { b }",
+        "{ \(String(repeating: "long", count: 30)) b(\(String(repeating: "long", count: 20)): [1, 2]) }",
         #"{ a(b: "é \u{1F600} \n \" \\ \u0001", c: """   block \""" "quoted" """) }"#,
         """
         "schema" schema @d { query: Q mutation: M } extend schema @e

@@ -59,7 +59,7 @@ def record(lines):
 
 
 def main():
-    sources, results = sys.argv[1:3]
+    sources, results = os.path.realpath(sys.argv[1]), sys.argv[2]
     lines, output = run(sources)
     seen = record(lines)
     if "--write" in sys.argv:

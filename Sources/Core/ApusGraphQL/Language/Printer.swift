@@ -68,7 +68,9 @@ struct Printer {
         let head = document.flags(of: node).contains(.alias) ? "\(document.responseKey(of: node)): \(name)" : name
         let arguments = document.arguments(of: node).map(text)
         var call = head + parenthesized(arguments)
-        if call.unicodeScalars.count > Self.longestLine { call = head + "(\n" + indented(arguments.joined(separator: "\n")) + "\n)" }
+        if !arguments.isEmpty, call.unicodeScalars.count > Self.longestLine {
+            call = head + "(\n" + indented(arguments.joined(separator: "\n")) + "\n)"
+        }
         return line([call, directives(node), selections(node)])
     }
 
