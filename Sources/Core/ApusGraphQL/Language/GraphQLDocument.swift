@@ -1,3 +1,5 @@
+import ApusTypes
+
 /// A parsed GraphQL text.
 ///
 /// Nodes lie in one array, each followed by what is below it, so that visiting a document is a loop over the array and a parsed
@@ -6,8 +8,6 @@ public struct GraphQLDocument: Sendable {
     public let source: SourceText
     let nodes: [Node]
     let names: [String]
-    /// How deep nodes lie below the document: what bounds every recursion over it.
-    let depth: Int
 
     public static let root = NodeID(0)
 }
@@ -200,13 +200,8 @@ extension GraphQLDocument: Hashable {
         else { return false }
         return switch left.kind {
         case .intValue, .floatValue: sourceText(of: node) == other.sourceText(of: otherNode)
-        case .stringValue: ExactText.areEqual(string(of: node), other.string(of: otherNode))
+        case .stringValue: ExactString(string(of: node)) == ExactString(other.string(of: otherNode))
         default: true
         }
     }
-}
-
-enum ExactText {
-    /// By bytes: Swift's `==` takes "é" and "e" with an accent for the same.
-    static func areEqual(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }
 }

@@ -49,17 +49,17 @@ extension GraphQLDocument {
         guard source.bytes.count <= limits.bytes else {
             throw GraphQLError("Syntax Error: Document is longer than \(limits.bytes) bytes. Parsing aborted.")
         }
-        let parsed = source.bytes.withUnsafeBufferPointer { bytes -> Result<([Node], [String], Int), SyntaxProblem> in
+        let parsed = source.bytes.withUnsafeBufferPointer { bytes -> Result<([Node], [String]), SyntaxProblem> in
             var parser = Parser(bytes, limits)
             do throws(SyntaxProblem) {
                 try grammar(&parser)
-                return .success((parser.nodes, parser.symbols.names(bytes), parser.greatestDepth))
+                return .success((parser.nodes, parser.symbols.names(bytes)))
             } catch {
                 return .failure(error)
             }
         }
         switch parsed {
-        case .success(let (nodes, names, depth)): self.init(source: source, nodes: nodes, names: names, depth: depth)
+        case .success(let (nodes, names)): self.init(source: source, nodes: nodes, names: names)
         case .failure(let problem):
             throw GraphQLError("Syntax Error: \(problem.message)", locations: [source.location(at: problem.offset)])
         }
@@ -76,7 +76,6 @@ struct Parser {
     private(set) var lastEnd = 0
     private var tokens = 0
     private var depth = 0
-    private(set) var greatestDepth = 0
     var nodes: [Node] = []
     var symbols = SymbolTable()
 
@@ -236,7 +235,6 @@ extension Parser {
     /// What nests goes through here, so that no text can exhaust the stack.
     mutating func nested(_ body: (inout Parser) throws(SyntaxProblem) -> Void) throws(SyntaxProblem) {
         depth += 1
-        greatestDepth = max(greatestDepth, depth)
         guard depth <= limits.depth else {
             throw SyntaxProblem(offset: token.start, message: "Document is nested more than \(limits.depth) levels deep. Parsing aborted.")
         }

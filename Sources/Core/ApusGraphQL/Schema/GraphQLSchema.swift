@@ -18,14 +18,10 @@ public final class GraphQLSchema: Sendable {
     private let directivePlaces: [String: Int]
     /// `__schema`, `__type` and `__typename`, which are in no type.
     private let metaFields: [FieldDefinition]
-    private let implementations: [TypeID: Implementations]
+    /// The objects that implement an interface.
+    private let implementations: [TypeID: [TypeID]]
     /// By the input value's number.
     let defaults: [JSONValue?]
-
-    struct Implementations: Sendable {
-        var objects: [TypeID] = []
-        var interfaces: [TypeID] = []
-    }
 
     init(_ parts: SchemaBuilder.Parts) {
         types = parts.types
@@ -38,14 +34,10 @@ public final class GraphQLSchema: Sendable {
         metaFields = parts.metaFields
         places = parts.places
         directivePlaces = Dictionary(zip(parts.directives.map(\.name), parts.directives.indices), uniquingKeysWith: { $1 })
-        var implementations: [TypeID: Implementations] = [:]
-        for type in parts.types {
+        var implementations: [TypeID: [TypeID]] = [:]
+        for type in parts.types where type.kind == .object {
             for interface in type.interfaces where parts.types[interface.offset].kind == .interface {
-                if type.kind == .object {
-                    implementations[interface, default: .init()].objects.append(type.id)
-                } else {
-                    implementations[interface, default: .init()].interfaces.append(type.id)
-                }
+                implementations[interface, default: []].append(type.id)
             }
         }
         self.implementations = implementations
@@ -57,7 +49,7 @@ extension GraphQLSchema {
     /// What the specification defines, and nothing else: what a schema may be made from by extending.
     public static let empty: GraphQLSchema = {
         let nothing = GraphQLDocument(
-            source: SourceText([]), nodes: [Node(kind: .document, start: 0, end: 0, next: 1)], names: [], depth: 0)
+            source: SourceText([]), nodes: [Node(kind: .document, start: 0, end: 0, next: 1)], names: [])
         do throws(GraphQLErrors) {
             return try GraphQLSchema(assembling: [nothing])
         } catch {
@@ -85,7 +77,7 @@ extension GraphQLSchema {
     public func possibleTypes(of type: NamedType) -> [TypeID] {
         switch type.kind {
         case .union: type.members
-        case .interface: implementations[type.id]?.objects ?? []
+        case .interface: implementations[type.id] ?? []
         default: [type.id]
         }
     }
@@ -94,8 +86,6 @@ extension GraphQLSchema {
     public func isSubtype(_ type: NamedType, of abstract: NamedType) -> Bool {
         abstract.kind == .union ? abstract.members.contains(type.id) : type.interfaces.contains(abstract.id)
     }
-
-    func implementations(of interface: NamedType) -> Implementations { implementations[interface.id] ?? Implementations() }
 
     /// Whether a value of type `type` may stand where `supertype` is expected (covariance).
     func isSubtype(_ type: TypeReference, of supertype: TypeReference) -> Bool {

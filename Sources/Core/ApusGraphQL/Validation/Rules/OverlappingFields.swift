@@ -1,3 +1,5 @@
+import ApusTypes
+
 /// Fields of one response key must be the same field (section "Field Selection Merging").
 ///
 /// The algorithm of graphql-js: fields within a selection set are compared with each other, and "between" sets where fragments or equal
@@ -300,7 +302,7 @@ extension OverlappingFields {
             let others = Array(document.children(of: right))
             return items.count == others.count && zip(items, others).allSatisfy { areSameValues($0, $1) }
         case .intValue, .floatValue: return document.sourceText(of: left) == document.sourceText(of: right)
-        case .stringValue: return ExactText.areEqual(document.string(of: left), document.string(of: right))
+        case .stringValue: return ExactString(document.string(of: left)) == ExactString(document.string(of: right))
         case .booleanValue: return document.isTrue(left) == document.isTrue(right)
         default: return document.symbol(of: left) == document.symbol(of: right)
         }
