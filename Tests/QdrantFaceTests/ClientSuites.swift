@@ -57,7 +57,7 @@ struct ClientSuites {
 
     @Test("finds the same at the root of a listener of its own")
     func root() async throws {
-        try await Self.withNode(atRoot: true) { url, key in
+        try await Self.withNode(atRoot: true, environment: ["APUS_VECTORS_SEAL_POINTS": "16"]) { url, key in
             let (status, output) = try await PythonClient.shared.run("compare", [url, key, Self.seed, "10"])
             #expect(status == 0, "\(output)")
             let effects = try await PythonClient.shared.run("effects", [url, key, Self.seed])

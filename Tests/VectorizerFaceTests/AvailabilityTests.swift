@@ -150,7 +150,8 @@ struct AvailabilityTests {
     func strict() async throws {
         try await TestNode.with { node in
             _ = try await node.catalog.collections.create(
-                "half", configuration: #"{"dimension":2,"metric":"cosine"}"#, shardCount: 2, nodes: [["node-1"], []],
+                "half", configuration: #"{"dimension":2,"metric":"cosine","virtual_nodes":100,"rebalance_threshold":0.2,"shards":2}"#,
+                shardCount: 2, nodes: [["node-1"], []],
                 deadline: node.deadline)
             var partial = try await node.post("/collections/half/search", ["vector": [1, 0]])
             try await eventually("the other shard answers") {

@@ -95,7 +95,8 @@ struct GuideTests {
             try await eventually("it leads") { node.cluster.leadership.epoch != nil }
             #expect(try await node.post("/api/v1/cluster/rebalance", [:])["message"] == "No shards to rebalance")
             _ = try await node.catalog.collections.create(
-                "orphan", configuration: #"{"dimension":2,"metric":"cosine"}"#, shardCount: 3, deadline: node.deadline)
+                "orphan", configuration: #"{"dimension":2,"metric":"cosine","virtual_nodes":100,"rebalance_threshold":0.2,"shards":3}"#,
+                shardCount: 3, deadline: node.deadline)
             #expect(try await node.get("/api/v1/cluster/shard-distribution")["unassigned_shards"]?.asArray?.count == 3)
             #expect(try await node.post("/api/rebalance/pause", [:])["has_changed"] == true)
             #expect(try await node.post("/api/rebalance/pause", [:])["has_changed"] == false)

@@ -42,7 +42,7 @@ public struct PointQuery: Sendable {
     /// Most comparisons of points with points that were picked before.
     public static let mostPairs = 10_000_000
 
-    /// Throws `request.invalid` for more of either.
+    /// Throws `request.invalid` for more examples.
     func checkSize() throws(ApusError) {
         let examples =
             switch kind {
@@ -55,11 +55,14 @@ public struct PointQuery: Sendable {
                 .requestInvalid, "the query has \(examples) examples; at most \(Self.mostExamples) are allowed", context: ["field": "query"]
             )
         }
-        guard case .nearest(_, let relevance?) = kind else { return }
-        let candidates = relevance.among(wanted), picked = min(wanted, candidates)
-        guard picked * candidates <= Self.mostPairs else {
+    }
+
+    /// Throws `request.invalid` where picking so many of the candidates that were found takes more comparisons than `mostPairs`.
+    static func checkPairs(_ picked: Int, among candidates: Int) throws(ApusError) {
+        let picked = min(picked, candidates)
+        guard picked * candidates <= mostPairs else {
             throw ApusError(
-                .requestInvalid, "\(picked) points are picked among \(candidates): at most \(Self.mostPairs) pairs of them are compared",
+                .requestInvalid, "\(picked) points are picked among \(candidates): at most \(mostPairs) pairs of them are compared",
                 hint: "lower the limit or candidates_limit", context: ["field": "limit"])
         }
     }

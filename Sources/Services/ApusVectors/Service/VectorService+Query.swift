@@ -109,6 +109,7 @@ extension VectorService {
         let found = try await neighbours(of: vector, query, count, [], collection, deadline: deadline)
             .map { Ranked(id: $0.point.id, score: $0.score, version: $0.version) }
         guard let relevance else { return found }
+        try PointQuery.checkPairs(limit, among: found.count)
         let points = try await points(Array(Set(found.map(\.id))), in: collection, with: .vector, deadline: deadline)
         return try await offLoop(found.count * limit.clamped, deadline: deadline) {
             Self.picked(found, points, vector, field, relevance, limit)
@@ -184,6 +185,7 @@ extension VectorService {
         }
         // What is rare weighs more in the scores, and not where points are compared with each other.
         guard case (let field, .nearest(let vector), let relevance?)? = comparison else { return found }
+        try PointQuery.checkPairs(limit, among: found.count)
         let points = try await points(found.map(\.id), in: collection, with: .vector, deadline: deadline)
         return try await offLoop(found.count * limit.clamped, deadline: deadline) {
             Self.picked(found, points, vector, field, relevance, limit)
