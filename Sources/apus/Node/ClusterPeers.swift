@@ -1,6 +1,7 @@
 internal import ApusCatalog
 internal import ApusCluster
 internal import ApusRPC
+internal import ApusRuntime
 internal import ApusTypes
 internal import ApusVectors
 
@@ -18,7 +19,7 @@ struct ClusterPeers: VectorPeers {
         guard let calls, let address = cluster.row(of: node)?.rpcAddress, !address.isEmpty else {
             throw ApusError(.peerUnavailable, "node \(node) announces no address for calls", hint: "apus status")
         }
-        return try await calls.call(address, method, message, deadline: deadline)
+        return try await calls.call(address, method, message, deadline: deadline, trace: Caller.request)
     }
 
     func place(replicas: Int, deadline: Instant) async throws -> @Sendable ([ShardID]) -> [ShardPlacement] {

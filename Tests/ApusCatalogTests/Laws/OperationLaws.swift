@@ -270,4 +270,11 @@ struct OperationLaws {
             }
         }
     }
+
+    @Test("a balancer's own key is told from a client's by how it begins")
+    func origins() {
+        for (key, origin) in [("proxy-3f9a", OperationID.Origin.proxy), ("Proxy-3f9a", .client), ("my-proxy-1", .client), ("", .client)] {
+            #expect(OperationID.Origin(ofKey: key) == origin, "\(key)")
+        }
+    }
 }

@@ -82,7 +82,8 @@ public final class VectorizerRPC: Sendable {
         try principal.require(command.role, over: command.reach)
         let arguments = try await arguments(of: request)
         let call = RPCCall(face: face, access: access, principal: principal, deadline: deadline)
-        return try await Caller.$scope.withValue(principal.scope) { try await command.run(call, arguments) }
+        let caller = Caller.Facts(scope: principal.scope, request: "")
+        return try await Caller.$current.withValue(caller) { try await command.run(call, arguments) }
     }
 
     /// A large request is read elsewhere, so that it does not hold the loop up.

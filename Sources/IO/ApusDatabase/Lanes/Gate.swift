@@ -63,6 +63,9 @@ final class Gate: Sendable {
         if let failure { throw failure }
     }
 
+    /// Callers that wait.
+    var waiting: Int { state.withLock { $0.waiters.count } }
+
     func leave(_ held: Int? = nil) {
         let woken = state.withLock { state in
             state.free += held ?? units

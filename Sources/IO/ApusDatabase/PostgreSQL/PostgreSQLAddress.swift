@@ -74,6 +74,11 @@ struct PostgreSQLAddress: Sendable {
         value.map { $0.split(separator: ",", omittingEmptySubsequences: false).map(String.init) } ?? []
     }
 
+    /// Host and port of each server, as the URL has them; safe to show.
+    var servers: [String] { hosts.map(Self.name) }
+
+    private static func name(_ host: Host) -> String { "\(host.name ?? host.address ?? "the default host"):\(host.port ?? "5432")" }
+
     /// The addresses to try, in order. Names are looked up on `pool`'s threads: libpq would block the loop.
     func candidates(lane: Lane, pool: BlockingPool, deadline: Instant) async throws -> [Candidate] {
         var found: [Candidate] = []
@@ -96,7 +101,7 @@ struct PostgreSQLAddress: Sendable {
         if let name = host.name { all["host"] = name }
         if let address { all["hostaddr"] = address }
         if let port = host.port { all["port"] = port }
-        return Candidate(parameters: Redacted(all), name: "\(host.name ?? address ?? "the default host"):\(host.port ?? "5432")")
+        return Candidate(parameters: Redacted(all), name: Self.name(Host(name: host.name, address: address, port: host.port)))
     }
 
     private static func addresses(of host: Host, pool: BlockingPool, deadline: Instant) async throws -> [String?] {

@@ -13,6 +13,8 @@ public final class PostgreSQLDatabase: Database {
     static let closed = ApusError(.catalogUnavailable, "the catalog is closed")
 
     public let dialect = SQLDialect.postgreSQL
+    /// Host and port of each server that the URL names; safe to show.
+    public let servers: [String]
     private let lanes: [Lane: PostgreSQLLane]
     private let hub: NotificationHub
 
@@ -32,6 +34,7 @@ public final class PostgreSQLDatabase: Database {
         let pool = BlockingPool(name: "dns", threads: 2, queueLimit: 64)
         let hub = NotificationHub()
         self.hub = hub
+        servers = address.servers
         lanes = Dictionary(
             uniqueKeysWithValues: Lane.allCases.enumerated().map { index, lane in
                 // LISTEN lives on the duty lane: when that connection breaks, its listeners must look for themselves.
@@ -41,6 +44,9 @@ public final class PostgreSQLDatabase: Database {
                 return (lane, made)
             })
     }
+
+    /// Callers that wait for each connection.
+    public var waiting: [Lane: Int] { lanes.mapValues(\.gate.waiting) }
 
     private func lane(_ lane: Lane) -> PostgreSQLLane {
         guard let found = lanes[lane] else { preconditionFailure("every lane is made in init") }

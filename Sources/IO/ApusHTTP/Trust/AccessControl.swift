@@ -31,7 +31,8 @@ public struct AccessControl: Middleware {
         var request = request
         let principal = try await principal(of: request)
         request.principal = principal
-        return try await Caller.$scope.withValue(principal.scope) { [request] in try await next(request) }
+        let caller = Caller.Facts(scope: principal.scope, request: request.id)
+        return try await Caller.$current.withValue(caller) { [request] in try await next(request) }
     }
 
     private func principal(of request: Request) async throws -> Principal {

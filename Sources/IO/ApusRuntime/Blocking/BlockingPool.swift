@@ -50,6 +50,9 @@ public final class BlockingPool: Sendable {
     /// Calls that wait for a thread.
     public var waiting: Int { state.withLock { $0.waiting } }
 
+    /// Its threads, those that idle included.
+    public var running: Int { state.withLock { $0.running } }
+
     /// Runs `body` on one of the pool's threads. At `deadline` throws `deadline.exceeded` and abandons the call (a call that has not
     /// begun by then never does); on cancellation throws `CancellationError` in the same way.
     public func run<Value: Sendable>(deadline: Instant? = nil, _ body: @escaping @Sendable () throws -> Value) async throws -> Value {

@@ -16,10 +16,12 @@ public struct BootClock: MonotonicClock {
 
     public var wallTime: WallTime { WallTime(millisecondsSinceEpoch: Self.realTimeMilliseconds) }
 
-    public static var realTimeMilliseconds: Int64 {
+    public static var realTimeMilliseconds: Int64 { realTimeNanoseconds / 1_000_000 }
+
+    static var realTimeNanoseconds: Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000
+        return Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec)
     }
 
     /// Returns once `deadline` has passed; throws `CancellationError` as soon as the task is cancelled.

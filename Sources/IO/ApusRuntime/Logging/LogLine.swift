@@ -15,9 +15,11 @@ public struct LogLine: Sendable {
     }
 
     /// `10:05:30.123 warning catalog  the catalog did not answer host=127.0.0.1`
-    public func text(at time: WallTime) -> String {
-        let data = metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
-        return "\(time.description.dropFirst(11).dropLast()) \(level) \(area): \(message)\(data)\n"
+    public func text(at time: WallTime) -> String { "\(time.description.dropFirst(11).dropLast()) \(words)\n" }
+
+    /// The line without its time and its end.
+    var words: String {
+        "\(level) \(area): \(message)" + metadata.sorted { $0.key < $1.key }.map { " \($0.key)=\(Self.quoted($0.value))" }.joined()
     }
 
     /// One JSON object on one line, metadata as members beside `time`, `level`, `area`, `message`.

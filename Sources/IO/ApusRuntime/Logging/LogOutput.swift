@@ -14,6 +14,8 @@ public enum LogOutput {
         atexit { LogOutput.flush() }
         return LogWriter(descriptor: STDERR_FILENO)
     }()
+    /// What was logged lately.
+    public static let ring = LogRing()
     private static let observer = Mutex<(@Sendable (LogLine) -> Void)?>(nil)
 
     public static func start(format: Format, level: LogLevel) {
@@ -28,6 +30,7 @@ public enum LogOutput {
 
     static func write(_ line: LogLine) {
         observer.withLock { $0 }?(line)
+        ring.add(line, at: BootClock.realTimeNanoseconds)
         writer.write(text(line))
     }
 

@@ -36,6 +36,11 @@ public final class MetricsRegistry: Sendable {
         return Array(text.utf8)
     }
 
+    /// What the counters of a family come to together, of those whose label values `isWanted`; 0 where there is no such family.
+    public func total(_ name: String, where isWanted: ([String]) -> Bool) -> Int {
+        (families.withLock { $0[name] } as? CounterFamily)?.total(where: isWanted) ?? 0
+    }
+
     private func family<Family: MetricFamily>(_ name: String, _ make: () -> Family) -> Family {
         families.withLock { families in
             if let existing = families[name] {
@@ -93,6 +98,10 @@ public final class Family<Series: MetricSeries>: MetricFamily {
     /// Forgets the series that `isStale` says (a collection that was deleted).
     public func remove(where isStale: ([String]) -> Bool) {
         series.withLock { series in series = series.filter { !isStale($0.key) } }
+    }
+
+    func total(where isWanted: ([String]) -> Bool) -> Int where Series == Counter {
+        series.withLock { $0 }.reduce(0) { isWanted($1.key) ? $0 + $1.value.count : $0 }
     }
 
     func write(to text: inout String) {

@@ -14,6 +14,8 @@ public final class ChildProcess: Sendable {
         public var user: UInt32?
         public var group: UInt32?
         public var output: Output
+        /// In a session of its own: what is typed on the terminal (Ctrl-C) goes to this process alone.
+        public var isDetached = false
 
         public enum Output: Sendable {
             /// The child writes where this process does.
@@ -21,6 +23,8 @@ public final class ChildProcess: Sendable {
             case discarded
             /// Both streams, appended to a file.
             case file(String)
+            /// Both streams, into a descriptor of this process, which stays its own to close.
+            case descriptor(Int32)
         }
 
         public init(
@@ -37,9 +41,16 @@ public final class ChildProcess: Sendable {
         }
     }
 
-    public enum Exit: Sendable, Hashable {
+    public enum Exit: Sendable, Hashable, CustomStringConvertible {
         case status(Int32)
         case signal(Int32)
+
+        public var description: String {
+            switch self {
+            case .status(let status): "exit status \(status)"
+            case .signal(let signal): "signal \(signal)"
+            }
+        }
     }
 
     public let identifier: Int32
@@ -83,7 +94,12 @@ public final class ChildProcess: Sendable {
     /// SIGTERM, then SIGKILL after `grace`.
     public func terminate(grace: Duration) async -> Exit {
         send(signal: SIGTERM)
-        let timer = Deadlines.shared.schedule(at: BootClock.now.advanced(by: grace)) { self.send(signal: SIGKILL) }
+        return await wait(atMost: grace)
+    }
+
+    /// Waits for the end, and brings it about after `limit` with SIGKILL.
+    public func wait(atMost limit: Duration) async -> Exit {
+        let timer = Deadlines.shared.schedule(at: BootClock.now.advanced(by: limit)) { self.send(signal: SIGKILL) }
         let exit = await wait()
         timer?()
         return exit
@@ -105,11 +121,13 @@ public final class ChildProcess: Sendable {
         let directory = list(command.directory.map { [$0] } ?? [])[0]
 
         var output: Int32 = -1
-        defer { if output >= 0 { close(output) } }
+        var isOpened = true
+        defer { if output >= 0, isOpened { close(output) } }
         switch command.output {
         case .inherited: break
         case .discarded: output = open("/dev/null", O_WRONLY | O_CLOEXEC)
         case .file(let path): output = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o640)
+        case .descriptor(let descriptor): (output, isOpened) = (descriptor, false)
         }
         func stream(_ descriptor: Int32) -> uv_stdio_container_t {
             var container = uv_stdio_container_t()
@@ -129,6 +147,7 @@ public final class ChildProcess: Sendable {
                     options.cwd = UnsafePointer(directory)
                     options.stdio_count = 3
                     options.stdio = streams.baseAddress
+                    if command.isDetached { options.flags |= UV_PROCESS_DETACHED.rawValue }
                     if let user = command.user {
                         options.flags |= UV_PROCESS_SETUID.rawValue
                         options.uid = user
