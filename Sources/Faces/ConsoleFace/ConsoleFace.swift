@@ -16,6 +16,11 @@ public struct ConsoleFace: Sendable {
         /// Where the node listens, of every protocol.
         public var listeners: @Sendable () -> [(name: String, url: String)] = { [] }
 
+        /// Puts a question to all nodes, or to one: the call's name, what each is asked, whom, until when. Throws `node.unknown`.
+        public var askNodes: @Sendable (String, @Sendable (NodeName) -> [UInt8], NodeName?, Instant) async throws -> [NodeAnswer] = {
+            _, _, _, _ in []
+        }
+
         public init() {}
     }
 
@@ -54,11 +59,15 @@ public struct ConsoleFace: Sendable {
         mountNodes(on: &router)
         mountJoining(on: &router)
         mountShards(on: &router)
+        mountMembers(on: &router)
+        mountLogs(on: &router)
+        mountVitals(on: &router)
     }
 
     /// Below `/api`.
     private static let roots: Set = [
         "status", "keys", "models", "collections", "forecast", "nodes", "records", "shards", "rebalance", "deleted-collections",
+        "logs", "vitals",
     ]
 
     /// Whether a path is this face's: errors there have its shape, also where another face shares the listener.

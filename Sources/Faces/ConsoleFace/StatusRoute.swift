@@ -57,7 +57,8 @@ extension ConsoleFace {
             }
             $0.key("store")
             $0.object { $0.member("place", cluster.options.storePlace) }
-            $0.member("failure_tolerance", cluster.failureTolerance)
+            $0.key("failure_tolerance")
+            if let view { Self.write(cluster.failureTolerance(view), to: &$0) } else { $0.null() }
             $0.key("nodes")
             if let view { Self.write(view, to: &$0) } else { $0.null() }
             $0.member(
@@ -66,6 +67,10 @@ extension ConsoleFace {
                     cluster.missingNodes.map {
                         ["name": $0.name.map { .string($0.rawValue) } ?? .null, "address": .string($0.address)]
                     }))
+            $0.key("shards")
+            if let view { Self.writeShards(view, to: &$0) } else { $0.null() }
+            $0.key("moves")
+            if let view { Self.writeMoves(view, to: &$0) } else { $0.null() }
             $0.member("points", collections.map { .integer(Int64($0.reduce(0) { $0 + $1.points })) } ?? .null)
             $0.key("collections")
             if let collections { Self.write(collections, to: &$0) } else { $0.null() }
@@ -78,6 +83,47 @@ extension ConsoleFace {
     private static func outcome<Value>(_ body: () async throws -> Value) async -> (Value?, problem: JSONValue) {
         do { return (try await body(), .null) } catch let error as ApusError { return (nil, .string(error.summary)) } catch {
             return (nil, "unknown")
+        }
+    }
+
+    /// `nodes` may be lost, whichever they are; `losses` says of each what it costs.
+    private static func write(_ tolerance: FailureTolerance, to writer: inout JSONWriter) {
+        writer.object {
+            $0.member("nodes", tolerance.nodes)
+            $0.member("reason", tolerance.reason)
+            $0.key("losses")
+            $0.array {
+                for loss in tolerance.losses {
+                    $0.object {
+                        $0.member("node", loss.node.rawValue)
+                        $0.member("outcome", loss.outcome.rawValue)
+                        $0.member("reasons", .array(loss.reasons.map(JSONValue.string)))
+                    }
+                }
+            }
+        }
+    }
+
+    private static func writeShards(_ view: ClusterView, to writer: inout JSONWriter) {
+        writer.object {
+            $0.member("total", view.shards.count)
+            $0.member("served", view.shards.count(where: \.isServed))
+        }
+    }
+
+    /// Replicas on their way: those that load, and those that go when others serve. At most the first hundred.
+    private static func writeMoves(_ view: ClusterView, to writer: inout JSONWriter) {
+        let moves = view.shards.lazy.flatMap { shard in
+            shard.replicas.filter { $0.state != .serving }.map { (shard.id, $0) }
+        }
+        writer.array {
+            for (shard, replica) in moves.prefix(100) {
+                $0.object {
+                    $0.member("shard", Int(shard.value))
+                    $0.member("node", replica.node.rawValue)
+                    $0.member("state", replica.state.rawValue)
+                }
+            }
         }
     }
 

@@ -25,6 +25,7 @@ public final class Cluster: Sendable {
         public var storePlace: String
         /// Whether the catalog's database is this node's own: it ends with the node, which is not removed therefore.
         public var hostsCatalog = false
+        public var storeHome = StoreHome.catalog
         /// How long sessions and the leader's lease last.
         public var terms = LeaseTerms()
         /// When a silent node is suspected, and taken for gone.
@@ -40,6 +41,9 @@ public final class Cluster: Sendable {
         public var probeTime: Duration = .seconds(1)
         /// Whether a node answers: asks it for work of the kind that users ask for. Nil: nobody is probed.
         public var probe: (@Sendable (NodeRow, Instant) async -> Bool)?
+
+        /// Whether the store is the catalog, a directory in the node's own data directory, or one that was named.
+        public enum StoreHome: Sendable { case catalog, ownDirectory, directory }
 
         public init(version: String, storePlace: String) {
             self.version = version

@@ -35,6 +35,12 @@ enum RunFile {
         guard fclose(file) == 0, isWritten, rename(temporary, path(in: directory)) == 0 else { throw failure(temporary) }
     }
 
+    /// The process that wrote the file; nil where there is none.
+    static func process(in directory: String) -> Int32? {
+        guard let bytes = try? FileContents.read(path(in: directory), limit: .kibibytes(64)) else { return nil }  // none, or gone just now
+        return (try? JSONValue(parsing: bytes))?["pid"]?.asInteger.map { Int32(truncatingIfNeeded: $0) }
+    }
+
     /// A file that stays behind after a crash names a process that is gone.
     static func remove(from directory: String) { unlink(path(in: directory)) }
 

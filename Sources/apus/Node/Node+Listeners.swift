@@ -69,6 +69,7 @@ extension Node {
         consoleOptions.maxBody = configuration.faces.console.maxBody
         consoleOptions.version = Version.current
         consoleOptions.listeners = { [listening] in listening.all }
+        consoleOptions.askNodes = { try await askNodes($0, $1, only: $2, deadline: $3) }
         let console = ConsoleFace(
             cluster: cluster, access: access, vectors: vectors, health: health, metrics: metrics, clock: clock, options: consoleOptions)
         if listener.faces.contains(.console) { console.mount(on: &router) } else { console.mountHealth(on: &router) }
@@ -121,6 +122,7 @@ extension BoundListener {
 extension Configuration {
     func clusterOptions(storePlace: String) -> Cluster.Options {
         var options = Cluster.Options(version: Version.current, storePlace: storePlace)
+        options.storeHome = store.kind == .catalog ? .catalog : store.directory == nil ? .ownDirectory : .directory
         options.terms.length = leases.length
         options.terms.renewal = leases.renewal
         options.terms.poll = leases.poll

@@ -18,14 +18,17 @@ extension Node {
     }
 
     /// Whether a peer answers.
-    static func prober(_ calls: RPCPeers?) -> (@Sendable (NodeRow, Instant) async -> Bool)? {
+    static func prober(_ calls: RPCPeers?, _ metrics: NodeMetrics) -> (@Sendable (NodeRow, Instant) async -> Bool)? {
         guard let calls else { return nil }
         return { row, deadline in
             guard !row.rpcAddress.isEmpty else { return false }
+            let began = BootClock.now
             do {
                 _ = try await calls.call(row.rpcAddress, probe, [], deadline: deadline)
+                metrics.probed(row.name, took: began.duration(to: BootClock.now))
                 return true
             } catch {
+                metrics.probed(row.name, took: nil)
                 log.debug("a peer does not answer", ["node": row.name.rawValue, "error": "\(error)"])
                 return false
             }
@@ -47,6 +50,7 @@ extension Node {
         for method in VectorService.peerMethods {
             handlers[method] = { [vectors] request in try await vectors.answer(method, request.payload, deadline: request.deadline) }
         }
+        for (method, answer) in operatorCalls { handlers[method] = { request in try await answer(request.payload) } }
         let server = RPCServer(
             identity: RPCIdentity(node: cluster.identity.name, clusterSecret: secret), security: try Self.security(configuration),
             loops: loops, metrics: metrics,

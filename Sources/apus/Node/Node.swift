@@ -61,6 +61,7 @@ struct Node: Sendable {
     var metrics: MetricsRegistry { base.metrics }
     /// The PostgreSQL that this node hosts; nil where others do.
     let hosted: HostedPostgreSQL?
+    let nodeMetrics: NodeMetrics
     /// Nil for a node without a cluster secret.
     let calls: RPCPeers?
     let database: any Database
@@ -99,9 +100,11 @@ struct Node: Sendable {
         clusterOptions.settings = configuration.sharedSettings
         clusterOptions.examine = examiner(configuration, identity.name, calls, health)
         clusterOptions.hostsCatalog = hosted != nil
-        clusterOptions.probe = prober(calls)
+        let nodeMetrics = NodeMetrics(metrics)
+        clusterOptions.probe = prober(calls, nodeMetrics)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
+        NodeMetrics.watch([scans, store.pool], database, in: metrics)
         let objects = ObjectAccess(
             store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: scans)
@@ -110,7 +113,8 @@ struct Node: Sendable {
             objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } })
         return Node(
-            base: base, hosted: hosted, calls: calls, database: database, catalog: catalog, store: store, cluster: cluster,
+            base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database, catalog: catalog, store: store,
+            cluster: cluster,
             vectors: vectors,
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
@@ -221,6 +225,7 @@ struct Node: Sendable {
             group.addTask { try await store.run() }
             if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }
             if let hosted { group.addTask { try await hosted.supervise() } }
+            group.addTask { await nodeMetrics.run(cluster, vectors) }
             group.addTask { await stop.wait() }
             group.addTask { for await _ in hangUps { server.reloadCertificates() } }
             defer { group.cancelAll() }
@@ -250,6 +255,7 @@ struct Node: Sendable {
 
     /// Nobody is to miss what this node alone serves while it is away.
     private func handOver() async {
+        guard configuration.membership.handover > .zero else { return }
         do {
             let missing = try await cluster.handOver(deadline: clock.now.advanced(by: configuration.membership.handover))
             if missing > 0 {

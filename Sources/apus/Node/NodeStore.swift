@@ -15,7 +15,7 @@ final class NodeStore: Sendable {
     private let node: NodeName
     private let clock = BootClock()
     /// The threads that a hung file system may hold.
-    private let pool: BlockingPool
+    let pool: BlockingPool
     private let current = Mutex<(any ObjectStore)?>(nil)
     private let copies = Mutex<(any ObjectCopies)?>(nil)
     private static let storeSetting = "store.id"

@@ -4,6 +4,8 @@ internal import Synchronization
 final class StopRequest: Sendable {
     private let state = Mutex<(isRequested: Bool, waiters: [Int: CheckedContinuation<Void, Never>], next: Int)>((false, [:], 0))
 
+    var isRequested: Bool { state.withLock { $0.isRequested } }
+
     func request() {
         let waiters = state.withLock { state in
             state.isRequested = true

@@ -205,6 +205,8 @@ extension ErrorCode {
     /// As many replicas are loading as may.
     public static let rebalanceBusy: ErrorCode = "rebalance.busy"
     public static let processFailed: ErrorCode = "process.failed"
+    /// A balancer's own program does not accept a file that was made for it, or could not be told of it.
+    public static let balancerRefused: ErrorCode = "balancer.refused"
     public static let overloaded: ErrorCode = "node.overloaded"
     public static let configurationInvalid: ErrorCode = "config.invalid"
     /// Nodes of one cluster have different values of a setting that should be the same.
@@ -328,6 +330,7 @@ extension ErrorCode {
         .notPrivate: Surface(500, 9, .notPermitted),
         .nodeDraining: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .processFailed: Surface(500, 13, .unavailable),
+        .balancerRefused: Surface(500, 9, .refused),
         .overloaded: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
         .configurationInvalid: Surface(500, 9, .configuration),
         .configurationDiffers: Surface(500, 9, .configuration),

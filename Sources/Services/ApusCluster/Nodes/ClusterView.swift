@@ -32,16 +32,22 @@ extension Cluster {
     /// The catalog's rows, with the status of nodes that have fallen silent as this node sees it.
     public func view(deadline: Instant) async throws -> ClusterView {
         // Shards after nodes: a node that is new to us has no shards yet, one that we know may not be missed.
+        let nodes = try await nodes(deadline: deadline)
+        let followed = try await shards.read(catalog, deadline: deadline)
+        return ClusterView(
+            nodes: nodes, shards: followed.shards, collections: followed.collections.mapValues(\.name), factors: followed.factors,
+            pause: followed.pause)
+    }
+
+    /// The nodes alone.
+    public func nodes(deadline: Instant) async throws -> [NodeRow] {
         var nodes = try await catalog.nodes.list(deadline: deadline)
         // This node answers, so it is not gone, however slow its heartbeats are.
         for index in nodes.indices where nodes[index].name != identity.name {
             let row = nodes[index]
             nodes[index].status = observation.withLock { $0.status(of: row) }
         }
-        let followed = try await shards.read(catalog, deadline: deadline)
-        return ClusterView(
-            nodes: nodes, shards: followed.shards, collections: followed.collections.mapValues(\.name), factors: followed.factors,
-            pause: followed.pause)
+        return nodes
     }
 
     /// Throws `cluster.no_active_nodes` when there is nobody whom a shard could be given: all drain, have left or are silent.
@@ -60,6 +66,17 @@ extension Cluster {
         observation.withLock { $0.standing(of: node) }.map { $0.state == .alive } ?? true
     }
 
+    /// The nodes as they were last read, and as this one sees them; none before that.
+    public var knownNodes: [NodeRow] {
+        observation.withLock { observation in
+            observation.rows.map { row in
+                var row = row
+                if row.name != identity.name { row.status = observation.status(of: row) }
+                return row
+            }
+        }
+    }
+
     /// The row of a node as it was last read.
     public func row(of node: NodeName) -> NodeRow? { observation.withLock { $0.row(node) } }
 
@@ -67,13 +84,5 @@ extension Cluster {
     public func leader(deadline: Instant) async throws -> NodeRow? {
         guard let holder = try await catalog.leases.holder(deadline: deadline) else { return nil }
         return try await catalog.nodes.find(holder.node, deadline: deadline)
-    }
-
-    /// Which single losses the cluster survives: how many of its nodes can be lost at once without losing an acknowledged write.
-    public var failureTolerance: String {
-        switch catalog.database.dialect {
-        case .sqlite: "0: catalog and store are on \(identity.name)"
-        case .postgreSQL: "that of PostgreSQL and of the store (\(options.storePlace)); \(identity.name) holds nothing that is not there"
-        }
     }
 }

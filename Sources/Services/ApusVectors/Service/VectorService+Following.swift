@@ -21,6 +21,9 @@ extension VectorService {
 
     // MARK: Which collections there are
 
+    /// The version of the change feed that this node has read to.
+    public var feedVersion: Int64 { followed.value }
+
     private func followFeed() async throws {
         let events = catalog.feed.follow(from: nil) { [log] error in
             log.debug("the change feed cannot be read", ["error": "\(error)"])
