@@ -166,7 +166,8 @@ let package = Package(
         tests(
             "CommandLineTests",
             [
-                "apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "TestKit", "NodeProcessKit", "ApusEmbedding",
+                "apus", "ApusConfig", "ApusRuntime", "ApusTypes", "ApusHTTP", "ApusRender", "TestKit", "HTTPTestKit", "NodeProcessKit",
+                "ApusEmbedding",
                 "EmbeddingTestKit",
             ]),
         tests(
@@ -174,7 +175,7 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "TestKit", "HTTPTestKit", "NodeProcessKit", "apus"]),
         tests(
             "ClusterProcessTests",
-            ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "DatabaseTestKit", "NodeProcessKit", "apus"]),
+            ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "DatabaseTestKit", "NodeProcessKit", "apus"]),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",

@@ -138,7 +138,7 @@ struct HelpTests {
             let changes = [
                 "create", "delete", "revoke", "import", "add", "remove", "reindex", "drain", "undrain", "join", "move", "rebalance",
                 "pause",
-                "resume", "set", "undelete",
+                "resume", "set", "undelete", "render", "up",
             ].contains(path.last ?? "")
             #expect(command.options.contains(ClientOptions.dryRun) == changes, "\(path)")
         }

@@ -17,6 +17,12 @@ struct NodeClient: Sendable {
         http = HTTPClient(loops: EventLoops(count: loops))
     }
 
+    init(url: String, key: Redacted<String>?, http: HTTPClient) {
+        self.url = url
+        self.key = key
+        self.http = http
+    }
+
     struct Reply: Sendable {
         var status: Int
         var body: JSONValue

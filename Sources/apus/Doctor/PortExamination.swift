@@ -59,8 +59,8 @@ struct PortExamination: Sendable {
         }
         let wanted = Set(inodes.map { "socket:[\($0)]" })
         guard !wanted.isEmpty else { return nil }
-        for pid in entries("/proc").compactMap({ Int($0) }) {
-            for descriptor in entries("/proc/\(pid)/fd") {
+        for pid in FileTree.entries("/proc").compactMap({ Int($0) }) {
+            for descriptor in FileTree.entries("/proc/\(pid)/fd") {
                 var target = [CChar](repeating: 0, count: 64)
                 let length = readlink("/proc/\(pid)/fd/\(descriptor)", &target, target.count - 1)
                 guard length > 0, wanted.contains(String(decoding: target[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)) else {
@@ -71,17 +71,5 @@ struct PortExamination: Sendable {
             }
         }
         return nil
-    }
-
-    private static func entries(_ directory: String) -> [String] {
-        guard let handle = opendir(directory) else { return [] }
-        defer { closedir(handle) }
-        var names: [String] = []
-        while let entry = readdir(handle) {
-            names.append(
-                withUnsafePointer(to: &entry.pointee.d_name) { $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) } }
-            )
-        }
-        return names
     }
 }

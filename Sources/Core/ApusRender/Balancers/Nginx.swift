@@ -16,11 +16,23 @@ extension LoadBalancer {
     public func nginx(_ form: NginxForm = .site) throws(ApusError) -> String {
         let site = ([Self.nginxMaps] + frontends.map { NginxFrontend(frontend: $0, timings: timings).text }).joined(separator: "\n")
         guard case .whole(let directory) = form else { return Self.nginxHeader + site }
-        guard directory.hasPrefix("/"), directory.utf8.allSatisfy({ isLetterOrDigit($0) || "/._- ".utf8.contains($0) }) else {
-            throw ApusError(.configurationInvalid, "'\(directory)' cannot be nginx's directory", hint: "name a plain absolute path")
-        }
+        try Self.requirePlain(directory)
         let lines = site.split(separator: "\n", omittingEmptySubsequences: false).map { $0.isEmpty ? "" : "    \($0)" }
         return Self.nginxHeader + Self.nginxMain(directory) + lines.joined(separator: "\n") + "}\n"
+    }
+
+    /// A whole configuration around a site's file, so that nginx can test the file (`nginx -t -c`) before it takes the place of another. What
+    /// nginx keeps meanwhile is in `directory`. Throws `config.invalid` for a path that a configuration file cannot name.
+    public static func nginxTrial(of file: String, in directory: String) throws(ApusError) -> String {
+        try requirePlain(file)
+        try requirePlain(directory)
+        return nginxMain(directory) + "    include \"\(file)\";\n}\n"
+    }
+
+    private static func requirePlain(_ path: String) throws(ApusError) {
+        guard path.hasPrefix("/"), path.utf8.allSatisfy({ isLetterOrDigit($0) || "/._- ".utf8.contains($0) }) else {
+            throw ApusError(.configurationInvalid, "'\(path)' cannot be named in nginx's configuration", hint: "name a plain absolute path")
+        }
     }
 
     private static let nginxHeader = """
