@@ -9,8 +9,8 @@ enum Root {
             .init("apus status", "how the node and its cluster are"),
         ],
         subcommands: [
-            NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, DoctorCommand.command,
-            ShardCommand.command, RebalanceCommand.command, ImportCommand.command, SearchCommand.command,
+            NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, LogsCommand.command,
+            DoctorCommand.command, ShardCommand.command, RebalanceCommand.command, ImportCommand.command, SearchCommand.command,
             CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
             GraphQLCommand.command, CompletionCommand.command,
         ])

@@ -1,18 +1,24 @@
 internal import ApusHTTP
+internal import ApusRuntime
 internal import ApusTypes
 
 enum StatusCommand {
     static let command: Command = Command(
         name: "status", summary: "Show how a running node and its cluster are.",
-        discussion: "Exits with 0 when the node is ready to read and write, with 69 when it is not or does not answer.",
-        options: ClientOptions.all,
+        discussion: """
+            Exits with 0 when the node is ready to read and write, with 69 when it is not or does not answer. The failure tolerance is the number \
+            of nodes that may be lost, whichever they are.
+            """,
+        options: [watch, ClientOptions.urls, ClientOptions.keyFile],
         examples: [
             .init("apus status", "the node on this machine"),
             .init("apus status --url http://10.0.0.1:15002 --json", "another node, for a program to read"),
+            .init("apus status --watch", "the same each second, with moves and rates, until Ctrl-C; a line each second in a pipe"),
         ],
         run: { invocation in
-            let client = try NodeClient(invocation)
-            let status = try await client.call(.get, "/api/status", timeout: .seconds(5))
+            let nodes = try AnyNode(invocation, loops: EventLoops(count: 1))
+            if invocation.isSet(watch) { try await follow(nodes, invocation) }
+            let status = try await nodes.get("/api/status", timeout: .seconds(5))
             if invocation.wantsJSON {
                 invocation.terminal.print(status.description)
             } else {
@@ -22,7 +28,44 @@ enum StatusCommand {
             return isReady ? .success : .unavailable
         })
 
-    static func lines(_ status: JSONValue, _ terminal: Terminal) -> [String] {
+    private static let watch = Option.flag("watch", short: "w", "Look again each second, until it is stopped.")
+
+    /// Draws over what it drew before on a terminal; in a pipe each look is a line.
+    private static func follow(_ nodes: AnyNode, _ invocation: Invocation) async throws -> Never {
+        let terminal = invocation.terminal
+        var watch = StatusWatch()
+        if terminal.outputIsTerminal, !invocation.wantsJSON { Terminal.write("\u{1B}[2J", to: 1) }
+        while true {
+            let next = BootClock.now.advanced(by: .seconds(1))
+            var shown: [String]
+            do throws(ApusError) {
+                let vitals = try await nodes.get("/api/vitals", timeout: .seconds(2))
+                let rates = watch.rates(vitals, at: BootClock.now)
+                let status = try await nodes.get("/api/status", timeout: .seconds(5))
+                if invocation.wantsJSON {
+                    shown = [JSONValue.object(["status": status, "vitals": vitals]).description]
+                } else if terminal.outputIsTerminal {
+                    shown = lines(status, terminal, rates: rates)
+                } else {
+                    shown = ["\(BootClock().wallTime) \(StatusWatch.line(status, rates))"]
+                }
+            } catch {
+                guard error.code.surface.exit == .unavailable else { throw error }
+                shown =
+                    invocation.wantsJSON
+                    ? [String(decoding: ErrorDocument(error).json, as: UTF8.self)] : ["\(BootClock().wallTime) \(error.summary)"]
+            }
+            if terminal.outputIsTerminal, !invocation.wantsJSON {
+                Terminal.write("\u{1B}[H" + shown.map { $0 + "\u{1B}[K\n" }.joined() + "\u{1B}[J", to: 1)
+            } else {
+                shown.forEach { terminal.print($0) }
+            }
+            try await BootClock().sleep(until: next)
+        }
+    }
+
+    /// `rates`: of each node, where they are known.
+    static func lines(_ status: JSONValue, _ terminal: Terminal, rates: [String: StatusWatch.Rate]? = nil) -> [String] {
         var lines: [String] = []
         func add(_ title: String, _ text: String) {
             lines.append(terminal.styled(title, .bold) + String(repeating: " ", count: max(1, 13 - title.count)) + text)
@@ -50,11 +93,34 @@ enum StatusCommand {
         let readOnly = catalog?["is_read_only"]?.asBool == true ? ", read-only" : ""
         add("catalog", text(catalog?["kind"]) + latency + away + readOnly)
         add("store", text(status["store"]?["place"]))
-        add("tolerance", text(status["failure_tolerance"]))
+        let nodes = status["nodes"]?.asArray ?? []
+        if let tolerance = status["failure_tolerance"]?.asObject {
+            add("failure tolerance", "\(text(tolerance["nodes"])): \(text(tolerance["reason"]))")
+            for loss in tolerance["losses"]?.asArray ?? [] where nodes.count > 1 && loss["outcome"] != "survived" {
+                let reasons = (loss["reasons"]?.asArray ?? []).map { text($0) }.joined(separator: "; ")
+                lines.append("  without \(text(loss["node"])): \(reasons)")
+            }
+        } else {
+            add("failure tolerance", "not known while the catalog is away")
+        }
+        let moves = status["moves"]?.asArray ?? []
+        if let shards = status["shards"]?.asObject, nodes.count > 1 || !moves.isEmpty {
+            add("shards", "\(text(shards["served"])) of \(text(shards["total"])) served, \(moves.count) replicas on their way")
+        }
 
-        if let nodes = status["nodes"]?.asArray, nodes.count > 1 {
-            var table = Table(header: ["NODE", "STATUS", "URL", "SHARDS"], rightAligned: [3])
-            table.rows = nodes.map { [text($0["name"]), text($0["status"]), text($0["url"]), text($0["shards"])] }
+        if nodes.count > 1 {
+            var table = Table(
+                header: ["NODE", "STATUS", "URL", "SHARDS"] + (rates == nil ? [] : ["REQUESTS/S", "FAILURES/S"]), rightAligned: [3, 4, 5])
+            table.rows = nodes.map { node in
+                let rate = rates?[text(node["name"])]
+                let numbers = [rate?.requests, rate?.failures].map { $0.map { String(Int($0.rounded())) } ?? "?" }
+                return ["name", "status", "url", "shards"].map { text(node[$0]) } + (rates == nil ? [] : numbers)
+            }
+            lines += [""] + table.lines(terminal)
+        }
+        if rates != nil, !moves.isEmpty {
+            var table = Table(header: ["MOVE", "NODE", "STATE"])
+            table.rows = moves.prefix(10).map { ["shard \(text($0["shard"]))", text($0["node"]), text($0["state"])] }
             lines += [""] + table.lines(terminal)
         }
         if let missing = status["missing_nodes"]?.asArray, !missing.isEmpty {

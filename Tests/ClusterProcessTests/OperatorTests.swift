@@ -1,0 +1,113 @@
+import ApusHTTP
+import ApusRuntime
+import ApusTypes
+import Foundation
+import Glibc
+import NodeProcessKit
+import TestKit
+import Testing
+
+/// What an operator sees of three real nodes.
+@Suite("status, logs and metrics of three nodes")
+struct OperatorTests {
+    /// A run of the command line; its standard output and error in one.
+    private func apus(_ node: NodeProcess, _ arguments: String...) async throws -> (status: ChildProcess.Exit, text: String) {
+        let folder = try TemporaryDirectory()
+        let process = try await ChildProcess.start(
+            .init(
+                try NodeProcess.program(), arguments, environment: ["PATH": "/usr/bin:/bin", "APUS_URL": node.url, "APUS_KEY": node.key],
+                output: .file(folder.path + "/out")), on: TestLoops.shared.first)
+        let exit = await process.wait(atMost: .seconds(60))
+        return (exit, try String(contentsOfFile: folder.path + "/out", encoding: .utf8))
+    }
+
+    private func metrics(_ node: NodeProcess) async throws -> String {
+        let response = try await HTTPClient(loops: TestLoops.shared).send(
+            ClientRequest(.get, node.url + "/metrics", headers: ["X-API-Key": node.key], deadline: BootClock.now.advanced(by: .seconds(30)))
+        )
+        return String(decoding: try await response.collect(limit: .mebibytes(16)), as: UTF8.self)
+    }
+
+    @Test("the failure tolerance and why, the nodes' logs through any of them, and every metric in the reference")
+    func operators() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        try await nodes[0].create("c", shards: 3, replicas: 1)
+
+        // PostgreSQL and all nodes have one address here: the first of them is taken for its host. The store is in the catalog.
+        let status = try await apus(nodes[1], "status")
+        #expect(status.status == .status(0))
+        #expect(status.text.contains("failure tolerance 0: catalog and store are on n1\n"), "\(status.text)")
+        #expect(status.text.contains("  without n1: catalog and store are on it"))
+        #expect(status.text.contains("  without n3: 1 shard is missing from searches until others have loaded them"), "\(status.text)")
+        #expect(status.text.contains("3 of 3 served"))
+
+        let logs = try await apus(nodes[2], "logs", "--since", "1h")
+        #expect(logs.status == .status(0))
+        for name in ["n1", "n2", "n3"] {
+            let line = logs.text.split(separator: "\n").first { $0.hasPrefix("\(name) | ") && $0.contains("the node has joined") }
+            let parts = line?.split(separator: " ") ?? []
+            #expect(parts.count > 4 && parts[2].wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z/) != nil, "\(logs.text)")
+        }
+        let one = try await apus(nodes[0], "logs", "n2", "--request", "n2", "--tail", "1000")
+        let mentions = one.text.split(separator: "\n").map { $0.split(separator: "Z ", maxSplits: 1) }
+        #expect(
+            !mentions.isEmpty && mentions.allSatisfy { $0.count == 2 && $0[0].hasPrefix("n2 | ") && $0[1].contains("n2") }, "\(one.text)")
+        let nobody = try await apus(nodes[0], "logs", "n9")
+        #expect(nobody.status == .status(65) && nobody.text.contains("there is no node n9"), "\(nobody)")
+        #expect(try await apus(nodes[0], "logs", "--request", "no line has these words").status == .status(1))
+
+        nodes[2].send(signal: SIGSTOP)
+        let without = try await apus(nodes[0], "logs")
+        #expect(without.status == .status(0) && without.text.contains("n3 did not answer"), "\(without.text)")
+        try await eventually(within: 40, "it counts as a failure") {
+            let text = try await metrics(nodes[0])
+            return text.contains(#"apus_node_health_failures_total{node="n3",kind="down"} 1"#)
+        }
+        nodes[2].send(signal: SIGCONT)
+
+        let scraped = try await metrics(nodes[0])
+        let names = Set(
+            scraped.split(separator: "\n").filter { $0.hasPrefix("# TYPE apus_") }.map { String($0.split(separator: " ")[2]) })
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        let reference = try String(contentsOf: root.appending(path: "docs/reference/metrics.md"), encoding: .utf8)
+        let described = Set(reference.split(separator: "`").map(String.init).filter { $0.wholeMatch(of: /apus_[a-z_]+/) != nil })
+        #expect(names.subtracting(described).isEmpty && names.count > 20, "not in the reference: \(names.subtracting(described).sorted())")
+        // Those of what did not happen here have no series.
+        let absent = described.subtracting(names)
+        #expect(
+            absent.isSubset(of: [
+                "apus_http_connections_refused_total", "apus_vectorizer_rpc_calls_total", "apus_vectorizer_rpc_call_duration_seconds",
+                "apus_stream_connections_refused_total",
+            ]), "\(absent.sorted())")
+        #expect(scraped.contains("\napus_failure_tolerance 0\n") && scraped.contains("\napus_feed_lag_changes 0\n"))
+        #expect(
+            scraped.contains(#"apus_node_probe_duration_seconds_count{node="n2"}"#)
+                || scraped.contains(#"apus_node_probe_duration_seconds_count{node="n3"}"#))
+        for node in nodes { _ = await node.terminate() }
+    }
+
+    @Test("status --watch is a line a second in a pipe, and goes on when a node goes and the next one is asked")
+    func watched() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 2)
+        let folder = try TemporaryDirectory()
+        let watch = try await ChildProcess.start(
+            .init(
+                try NodeProcess.program(), ["status", "--watch", "--url", nodes.map(\.url).joined(separator: ",")],
+                environment: ["PATH": "/usr/bin:/bin", "APUS_KEY": nodes[0].key], output: .file(folder.path + "/out")),
+            on: TestLoops.shared.first)
+        defer { watch.send(signal: SIGKILL) }
+        func text() throws -> String { try String(contentsOfFile: folder.path + "/out", encoding: .utf8) }
+        try await eventually(within: 30, "rates") {
+            try text().contains(
+                #/ 2 of 2 nodes active, 0 of 0 shards served, 0 moves, \d+ requests/s, \d+ failures/s, failure tolerance 0\n/#)
+        }
+        await nodes[0].kill()
+        try await eventually(within: 40, "the other one is asked") { try text().contains(" 1 of 2 nodes active") }
+        #expect(try !text().contains("\u{1B}"))
+        watch.send(signal: SIGINT)
+        _ = await watch.wait()
+        _ = await nodes[1].terminate()
+    }
+}
