@@ -22,7 +22,7 @@ extension GuideSuites {
                     victim.send(signal: signal)
                     try await eventually(within: 60, "it is missed") { try await cluster[0].statuses()["n3"] == "unavailable" }
                 }
-                #expect(meanwhile.problems.isEmpty && meanwhile.acknowledged.count > 3, "\(meanwhile)")
+                #expect(meanwhile.problems.isEmpty && !meanwhile.acknowledged.isEmpty, "\(meanwhile)")
                 // None on a machine with nothing else to do.
                 #expect(meanwhile.incomplete * 10 <= meanwhile.searches, "\(meanwhile)")
                 all += meanwhile.acknowledged

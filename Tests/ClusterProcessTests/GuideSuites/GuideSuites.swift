@@ -51,6 +51,13 @@ final class GuideCluster: Sendable {
         }
     }
 
+    /// So that loads are those of what comes next.
+    func deleteCollections() async throws {
+        for collection in try await self[0].send(.get, "/collections").body["collections"]?.asArray ?? [] {
+            _ = try await self[0].send(.delete, "/collections/\(collection["name"]?.asString ?? "")")
+        }
+    }
+
     func forget(_ number: Int) { running.withLock { $0[number] = nil } }
 
     /// How many shards each node serves.

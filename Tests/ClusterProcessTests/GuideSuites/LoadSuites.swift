@@ -11,7 +11,7 @@ extension GuideSuites {
         @Test("a fourth node comes and goes under load: loads stay even, few shards move, no search is incomplete, no write is lost")
         func scale() async throws {
             let cluster = try await GuideCluster.shared.value
-            for name in ["failures", "single", "tolerance"] { _ = try await cluster[0].send(.delete, "/collections/\(name)") }
+            try await cluster.deleteCollections()
             try await cluster[0].create("scale", shards: 24, replicas: 1)
             #expect(try await cluster[0].insert(0..<200, into: "scale") == 200)
             #expect(try await cluster.loads() == ["n1": 8, "n2": 8, "n3": 8])

@@ -90,7 +90,12 @@ extension Cluster {
         let holders = Set(shards.flatMap { $0.replicas.map(\.node) })
         let emptied = observation.withLock { $0.rows }.filter { $0.status == .removing && !holders.contains($0.name) }
         for row in emptied {
-            try await catalog.nodes.remove(row.name, leader: epoch, deadline: deadline)
+            // The rows were read a moment ago: the round before may have removed it.
+            do { try await catalog.nodes.remove(row.name, leader: epoch, deadline: deadline) } catch let error as ApusError
+                where error.code == .nodeUnknown
+            {
+                continue
+            }
             log.notice("a node was removed", ["node": row.name.rawValue])
             try await catalog.records.add(
                 .event, subject: "node \(row.name)", summary: "removed: it was to be, and serves nothing any more", deadline: deadline)
