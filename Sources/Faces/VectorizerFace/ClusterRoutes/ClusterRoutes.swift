@@ -75,7 +75,9 @@ extension VectorizerFace {
 
     /// What nodes say of themselves; those that do not within a moment are left out.
     private func progress(of nodes: [NodeRow], deadline: Instant) async -> [NodeName: NodeProgress] {
-        let living = nodes.filter { [.active, .joining, .draining, .removing, .stopping].contains($0.status) && $0.roles.contains(.worker) }
+        let living = nodes.filter {
+            [.active, .joining, .draining, .removing, .stopping].contains($0.status) && $0.roles.contains(.worker)
+        }
         return await vectors.progress(of: living.map(\.name), deadline: min(deadline, clock.now.advanced(by: .milliseconds(300))))
     }
 
@@ -216,7 +218,9 @@ extension VectorizerFace {
         let view = try await cluster.view(deadline: request.deadline)
         let head = try await cluster.catalog.feed.head(deadline: request.deadline)
         let heads = try await cluster.catalog.log.heads(of: view.shards.map(\.id), deadline: request.deadline)
-        let living = view.nodes.filter { [.active, .joining, .draining, .removing, .stopping].contains($0.status) && $0.roles.contains(.worker) }
+        let living = view.nodes.filter {
+            [.active, .joining, .draining, .removing, .stopping].contains($0.status) && $0.roles.contains(.worker)
+        }
         let progress = await vectors.synchronize(living.map(\.name), to: head.version, deadline: request.deadline)
         var behind: [NodeName] = []
         for node in living {
