@@ -1,6 +1,7 @@
 import ApusCatalog
 import ApusTypes
 import ApusVectorIndex
+import Synchronization
 import TestKit
 import Testing
 
@@ -159,6 +160,8 @@ struct ClusterTests {
         }
     }
 
+    private final class Over: Sendable { let value = Atomic(false) }
+
     @Test("a shard moves while points are written and searched: no search is incomplete, no point is missed")
     func moving() async throws {
         try await TestCluster.with(3) { cluster in
@@ -166,10 +169,12 @@ struct ClusterTests {
             let configuration = CollectionConfiguration(dimension: 2, metric: .euclidean, sharding: .init(shards: 2))
             let made = try await cluster.nodes[0].service.createCollection("c", configuration, deadline: until)
             let shard = try #require(try await cluster.nodes[0].catalog.shards.list(of: made.id, deadline: until).first?.id)
+            // Not cancelled: that would end a write in the middle.
+            let isOver = Over()
             let writing = Task {
                 var number = 0
                 var problems: [String] = []
-                while !Task.isCancelled {
+                while !isOver.value.load(ordering: .relaxed) {
                     let vector: [Float] = [Float(number) * 10, 1]
                     _ = try await cluster.nodes[number % 3].service.upsert([try Point("\(number)", vector)], into: "c", deadline: until)
                     let found = try await cluster.nodes[(number + 1) % 3].service.search(
@@ -194,7 +199,7 @@ struct ClusterTests {
                         == [.init(node: to, state: .serving)]
                 }
             }
-            writing.cancel()
+            isOver.value.store(true, ordering: .relaxed)
             let (written, problems) = try await writing.value
             #expect(problems == [])
             #expect(try await cluster.nodes[1].service.count("c", deadline: until) == written)

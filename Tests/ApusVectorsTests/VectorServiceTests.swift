@@ -529,18 +529,25 @@ struct VectorServiceTests {
                 let allowed: [(PointQuery.Kind, Int)] = [
                     (.examples(.bestScore(positive: vectors(most - 1), negative: vectors(1))), 3),
                     (.examples(.context(pairs(most / 2))), 3),
-                    (.average(positive: vectors(most), negative: []), 3), (near(nil), 3162), (near(16_384), 600), (near(10), 1_000_000),
+                    (.average(positive: vectors(most), negative: []), 3), (near(nil), 3162), (near(nil), .max), (near(10), 1_000_000),
                 ]
                 for (kind, limit) in allowed { #expect(try await ask(kind, limit: limit) > 0) }
                 let refused: [(PointQuery.Kind, Int)] = [
                     (.examples(.sumScores(positive: vectors(most), negative: vectors(1))), 3),
                     (.examples(.context(pairs(most / 2 + 1))), 3),
                     (.examples(.discover(target: vectors(1)[0], pairs: pairs(most / 2))), 3),
-                    (.average(positive: vectors(most), negative: vectors(1)), 3), (near(nil), 3163), (near(nil), .max), (near(16_384), 700),
+                    (.average(positive: vectors(most), negative: vectors(1)), 3),
                 ]
                 for (kind, limit) in refused {
                     let error = await #expect(throws: ApusError.self) { try await ask(kind, limit: limit) }
                     #expect(error?.code == .requestInvalid)
+                }
+                // Of pairs it counts how many candidates there are, not how many were asked for.
+                for (picked, candidates) in [(3162, 3162), (.max, 3162), (610, 16_384), (3, 0)] {
+                    #expect(throws: Never.self) { try PointQuery.checkPairs(picked, among: candidates) }
+                }
+                for (picked, candidates) in [(3163, 3163), (.max, 3163), (611, 16_384)] {
+                    #expect(throws: ApusError.self) { try PointQuery.checkPairs(picked, among: candidates) }
                 }
                 // Groups want more and more points until they are full: as many as may be compared.
                 let path = PayloadPath("none")
