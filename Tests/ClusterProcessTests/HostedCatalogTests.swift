@@ -3,6 +3,7 @@ import ApusRuntime
 import ApusTypes
 import Glibc
 import NodeProcessKit
+import Synchronization
 import TestKit
 import Testing
 
@@ -12,11 +13,12 @@ struct HostedCatalogTests {
     private final class Lab: Sendable {
         let directory: TemporaryDirectory
         let loops = EventLoops(count: 1)
-        let port: UInt16
+        private let ports: Mutex<UInt16>
+        var port: UInt16 { ports.withLock { $0 } }
 
         init() throws {
             directory = try TemporaryDirectory()
-            port = try freePort()
+            ports = Mutex(try freePort())
         }
 
         deinit {
@@ -50,8 +52,15 @@ struct HostedCatalogTests {
         }
 
         func start(_ type: String, _ more: [String: String] = [:], arguments: [String] = []) async throws -> NodeProcess {
-            try await NodeProcess.start(
-                directory: "\(directory.path)/\(type)", arguments: arguments, environment: environment(type, more), loops: loops)
+            do {
+                return try await NodeProcess.start(
+                    directory: "\(directory.path)/\(type)", arguments: arguments, environment: environment(type, more), loops: loops)
+            } catch let failure as NodeFailure where type == "leader" && failure.description.contains("could not start server") {
+                // The port was free when it was chosen; making the database has taken a second since.
+                ports.withLock { $0 = (try? freePort()) ?? $0 }
+                return try await NodeProcess.start(
+                    directory: "\(directory.path)/\(type)", arguments: arguments, environment: environment(type, more), loops: loops)
+            }
         }
 
         /// Runs the program to its end.
