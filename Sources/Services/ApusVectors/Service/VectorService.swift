@@ -193,9 +193,14 @@ public final class VectorService: Sendable {
         }
     }
 
-    /// Forgets collections that are gone.
+    /// Forgets collections that are gone. Nobody looks at their logs any more, so who waits for that is told.
     func forget(_ isGone: (LoadedCollection) -> Bool) {
-        state.withLock { state in state.collections = state.collections?.filter { !isGone($0.value) } }
+        let gone = state.withLock { state in
+            let gone = state.collections?.values.filter(isGone) ?? []
+            state.collections = state.collections?.filter { entry in !gone.contains { $0 === entry.value } }
+            return gone
+        }
+        for shard in gone.flatMap(\.shards) { shard.end(asOf: clock.now) }
     }
 
     /// Takes the catalog's list as the truth, all at once: what is new is to be loaded, what is gone is forgotten, the rest stays. So does
