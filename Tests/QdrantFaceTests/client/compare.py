@@ -55,6 +55,12 @@ def same(a, b, path="", is_exact=False):
     return None if close(a, b) else f"{path}: {a!r} and {b!r}"
 
 
+def scores(value):
+    """Those of all points of a reply that is ranked, in their order."""
+    if isinstance(value, dict): return [value["score"]] if "score" in value else [s for item in value.values() for s in scores(item)]
+    return [s for item in value for s in scores(item)] if isinstance(value, list) else []
+
+
 class Pair:
     """The same call on both sides."""
 
@@ -85,7 +91,11 @@ class Pair:
 
     def equal(self, name, *args, **more):
         answers = self.both(name, *args, **more)
-        if answers and (difference := same(plain(answers[0]), plain(answers[1]))): raise Difference(f"{name}: {difference}")
+        if not answers: return
+        remote, local = plain(answers[0]), plain(answers[1])
+        # Of equal scores either may come first.
+        if (difference := same(remote, local)) and not (scores(remote) and same(scores(remote), scores(local)) is None):
+            raise Difference(f"{name}: {difference}")
 
     def ranked(self, collection, limit, offset, **query):
         """Points in the order of scores or values: of equal ones either may come first, and a limit may cut off any of them."""
