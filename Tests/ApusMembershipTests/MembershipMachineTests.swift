@@ -12,6 +12,8 @@ struct MembershipMachineTests {
         var beats: [NodeName: Int64] = [:]
         var silent: Set<NodeName> = []
         var left: Set<NodeName> = []
+        /// How often each has registered again.
+        var lives: [NodeName: Int64] = [:]
         /// Pairs that cannot reach each other, in that direction.
         var cuts: Set<[NodeName]> = []
         let names: [NodeName]
@@ -25,7 +27,8 @@ struct MembershipMachineTests {
                 guard reading else { continue }
                 let sightings = names.map { name in
                     NodeSighting(
-                        name: name, epoch: 1, heartbeats: beats[name] ?? 0, takesPart: !left.contains(name), probes: probes(of: name))
+                        name: name, incarnation: lives[name] ?? 1, epoch: 1, heartbeats: beats[name] ?? 0, takesPart: !left.contains(name),
+                        probes: probes(of: name))
                 }
                 machine.observe(sightings, reader: names[0], own: probes(of: names[0]), at: now)
             }
@@ -58,6 +61,43 @@ struct MembershipMachineTests {
         script.cuts = []
         script.pass(seconds: 1)
         #expect(script.state("n2") == .alive)
+    }
+
+    @Test("a node that registers again is trusted while its session begins, and does not count as having come back twice")
+    func registering() {
+        var script = Script(3)
+        script.pass(seconds: 10)
+        for life in 2...4 as ClosedRange<Int64> {
+            script.silent = ["n2"]
+            script.cuts = [["any", "n2"]]
+            script.pass(seconds: 8)
+            #expect(script.state("n2") == .down)
+            script.lives["n2"] = life
+            script.cuts = []
+            for _ in 0..<5 {
+                script.pass(seconds: 1)
+                #expect(script.state("n2") == .alive)
+            }
+            script.silent = []
+            script.pass(seconds: 3)
+            #expect(script.state("n2") == .alive && script.machine.standing(of: "n2")?.isFlapping == false)
+        }
+        // One that dies before its first heartbeat is found by its peers, and is down as any other.
+        script.lives["n3"] = 9
+        script.silent = ["n3"]
+        script.pass(seconds: 1)
+        script.cuts = [["any", "n3"]]
+        script.pass(seconds: 1)
+        #expect(script.state("n3") == .suspect)
+        script.pass(seconds: 4)
+        #expect(script.state("n3") == .down)
+        // One that its peers reach and that never has a session is suspect in time.
+        script.lives["n3"] = 10
+        script.cuts = []
+        script.pass(seconds: 7)
+        #expect(script.state("n3") == .alive)
+        script.pass(seconds: 2)
+        #expect(script.state("n3") == .suspect)
     }
 
     @Test("a node cut off from the catalog that its peers reach is never down, one that only its peers lose is neither")

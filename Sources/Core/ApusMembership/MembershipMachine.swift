@@ -5,6 +5,8 @@ public struct MembershipTerms: Sendable, Hashable {
     /// Silence of its heartbeats.
     public var suspectAfter = Duration.seconds(3)
     public var downAfter = Duration.seconds(5)
+    /// How much longer the first heartbeat of a node's life may take: its session begins when the one of the life before has ended.
+    public var firstHeartbeat = Duration.seconds(5)
     /// Silence counts as far as reads follow each other as planned; what a read takes longer adds nothing.
     public var longestStep = Duration.seconds(2)
     /// A node that has come back so often within `flapMemory` is suspected until it was quiet for `flapPenalty`.
@@ -18,7 +20,9 @@ public struct MembershipTerms: Sendable, Hashable {
 /// A node as one successful read of the catalog shows it.
 public struct NodeSighting: Sendable, Hashable {
     public var name: NodeName
-    /// Another one for each life of the node.
+    /// Rises with each life of the node, when it registers.
+    public var incarnation: Int64
+    /// Of its session.
     public var epoch: Int64
     /// Rises with each heartbeat.
     public var heartbeats: Int64
@@ -27,8 +31,11 @@ public struct NodeSighting: Sendable, Hashable {
     /// What it found out about others, as its last heartbeat told: whether each answered its last probe.
     public var probes: [NodeName: Bool]
 
-    public init(name: NodeName, epoch: Int64, heartbeats: Int64, takesPart: Bool, probes: [NodeName: Bool] = [:]) {
+    public init(
+        name: NodeName, incarnation: Int64, epoch: Int64, heartbeats: Int64, takesPart: Bool, probes: [NodeName: Bool] = [:]
+    ) {
         self.name = name
+        self.incarnation = incarnation
         self.epoch = epoch
         self.heartbeats = heartbeats
         self.takesPart = takesPart
@@ -70,13 +77,23 @@ public struct NodeStanding: Sendable, Hashable {
 /// nobody is down who answers anybody that lives.
 public struct MembershipMachine: Sendable {
     private struct Pulse {
-        var epoch: Int64
-        var heartbeats: Int64
+        var sign: Sign
         var silence: Duration = .zero
+        /// It has not been heard of since it registered.
+        var isNew = true
         var state = NodeStanding.State.alive
         var since: Instant
         /// When it came back after having been suspected.
         var returns: [Instant] = []
+    }
+
+    /// What tells that a node was alive: any change of it.
+    private struct Sign: Hashable {
+        var incarnation: Int64
+        var epoch: Int64
+        var heartbeats: Int64
+
+        init(_ node: NodeSighting) { (incarnation, epoch, heartbeats) = (node.incarnation, node.epoch, node.heartbeats) }
     }
 
     public let terms: MembershipTerms
@@ -92,10 +109,12 @@ public struct MembershipMachine: Sendable {
         lastRead = now
         var next: [NodeName: Pulse] = [:]
         for node in nodes where node.takesPart {
-            var pulse = pulses[node.name] ?? Pulse(epoch: node.epoch, heartbeats: node.heartbeats, since: now)
-            let isStill = pulses[node.name] != nil && pulse.epoch == node.epoch && pulse.heartbeats == node.heartbeats
+            let sign = Sign(node)
+            var pulse = pulses[node.name] ?? Pulse(sign: sign, since: now)
+            let isStill = pulses[node.name] != nil && pulse.sign == sign
             pulse.silence = isStill && node.name != reader ? pulse.silence + elapsed : .zero
-            (pulse.epoch, pulse.heartbeats) = (node.epoch, node.heartbeats)
+            if pulse.sign != sign { pulse.isNew = pulse.sign.incarnation != sign.incarnation }
+            pulse.sign = sign
             next[node.name] = pulse
         }
         // Those who are silent themselves are no witnesses.
@@ -119,7 +138,8 @@ public struct MembershipMachine: Sendable {
         pulse.returns.removeAll { $0.duration(to: now) > terms.flapMemory }
 
         var state = NodeStanding.State.alive
-        if pulse.silence >= terms.suspectAfter || failures.count > answers.count { state = .suspect }
+        let patience = terms.suspectAfter + (pulse.isNew ? terms.firstHeartbeat : .zero)
+        if pulse.silence >= patience || failures.count > answers.count { state = .suspect }
         if pulse.silence >= terms.downAfter, answers.isEmpty { state = .down }
         if state == .alive, pulse.state != .alive, pulse.returns.last != now { pulse.returns.append(now) }
         let isFlapping =

@@ -21,8 +21,7 @@ struct Observation: Sendable {
         self.rows = rows
         let sightings = rows.map { row in
             NodeSighting(
-                // Registering is a sign of life too: the session of a restarted node begins when the one before has ended.
-                name: row.name, epoch: row.incarnation &<< 32 + (row.sessionEpoch?.value ?? 0), heartbeats: row.heartbeats ?? 0,
+                name: row.name, incarnation: row.incarnation, epoch: row.sessionEpoch?.value ?? 0, heartbeats: row.heartbeats ?? 0,
                 takesPart: row.status != .left,
                 probes: NodeReport(row.report).probes)
         }
