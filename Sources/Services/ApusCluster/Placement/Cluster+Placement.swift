@@ -4,36 +4,6 @@ internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
 
-/// What the leader remembers from one round of placement to the next.
-struct PlacementMemory: Sendable {
-    private var epoch: Epoch?
-    /// When replicas were first seen to be told to stop.
-    private var stopped: [EndedReplica: Instant] = [:]
-    /// What the last round that changed nothing was made from.
-    private var settled: (feed: Int64, nodes: [NodeName: ReplicaSteps.Presence])?
-
-    /// What a replica needs to stop answering, whatever it knows: the age that a look at the log may have, twice.
-    static let stopTime = Duration.seconds(2)
-
-    mutating func begin(_ epoch: Epoch) { if self.epoch != epoch { self = PlacementMemory(); self.epoch = epoch } }
-
-    func isSettled(at feed: Int64, _ nodes: [NodeName: ReplicaSteps.Presence]) -> Bool {
-        settled.map { $0.feed == feed && $0.nodes == nodes } ?? false
-    }
-
-    mutating func settle(at feed: Int64, _ nodes: [NodeName: ReplicaSteps.Presence]) { settled = stopped.isEmpty ? (feed, nodes) : nil }
-
-    mutating func ended(_ shards: [ShardRow], at now: Instant) -> Set<EndedReplica> {
-        let seen = Set(
-            shards.flatMap { shard in
-                shard.replicas.filter { $0.state == .leaving || $0.state == .suspended }.map { EndedReplica(shard, $0) }
-            })
-        stopped = stopped.filter { seen.contains($0.key) }
-        for replica in seen where stopped[replica] == nil { stopped[replica] = now }
-        return Set(stopped.filter { $0.value.duration(to: now) >= Self.stopTime }.keys)
-    }
-}
-
 extension Cluster {
     /// The leader's duty of having each shard served by as many nodes as its collection asks for.
     public var placementDuty: Duty {
@@ -64,6 +34,10 @@ extension Cluster {
             placement.withLock { $0.settle(at: feed, nodes) }
             return 0
         }
+        // A node that has come back since the nodes were read may serve again by now, as the shards say that were just read.
+        let seen = try await catalog.nodes.list(deadline: deadline)
+        observation.withLock { $0.read(seen, by: identity.name, leader: epoch, at: clock.now) }
+        guard presences(asLeader: epoch) == nodes else { return 0 }
         let made = Set(try await catalog.shards.change(steps.map(\.change), leader: epoch, deadline: deadline))
         let told = steps.filter { made.contains($0.change) }
         for step in told {

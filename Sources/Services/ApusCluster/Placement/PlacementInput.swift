@@ -32,7 +32,8 @@ extension Cluster {
             Dictionary(
                 rows.map { row in
                     let standing = row.name == identity.name ? nil : observation.standing(of: row.name)
-                    return (row.name, presence(of: row, standing?.state ?? .alive, since: standing?.since ?? now, leftSince: now))
+                    let since = standing?.since ?? now
+                    return (row.name, .init(of: row, standing?.state ?? .alive, since: since, leftSince: now, graces, at: now))
                 }, uniquingKeysWith: { first, _ in first })
         }
     }
@@ -40,32 +41,8 @@ extension Cluster {
     /// By the leader's own observation; nil before it has read the nodes.
     func presences(asLeader epoch: Epoch) -> [NodeName: ReplicaSteps.Presence]? {
         let now = clock.now
-        return observation.withLock { observation in
-            guard !observation.rows.isEmpty else { return nil }
-            var presences: [NodeName: ReplicaSteps.Presence] = [:]
-            for row in observation.rows {
-                let standing = observation.leaderStanding(of: row.name, epoch: epoch)
-                guard standing != nil || row.status == .left else { return nil }
-                presences[row.name] = presence(
-                    of: row, standing?.state ?? .down, since: standing?.since ?? now, leftSince: observation.leftSince[row.name] ?? now)
-            }
-            return presences
-        }
+        return observation.withLock { $0.presences(leader: epoch, graces, at: now) }
     }
 
-    private func presence(
-        of row: NodeRow, _ state: NodeStanding.State, since: Instant, leftSince: Instant
-    ) -> ReplicaSteps.Presence {
-        let now = clock.now
-        if row.status == .left { return leftSince.duration(to: now) < options.restartWindow ? .awaited(isGone: true) : .lost }
-        let isLeaving = [.draining, .removing].contains(row.status) || !row.roles.contains(.worker)
-        switch state {
-        case .down: return isLeaving || since.duration(to: now) >= options.absenceGrace ? .lost : .awaited(isGone: true)
-        case _ where isLeaving: return .leaving
-        // It is given nothing, and has said what others are to serve.
-        case _ where row.status == .stopping: return .awaited(isGone: false)
-        case .suspect: return .awaited(isGone: false)
-        case .alive: return .here
-        }
-    }
+    private var graces: ReplicaSteps.Graces { .init(absence: options.absenceGrace, restart: options.restartWindow) }
 }
