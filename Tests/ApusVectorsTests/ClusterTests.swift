@@ -1,6 +1,7 @@
 import ApusCatalog
 import ApusTypes
 import ApusVectorIndex
+import DatabaseTestKit
 import Synchronization
 import TestKit
 import Testing
@@ -161,6 +162,38 @@ struct ClusterTests {
     }
 
     private final class Over: Sendable { let value = Atomic(false) }
+
+    @Test("what a node without its catalog answers is told with its age, also by a node that has one and holds nothing itself")
+    func oldAnswers() async throws {
+        try await TestCluster.with(2) { cluster in
+            let (deadline, asked) = (cluster.deadline, cluster.nodes[1].service)
+            let made = try await asked.createCollection(
+                "c", .init(dimension: 2, sharding: .init(shards: 1)), replicas: 1, deadline: deadline)
+            _ = try await asked.upsert(try Self.points(10), into: "c", deadline: deadline)
+            #expect(try await cluster.servers(of: made.id) == [["n1"]])
+            let questions: [@Sendable () async throws -> Int] = [
+                { try await asked.count("c", deadline: deadline) },
+                { try await asked.scroll("c", limit: 100, deadline: deadline).points.count },
+                { try await asked.points(try Self.points(10).map(\.id), in: "c", deadline: deadline).count },
+            ]
+            func ages() async throws -> [Duration?] {
+                var ages: [Duration?] = []
+                for question in questions {
+                    let answers = OldAnswers()
+                    let found = try await OldAnswers.$seen.withValue(answers) { try await question() }
+                    #expect(found == 10)
+                    ages.append(asked.age(of: answers))
+                }
+                return ages
+            }
+            #expect(try await ages() == [nil, nil, nil])
+            cluster.databases[0].isAway = true
+            try await eventually("it is known") { cluster.nodes[0].service.isCatalogAway }
+            #expect(asked.staleness == nil)
+            #expect(try await ages().allSatisfy { $0.map { $0 >= .seconds(1) } == true })
+            cluster.databases[0].isAway = false
+        }
+    }
 
     @Test("a shard moves while points are written and searched: no search is incomplete, no point is missed")
     func moving() async throws {

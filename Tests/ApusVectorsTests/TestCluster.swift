@@ -1,4 +1,6 @@
 import ApusCatalog
+import ApusDatabase
+import ApusRuntime
 import ApusTypes
 import ApusVectorIndex
 import DatabaseTestKit
@@ -10,6 +12,8 @@ import TestKit
 /// Some nodes of one PostgreSQL catalog that call each other in this process.
 struct TestCluster: Sendable {
     let nodes: [TestNode]
+    /// What each node reaches the catalog through.
+    let databases: [RemovableDatabase]
     let switchboard: Switchboard
 
     var deadline: Instant { nodes[0].deadline }
@@ -20,18 +24,20 @@ struct TestCluster: Sendable {
         _ count: Int, options: VectorService.Options = .init(), _ body: (TestCluster) async throws -> Value
     ) async throws -> Value {
         let url = try await PostgreSQLServer.shared().newDatabase()
-        return try await open(count, url, options, Switchboard(), [], body)
+        return try await open(count, url, options, Switchboard(), [], [], body)
     }
 
     private static func open<Value: Sendable>(
         _ count: Int, _ url: Redacted<String>, _ options: VectorService.Options, _ switchboard: Switchboard, _ nodes: [TestNode],
-        _ body: (TestCluster) async throws -> Value
+        _ databases: [RemovableDatabase], _ body: (TestCluster) async throws -> Value
     ) async throws -> Value {
-        guard nodes.count < count else { return try await body(TestCluster(nodes: nodes, switchboard: switchboard)) }
+        guard nodes.count < count else { return try await body(TestCluster(nodes: nodes, databases: databases, switchboard: switchboard)) }
         let name = name(nodes.count)
-        return try await TestNode.onPostgreSQL(url, options: options, peers: switchboard.peers(of: name)) { node in
+        let database = RemovableDatabase(
+            try await PostgreSQLDatabase.open(url: url, loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20))))
+        return try await TestNode.with(database, options: options, peers: switchboard.peers(of: name)) { node in
             switchboard.connect(name, node.service)
-            return try await open(count, url, options, switchboard, nodes + [node], body)
+            return try await open(count, url, options, switchboard, nodes + [node], databases + [database], body)
         }
     }
 

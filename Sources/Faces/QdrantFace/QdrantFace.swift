@@ -99,13 +99,15 @@ public struct QdrantFace: Sendable {
                     if let role { try request.require(role, over: reach) }
                     var request = request
                     try request.applyTimeout(face.clock)
+                    let answers = OldAnswers()
+                    let result = try await OldAnswers.$seen.withValue(answers) { [request] in try await handler(request) }
                     var response: Response
-                    switch try await handler(request) {
+                    switch result {
                     case .response(let whole): response = whole
                     case .result(let value): response = QdrantFace.envelope(seconds()) { $0.value(value) }
                     case .written(let write): response = QdrantFace.envelope(seconds(), write)
                     }
-                    if role == .reader, let age = face.vectors.staleness {
+                    if role == .reader, let age = face.vectors.age(of: answers) {
                         // Its client shows nothing of this; proxies and logs do.
                         response.headers["Age"] = String(Int(age.seconds))
                         response.headers["Warning"] = #"110 apus "the catalog does not answer; this is what the node holds""#

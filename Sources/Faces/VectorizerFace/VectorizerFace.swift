@@ -72,8 +72,9 @@ public struct VectorizerFace: Sendable {
         router.on(method, path) { request in
             do {
                 if let role { try request.require(role, over: reach) }
-                var response = try await handler(request)
-                if role == .reader, let age = vectors.staleness {
+                let answers = OldAnswers()
+                var response = try await OldAnswers.$seen.withValue(answers) { try await handler(request) }
+                if role == .reader, let age = vectors.age(of: answers) {
                     response.headers["Age"] = String(Int(age.seconds))
                     response.headers["Warning"] = #"110 apus "the catalog does not answer; this is what the node holds""#
                 }

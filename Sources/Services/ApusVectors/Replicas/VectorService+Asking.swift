@@ -26,6 +26,7 @@ extension VectorService {
     ) async throws -> [ShardAnswer<Question.Answer>] {
         let found = try await askAny(collection, shards, isCurrent: isCurrent, deadline: deadline, question)
         if let failure = found.failures.min(by: { $0.key < $1.key }) { throw failure.value }
+        if found.isStale, let asOf = found.asOf { OldAnswers.seen?.note(asOf) }
         return found.answers
     }
 

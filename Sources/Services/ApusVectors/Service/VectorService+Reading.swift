@@ -110,6 +110,12 @@ extension VectorService {
         return age > options.maximumAge ? age : nil
     }
 
+    /// How old what a request was answered is, if that is too old: what other nodes told, or this node's own memory.
+    public func age(of answers: OldAnswers) -> Duration? {
+        let told = answers.oldest.map { $0.duration(to: clock.now) }
+        return [told, staleness].compactMap(\.self).max()
+    }
+
     /// Returns when this node's memory shows all that was in the logs of the shards when this was called.
     ///
     /// Another node may have acknowledged a write a moment ago: before a point is said not to exist, the log is asked. Throws
