@@ -199,6 +199,7 @@ public struct Configuration: Sendable, Equatable {
         public var handover: Duration = .seconds(30)
         public var probe: Duration = .seconds(1)
         public var probeTimeout: Duration = .seconds(1)
+        public var flapPenalty: Duration = .seconds(60)
     }
 
     public struct Leases: Sendable, Equatable {

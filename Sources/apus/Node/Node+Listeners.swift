@@ -129,6 +129,7 @@ extension Configuration {
         options.terms.margin = leases.holderMargin
         options.membership.suspectAfter = membership.suspectAfter
         options.membership.downAfter = membership.downAfter
+        options.membership.flapPenalty = membership.flapPenalty
         options.absenceGrace = membership.absenceGrace
         options.restartWindow = membership.restartWindow
         options.movesAtOnce = membership.movesAtOnce

@@ -342,6 +342,10 @@ public enum ConfigurationKeys {
             "membership.probe_timeout_seconds", \.membership.probeTimeout, limit: .between(.milliseconds(100), .seconds(60)),
             "How long it waits for the answer.", reason: "Longer forgives slow networks, and finds frozen nodes later."),
         ConfigurationKey(
+            "membership.flap_penalty_seconds", \.membership.flapPenalty, limit: .between(.zero, .seconds(3600)),
+            "How long a node that has come and gone more than three times in five minutes is suspected after its last return.",
+            reason: "Each return costs the others loading; one that stays away a while longer costs them once."),
+        ConfigurationKey(
             "leases.length_seconds", \.leases.length, limit: .between(.milliseconds(400), .seconds(600)),
             "How long a lease is granted for.",
             reason: "A dead holder is replaced within about this time."),
