@@ -55,6 +55,46 @@ struct PostgreSQLFaults {
         await server.stop(.immediate)
     }
 
+    @Test("with patience a server that hangs keeps nobody until a long deadline, refuses at once then, and is used again when it wakes")
+    func noticesSilence() async throws {
+        let server = try await PostgreSQLServer.start()
+        try await use(try await open(server, patience: .seconds(1))) { (database: any Database) async throws in
+            try await database.write(.once("CREATE TABLE t (n bigint)"))
+            try await server.freeze()
+            let insert = Statement("INSERT INTO t VALUES (1)")
+            let calls = [
+                Task { await code { _ = try await database.read("SELECT 1", deadline: soon(600)) } },
+                Task { await code { _ = try await database.run([insert], on: .duty, deadline: soon(600)) } },
+                Task { await code { try await database.write(insert, deadline: soon(600)) } },
+                // Behind the one before, for the connection.
+                Task { await code { try await database.write(insert, deadline: soon(600)) } },
+            ]
+            for call in calls { #expect(await [.catalogUnavailable, .outcomeUnknown].contains(call.value)) }
+            #expect(await code { try await database.write(insert, deadline: soon(600)) } == .catalogUnavailable)
+            server.thaw()
+            try await eventually("it answers again") {
+                do {
+                    try await database.write(insert)
+                    return true
+                } catch let error as ApusError where error.code == .catalogUnavailable { return false }
+            }
+        }
+        await server.stop(.immediate)
+    }
+
+    @Test("work that takes long is no silence")
+    func forgivesWork() async throws {
+        let server = try await PostgreSQLServer.shared()
+        try await use(try await open(server.newDatabase(), patience: .milliseconds(100))) { (database: any Database) async throws in
+            #expect(try await database.read("SELECT count(pg_sleep(2))")[0].integer(0) == 1)
+            try await database.transaction(.write, on: .write, deadline: soon(600)) { transaction in
+                _ = try await transaction.run([Statement("SELECT 1")])
+                try await BootClock().sleep(for: .seconds(1))
+                _ = try await transaction.commit(after: [Statement("SELECT count(pg_sleep(2))")])
+            }
+        }
+    }
+
     @Test("after a transaction that its deadline ended, the next one gets another connection")
     func deadlineIsNobodyElses() async throws {
         let server = try await PostgreSQLServer.start()
@@ -295,10 +335,12 @@ struct PostgreSQLFaults {
 
     // MARK: Parts
 
-    private func open(_ server: PostgreSQLServer) async throws -> PostgreSQLDatabase { try await open(server.url()) }
+    private func open(_ server: PostgreSQLServer, patience: Duration? = nil) async throws -> PostgreSQLDatabase {
+        try await open(server.url(), patience: patience)
+    }
 
-    private func open(_ url: Redacted<String>) async throws -> PostgreSQLDatabase {
-        try await PostgreSQLDatabase.open(url: url, loops: TestLoops.shared, deadline: soon())
+    private func open(_ url: Redacted<String>, patience: Duration? = nil) async throws -> PostgreSQLDatabase {
+        try await PostgreSQLDatabase.open(url: url, loops: TestLoops.shared, patience: patience, deadline: soon())
     }
 }
 

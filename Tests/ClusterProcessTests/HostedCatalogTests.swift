@@ -94,6 +94,12 @@ struct HostedCatalogTests {
         try await eventually(within: 60, "it takes writes") { try await leader.insert(2, into: "words") == 200 }
         #expect(try await leader.completeSearch(2, in: "words").nearest == "p2")
 
+        // Whose database cannot have its port says what PostgreSQL says.
+        let failure = await #expect(throws: NodeFailure.self) {
+            try await Lab().start("leader", ["APUS_CATALOG_ADDRESS": "127.0.0.1:\(lab.port)"])
+        }
+        #expect(failure?.description.contains("FATAL:  could not create any TCP/IP sockets") == true)
+
         #expect(await leader.terminate() == .status(0))
         #expect(lab.server == nil)
     }

@@ -163,7 +163,7 @@ struct Node: Sendable {
             defer { patience = configuration.catalog.connectTimeout }
             do {
                 let database = try await PostgreSQLDatabase.open(
-                    url: url, loops: base.loops, deadline: clock.now.advanced(by: patience))
+                    url: url, loops: base.loops, patience: .seconds(1), deadline: clock.now.advanced(by: patience))
                 base.health.recover("catalog")
                 return database
             } catch let error as ApusError where error.code == .catalogUnavailable {

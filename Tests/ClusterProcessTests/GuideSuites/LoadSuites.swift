@@ -14,7 +14,8 @@ extension GuideSuites {
             try await cluster.deleteCollections()
             try await cluster[0].create("scale", shards: 24, replicas: 1)
             #expect(try await cluster[0].insert(0..<200, into: "scale") == 200)
-            #expect(try await cluster.loads() == ["n1": 8, "n2": 8, "n3": 8])
+            // Later than at once on a machine so busy that a node is suspected, which is given nothing while it is.
+            try await eventually(within: 60, "loads are even") { try await cluster.loads() == ["n1": 8, "n2": 8, "n3": 8] }
             let before = try await Self.places(cluster)
             let members = cluster.nodes
             var acknowledged: [Int] = []

@@ -123,8 +123,22 @@ public final class HostedPostgreSQL: Sendable {
     private func control(_ arguments: [String], as account: ServerAccount) async throws {
         let wait = ["--pgdata", options.directory, "--wait", "--timeout", String(Int(options.startTime.seconds)), "--silent"]
         // The log that is kept while the server has not opened its own.
-        let log = arguments[0] == "stop" ? [] : ["--log", options.directory + "/start.log"]
-        try await run(programs.control, arguments + wait + log, as: account)
+        let isStop = arguments[0] == "stop"
+        do {
+            let log = isStop ? [] : ["--log", options.directory + "/start.log"]
+            try await run(programs.control, arguments + wait + log, as: account)
+        } catch var error as ApusError where !isStop {
+            let words = lastWords()
+            if !words.isEmpty { error.summary = "PostgreSQL does not start:\n" + words.joined(separator: "\n") }
+            throw error
+        }
+    }
+
+    /// Why the server has ended, from the log that it has opened, or else from the one that was kept before that.
+    private func lastWords() -> [String] {
+        let opened = TextFile.read(data + "/current_logfiles")?.split(whereSeparator: \.isWhitespace).last.map(String.init)
+        let lines = (TextFile.tail(opened ?? options.directory + "/start.log") ?? "").split(separator: "\n").suffix(20)
+        return lines.filter { line in ["WARNING:", "FATAL:", "PANIC:"].contains { line.contains($0) } }.suffix(4).map(String.init)
     }
 
     // MARK: Files

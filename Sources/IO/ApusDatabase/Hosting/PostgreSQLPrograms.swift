@@ -97,6 +97,16 @@ enum TextFile {
         return String(decoding: bytes, as: UTF8.self)
     }
 
+    /// Its last 4 KiB.
+    static func tail(_ path: String) -> String? {
+        guard let file = fopen(path, "re") else { return nil }
+        defer { fclose(file) }
+        if fseek(file, -4096, SEEK_END) != 0 { rewind(file) }
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = fread(&buffer, 1, buffer.count, file)
+        return String(decoding: buffer[..<count], as: UTF8.self)
+    }
+
     static func write(_ text: String, to path: String) throws(ApusError) {
         let temporary = path + ".new"
         guard let file = fopen(temporary, "we") else { throw failure(path) }

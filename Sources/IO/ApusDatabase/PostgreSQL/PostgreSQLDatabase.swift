@@ -6,7 +6,8 @@ internal import Synchronization
 ///
 /// Three connections, one for each lane, opened when first used and opened again when they break, as long as callers' deadlines allow.
 /// With several hosts in the URL the one that takes writes is used, and a failover is followed. A caller is answered at its deadline
-/// even by a server that hangs: the connection is then closed, and the server notices within a second.
+/// even by a server that hangs: the connection is then closed, and the server notices within a second. With `patience` callers are told sooner
+/// that the server is silent (`ServerWatch`): all that wait, and then each at once until it answers.
 public final class PostgreSQLDatabase: Database {
     /// How long a statement waits for a lock unless its transaction says otherwise.
     static let lockTimeout = Duration.seconds(2)
@@ -17,10 +18,13 @@ public final class PostgreSQLDatabase: Database {
     public let servers: [String]
     private let lanes: [Lane: PostgreSQLLane]
     private let hub: NotificationHub
+    private let watch: ServerWatch?
 
     /// Reads the URL (`postgresql://user:password@host1,host2:5432/database`, or libpq's `key=value` form) and waits until a server answers.
-    public static func open(url: Redacted<String>, loops: EventLoops, deadline: Instant) async throws -> PostgreSQLDatabase {
-        let database = PostgreSQLDatabase(address: try PostgreSQLAddress(url), loops: loops)
+    public static func open(
+        url: Redacted<String>, loops: EventLoops, patience: Duration? = nil, deadline: Instant
+    ) async throws -> PostgreSQLDatabase {
+        let database = PostgreSQLDatabase(address: try PostgreSQLAddress(url), loops: loops, watch: patience.map(ServerWatch.init))
         do {
             _ = try await database.lane(.read).session(deadline: deadline)
         } catch {
@@ -30,7 +34,8 @@ public final class PostgreSQLDatabase: Database {
         return database
     }
 
-    private init(address: PostgreSQLAddress, loops: EventLoops) {
+    private init(address: PostgreSQLAddress, loops: EventLoops, watch: ServerWatch?) {
+        self.watch = watch
         let pool = BlockingPool(name: "dns", threads: 2, queueLimit: 64)
         let hub = NotificationHub()
         self.hub = hub
@@ -40,7 +45,7 @@ public final class PostgreSQLDatabase: Database {
                 // LISTEN lives on the duty lane: when that connection breaks, its listeners must look for themselves.
                 let made = PostgreSQLLane(
                     lane, address: address, loop: loops.all[index % loops.all.count], pool: pool,
-                    notification: { hub.publish($0) }, closed: { if lane == .duty { hub.finish() } })
+                    watch: watch, notification: { hub.publish($0) }, closed: { if lane == .duty { hub.finish() } })
                 return (lane, made)
             })
     }
@@ -53,10 +58,22 @@ public final class PostgreSQLDatabase: Database {
         return found
     }
 
+    private func waiting<Value>(_ body: () async throws -> Value) async rethrows -> Value {
+        guard let watch else { return try await body() }
+        let lanes = lanes
+        let actions = ServerWatch.Actions(
+            probe: { await lanes[.read]?.answers(deadline: $0) ?? false }, leave: { error in lanes.values.forEach { $0.leave(error) } })
+        return try await watch.waiting(actions, body)
+    }
+
     // MARK: Database
 
     public func run(_ statements: [Statement], on lane: Lane, deadline: Instant) async throws -> [Rows] {
         guard !statements.isEmpty else { return [] }
+        return try await waiting { try await runWaiting(statements, on: lane, deadline: deadline) }
+    }
+
+    private func runWaiting(_ statements: [Statement], on lane: Lane, deadline: Instant) async throws -> [Rows] {
         let lane = self.lane(lane)
         var attempts = 0
         while true {
@@ -76,6 +93,13 @@ public final class PostgreSQLDatabase: Database {
     }
 
     public func transaction<Value: Sendable>(
+        _ mode: TransactionMode, on lane: Lane, deadline: Instant,
+        _ body: (any Transaction) async throws -> Value
+    ) async throws -> Value {
+        try await waiting { try await transactionWaiting(mode, on: lane, deadline: deadline, body) }
+    }
+
+    private func transactionWaiting<Value: Sendable>(
         _ mode: TransactionMode, on lane: Lane, deadline: Instant,
         _ body: (any Transaction) async throws -> Value
     ) async throws -> Value {
@@ -124,6 +148,7 @@ public final class PostgreSQLDatabase: Database {
 
     public func close() async {
         hub.finish()
+        watch?.close()
         for lane in lanes.values { await lane.close() }
     }
 

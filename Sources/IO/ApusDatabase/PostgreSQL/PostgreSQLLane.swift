@@ -15,6 +15,7 @@ final class PostgreSQLLane: Sendable {
     private let address: PostgreSQLAddress
     private let loop: EventLoop
     private let pool: BlockingPool
+    private let watch: ServerWatch?
     private let notification: @Sendable (Notification) -> Void
     private let closed: @Sendable () -> Void
     /// One caller connects; the others wait for it.
@@ -30,18 +31,19 @@ final class PostgreSQLLane: Sendable {
     }
 
     init(
-        _ lane: Lane, address: PostgreSQLAddress, loop: EventLoop, pool: BlockingPool,
+        _ lane: Lane, address: PostgreSQLAddress, loop: EventLoop, pool: BlockingPool, watch: ServerWatch?,
         notification: @escaping @Sendable (Notification) -> Void, closed: @escaping @Sendable () -> Void
     ) {
         self.lane = lane
         self.address = address
         self.loop = loop
         self.pool = pool
+        self.watch = watch
         self.notification = notification
         self.closed = closed
     }
 
-    /// The connection, open and set up. Tries until `deadline`.
+    /// The connection, open and set up. Tries until `deadline`, or until the server is known to be away.
     func session(deadline: Instant) async throws -> PostgreSQLSession {
         if let session = try current() { return session }
         try await connecting.enter(deadline: deadline)
@@ -63,7 +65,7 @@ final class PostgreSQLLane: Sendable {
                 guard mayChange, next < deadline else { throw error }
                 try await BootClock().sleep(until: next)
                 pause = min(pause * 2, .milliseconds(500))
-                _ = try current()  // ends when the database was closed meanwhile
+                _ = try current()  // ends when the database was closed meanwhile, or is known to be away
             }
         }
     }
@@ -78,8 +80,22 @@ final class PostgreSQLLane: Sendable {
         session?.close(PostgreSQLDatabase.closed)
     }
 
+    /// Whether the server answers on a connection of its own.
+    func answers(deadline: Instant) async -> Bool {
+        do {
+            try await open(deadline: deadline).close(.connectionLost("it was a probe"))
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// Tells those who wait, and lets the connection go.
+    func leave(_ error: ApusError) { state.withLock(\.session)?.close(error) }
+
     private func current() throws -> PostgreSQLSession? {
-        try state.withLock { state in
+        if let absence = watch?.absence { throw absence }
+        return try state.withLock { state in
             if state.isClosed { throw PostgreSQLDatabase.closed }
             return state.session
         }
@@ -92,7 +108,7 @@ final class PostgreSQLLane: Sendable {
         if let index = candidates.firstIndex(where: { $0.name == preferred }) { candidates.swapAt(0, index) }
         var failure: any Error = ApusError(.catalogUnavailable, "the catalog's host has no address")
         for candidate in candidates {
-            let limit = candidates.count == 1 ? deadline : min(deadline, BootClock.now.advanced(by: Self.attempt))
+            let limit = candidates.count == 1 && watch == nil ? deadline : min(deadline, BootClock.now.advanced(by: Self.attempt))
             do {
                 let session = try await open(candidate, deadline: limit)
                 state.withLock { $0.preferred = candidate.name }
@@ -110,7 +126,7 @@ final class PostgreSQLLane: Sendable {
     private func open(_ candidate: PostgreSQLAddress.Candidate, deadline: Instant) async throws -> PostgreSQLSession {
         let holder = SessionHolder()
         let events = PostgreSQLSession.Events(
-            notification: notification,
+            heard: { [watch] in watch?.hear() }, notification: notification,
             report: { [log, lane] report in
                 let metadata = ["lane": lane.rawValue, "severity": report.severity, "sqlstate": report.state, "message": report.message]
                 if report.severity == "WARNING" { log.warning("catalog warns", metadata) } else { log.debug("catalog notice", metadata) }

@@ -45,6 +45,8 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
 
     /// What a session tells its owner, on the loop.
     struct Events: Sendable {
+        /// Of bytes that came.
+        var heard: @Sendable () -> Void = {}
         var notification: @Sendable (Notification) -> Void = { _ in }
         var report: @Sendable (ServerReport) -> Void = { _ in }
         var closed: @Sendable (ApusError) -> Void = { _ in }
@@ -232,6 +234,7 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         case .open:
             if status < 0 || events & Int32(UV_READABLE.rawValue) != 0 {
                 let isAlive = PQconsumeInput(handle) == 1
+                if isAlive { self.events.heard() }
                 if copy == nil { takeResults() } else { goOnCopying() }
                 takeNotifications()
                 guard case .open = state else { return }
