@@ -162,7 +162,7 @@ let package = Package(
         tests(
             "ApusHTTPFeatureTests", ["ApusTypes", "ApusRuntime", "ApusSockets", "ApusHTTP", "TestKit", "HTTPTestKit", "CZlib", "CLinux"]),
         tests("SmugglingTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit"]),
-        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit"]),
+        kit("NodeProcessKit", ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "DatabaseTestKit"]),
         tests(
             "CommandLineTests",
             [

@@ -25,6 +25,11 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
         "placement", "plans of which node serves which shard: time, balance, and moves when nodes join and leave",
         { try PlacementBench.run() }
     ),
+    (
+        "cluster", "three nodes beside one: CPU time of a search, and an acknowledgement's time above its commit",
+        { try await ClusterBench.run() }
+    ),
+    ("limits", "what an idle cluster costs its catalog and its nodes, by nodes and by shards", { try await LimitsBench.run() }),
     ("graphql", "operations parsed, validated and found in the cache, beside graphql-core", { try GraphQLBench.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]

@@ -46,6 +46,14 @@ struct ClientSuites {
         }
     }
 
+    @Test("finds each of a thousand writes through the next of three nodes")
+    func rotation() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        let (status, output) = try await PythonClient.shared.run("rotation", ["1000", nodes[0].key] + nodes.map { $0.url + "/qdrant" })
+        #expect(status == 0 && output.contains("1000 searches, 0 misses"), "\(output)")
+    }
+
     @Test("is refused what the real server refuses, in its words")
     func badInput() async throws {
         try await Self.withNode(environment: ["APUS_FACES_QDRANT_MAX_REPLY_BYTES": "64 KiB", "APUS_VECTORS_DEFAULT_REPLICAS": "2"]) {

@@ -55,6 +55,15 @@ struct ClientTests {
         #expect(await closed.terminate() == .status(0))
     }
 
+    @Test("three nodes in rotation: each of a thousand writes is found by the next node's search")
+    func rotation() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        let urls = try nodes.map { try #require($0.rpcURL) }
+        let result = try await ClientEnvironment.run("rotation", "1000", nodes[0].key, urls[0], urls[1], urls[2], in: cluster.directory)
+        #expect(result["searches"] == 1000 && result["misses"] == .array([]), "\(result)")
+    }
+
     @Test("a node that is killed while the client writes: the client connects again, and nothing acknowledged is lost")
     func restart() async throws {
         let directory = try TemporaryDirectory()

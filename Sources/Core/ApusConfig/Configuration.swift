@@ -64,6 +64,8 @@ public struct Configuration: Sendable, Equatable {
         public var idleTimeout: Duration = .seconds(75)
         public var requestTimeout: Duration = .seconds(30)
         public var drainTimeout: Duration = .seconds(20)
+        /// Nil: as long as the balancers that are rendered need, where there can be one.
+        public var unready: Duration?
     }
 
     /// The listener of Vectorizer's binary protocol.

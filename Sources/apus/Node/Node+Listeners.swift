@@ -3,6 +3,7 @@ internal import ApusCluster
 internal import ApusConfig
 internal import ApusHTTP
 internal import ApusMembership
+internal import ApusRender
 internal import ApusRuntime
 internal import ApusSockets
 internal import ApusThunder
@@ -120,6 +121,12 @@ extension BoundListener {
 }
 
 extension Configuration {
+    /// How long a node that stops says so before it refuses anything: what balancers in front need to notice, and nothing where no other machine
+    /// can reach it.
+    var unreadyWait: Duration {
+        http.unready ?? (listeners.allSatisfy(\.address.isLoopback) ? .zero : LoadBalancerTimings().unreadyWait)
+    }
+
     func clusterOptions(storePlace: String) -> Cluster.Options {
         var options = Cluster.Options(version: Version.current, storePlace: storePlace)
         options.storeHome = store.kind == .catalog ? .catalog : store.directory == nil ? .ownDirectory : .directory

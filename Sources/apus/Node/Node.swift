@@ -111,7 +111,8 @@ struct Node: Sendable {
         let vectors = VectorService(
             catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,
             objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
-            sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } })
+            sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } },
+            metrics: metrics)
         return Node(
             base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database, catalog: catalog, store: store,
             cluster: cluster,
@@ -230,9 +231,11 @@ struct Node: Sendable {
             group.addTask { for await _ in hangUps { server.reloadCertificates() } }
             defer { group.cancelAll() }
             try await group.next()
-            await handOver()
-            Self.log.notice("draining")
+            let noticed = clock.now.advanced(by: configuration.unreadyWait)
             health.drain()
+            await handOver()
+            try? await clock.sleep(until: noticed)  // cut short: whoever does so is in a hurry
+            Self.log.notice("draining")
             let deadline = clock.now.advanced(by: configuration.http.drainTimeout)
             let aborted = await withTaskGroup(of: Int.self) { group in
                 group.addTask { await server.drain(deadline: deadline) }

@@ -3,6 +3,7 @@
     suite.py calls URL            every wrapper, of the synchronous and of the asynchronous client
     suite.py load URL             pools, and many calls in flight
     suite.py keys URL KEY READER  a node on which nobody does without a key
+    suite.py rotation COUNT KEY URL...   writes through one node and reads through the next, COUNT times
     suite.py restart URL DIR      writes until DIR/stop is there, then waits for DIR/restarted and reads back what was acknowledged
 
 Prints one JSON object. An assertion that fails ends it with its traceback.
@@ -546,6 +547,23 @@ def restart(url, directory):
     return {"acknowledged": len(acknowledged), "unanswered": len(unknown), "points": count}
 
 
+def rotation(count, key, *urls):
+    """What one node has acknowledged the next one's search finds, at once."""
+    clients = []
+    for url in urls:
+        clients.append(RpcClient.connect_url(url))
+        clients[-1].hello(HelloPayload(api_key=key))
+    clients[0].create_collection("rotation", value({"dimension": 2, "metric": "euclidean", "replication_factor": 2, "sharding": {"shard_count": 6}}))
+    misses = []
+    for number in range(int(count)):
+        vector = [number * 10.0, 1.0]
+        assert clients[number % len(clients)].insert_vector("rotation", f"p{number}", vector, V.null()).success
+        found = clients[(number + 1) % len(clients)].search_explain("rotation", value({"vector": vector, "k": 1}))
+        if [hit.id for hit in found.results] != [f"p{number}"]:
+            misses.append(number)
+    return {"searches": int(count), "misses": misses}
+
+
 if __name__ == "__main__":
-    result = {"calls": calls, "load": load, "keys": keys, "restart": restart}[sys.argv[1]](*sys.argv[2:])
+    result = {"calls": calls, "load": load, "keys": keys, "rotation": rotation, "restart": restart}[sys.argv[1]](*sys.argv[2:])
     print(json.dumps(result))

@@ -101,6 +101,12 @@ extension ValueLimit where Value == String? {
     }
 }
 
+extension ValueLimit where Value == Duration? {
+    static func atMost(_ high: Duration) -> ValueLimit {
+        ValueLimit(text: "null or at most \(YAMLWriter.inline(high.node))") { $0.map { $0 >= .zero && $0 <= high } ?? true }
+    }
+}
+
 extension ValueLimit where Value == Redacted<String>? {
     static var longSecret: ValueLimit { ValueLimit(text: "null or at least 16 characters") { $0.map { $0.reveal().count >= 16 } ?? true } }
 }

@@ -88,6 +88,11 @@ public enum ConfigurationKeys {
             "After SIGTERM, how long running requests may take to finish.",
             reason: "Keep it below the time your supervisor waits before it kills (systemd 90 s, Kubernetes 30 s)."),
         ConfigurationKey(
+            "http.unready_seconds", \.http.unready, limit: .atMost(.seconds(600)),
+            whenNull: "4, and 0 where all listeners are on loopback addresses",
+            "After SIGTERM, how long the node at least says that it is not ready and goes on answering.",
+            reason: "By then the balancers that `apus render` configures send it nothing new. Longer for one that looks more rarely."),
+        ConfigurationKey(
             "rpc.enabled", \.rpc.isEnabled, "Whether Vectorizer's binary protocol is served, as its client package speaks it.",
             reason: "Turn it off where nobody uses it, or on a second node of one machine."),
         ConfigurationKey(

@@ -36,6 +36,7 @@ extension VectorService {
             return ($0.shard, try EncodedOperation($0.operation.encoded(at: now, for: fields), fields: fields))
         }
         guard !encoded.isEmpty || write.operationID != nil else { return Written() }
+        let began = clock.now
         let outcome: AppendOutcome
         do {
             outcome = try await catalog.log.append(
@@ -56,7 +57,9 @@ extension VectorService {
             _ = await show(encoded.map { ($0.0, nil) }, outcome, of: collection)
             return Written(repeated: WriteOutcome(repeating: outcome.reply))
         }
+        let committed = clock.now
         var written = await show(encoded, outcome, of: collection)
+        times.observe(commit: began.duration(to: committed), show: committed.duration(to: clock.now))
         written.positions = outcome.positions
         return written
     }

@@ -66,6 +66,7 @@ public final class VectorService: Sendable {
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
     let searchMemory: SearchMemory
+    let times: WriteTimes
     /// One collection is verified at a time: it is work of the background.
     let isVerifying = Atomic(false)
     /// For segments and snapshots. Nil: nothing is sealed, shards that have segments cannot be loaded, and there are no snapshots.
@@ -86,8 +87,10 @@ public final class VectorService: Sendable {
     /// `pool` runs scans, loading and embedding: as many threads as there are cores is right.
     public init(
         catalog: Catalog, pool: BlockingPool, health: Health? = nil, models: EmbeddingModels? = nil, options: Options = Options(),
-        objects: ObjectAccess? = nil, peers: (any VectorPeers)? = nil, sealer: (@Sendable () -> Sealer?)? = nil
+        objects: ObjectAccess? = nil, peers: (any VectorPeers)? = nil, sealer: (@Sendable () -> Sealer?)? = nil,
+        metrics: MetricsRegistry = MetricsRegistry()
     ) {
+        times = WriteTimes(metrics)
         self.objects = objects
         self.peers = peers
         searchMemory = SearchMemory(limit: options.searchMemory)
