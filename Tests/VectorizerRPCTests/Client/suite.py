@@ -553,13 +553,14 @@ def rotation(count, key, *urls):
     for url in urls:
         clients.append(RpcClient.connect_url(url))
         clients[-1].hello(HelloPayload(api_key=key))
-    clients[0].create_collection("rotation", value({"dimension": 2, "metric": "euclidean", "replication_factor": 2, "sharding": {"shard_count": 6}}))
+    clients[0].create_collection("rotation", value({"dimension": 2, "metric": "euclidean", "replication_factor": 2,
+                                                   "sharding": {"shard_count": 6}}))
     misses = []
     for number in range(int(count)):
         vector = [number * 10.0, 1.0]
         assert clients[number % len(clients)].insert_vector("rotation", f"p{number}", vector, V.null()).success
         found = clients[(number + 1) % len(clients)].search_explain("rotation", value({"vector": vector, "k": 1}))
-        if [hit.id for hit in found.results] != [f"p{number}"]:
+        if [hit.id for hit in found.hits] != [f"p{number}"]:
             misses.append(number)
     return {"searches": int(count), "misses": misses}
 
