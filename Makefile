@@ -7,7 +7,7 @@ BUILD := swift build
 BUILD_RELEASE := swift build -c release --static-swift-stdlib
 RELEASE := .build/release
 
-.PHONY: help setup build release run stop test laws clients checklist fuzz bench-data lint format docs dist clean
+.PHONY: help setup build release run stop test laws clients checklist nemesis fuzz bench-data lint format docs dist clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,12 @@ clients: ## the suites of unmodified clients at their full sizes
 checklist: release ## the manual checklist of Vectorizer's deployment guide with three nodes: 15 lines PASS or FAIL
 	@scripts/setup --test
 	@scripts/checklist
+
+nemesis: ## break a real cluster for MINUTES (default 5) with SEED (default 1), and check what its clients were told; as root it can do more
+	@scripts/setup --test
+	@$(BUILD_RELEASE) --product apus
+	@$(BUILD_RELEASE) --product apus-nemesis
+	@$(RELEASE)/apus-nemesis --minutes $${MINUTES:-5} --seed $${SEED:-1} $(ARGS)
 
 fuzz: ## every fuzz target for SECONDS (default 600) each
 	@scripts/setup

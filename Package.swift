@@ -176,6 +176,12 @@ let package = Package(
         tests(
             "ClusterProcessTests",
             ["ApusTypes", "ApusRuntime", "ApusHTTP", "TestKit", "HTTPTestKit", "DatabaseTestKit", "NodeProcessKit", "apus"]),
+        kit("NemesisKit", ["ApusTypes"]),
+        tests("NemesisTests", ["ApusTypes", "ApusRuntime", "NemesisKit", "TestKit", "apus-nemesis", "apus"]),
+        .executableTarget(
+            name: "apus-nemesis",
+            dependencies: ["ApusTypes", "ApusRuntime", "ApusHTTP", "NemesisKit", "TestKit", "DatabaseTestKit"],
+            path: "Tests/apus-nemesis", swiftSettings: swiftSettings),
         tests("LayerTests", []),
         kit(
             "NodeTestKit",

@@ -4,7 +4,8 @@ import Glibc
 import Synchronization
 internal import TestKit
 
-/// A real PostgreSQL in a temporary directory, on a free port of 127.0.0.1; it ends with the test process, however that ends.
+/// A real PostgreSQL in a temporary directory, on a free port of 127.0.0.1 unless another place is given; it ends with the test process,
+/// however that ends.
 public final class PostgreSQLServer: Sendable {
     /// How a server is asked to end.
     public enum Stop: Sendable {
@@ -14,14 +15,29 @@ public final class PostgreSQLServer: Sendable {
         case immediate
     }
 
+    /// Where a server runs, if not on loopback.
+    public struct Place: Sendable {
+        /// What it listens on. Everybody who reaches that is let in.
+        public var host: String
+        /// What starts a program there: `ip netns exec NAME`.
+        public var enter: [String]
+
+        public init(host: String, enter: [String] = []) {
+            self.host = host
+            self.enter = enter
+        }
+    }
+
     public let name: String
     public let port: UInt16
+    private let place: Place
     private let directory: TemporaryDirectory
     private let process = Mutex<ChildProcess?>(nil)
     private let guardian = Mutex<ChildProcess?>(nil)
 
-    private init(name: String, directory: TemporaryDirectory, port: UInt16) {
+    private init(name: String, directory: TemporaryDirectory, port: UInt16, place: Place = Place(host: "127.0.0.1")) {
         self.name = name
+        self.place = place
         self.directory = directory
         self.port = port
     }
@@ -60,20 +76,21 @@ public final class PostgreSQLServer: Sendable {
 
     /// The superuser's URL of a database; there is no password.
     public func url(database: String = "postgres") -> Redacted<String> {
-        Redacted("postgresql://apus@127.0.0.1:\(port)/\(database)?sslmode=disable")
+        Redacted("postgresql://apus@\(place.host):\(port)/\(database)?sslmode=disable")
     }
 
     // MARK: Starting
 
     /// Starts a server. `isDurable`: with fsync, for what measures or survives a loss of power; `kill -9` loses nothing without it.
     public static func start(
-        name: String = "primary", settings: [String: String] = [:], isDurable: Bool = false
+        name: String = "primary", settings: [String: String] = [:], isDurable: Bool = false, at place: Place = Place(host: "127.0.0.1")
     ) async throws -> PostgreSQLServer {
         let directory = try TemporaryDirectory()
         let template = try await Self.template.value
         try await run("/bin/cp", ["-a", template.path + "/data", directory.path + "/data"])
-        let server = PostgreSQLServer(name: name, directory: directory, port: try freePort())
-        try server.configure(["fsync": isDurable ? "on" : "off"].merging(settings) { $1 })
+        let server = PostgreSQLServer(name: name, directory: directory, port: try freePort(), place: place)
+        try server.configure(["fsync": isDurable ? "on" : "off", "listen_addresses": place.host].merging(settings) { $1 })
+        try append("host all all \(place.host)/16 trust\n", to: server.dataDirectory + "/pg_hba.conf")
         try await server.boot()
         return server
     }
@@ -97,7 +114,6 @@ public final class PostgreSQLServer: Sendable {
             "initdb",
             ["-D", directory.path + "/data", "-U", "apus", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C", "--no-instructions"])
         let common = """
-            listen_addresses = '127.0.0.1'
             shared_buffers = 16MB
             max_connections = 100
             wal_level = replica
@@ -126,7 +142,7 @@ public final class PostgreSQLServer: Sendable {
     }
 
     private func startProcess() async throws {
-        let command = Self.asServer("postgres", ["-D", dataDirectory], output: .file(logFile))
+        let command = Self.asServer("postgres", ["-D", dataDirectory], enter: place.enter, output: .file(logFile))
         let child = try await ChildProcess.start(command, on: TestLoops.shared.first)
         process.withLock { $0 = child }
         _ = Self.endsWithTests
@@ -233,7 +249,7 @@ public final class PostgreSQLServer: Sendable {
         let file = output.path + "/out"
         let command = ChildProcess.Command(
             try Self.program("psql"),
-            ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1", "-p", "\(port)", "-U", "apus", "-d", database, "-c", sql],
+            ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", place.host, "-p", "\(port)", "-U", "apus", "-d", database, "-c", sql],
             environment: ["LC_ALL": "C", "PGSSLMODE": "disable", "PGCONNECT_TIMEOUT": "10"], output: .file(file))
         let exit = await (try ChildProcess.start(command, on: TestLoops.shared.first)).wait()
         let text = Self.read(file)
@@ -278,11 +294,14 @@ public final class PostgreSQLServer: Sendable {
     }
 
     /// PostgreSQL refuses to run as root; and it must not outlive this process.
-    private static func asServer(_ name: String, _ arguments: [String], output: ChildProcess.Command.Output) -> ChildProcess.Command {
+    private static func asServer(
+        _ name: String, _ arguments: [String], enter: [String] = [], output: ChildProcess.Command.Output
+    ) -> ChildProcess.Command {
         let user = getuid() == 0 ? ["--reuid=postgres", "--regid=postgres", "--init-groups"] : []
         let program = (try? program(name)) ?? name  // then starting it says that there is no such program
+        let command = enter + ["/usr/bin/setpriv"] + user + ["--pdeathsig=KILL", program] + arguments
         return ChildProcess.Command(
-            "/usr/bin/setpriv", user + ["--pdeathsig=KILL", program] + arguments,
+            command[0], Array(command.dropFirst()),
             environment: ["PATH": "/usr/bin:/bin", "LC_ALL": "C"], directory: "/", output: output)
     }
 
