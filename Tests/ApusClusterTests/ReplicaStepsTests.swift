@@ -14,7 +14,7 @@ struct ReplicaStepsTests {
         var presences: [NodeName: ReplicaSteps.Presence] = [:]
         var factor = 1
         /// Rounds that a replica has been told to stop for.
-        var stopped: [EndedReplica: Int] = [:]
+        var stopped: [SeenReplica: Int] = [:]
 
         init(shards count: Int, nodes: Int, factor: Int) {
             self.factor = factor
@@ -28,7 +28,7 @@ struct ReplicaStepsTests {
 
         /// One round of the leader; gives how many replicas changed.
         mutating func lead(movesAtOnce: Int = 4, isPaused: Bool = false) -> Int {
-            let seen = shards.flatMap { shard in shard.replicas.map { EndedReplica(shard, $0) } }.filter {
+            let seen = shards.flatMap { shard in shard.replicas.map { SeenReplica(shard, $0) } }.filter {
                 [.leaving, .suspended].contains($0.state)
             }
             stopped = Dictionary(uniqueKeysWithValues: seen.map { ($0, (stopped[$0] ?? 0) + 1) })
@@ -151,6 +151,31 @@ struct ReplicaStepsTests {
         #expect(Set(world.shards[0].replicas.map(\.state)) == [.serving, .leaving])
         _ = world.follow()
         #expect(world.shards[0].replicas == [.init(node: "n1", state: .serving)])
+    }
+
+    @Test("nobody stops for a replica that has served for a moment only: its node may have come back, and others not reach it yet")
+    func newcomers() {
+        for state in [ReplicaState.serving, .retiring] {
+            let shard = ShardRow(
+                id: ShardID(0), collection: CollectionID(1), number: 0,
+                replicas: [.init(node: "n0", state: state), .init(node: "n1", state: .serving)])
+            let nodes: [NodeName: ReplicaSteps.Presence] = ["n0": .here, "n1": .here]
+            let factors = [CollectionID(1): 1]
+            var memory = PlacementMemory()
+            memory.begin(Epoch(1))
+            func stops(after milliseconds: Int64) -> Int {
+                let now = Instant(nanosecondsSinceBoot: 1).advanced(by: .milliseconds(milliseconds))
+                let newcomers = memory.newcomers([shard], factors, at: now)
+                let steps = ReplicaSteps(shards: [shard], factors: factors, nodes: nodes, newcomers: newcomers).steps
+                if steps.isEmpty { memory.settle(at: 1, nodes) }
+                return steps.count { $0.change.state == .leaving }
+            }
+            #expect(stops(after: 0) == 0 && !memory.isSettled(at: 1, nodes), "it is looked at again")
+            #expect(stops(after: 900) == 0)
+            #expect(stops(after: 1000) == 1)
+            memory.begin(Epoch(2))
+            #expect(stops(after: 1100) == 0, "another leader has not seen it serve")
+        }
     }
 
     @Test("a move whose target is gone for good is taken back")

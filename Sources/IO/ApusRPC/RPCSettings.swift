@@ -18,7 +18,7 @@ public struct RPCSettings: Sendable, Hashable {
     /// For a connection, and for the proofs of both sides on a stream.
     public var connectTime: Duration = .seconds(5)
     /// Between attempts to connect, which begin 0.1 s apart; calls fail meanwhile.
-    public var maxBackoff: Duration = .seconds(2)
+    public var maxBackoff: Duration = .milliseconds(500)
     /// How often a connection with an open stream is tried, from both ends, and how long its answer may take.
     public var keepAliveInterval: Duration = .seconds(2)
     public var keepAliveTimeout: Duration = .seconds(2)

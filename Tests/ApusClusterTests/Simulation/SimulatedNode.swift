@@ -205,9 +205,11 @@ final class SimulatedNode {
             guard let (feed, shards) = read else { return }
             placement.begin(epoch)
             guard !placement.isSettled(at: feed, presences) else { return }
+            let factors = [CollectionID(1): world.factor]
             let ended = placement.ended(shards, at: world.now)
+            let newcomers = placement.newcomers(shards, factors, at: world.now)
             let steps = ReplicaSteps(
-                shards: shards, factors: [CollectionID(1): world.factor], nodes: presences, ended: ended, movesAtOnce: 4
+                shards: shards, factors: factors, nodes: presences, ended: ended, newcomers: newcomers, movesAtOnce: 4
             ).steps
             guard !steps.isEmpty else { return placement.settle(at: feed, presences) }
             world.askCatalog(self, patience: .seconds(2)) {

@@ -22,11 +22,14 @@ extension Cluster {
         }
         guard !isSettled else { return 0 }
         let rows = followed.shards
-        let ended = placement.withLock { $0.ended(rows, at: clock.now) }
+        let (ended, newcomers) = placement.withLock { memory in
+            (memory.ended(rows, at: clock.now), memory.newcomers(rows, followed.factors, at: clock.now))
+        }
         let isPaused = followed.pause != nil
         let steps = try await planning.run(deadline: deadline) { [options] in
             ReplicaSteps(
-                shards: rows, factors: followed.factors, nodes: nodes, ended: ended, movesAtOnce: options.movesAtOnce, isPaused: isPaused
+                shards: rows, factors: followed.factors, nodes: nodes, ended: ended, newcomers: newcomers,
+                movesAtOnce: options.movesAtOnce, isPaused: isPaused
             ).steps.prefix(Self.mostSteps)
         }
         guard !steps.isEmpty else {

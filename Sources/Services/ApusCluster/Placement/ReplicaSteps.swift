@@ -49,11 +49,12 @@ struct ReplicaSteps: Sendable {
     /// - Parameters:
     ///   - factors: replicas that each shard's collection asks for.
     ///   - ended: replicas that were told to stop so long ago that they cannot answer any more.
+    ///   - newcomers: replicas that serve, but not for long enough to be reached by all: nobody stops for them yet.
     ///   - movesAtOnce: replicas that may be loading at a time, besides those of shards that nobody serves or too few do.
     ///   - isPaused: no move is begun that only evens loads out; what is begun goes on.
     init(
-        shards: [ShardRow], factors: [CollectionID: Int], nodes: [NodeName: Presence], ended: Set<EndedReplica> = [],
-        movesAtOnce: Int = .max, isPaused: Bool = false
+        shards: [ShardRow], factors: [CollectionID: Int], nodes: [NodeName: Presence], ended: Set<SeenReplica> = [],
+        newcomers: Set<SeenReplica> = [], movesAtOnce: Int = .max, isPaused: Bool = false
     ) {
         var steps: [Step] = []
         var placed: [PlacementShard] = []
@@ -61,10 +62,12 @@ struct ReplicaSteps: Sendable {
             let factor = max(1, factors[shard.collection] ?? 1)
             func isGone(_ replica: ShardRow.Replica) -> Bool { (nodes[replica.node] ?? .lost).isGone }
             let isServed = shard.replicas.contains { $0.state.answers && !isGone($0) }
-            let successors = shard.replicas.count { $0.state == .serving && !isGone($0) }
+            let successors = shard.replicas.count {
+                $0.state == .serving && !isGone($0) && !newcomers.contains(SeenReplica(shard, $0))
+            }
             var replicas: [PlacementShard.Replica] = []
             for replica in shard.replicas {
-                let hasEnded = ended.contains(EndedReplica(shard, replica))
+                let hasEnded = ended.contains(SeenReplica(shard, replica))
                 switch (replica.state, isGone(replica)) {
                 case (.serving, true), (.retiring, true):
                     steps.append(Step(shard, replica, to: .suspended, "its node is gone: no write is to wait for it"))
@@ -105,6 +108,9 @@ struct ReplicaSteps: Sendable {
                 steps.append(Step(change: add, why: "\(change.reason)", candidates: plan.explanation(of: shard.id).map { "\($0)" }))
             case .drop:
                 guard let present, present.state != .leaving else { continue }
+                let others = shard.replicas.filter { $0.node != change.node && $0.state == .serving && !(nodes[$0.node] ?? .lost).isGone }
+                let settled = others.count { !newcomers.contains(SeenReplica(shard, $0)) }
+                if present.state.answers, settled < others.count, settled < max(1, factors[shard.collection] ?? 1) { continue }
                 // One that nobody asks is gone at once; the others are told first.
                 let state: ReplicaState? = present.state == .loading ? nil : .leaving
                 let drop = ReplicaChange(shard.id, on: change.node, from: [present.state], to: state)
@@ -115,8 +121,8 @@ struct ReplicaSteps: Sendable {
     }
 }
 
-/// A replica that was seen to be told to stop.
-struct EndedReplica: Sendable, Hashable {
+/// A replica in a state in which the leader has seen it.
+struct SeenReplica: Sendable, Hashable {
     var shard: ShardID
     var node: NodeName
     var state: ReplicaState
