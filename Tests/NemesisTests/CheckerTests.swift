@@ -192,7 +192,7 @@ struct CheckerTests {
         script.delete("a", 2, nil)
         script.read("a", 1, 3, 4)
         script.search([("a", 1)], 5, 6, isComplete: false)
-        script.fault(.killLeader, 3, 4, whole: nil, led: 3.5, down: ["n3"])
+        script.fault(.killLeader, 3, 4, whole: nil, led: 3.5, noticed: 3.6, down: ["n3"])
         script.history.stalls = [.init(from: HistoryScript.instant(1), until: HistoryScript.instant(2))]
         let history = script.history
         var lines: [HistoryLine] = [.values(history.values, replicas: history.replicas)]

@@ -53,13 +53,14 @@ struct HistoryScript {
     }
 
     mutating func fault(
-        _ kind: FaultKind, _ injected: Double, _ healed: Double, whole: Double?, led: Double? = nil, down: [String] = [],
+        _ kind: FaultKind, _ injected: Double, _ healed: Double, whole: Double?, led: Double? = nil, noticed: Double? = nil,
+        down: [String] = [],
         and other: FaultKind? = nil
     ) {
         var faults = [
             Episode.Fault(
                 kind: kind, target: "n2", injected: Self.instant(injected), healed: Self.instant(healed), led: led.map(Self.instant),
-                down: down)
+                noticed: noticed.map(Self.instant), down: down)
         ]
         if let other {
             faults.append(.init(kind: other, target: "n3", injected: Self.instant(injected), healed: Self.instant(healed)))

@@ -106,6 +106,15 @@ struct LivenessTests {
         #expect(script.kinds == [.unavailable])
     }
 
+    @Test("a node says in five seconds that its store is away")
+    func store() {
+        for (noticed, kinds) in [(14.9, []), (15.1, [.late]), (nil, [.late])] as [(Double?, [Violation.Kind])] {
+            var script = script()
+            script.fault(.unmountStore, 10, 20, whole: 25, noticed: noticed)
+            #expect(script.kinds == kinds, "\(String(describing: noticed))")
+        }
+    }
+
     @Test("of two faults at once only the end is promised")
     func two() {
         var script = script { at, _, _ in (10..<25).contains(at) }

@@ -103,6 +103,7 @@ struct Run {
             }
             broken += await verified(node, in: lab)
         }
+        broken += lab.store.strays(of: lab.nodes + [lab.visitor]).map { Violation(.strayed, "\($0) was written", at: BootClock.now) }
         let history = try recorder.history()
         return RunResult(history: history, violations: Checker.violations(of: history) + broken, load: load)
     }

@@ -12,26 +12,30 @@ struct Injector: Sendable {
     func perform(_ plan: PlannedFault) async throws -> Episode.Fault {
         let (node, other) = try await victims(of: plan)
         let injected = BootClock.now
-        var led: Instant?
-        let down: Set<String>
+        let seen: Sight
         do {
             try await inject(plan.kind, node, other)
-            (led, down) = try await watch(plan, node, since: injected)
+            seen = try await watch(plan, node, since: injected)
         } catch {
             try? await heal(plan.kind, node, other)  // the first error is the one to tell
             throw error
         }
         try await heal(plan.kind, node, other)
         return Episode.Fault(
-            kind: plan.kind, target: target(plan.kind, node, other), injected: injected, healed: BootClock.now, led: led,
-            down: down.sorted())
+            kind: plan.kind, target: target(plan.kind, node, other), injected: injected, healed: BootClock.now, led: seen.led,
+            noticed: seen.noticed, down: seen.down.sorted())
     }
 
     private func victims(of plan: PlannedFault) async throws -> (LabNode, LabNode) {
         switch plan.kind {
         case .killLeader, .freezeLeader:
-            guard let leader = await lab.leader().flatMap({ lab.node($0) }) else { throw ApusError(.nodeUnknown, "nobody leads") }
-            return (leader, lab.nodes[plan.other])
+            // Nobody may lead while another fault lasts.
+            var leader: LabNode?
+            try await insist("somebody leads") {
+                leader = await lab.leader().flatMap { lab.node($0) }
+                if leader == nil { throw ApusError(.nodeUnknown, "nobody leads") }
+            }
+            return (leader ?? lab.nodes[plan.node], lab.nodes[plan.other])
         case .addNode: return (lab.visitor, lab.nodes[plan.other])
         default: return (lab.nodes[plan.node], lab.nodes[plan.other])
         }
@@ -45,25 +49,34 @@ struct Injector: Sendable {
         }
     }
 
-    /// Sleeps until it is time to heal; tells when somebody else led, and who was said to be down by whom the victim is not.
-    private func watch(_ plan: PlannedFault, _ node: LabNode, since: Instant) async throws -> (led: Instant?, down: Set<String>) {
-        let isOfLeader = plan.kind == .killLeader || plan.kind == .freezeLeader
-        var (led, down): (Instant?, Set<String>) = (nil, [])
-        var until = since.advanced(by: .milliseconds(Int64(plan.hold * 1000)))
-        // Long enough to see whether the promise is kept.
+    /// What was seen while a fault lasted.
+    private struct Sight {
+        /// When somebody else led, and when the victim itself said that it cannot write.
+        var led: Instant?
+        var noticed: Instant?
+        /// Who was said to be down by whom the victim is not.
+        var down: Set<String> = []
+    }
+
+    /// Sleeps until it is time to heal: later than planned where what was promised has not come, so that it is seen how long it takes.
+    private func watch(_ plan: PlannedFault, _ node: LabNode, since: Instant) async throws -> Sight {
+        var seen = Sight()
+        let promise = plan.kind.promise
+        let until = since.advanced(by: .milliseconds(Int64(plan.hold * 1000)))
         let patience = since.advanced(by: .seconds(20))
-        while BootClock.now < until {
+        func isAwaited() -> Bool { promise.leader != nil && seen.led == nil || promise.notice != nil && seen.noticed == nil }
+        while BootClock.now < until || isAwaited() && BootClock.now < patience {
             try await BootClock().sleep(for: .milliseconds(100))
-            if isOfLeader, led == nil {
-                if let leader = await lab.leader(but: node.name), leader != node.name { led = BootClock.now }
-                until = min(patience, max(until, BootClock.now.advanced(by: .milliseconds(led == nil ? 500 : 0))))
+            if promise.leader != nil, seen.led == nil, let leader = await lab.leader(but: node.name), leader != node.name {
+                seen.led = BootClock.now
             }
-            guard !plan.kind.promise.mayBeDown else { continue }
+            if promise.notice != nil, seen.noticed == nil, await lab.refusesWrites(node) { seen.noticed = BootClock.now }
+            guard !promise.mayBeDown else { continue }
             for (witness, states) in await lab.verdicts() where witness != node.name {
-                down.formUnion(states.filter { $0.value == "down" }.map { "\($0.key) by \(witness)" })
+                seen.down.formUnion(states.filter { $0.value == "down" }.map { "\($0.key) by \(witness)" })
             }
         }
-        return (led, down)
+        return seen
     }
 
     private func inject(_ kind: FaultKind, _ node: LabNode, _ other: LabNode) async throws {

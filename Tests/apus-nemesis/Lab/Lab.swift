@@ -129,17 +129,28 @@ final class Lab: Sendable {
     func ask(
         _ node: LabNode, _ method: Method, _ path: String, _ body: String? = nil, within time: Duration = .seconds(3)
     ) async throws -> JSONValue {
+        let (status, bytes) = try await reply(node, method, path, body, within: time)
+        guard (200..<300).contains(status) else {
+            throw ApusError(.peerInvalid, "\(method) \(path): \(status) \(String(decoding: bytes.prefix(300), as: UTF8.self))")
+        }
+        return bytes.isEmpty ? .null : try JSONValue(parsing: bytes)
+    }
+
+    private func reply(
+        _ node: LabNode, _ method: Method, _ path: String, _ body: String?, within time: Duration
+    ) async throws -> (status: Int, body: [UInt8]) {
         var headers: Headers = ["X-API-Key": key]
         if body != nil { headers["Content-Type"] = "application/json" }
         let response = try await client.send(
             ClientRequest(
                 method, node.url + path, headers: headers, body: body.map { .bytes(Array($0.utf8)) } ?? .none,
                 deadline: BootClock.now.advanced(by: time)))
-        let bytes = try await response.collect(limit: .mebibytes(16))
-        guard (200..<300).contains(response.status) else {
-            throw ApusError(.peerInvalid, "\(method) \(path): \(response.status) \(String(decoding: bytes.prefix(300), as: UTF8.self))")
-        }
-        return bytes.isEmpty ? .null : try JSONValue(parsing: bytes)
+        return (response.status, try await response.collect(limit: .mebibytes(16)))
+    }
+
+    /// Whether a node says that it is not ready to write; one that says nothing does not.
+    func refusesWrites(_ node: LabNode) async -> Bool {
+        (try? await reply(node, .get, "/health/ready?role=write", nil, within: .seconds(1)))?.status == 503
     }
 
     /// The first answer of any node that is here.
@@ -172,8 +183,8 @@ final class Lab: Sendable {
         return verdicts
     }
 
-    /// What the cluster has to be for a run to go on that is not so: empty when every node that should is there in the eyes of all, is ready to
-    /// read and to write, and serves its part. One that has come back often of late may be suspected for a minute: that was promised.
+    /// What the cluster has to be for a run to go on that is not so: empty when every node that should is there in the eyes of all, reaches all
+    /// others, is ready to read and to write, and serves its part. One that has come back often of late may be suspected for a minute: that was promised.
     func problems(replicas: [Int: Int] = [:]) async -> [String] {
         var problems: [String] = []
         let names = Set(present.map(\.name))
@@ -182,6 +193,8 @@ final class Lab: Sendable {
                 _ = try await ask(node, .get, "/health/ready?role=write", within: .seconds(2))
                 let states = try await ask(node, .get, "/api/v1/cluster/nodes", within: .seconds(2))["nodes"]?.asArray ?? []
                 let trusted = Set(states.filter { $0["state"] == "active" || $0["state"] == "suspect" }.compactMap { $0["id"]?.asString })
+                let silent = states.filter { $0["metadata"]?["vector_count"]?.asInteger == nil }.compactMap { $0["id"]?.asString }
+                if !silent.isEmpty { problems.append("\(node.name) does not reach \(silent)") }
                 if trusted != names { problems.append("\(node.name) sees \(trusted.sorted())") }
             } catch { problems.append("\(node.name): \(error)") }
         }

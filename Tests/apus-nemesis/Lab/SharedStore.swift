@@ -66,6 +66,26 @@ final class SharedStore: Sendable {
         try await unmount(node)
     }
 
+    /// What nodes have written to where the store was not: under its mount, and to another cluster's.
+    func strays(of nodes: [LabNode]) -> [String] {
+        guard isMounted else { return [] }
+        return nodes.flatMap { node in names(in: node.storePath).map { node.storePath + "/" + $0 } }
+            + names(in: foreign).filter { $0 != "apus-store" }.map { foreign + "/" + $0 }
+    }
+
+    private func names(in path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }  // its node never started
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     /// In the node's mount namespace; nothing to do where the node is gone, and its mounts with it.
     private func inside(_ node: LabNode, _ words: String...) async throws {
         guard let identifier = node.identifier else { return }

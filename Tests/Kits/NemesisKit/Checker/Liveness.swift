@@ -14,13 +14,16 @@ public struct Liveness: Sendable {
         /// Requests of any kind, sent meanwhile, that failed or were answered in part. One repetition after the connection ended is a client's
         /// own matter: a balancer that reads its file anew closes those that it keeps.
         public var disturbed: Int
-        /// The longest request.
+        /// The longest request, and the longest that writes.
         public var slowest: Duration
+        public var slowestWrite: Duration
         /// From the last healing until the first acknowledged write that was sent after it, until all was whole.
         public var writesAfter: Duration?
         public var whole: Duration?
         /// From the first fault of the leader until another one led.
         public var leader: Duration?
+        /// From a fault of the store until a node that it struck said so itself.
+        public var notice: Duration?
     }
 
     private let history: History
@@ -35,7 +38,10 @@ public struct Liveness: Sendable {
         let several = during.filter { !$0.isWrite && history.replicas[$0.collection, default: 1] > 1 }
         let single = during.filter { !$0.isWrite && history.replicas[$0.collection, default: 1] == 1 }
         let writes = during.filter(\.isWrite)
-        let attempts = during.compactMap(\.completion).flatMap(\.attempts)
+        func longest(_ operations: [Operation]) -> Duration {
+            operations.compactMap(\.completion).flatMap(\.attempts).filter { $0.until > start && $0.from < end }
+                .map { $0.from.duration(to: $0.until) }.max() ?? .zero
+        }
         let after = writes.compactMap(\.completion).filter { $0.outcome == .done }
             .filter { $0.attempts.last.map { $0.from >= healed } ?? false }.map(\.at).min()
         return Outage(
@@ -43,9 +49,10 @@ public struct Liveness: Sendable {
             failedReads: several.count(where: hasFailed),
             incompleteReads: several.count { $0.completion.map { $0.outcome == .done && !$0.isComplete } ?? false },
             disturbed: during.filter { $0.invoked >= start }.count(where: isDisturbed),
-            slowest: attempts.map { $0.from.duration(to: $0.until) }.max() ?? .zero,
+            slowest: longest(during), slowestWrite: longest(writes),
             writesAfter: after.map { healed.duration(to: $0) }, whole: episode.whole.map { healed.duration(to: $0) },
-            leader: episode.faults.compactMap { fault in fault.led.map { fault.injected.duration(to: $0) } }.max())
+            leader: episode.faults.compactMap { fault in fault.led.map { fault.injected.duration(to: $0) } }.max(),
+            notice: episode.faults.compactMap { fault in fault.noticed.map { fault.injected.duration(to: $0) } }.max())
     }
 
     /// That a point is not there nobody can say without the catalog, so a reading by id may be refused then.
@@ -103,6 +110,7 @@ public struct Liveness: Sendable {
         check("the next write", outage.writes, promise.writes)
         check("the first write after it", outage.writesAfter, promise.writesAfter)
         check("another leader", outage.leader, promise.leader)
+        check("saying that the store is away", outage.notice, promise.notice)
         if !promise.mayFailReads, outage.failedReads > 0 {
             violations.append(Violation(.unavailable, "\(episode): \(outage.failedReads) readings failed", at: end))
         }

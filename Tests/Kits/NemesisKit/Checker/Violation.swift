@@ -20,6 +20,8 @@ public struct Violation: Sendable, Hashable, CustomStringConvertible {
         case unavailable = "unavailable"
         /// A process ended that nobody had ended.
         case crashed = "crashed"
+        /// Bytes where the store was not: under its mount, or another cluster's.
+        case strayed = "written elsewhere"
         /// A node was said to be down that somebody reached.
         case wrongVerdict = "wrongly down"
     }

@@ -93,6 +93,7 @@ public enum FaultKind: String, Sendable, Hashable, CaseIterable {
             promise.reads = .seconds(6)
             promise.singleReads = .seconds(6)
             promise.writesAfter = .seconds(5)
+            promise.notice = .seconds(5)
         case .killAll: break
         }
         if self == .killLeader || self == .freezeLeader { promise.leader = .seconds(6) }
@@ -114,6 +115,8 @@ public struct Promise: Sendable, Hashable {
     public var writesAfter: Duration?
     /// Until another node leads.
     public var leader: Duration?
+    /// Until a node that lost its store says that it cannot write.
+    public var notice: Duration?
     /// Whether a node may be said to be down.
     public var mayBeDown = true
 

@@ -73,6 +73,7 @@ extension HistoryLine {
                         [
                             "kind": .string(fault.kind.rawValue), "target": .string(fault.target), "injected": fault.injected.json,
                             "healed": fault.healed.json, "led": fault.led?.json ?? .null,
+                            "noticed": fault.noticed?.json ?? .null,
                             "down": .array(fault.down.map(JSONValue.string)),
                         ]
                     }),
@@ -121,6 +122,7 @@ extension HistoryLine {
                     .init(
                         kind: kind, target: try fault.text("target"), injected: try fault.instant("injected"),
                         healed: try fault.instant("healed"), led: Instant(optional: fault["led"]),
+                        noticed: Instant(optional: fault["noticed"]),
                         down: fault["down"]?.asArray?.compactMap(\.asString) ?? []))
             }
             self = .episode(Episode(faults: faults, whole: Instant(optional: json["whole"]), until: try json.instant("until")))

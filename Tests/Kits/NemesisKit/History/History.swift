@@ -41,15 +41,21 @@ public struct Episode: Sendable, Hashable {
         public var healed: Instant
         /// When another node led, for faults of the leader.
         public var led: Instant?
+        /// When the node itself said that it cannot write, for faults of the store.
+        public var noticed: Instant?
         /// Nodes that anybody said were down meanwhile.
         public var down: [String]
 
-        public init(kind: FaultKind, target: String, injected: Instant, healed: Instant, led: Instant? = nil, down: [String] = []) {
+        public init(
+            kind: FaultKind, target: String, injected: Instant, healed: Instant, led: Instant? = nil, noticed: Instant? = nil,
+            down: [String] = []
+        ) {
             self.kind = kind
             self.target = target
             self.injected = injected
             self.healed = healed
             self.led = led
+            self.noticed = noticed
             self.down = down
         }
     }
