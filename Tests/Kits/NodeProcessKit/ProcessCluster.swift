@@ -40,12 +40,14 @@ public final class ProcessCluster: Sendable {
     public func start(nodes count: Int) async throws -> [NodeProcess] {
         var nodes: [NodeProcess] = []
         for number in 0..<count { nodes.append(try await start(number)) }
-        for node in nodes {
-            try await eventually(within: 40, "all nodes are active") {
-                try await node.statuses() == Dictionary(uniqueKeysWithValues: (0..<count).map { (Self.name($0), "active") })
-            }
-        }
+        try await settle(nodes)
         return nodes
+    }
+
+    /// Returns when each of the first nodes sees all of them active, and no others.
+    public func settle(_ nodes: [NodeProcess]) async throws {
+        let wanted = Dictionary(uniqueKeysWithValues: nodes.indices.map { (Self.name($0), "active") })
+        for node in nodes { try await eventually(within: 60, "all nodes are active") { try await node.statuses() == wanted } }
     }
 }
 
