@@ -56,15 +56,15 @@ enum ClusterBench {
     ) async throws {
         report.row(["searches", "nodes", "per s", "p50, ms", "p99, ms", "CPU ms each: min", "median", "max"])
         let queries = data.queries.indices.prefix(1000)
-        for (name, parameters) in [("approximate", "{}"), ("exact", #"{"exact":true}"#)] {
-            let bodies = queries.map { #"{"vector":\#(data.queries[$0]),"limit":10,"params":\#(parameters)}"# }
+        for (name, isExact) in [("approximate", false), ("exact", true)] {
+            let bodies = queries.map { #"{"vector":\#(data.queries[$0]),"limit":10,"with_payload":false,"exact":\#(isExact)}"# }
             var costs: [[Double]] = [[], []], results: [[SearchLoad.Result]] = [[], []]
             for _ in 0..<BenchOptions.rounds(5) {
                 for (number, cluster) in clusters.enumerated() {
                     var (searches, cpu) = (0.0, 0.0)
                     for node in cluster.nodes {
                         let load = try SearchLoad(
-                            bodies, to: "/qdrant/collections/bench/points/search", of: node, in: directory, on: loops.first)
+                            bodies, to: "/collections/bench/search", of: node, in: directory, on: loops.first)
                         _ = try await load.run(connections: 4, seconds: 1)
                         let before = cluster.cpuSeconds
                         let result = try await load.run(connections: 4, seconds: 2)
