@@ -66,6 +66,10 @@ struct LivenessTests {
         var never = script { at, action, _ in isWrite(action) && at >= 10 }
         never.fault(.freezePostgres, 10, 20, whole: 26)
         #expect(never.kinds == [.late])
+        var silent = script()
+        silent.add(.put(id: "x", value: 100_000), 12, 16.3, "c", .unknown)
+        silent.fault(.freezePostgres, 10, 20, whole: 26)
+        #expect(silent.kinds == [.late])
         var down = script()
         down.fault(.killPostgres, 10, 20, whole: 21, down: ["n2 by n1"])
         #expect(down.kinds == [.wrongVerdict])

@@ -109,6 +109,7 @@ public struct Liveness: Sendable {
         check("the next whole reading of a single replica", outage.singleReads, promise.singleReads)
         check("the next write", outage.writes, promise.writes)
         check("the first write after it", outage.writesAfter, promise.writesAfter)
+        check("an answer to a write", outage.slowestWrite, promise.writeAnswer)
         check("another leader", outage.leader, promise.leader)
         check("saying that the store is away", outage.notice, promise.notice)
         if !promise.mayFailReads, outage.failedReads > 0 {

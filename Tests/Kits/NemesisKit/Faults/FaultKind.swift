@@ -87,6 +87,7 @@ public enum FaultKind: String, Sendable, Hashable, CaseIterable {
             promise.reads = .seconds(6)
             promise.singleReads = .seconds(6)
             promise.writesAfter = .seconds(3)
+            promise.writeAnswer = .milliseconds(4250)
         case .fillStore, .readOnlyStore, .unmountStore, .foreignStore, .hangStore:
             promise.mayFailReads = false
             promise.mayBeDown = false
@@ -113,6 +114,8 @@ public struct Promise: Sendable, Hashable {
     public var writes: Duration?
     /// Until the first acknowledged write after it was healed.
     public var writesAfter: Duration?
+    /// Of a write, whatever the answer: two seconds from a node, of which the balancer asks two, and what it takes to pass that on.
+    public var writeAnswer: Duration?
     /// Until another node leads.
     public var leader: Duration?
     /// Until a node that lost its store says that it cannot write.

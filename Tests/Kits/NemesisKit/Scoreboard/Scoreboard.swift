@@ -67,7 +67,8 @@ public struct Scoreboard {
             bound: "writes again 3 s after it is back", figure: "writes_after_seconds",
             kinds: [.killPostgres, .freezePostgres, .restartPostgres]),
         Row(
-            fault: "the same", sees: "a write waits for its answer", bound: "2 s", figure: "slowest_write_seconds",
+            fault: "the same", sees: "a write waits for its answer", bound: "2 s a node, of which the balancer asks two",
+            figure: "slowest_write_seconds",
             kinds: [.killPostgres, .freezePostgres, .restartPostgres]),
         Row(
             fault: "the catalog went back in time", sees: "nodes rebuild what is ahead of it", bound: "no silent divergence, ever",
