@@ -86,9 +86,11 @@ struct Injector: Sendable {
         case .restartNode: await node.terminate()
         case .isolateNode, .cutCatalog, .cutBalancer, .cutPath, .cutPathOneWay:
             for (from, to) in paths(kind, node, other) { try await lab.network.cut(from, to: to) }
-        case .drainNode: _ = try await lab.askAny(.post, "/api/nodes/\(node.name)/drain?force=true", within: .seconds(10))
+        case .drainNode:
+            try await insist("drained") { _ = try await lab.askAny(.post, "/api/nodes/\(node.name)/drain?force=true", within: .seconds(10)) }
         case .addNode: try await lab.start(node)
-        case .rebalance: _ = try await lab.askAny(.post, "/api/v1/cluster/rebalance", within: .seconds(10))
+        case .rebalance:
+            try await insist("rebalanced") { _ = try await lab.askAny(.post, "/api/v1/cluster/rebalance", within: .seconds(10)) }
         case .killPostgres: await lab.postgres.kill()
         case .freezePostgres: try await lab.postgres.freeze()
         case .restartPostgres: await lab.postgres.stop()
