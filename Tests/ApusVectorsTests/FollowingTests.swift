@@ -144,6 +144,40 @@ struct FollowingTests {
         #expect(shard.lastChange == TestNode.noon)
     }
 
+    @Test("a write whose number the memory has for another operation is not shown before the log was looked at again")
+    func toldOfAnotherHistory() throws {
+        let fields = [VectorField(dimension: 1, metric: .dot)]
+        let incarnation = Incarnation(system: 1, timeline: 1, restores: 0)
+        let clock = BootClock()
+        let shard = Shard(
+            id: ShardID(1), number: 0, fields: fields, beginning: .beginning(of: incarnation), isNew: true, clock: clock)
+        var places: [LogPosition] = [.beginning(of: incarnation)]
+        func operation(_ number: Int) throws -> EncodedOperation {
+            let change = ShardOperation.Change.upsert([Point(id: .integer(UInt64(number)), vector: [1], payload: nil)])
+            return try EncodedOperation(ShardOperation(changes: [change]).encoded(at: TestNode.noon, for: fields), fields: fields)
+        }
+        let operations = try (0...100).map(operation)
+        for number in 1...100 {
+            let digest = places[number - 1].digest.chained(with: Digest(of: operations[number].bytes))
+            places.append(LogPosition(incarnation: incarnation, sequence: Int64(number), digest: digest))
+            _ = shard.deliver(operations[number], at: places[number])
+        }
+        func isDoubted(_ position: LogPosition, _ operation: EncodedOperation?) -> Bool {
+            shard.isCurrent(shard.standing.memory, asOf: clock.now)
+            guard case .doubtful = shard.deliver(operation, at: position) else { return shard.lookedAt.value == 0 }
+            return shard.lookedAt.value == 0
+        }
+        for number in [60, 100] {
+            #expect(!isDoubted(places[number], operations[number]))
+            #expect(!isDoubted(places[number], nil))
+            var other = places[number]
+            other.digest = other.digest.chained(with: .origin)
+            #expect(isDoubted(other, operations[number]))
+            #expect(isDoubted(other, nil))
+        }
+        #expect(isDoubted(places[3], operations[3]), "too long ago to tell")
+    }
+
     @Test("while the catalog is away reads go on and say how old they are, and writes are refused without being tried")
     func catalogAway() async throws {
         try await withTemporaryDirectory { directory in

@@ -73,15 +73,8 @@ struct HistoryLaws {
             let catalog = try await lab.open()
             shards = try await lab.shards(2, of: catalog)
             try await Self.work("both", 20, on: catalog, shards: shards, deadline: lab.deadline)
-            let position = try await primary.query("SELECT pg_current_wal_flush_lsn()")
-            try await eventually("the standby has what was written so far") {
-                try await standby.query("SELECT pg_last_wal_replay_lsn() >= '\(position)'::pg_lsn").hasPrefix("t")
-            }
-            try await standby.execute("ALTER SYSTEM SET primary_conninfo = ''")
-            try await standby.execute("SELECT pg_reload_conf()")
-            try await eventually("the standby no longer streams") {
-                try await standby.query("SELECT count(*) FROM pg_stat_wal_receiver") == "0"
-            }
+            try await primary.untilApplied(by: standby)
+            try await standby.stopReceiving()
             try await Self.work("lost", 50, on: catalog, shards: shards, deadline: lab.deadline)
             var ahead = Replica(shards: shards, catalog: catalog)
             try await ahead.catchUp(with: catalog, deadline: lab.deadline)
@@ -117,10 +110,7 @@ struct HistoryLaws {
             var caughtUp = Replica(shards: shards, catalog: catalog)
             try await caughtUp.catchUp(with: catalog, deadline: lab.deadline)
             replica = caughtUp
-            let position = try await primary.query("SELECT pg_current_wal_flush_lsn()")
-            try await eventually("the standby has everything") {
-                try await standby.query("SELECT pg_last_wal_replay_lsn() >= '\(position)'::pg_lsn").hasPrefix("t")
-            }
+            try await primary.untilApplied(by: standby)
         }
         await primary.kill()
         try await standby.promote()

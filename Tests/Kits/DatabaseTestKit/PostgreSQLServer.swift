@@ -275,6 +275,23 @@ public final class PostgreSQLServer: Sendable {
         return server
     }
 
+    /// Returns when a standby has all that this server has written so far.
+    public func untilApplied(by standby: PostgreSQLServer) async throws {
+        let position = try await query("SELECT pg_current_wal_flush_lsn()")
+        try await eventually("the standby has what was written so far") {
+            try await standby.query("SELECT pg_last_wal_replay_lsn() >= '\(position)'::pg_lsn").hasPrefix("t")
+        }
+    }
+
+    /// Has a standby get nothing more from its primary. Unlike a replay that is paused, nothing is caught up on before it is promoted.
+    public func stopReceiving() async throws {
+        try await execute("ALTER SYSTEM SET primary_conninfo = ''")
+        try await execute("SELECT pg_reload_conf()")
+        try await eventually("the standby no longer streams") {
+            try await query("SELECT count(*) FROM pg_stat_wal_receiver") == "0"
+        }
+    }
+
     /// Makes a standby the primary of a new timeline.
     public func promote() async throws {
         try await Self.runAsServer("pg_ctl", ["promote", "-w", "-D", dataDirectory])

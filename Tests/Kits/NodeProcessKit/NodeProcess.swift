@@ -16,15 +16,16 @@ public final class NodeProcess: Sendable {
     /// An administrator's: the test's own process serves as well as it asks, so the node does not trust it without one.
     public let key: String
 
-    /// Starts the program that was built beside the tests, on a free port, and returns when it is ready to read and write.
+    /// Starts a program, the one that was built beside the tests if nil, on a free port, and returns when it is ready to read and write.
     public static func start(
-        directory: String, arguments: [String] = [], environment: [String: String] = [:], loops: EventLoops
+        _ other: String? = nil, directory: String, arguments: [String] = [], environment: [String: String] = [:], loops: EventLoops
     ) async throws -> NodeProcess {
         let runFile = directory + "/run.json"
         unlink(runFile)
         // A node must not outlive the tests. The kernel ends it with the thread that started it: one that is never stopped.
         let command = ChildProcess.Command(
-            "/usr/bin/setpriv", ["--pdeathsig=KILL", try program(), "node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
+            "/usr/bin/setpriv",
+            ["--pdeathsig=KILL", try other ?? program(), "node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
             environment: environment.merging(["PATH": "/usr/bin:/bin", "APUS_RPC_ADDRESS": "127.0.0.1:0"]) { own, _ in own },
             output: .file(directory + ".log"))
         let process = try await ChildProcess.start(command, on: TestLoops.shared.first)

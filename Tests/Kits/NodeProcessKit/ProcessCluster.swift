@@ -12,18 +12,21 @@ public final class ProcessCluster: Sendable {
 
     public static func name(_ number: Int) -> String { "n\(number + 1)" }
 
-    /// On a new database of the tests' server, or on one that the test has to itself.
-    public init(on server: PostgreSQLServer? = nil) async throws {
+    /// On a new database of the tests' server, or on servers that the test has to itself: a primary and its standbys.
+    public init(on servers: PostgreSQLServer...) async throws {
         directory = try TemporaryDirectory()
         loops = EventLoops(count: 1)
-        url = if let server { server.url().reveal() } else { try await PostgreSQLServer.shared().newDatabase().reveal() }
+        let hosts = servers.map { "127.0.0.1:\($0.port)" }.joined(separator: ",")
+        url =
+            servers.isEmpty
+            ? try await PostgreSQLServer.shared().newDatabase().reveal() : "postgresql://apus@\(hosts)/postgres?sslmode=disable"
     }
 
     deinit { loops.stop() }
 
-    /// Starts node `number`, again too; returns when it is ready.
+    /// Starts node `number`, again too; returns when it is ready. `program`: another than the one that was built beside the tests.
     public func start(
-        _ number: Int, secret: String? = "a secret of these tests", more: [String: String] = [:]
+        _ number: Int, secret: String? = "a secret of these tests", more: [String: String] = [:], program: String? = nil
     ) async throws -> NodeProcess {
         var environment = [
             "APUS_NODE_NAME": Self.name(number), "APUS_CATALOG_URL": url, "APUS_STORE_KIND": "catalog",
@@ -33,7 +36,7 @@ public final class ProcessCluster: Sendable {
         ]
         environment["APUS_CLUSTER_SECRET"] = secret
         return try await NodeProcess.start(
-            directory: directory.path + "/" + Self.name(number), environment: environment.merging(more) { $1 }, loops: loops)
+            program, directory: directory.path + "/" + Self.name(number), environment: environment.merging(more) { $1 }, loops: loops)
     }
 
     /// Starts so many nodes, and returns when each sees all of them active.

@@ -75,12 +75,23 @@ final class Shard: Sendable {
     private struct Progress {
         var table: PointTable
         var position: LogPosition
+        /// Digests of the last operations, up to the position's own.
+        var trail: [Digest] = []
         /// Of all operations up to the position since the shard was made.
         var bytes: Int64 = 0
         /// Committed operations of this node whose predecessors are not applied yet.
         var early: [Int64: (operation: EncodedOperation, position: LogPosition)] = [:]
         /// What the operations did that somebody asks about.
         var touched: [Int64: [Int]] = [:]
+
+        /// What the memory holds an operation's digest for: writers that are further behind are few, and have the log looked at.
+        static let trailLength = 64
+
+        /// Whether this operation was applied; nil if it cannot be told (any more).
+        func holds(_ wanted: LogPosition) -> Bool? {
+            let age = Int(position.sequence - wanted.sequence)
+            return trail.indices.contains(trail.count - 1 - age) ? trail[trail.count - 1 - age] == wanted.digest : nil
+        }
     }
 
     init(
@@ -205,11 +216,17 @@ final class Shard: Sendable {
         case early
         /// The log brought it before.
         case known
+        /// Another operation has its number here, or too many came after it to tell: the catalog may have another history than this memory. The
+        /// shard is not answered for before the log was looked at again.
+        case doubtful
     }
 
-    func deliver(_ operation: EncodedOperation, at position: LogPosition) -> Delivery {
+    /// Nil: an operation that the log has.
+    func deliver(_ operation: EncodedOperation?, at position: LogPosition) -> Delivery {
+        let now = clock.now
         let delivery: Delivery = progress.withLock { progress in
-            if position.sequence <= progress.position.sequence { return .known }
+            if position.sequence <= progress.position.sequence { return progress.holds(position) == true ? .known : .doubtful }
+            guard let operation else { return .early }
             guard position.sequence == progress.position.sequence + 1 else {
                 progress.early[position.sequence] = (operation, position)
                 return .early
@@ -219,7 +236,11 @@ final class Shard: Sendable {
             applyEarly(&progress)
             return .applied(touched)
         }
-        if case .applied = delivery { applied.rise(to: standing.position.sequence) }
+        switch delivery {
+        case .applied: applied.rise(to: standing.position.sequence)
+        case .doubtful: requireLook(after: now)
+        case .early, .known: break
+        }
         return delivery
     }
 
@@ -332,6 +353,15 @@ final class Shard: Sendable {
         }
     }
 
+    /// Whether the memory's segments are of another history than this manifest, which was read after the memory took them over: both went on from
+    /// what the histories share, each its own way.
+    func contradicts(_ manifest: Manifest) -> Bool {
+        state.withLock { state in
+            if manifest.version < state.manifest || manifest.position.sequence < state.sealedAt { return true }
+            return manifest.version == state.manifest && Set(manifest.segments.map(\.object)) != Set(state.table.segments.map(\.key))
+        }
+    }
+
     /// Begins a memory with the segments of a manifest; what came before it is given up, and was served until now. Does nothing if this
     /// memory has come as far by itself meanwhile: what was acknowledged from it is not taken back.
     func begin(with segments: [Segment], _ manifest: Manifest) {
@@ -340,6 +370,7 @@ final class Shard: Sendable {
             guard progress.position.sequence < manifest.position.sequence else { return }
             progress.table = table
             progress.position = manifest.position
+            progress.trail = [manifest.position.digest]
             progress.bytes = manifest.bytes
             progress.early = progress.early.filter { $0.key > manifest.position.sequence }
             state.withLock { state in
@@ -401,6 +432,8 @@ final class Shard: Sendable {
 
     private func apply(_ operation: EncodedOperation, at position: LogPosition, _ progress: inout Progress) -> [Int] {
         progress.position = position
+        if progress.trail.count == Progress.trailLength { progress.trail.removeFirst() }
+        progress.trail.append(position.digest)
         progress.bytes += Int64(operation.bytes.count)
         let writtenAt = operation.writtenAt
         let now = clock.now

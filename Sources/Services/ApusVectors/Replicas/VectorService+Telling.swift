@@ -106,12 +106,15 @@ extension VectorService {
     private func show(
         _ operation: EncodedOperation?, of shard: Shard, at position: LogPosition, until patience: Instant
     ) async -> (isShown: Bool, touched: [Int]?) {
-        if let operation {
-            switch shard.deliver(operation, at: position) {
-            case .applied(let touched): return (true, touched)
-            case .known: return (true, nil)
-            case .early: break
-            }
+        switch shard.deliver(operation, at: position) {
+        case .applied(let touched): return (true, touched)
+        case .known: return (true, nil)
+        case .doubtful:
+            wake.rise(by: 1)
+            return (true, nil)  // the next search is not answered before the log was looked at
+        case .early: break
+        }
+        if operation != nil {
             // Mostly the operations before it are under way here too, and arrive at once; others are in the log.
             let soon = min(patience, clock.now.advanced(by: .milliseconds(10)))
             if await shard.applied.wait(for: position.sequence, until: soon) { return (true, shard.result(at: position.sequence)) }

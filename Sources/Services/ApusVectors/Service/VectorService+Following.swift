@@ -124,7 +124,7 @@ extension VectorService {
                 if shard.isReadyToServe { changes.append((shard, .loading, .serving)) }
                 let standing = shard.standing
                 if standing.position.sequence == goal.head.sequence, standing.position.digest == goal.head.digest,
-                    shard.manifest >= goal.manifest
+                    shard.manifest == goal.manifest
                 {
                     shard.isCurrent(standing.memory, asOf: instant)
                 } else if shard.beginFollowing() {
@@ -176,12 +176,9 @@ extension VectorService {
             }
             let memory = shard.standing.memory
             shard.isCurrent(memory, asOf: instant)
-            if shard.manifest < goal.manifest { try await adoptSegments(shard, in: memory) }
+            if shard.manifest != goal.manifest { try await adoptSegments(shard, in: memory) }
         } catch let error as ApusError where error.code == .catalogRewound {
-            log.warning(
-                "the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": error.summary])
-            shard.startAnew(at: .beginning(of: catalog.incarnation))
-            wake.rise(by: 1)
+            startAnew(shard, because: error.summary)
         } catch let error as ApusError where [.logCorrupt, .catalogIncompatible, .objectCorrupt, .objectUnknown].contains(error.code) {
             if shard.fail(error) {
                 log.error("a shard's log cannot be followed", ["shard": shard.id.description, "error": error.description])
@@ -216,18 +213,30 @@ extension VectorService {
         try await pool.run { shard.begin(with: segments, manifest) }
     }
 
-    /// Takes over what another node has sealed.
+    /// The catalog has another history than the shard's memory.
+    func startAnew(_ shard: Shard, because reason: String) {
+        log.warning("the catalog has another history: a shard is loaded anew", ["shard": shard.id.description, "reason": reason])
+        shard.startAnew(at: .beginning(of: catalog.incarnation))
+        wake.rise(by: 1)
+    }
+
+    /// Takes over what another node has sealed. Throws `catalog.rewound` if the memory has segments that the catalog does not know (any more): a
+    /// manifest was lost with what was written after it, or without.
     private func adoptSegments(_ shard: Shard, in memory: PointTable) async throws {
         let deadline = clock.now.advanced(by: .seconds(600))
-        guard let manifest = try await catalog.segments.manifests(of: [shard.id], deadline: deadline)[shard.id],
-            manifest.version > shard.manifest
-        else { return }
+        let known = shard.manifest
+        let read = try await catalog.segments.manifests(of: [shard.id], deadline: deadline)[shard.id]
+        guard read?.version ?? 0 >= known else { throw Self.rewound }
+        guard let manifest = read, manifest.version > shard.manifest else { return }
         await shard.changes.close()
         defer { shard.changes.open() }
         guard manifest.version > shard.manifest else { return }  // this node's own change, just made
+        guard !shard.contradicts(manifest) else { throw Self.rewound }
         let segments = try await open(manifest, of: shard, deadline: deadline)
         _ = try await pool.run { shard.adopt(segments, manifest, in: memory) }
     }
+
+    static var rewound: ApusError { ApusError(.catalogRewound, "the catalog does not know the segments of the memory (any more)") }
 
     // MARK: What is said about it
 

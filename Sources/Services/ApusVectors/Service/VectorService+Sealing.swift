@@ -152,9 +152,13 @@ extension VectorService {
         var manifest =
             try await catalog.segments.manifests(of: [shard.id], deadline: soon)[shard.id]
             ?? Manifest(version: 0, position: .beginning(of: catalog.incarnation), bytes: 0, segments: [])
-        guard manifest.version == shard.manifest, shard.standing.memory === memory else {
-            throw ApusError(.shardMovedOn, "the segments of shard \(shard.id) have changed meanwhile")
+        let movedOn = ApusError(.shardMovedOn, "the segments of shard \(shard.id) have changed meanwhile")
+        guard shard.standing.memory === memory else { throw movedOn }
+        guard !shard.contradicts(manifest) else {
+            startAnew(shard, because: Self.rewound.summary)
+            throw movedOn
         }
+        guard manifest.version == shard.manifest else { throw movedOn }
         let burials = Set(memory.segments.filter { $0.count == 0 }.map(\.key))
         manifest.version += 1
         manifest.segments.removeAll { burials.contains($0.object) }
