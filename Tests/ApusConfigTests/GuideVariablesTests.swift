@@ -101,6 +101,26 @@ struct GuideVariablesTests {
         #expect(stray.configuration == Configuration() && stray.problems.isEmpty)
     }
 
+    @Test("video translation: a primary and its standbys, which answer reads and may be promoted")
+    func media() {
+        let standbys = ["POSTGRES_SLAVE_HOSTS": "postgres-slave1,postgres-slave2, 10.0.0.3:5434"]
+        let loaded = load("", standbys.merging(["POSTGRES_MASTER_HOST": "postgres-master", "POSTGRES_PASSWORD": "p/w"]) { $1 })
+        #expect(loaded.errors.isEmpty)
+        #expect(
+            loaded.configuration.catalog.replicas.map(\.description) == ["postgres-slave1:5432", "postgres-slave2:5432", "10.0.0.3:5434"])
+        #expect(
+            loaded.configuration.catalog.url?.reveal()
+                == "postgresql://postgres:p%2Fw@postgres-master:5432,postgres-slave1:5432,postgres-slave2:5432,10.0.0.3:5434/transvidio")
+        #expect(loaded.origin(of: "catalog.replicas").description.contains("POSTGRES_SLAVE_HOSTS"))
+        // A file's list is replaced, the node's own variable wins, and without PostgreSQL there is nothing to replicate.
+        let file = "catalog: {url_file: /u, replicas: ['a:1']}"
+        #expect(load(file, standbys).configuration.catalog.replicas.count == 3)
+        let own = standbys.merging(["APUS_CATALOG_REPLICAS": "b:2"]) { $1 }
+        #expect(load(file, own).configuration.catalog.replicas == [SocketAddress(host: "b", port: 2)])
+        #expect(load("", standbys).errors.map(\.key) == ["catalog.replicas"])
+        #expect(load("catalog: {url_file: /u, replicas: ['a:1', 'a:1']}").errors.map(\.key) == ["catalog.replicas"])
+    }
+
     @Test("Hugr: a work node's variables")
     func hugr() {
         let loaded = load(

@@ -138,6 +138,9 @@ public struct Configuration: Sendable, Equatable {
         /// Nil: looked for.
         public var binaries: String?
         public var keepRunning = false
+        /// Streaming standbys that answer reads.
+        public var replicas: [SocketAddress] = []
+        public var replicaLag: Duration = .seconds(2)
 
         /// Where a hosted catalog listens unless told otherwise: PostgreSQL's own port.
         public static let defaultPort = 5432

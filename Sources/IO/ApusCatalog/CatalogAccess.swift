@@ -1,4 +1,5 @@
 internal import ApusDatabase
+internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
 
@@ -24,7 +25,16 @@ final class CatalogAccess: Sendable {
 
     var incarnation: Incarnation {
         get { current.withLock { $0 } }
-        set { current.withLock { $0 = newValue } }
+        set {
+            let known = current.withLock { known in
+                defer { known = newValue }
+                return known
+            }
+            guard known != newValue else { return }
+            Logger("catalog").warning(
+                "the catalog has another incarnation: a standby was promoted, or a backup restored",
+                ["before": known.description, "now": newValue.description])
+        }
     }
 
     func read(_ statements: [Statement], deadline: Instant) async throws -> [Rows] {

@@ -42,6 +42,11 @@ struct CatalogExamination {
             let database = try await PostgreSQLDatabase.open(url: url, loops: loops, deadline: deadline)
             do { found = try await facts(database) } catch { found = [Finding(error, doing: "the catalog failed")] }
             found.append(await notification(database))
+            if let replicas = try configuration.readReplicas(of: database, loops: loops) {
+                await replicas.look()
+                found += replicas.standings.map(Self.finding)
+                await replicas.close()
+            }
             await database.close()
         } catch {
             found.append(Finding(error, doing: "cannot connect to the catalog"))
@@ -52,8 +57,11 @@ struct CatalogExamination {
     private func facts(_ database: PostgreSQLDatabase) async throws -> [Finding] {
         var found: [Finding] = []
         let question: Statement = .once(
-            "SELECT current_setting('server_version'), CAST(current_setting('server_version_num') AS bigint), pg_is_in_recovery(), current_setting('fsync'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names')"
-        )
+            """
+            SELECT current_setting('server_version'), CAST(current_setting('server_version_num') AS bigint), pg_is_in_recovery(),
+                   current_setting('fsync'), current_setting('synchronous_commit'), current_setting('synchronous_standby_names'),
+                   (SELECT count(*) FROM pg_stat_replication)
+            """)
         var row: Row?
         var times: [Duration] = []
         for _ in 0..<20 {
@@ -76,10 +84,35 @@ struct CatalogExamination {
             found.append(
                 .advice("synchronous_commit is off by default here", try: "synchronous_commit = on; a node sets what it needs itself"))
         }
-        let standbys = try row.text(5)
-        found.append(
-            .good(standbys.isEmpty ? "no synchronous standby: a loss of its disk loses data" : "synchronous standbys: \(standbys)"))
+        let (names, standbys) = (try row.text(5), try row.integer(6))
+        if !names.isEmpty {
+            found.append(.good("synchronous standbys: \(names)"))
+        } else if standbys > 0 || database.servers.count > 1 {
+            found.append(
+                .advice(
+                    "standbys follow asynchronously: promoting one loses what was acknowledged last, and every node forgets it",
+                    try: "synchronous_standby_names = 'ANY 1 (*)' in postgresql.conf, with two standbys or more"))
+        } else {
+            found.append(.good("no standby: a loss of its disk loses data"))
+        }
         return found
+    }
+
+    private static func finding(_ name: String, _ standing: ReplicaStanding) -> Finding {
+        let replica = "replica \(name)"
+        switch standing {
+        case .usable: return .good("\(replica) answers reads")
+        case .behind, .primaryUnknown:
+            return .advice(
+                "\(replica) is too far behind to answer", try: "see pg_stat_replication on the primary; catalog.replica_lag_seconds")
+        case .promoted:
+            return .bad("\(replica) is no standby", try: "name standbys alone in catalog.replicas, and the primary in the catalog's URL")
+        case .otherHistory:
+            return .bad(
+                "\(replica) does not follow the primary of the catalog's URL",
+                try: "have it follow that primary, or take it out of the list")
+        case .silent(let error): return Finding(error, doing: "\(replica) does not answer")
+        }
     }
 
     /// Poolers and standbys do not deliver NOTIFY; nodes then find changes by polling, half a second later.

@@ -65,6 +65,8 @@ struct Node: Sendable {
     /// Nil for a node without a cluster secret.
     let calls: RPCPeers?
     let database: any Database
+    /// Nil where none is configured.
+    let replicas: ReadReplicas?
     let catalog: Catalog
     let store: NodeStore
     let cluster: Cluster
@@ -90,7 +92,9 @@ struct Node: Sendable {
         options.log.unsealedBytes = configuration.vectors.maxUnsealed
         let catalog = try await Catalog.open(database, clock: clock, options: options)
 
-        let store = NodeStore(configuration, catalog: catalog, health: health, node: identity.name)
+        let replicas = try configuration.readReplicas(of: database, loops: loops, metrics: metrics)
+        await replicas?.look()
+        let store = NodeStore(configuration, catalog: catalog, replicas: replicas, health: health, node: identity.name)
         await store.look()
 
         let calls = try calls(configuration, identity.name, metrics: metrics)
@@ -104,7 +108,7 @@ struct Node: Sendable {
         clusterOptions.probe = prober(calls, nodeMetrics)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
-        NodeMetrics.watch([scans, store.pool], database, in: metrics)
+        NodeMetrics.watch([scans, store.pool], database, replicas, in: metrics)
         let objects = ObjectAccess(
             store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: scans)
@@ -114,7 +118,8 @@ struct Node: Sendable {
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } },
             metrics: metrics)
         return Node(
-            base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database, catalog: catalog, store: store,
+            base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database,
+            replicas: replicas, catalog: catalog, store: store,
             cluster: cluster,
             vectors: vectors,
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
@@ -224,6 +229,7 @@ struct Node: Sendable {
             group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
+            if let replicas { group.addTask { try await replicas.run() } }
             if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }
             if let hosted { group.addTask { try await hosted.supervise() } }
             group.addTask { await nodeMetrics.run(cluster, vectors) }
@@ -251,6 +257,7 @@ struct Node: Sendable {
             Self.log.warning("the catalog was not told that this node leaves", ["error": error.summary])
         }
         calls?.close()
+        await replicas?.close()
         await database.close()
         if let hosted, !configuration.catalog.keepRunning { try await hosted.stop() }
         Self.log.notice("stopped")

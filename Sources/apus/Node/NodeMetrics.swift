@@ -47,17 +47,33 @@ final class NodeMetrics: Sendable {
     }
 
     /// What waits for threads and connections, read when somebody looks.
-    static func watch(_ pools: [BlockingPool], _ database: any Database, in registry: MetricsRegistry) {
+    static func watch(
+        _ pools: [BlockingPool], _ database: any Database, _ replicas: ReadReplicas?, in registry: MetricsRegistry
+    ) {
         let waiting = registry.gauge("apus_pool_waiting", help: "Calls that wait for a thread of a pool.", labels: ["pool"])
         let threads = registry.gauge("apus_pool_threads", help: "Threads of a pool that run; its size is the bound.", labels: ["pool"])
         let lanes = registry.gauge(
             "apus_catalog_lane_waiting", help: "Requests that wait for one of the node's connections to the catalog.", labels: ["lane"])
+        if let replicas { watch(replicas, in: registry) }
         registry.onScrape {
             for pool in pools {
                 waiting.with(pool.name).set(Double(pool.waiting))
                 threads.with(pool.name).set(Double(pool.running))
             }
             for (lane, count) in (database as? PostgreSQLDatabase)?.waiting ?? [:] { lanes.with(lane.rawValue).set(Double(count)) }
+        }
+    }
+
+    private static func watch(_ replicas: ReadReplicas, in registry: MetricsRegistry) {
+        let usable = registry.gauge(
+            "apus_catalog_replica_usable", help: "Whether a replica of the catalog answers reads.", labels: ["replica"])
+        let lag = registry.gauge(
+            "apus_catalog_replica_lag_seconds", help: "How old a replica's data may be; -1 while that cannot be told.", labels: ["replica"])
+        registry.onScrape {
+            for (name, standing) in replicas.standings {
+                usable.with(name).set(standing.isUsable ? 1 : 0)
+                lag.with(name).set(standing.lag?.seconds ?? -1)
+            }
         }
     }
 

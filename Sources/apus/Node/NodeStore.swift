@@ -1,5 +1,6 @@
 internal import ApusCatalog
 internal import ApusConfig
+internal import ApusDatabase
 internal import ApusRuntime
 internal import ApusStore
 internal import ApusTypes
@@ -11,6 +12,7 @@ internal import Synchronization
 final class NodeStore: Sendable {
     private let configuration: Configuration
     private let catalog: Catalog
+    private let replicas: ReadReplicas?
     private let health: Health
     private let node: NodeName
     private let clock = BootClock()
@@ -21,9 +23,10 @@ final class NodeStore: Sendable {
     private static let storeSetting = "store.id"
     private static let kindSetting = "store.kind"
 
-    init(_ configuration: Configuration, catalog: Catalog, health: Health, node: NodeName) {
+    init(_ configuration: Configuration, catalog: Catalog, replicas: ReadReplicas?, health: Health, node: NodeName) {
         self.configuration = configuration
         self.catalog = catalog
+        self.replicas = replicas
         self.health = health
         self.node = node
         pool = BlockingPool(name: "store", threads: configuration.runtime.blockingThreads, queueLimit: 1024)
@@ -120,7 +123,8 @@ final class NodeStore: Sendable {
         try await agreeOnKind(deadline: deadline)
         let store: any ObjectStore =
             switch configuration.storeKind {
-            case .catalog: CatalogStore(database: catalog.database, maxBytes: configuration.store.maxCatalogBytes)
+            case .catalog:
+                CatalogStore(database: catalog.database, replicas: replicas, maxBytes: configuration.store.maxCatalogBytes)
             case .directory: try await openDirectory(deadline: deadline)
             }
         await shareSecret(deadline: deadline)

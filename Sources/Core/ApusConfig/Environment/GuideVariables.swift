@@ -15,6 +15,7 @@ struct GuideVariables {
         }
         applyGraphistry(&loaded)
         applyHugr(&loaded)
+        applyMedia(&loaded)
     }
 
     // MARK: Graphistry: leader and followers
@@ -60,18 +61,25 @@ struct GuideVariables {
     /// What Graphistry calls the database that the leader brings along.
     private static let internalHost = "postgres"
 
-    private var postgreSQLAddress: String {
+    private var postgreSQLAddress: String { address(host: "POSTGRES_HOST", port: "POSTGRES_PORT") }
+
+    private func address(host: String, port: String) -> String {
         SocketAddress(
-            host: environment["POSTGRES_HOST"]?.text ?? "",
-            port: environment["POSTGRES_PORT"].flatMap { Int($0.text) } ?? Configuration.Catalog.defaultPort
+            host: environment[host]?.text ?? "", port: environment[port].flatMap { Int($0.text) } ?? Configuration.Catalog.defaultPort
         ).description
     }
 
     private func setURL(_ origin: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration) {
+        setURL(of: postgreSQLAddress, database: "postgres", origin, &loaded)
+    }
+
+    private func setURL(
+        of addresses: String, database: String, _ origin: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration
+    ) {
         let user = Self.escaped(environment["POSTGRES_USER"]?.text ?? "postgres")
         let password = environment["POSTGRES_PASSWORD"].map { ":" + Self.escaped($0.text) } ?? ""
-        let database = Self.escaped(environment["POSTGRES_DB"]?.text ?? "postgres")
-        set("catalog.url", "postgresql://\(user)\(password)@\(postgreSQLAddress)/\(database)", origin, &loaded)
+        let database = Self.escaped(environment["POSTGRES_DB"]?.text ?? database)
+        set("catalog.url", "postgresql://\(user)\(password)@\(addresses)/\(database)", origin, &loaded)
     }
 
     /// For a part of a URL (RFC 3986: unreserved characters stand for themselves).
@@ -113,6 +121,25 @@ struct GuideVariables {
         }
     }
 
+    // MARK: Video translation: a primary and its standbys
+
+    private func applyMedia(_ loaded: inout LoadedConfiguration) {
+        // Standbys have PostgreSQL's own port there.
+        let standbys = (environment["POSTGRES_SLAVE_HOSTS"]?.text ?? "").split(separator: ",").map(trimmed).map {
+            SocketAddress($0) == nil ? SocketAddress(host: $0, port: Configuration.Catalog.defaultPort).description : $0
+        }
+        if let hosts = environment["POSTGRES_SLAVE_HOSTS"] {
+            set("catalog.replicas", standbys.joined(separator: ","), hosts, &loaded)
+        }
+        if let host = environment["POSTGRES_MASTER_HOST"] {
+            let primary = address(host: "POSTGRES_MASTER_HOST", port: "POSTGRES_MASTER_PORT")
+            // Any of them may be the primary after a failover.
+            setURL(of: ([primary] + standbys).joined(separator: ","), database: "transvidio", host, &loaded)
+        }
+    }
+
+    // MARK: Common
+
     /// An interval that is longer than ours would only find what is wrong later.
     private func setAtMost(
         _ path: String, _ value: EnvironmentVariables.Value, _ variable: String, _ loaded: inout LoadedConfiguration
@@ -126,8 +153,6 @@ struct GuideVariables {
             complain(variable, value, error.what, &loaded)
         }
     }
-
-    // MARK: Common
 
     private func set(_ path: String, _ text: String, _ value: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration) {
         guard let key = ConfigurationKeys.key(path) else { preconditionFailure("\(path) is a setting") }

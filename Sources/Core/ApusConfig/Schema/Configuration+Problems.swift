@@ -58,6 +58,13 @@ extension Configuration {
             catalog.address == nil || (catalog.url == nil && catalog.urlFile == nil && catalog.sqlitePath == nil), "catalog.address",
             ["catalog.url", "catalog.url_file", "catalog.sqlite_path"],
             "must not be set together with another catalog: a node has one catalog")
+        require(
+            catalog.replicas.isEmpty || catalogPlace != .file, "catalog.replicas", ["catalog.url_file"],
+            "needs a catalog in PostgreSQL: set catalog.url_file, catalog.address or catalog.hosted")
+        require(
+            catalog.replicas.allSatisfy { !$0.isAny && $0.port > 0 } && Set(catalog.replicas).count == catalog.replicas.count,
+            "catalog.replicas",
+            [], "must name each standby once, by an address at which it is reached")
         if case .peer(let address) = catalogPlace {
             require(!address.isAny, "catalog.address", ["catalog.hosted"], "must name the host of the node that hosts the catalog")
         }

@@ -215,6 +215,16 @@ public enum ConfigurationKeys {
             "Whether the PostgreSQL of `catalog.hosted` goes on when the node stops.",
             reason: "A restart of the node is then nothing that the others notice; the next start takes it over."),
         ConfigurationKey(
+            "catalog.replicas", \.catalog.replicas,
+            "PostgreSQL's streaming standbys that answer reads in turn which may be a little old: today those of objects (`store.kind: catalog`).",
+            reason:
+                "Takes the bulk of reading from the primary. User, password, database and TLS are those of the catalog's URL, where standbys that may "
+                + "be promoted are to be listed too."),
+        ConfigurationKey(
+            "catalog.replica_lag_seconds", \.catalog.replicaLag, limit: .between(.seconds(1), .seconds(3600)),
+            "How old a replica's data may be; one that is further behind answers nothing until it has caught up.",
+            reason: "Counted from the last look at the primary, made four times a second, that the replica has caught up with."),
+        ConfigurationKey(
             "catalog.connect_timeout_seconds", \.catalog.connectTimeout, limit: .between(.milliseconds(100), .seconds(60)),
             "Longest wait for a connection to PostgreSQL.", reason: "With several hosts each gets this long."),
         ConfigurationKey(

@@ -7,9 +7,9 @@ internal import Glibc
 struct PostgreSQLAddress: Sendable {
     /// Every parameter but the hosts.
     private let parameters: Redacted<[String: String]>
-    private let hosts: [Host]
+    private var hosts: [Host]
     /// Only a server that takes writes will do.
-    let wantsPrimary: Bool
+    private(set) var wantsPrimary: Bool
 
     private struct Host: Sendable {
         /// A name, an address, or the directory of a Unix socket; nil: libpq's default.
@@ -62,6 +62,14 @@ struct PostgreSQLAddress: Sendable {
         }
         for (key, value) in Self.defaults where given[key] == nil { given[key] = value }
         parameters = Redacted(given)
+    }
+
+    /// Another server, which is greeted in the same way and need not take writes.
+    func at(host: String, port: Int) -> PostgreSQLAddress {
+        var address = self
+        address.hosts = [Host(name: host, port: String(port))]
+        address.wantsPrimary = false
+        return address
     }
 
     /// A dead peer is noticed within seconds; names and numbers arrive in one encoding.

@@ -80,6 +80,9 @@ final class PostgreSQLLane: Sendable {
         session?.close(PostgreSQLDatabase.closed)
     }
 
+    /// The connection, if there is one now.
+    var established: PostgreSQLSession? { state.withLock(\.session) }
+
     /// Whether the server answers on a connection of its own.
     func answers(deadline: Instant) async -> Bool {
         do {
@@ -91,7 +94,7 @@ final class PostgreSQLLane: Sendable {
     }
 
     /// Tells those who wait, and lets the connection go.
-    func leave(_ error: ApusError) { state.withLock(\.session)?.close(error) }
+    func leave(_ error: ApusError) { established?.close(error) }
 
     private func current() throws -> PostgreSQLSession? {
         if let absence = watch?.absence { throw absence }

@@ -10,6 +10,7 @@ internal import Synchronization
 public final class CatalogStore: ObjectStore {
     public let place = "catalog"
     private let database: any Database
+    private let replicas: ReadReplicas?
     private let limit: ByteCount
     private let usage = Mutex(Usage())
     private static let log = Logger("store")
@@ -25,9 +26,11 @@ public final class CatalogStore: ObjectStore {
     private static let usageAge: Duration = .seconds(10)
     private static let smallLimit = ObjectFormat.blockSize
 
-    /// `maxBytes`: of all objects; beyond it puts throw `store.full`. At half of it a warning is logged.
-    public init(database: any Database, maxBytes: ByteCount = ByteCount(50_000_000_000)) {
+    /// `maxBytes`: of all objects; beyond it puts throw `store.full`. At half of it a warning is logged. Objects never change, so `replicas` may
+    /// answer for what they have of them.
+    public init(database: any Database, replicas: ReadReplicas? = nil, maxBytes: ByteCount = ByteCount(50_000_000_000)) {
         self.database = database
+        self.replicas = replicas
         limit = maxBytes
     }
 
@@ -251,12 +254,9 @@ public final class CatalogStore: ObjectStore {
     }
 
     private func footer(of key: ObjectKey, deadline: Instant) async throws -> ObjectFooter {
-        let rows = try await database.run(
-            [
-                Statement(
-                    "SELECT size, digest, checksums FROM apus.stored_object WHERE key = $1 AND size IS NOT NULL", [.text(key.description)])
-            ], on: .read, deadline: deadline)[0]
-        guard let row = rows.first else { throw ApusError.unknown(key, in: place) }
+        let statement = Statement(
+            "SELECT size, digest, checksums FROM apus.stored_object WHERE key = $1 AND size IS NOT NULL", [.text(key.description)])
+        guard let row = try await row(statement, deadline: deadline) else { throw ApusError.unknown(key, in: place) }
         guard let digest = Digest(bytes: try row.blob(1)) else { throw ApusError.corrupt(key, "its row has no digest", in: place) }
         let size = Int(try row.integer(0))
         return try ObjectFooter(
@@ -264,16 +264,20 @@ public final class CatalogStore: ObjectStore {
     }
 
     private func block(_ number: Int, of key: ObjectKey, _ footer: ObjectFooter, deadline: Instant) async throws -> [UInt8] {
-        let rows = try await database.run(
-            [
-                Statement(
-                    "SELECT bytes FROM apus.stored_block WHERE key = $1 AND number = $2",
-                    [.text(key.description), .integer(Int64(number))])
-            ], on: .read, deadline: deadline)[0]
-        guard let row = rows.first else { throw ApusError.corrupt(key, "block \(number) is missing", in: place) }
+        let statement = Statement(
+            "SELECT bytes FROM apus.stored_block WHERE key = $1 AND number = $2", [.text(key.description), .integer(Int64(number))])
+        guard let row = try await row(statement, deadline: deadline) else {
+            throw ApusError.corrupt(key, "block \(number) is missing", in: place)
+        }
         let block = try row.blob(0)
         try block.withUnsafeBytes { try footer.verify($0, number: number, key: key, place: place) }
         return block
+    }
+
+    /// What a replica has not got yet, the primary may have.
+    private func row(_ statement: Statement, deadline: Instant) async throws -> Row? {
+        if let row = try await replicas?.read([statement], deadline: deadline)[0].first { return row }
+        return try await database.run([statement], on: .read, deadline: deadline)[0].first
     }
 
     /// The catalog's time in milliseconds since 1970.
