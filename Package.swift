@@ -75,6 +75,7 @@ let package = Package(
         core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
         core("ApusRender", ["ApusTypes"]),
         core("ApusGraphQL", ["ApusTypes"]),
+        core("ApusSchemas", ["ApusTypes", "ApusGraphQL"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -111,8 +112,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusThunder", "ApusVectorIndex", "ApusRender", "ApusRuntime", "ApusDatabase",
-                "ApusCatalog",
+                "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusThunder", "ApusVectorIndex", "ApusRender",
+                "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
                 "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
@@ -220,6 +221,7 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement", "ApusTypes", "TestKit"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
         tests("ApusGraphQLTests", ["ApusGraphQL", "ApusTypes"]),
+        tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Fixtures"]),
         tests(
             "GraphQLConformanceTests", ["ApusTypes", "ApusRuntime", "NodeProcessKit", "NodeTestKit", "TestKit", "apus"],
             excluding: ["judge", "outcomes.txt"]),

@@ -12,7 +12,7 @@ struct LayerTests {
     static let order: [String: [String]] = [
         "Core": [
             "ApusTypes", "ApusMembership", "ApusPlacement", "ApusThunder", "ApusVectorIndex", "ApusEmbedding", "ApusConfig", "ApusRender",
-            "ApusGraphQL",
+            "ApusGraphQL", "ApusSchemas",
         ],
         "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC"],
     ]

@@ -1,8 +1,8 @@
-import ApusTypes
+public import ApusTypes
 
 extension GraphQLSchema {
     /// A value of an input type as a literal of the language, such as introspection tells defaults; nil when it is none of the type.
-    func literalText(_ value: JSONValue, as type: TypeReference) -> String? {
+    public func literalText(_ value: JSONValue, as type: TypeReference) -> String? {
         if type.isNonNull { return value.isNull ? nil : literalText(value, as: type.unwrapped) }
         if value.isNull { return "null" }
         if type.isList {

@@ -1,0 +1,182 @@
+/// The roots: a tree of modules with the fields of their objects and functions; and the types of ad-hoc joins.
+extension APIGenerator {
+    mutating func addModules() {
+        let objects = Dictionary(grouping: model.orderedObjects, by: \.module)
+        let functions = Dictionary(grouping: model.functionIDs.compactMap { model.functions[$0] }, by: \.module)
+        for kind in RootKind.allCases {
+            var fields: [String: [Field]] = [:]
+            if kind == .query || kind == .mutation {
+                for (module, members) in objects {
+                    fields[module] = members.flatMap { kind == .query ? queries(of: $0) : mutations(of: $0) }
+                }
+            } else {
+                for (module, members) in functions {
+                    fields[module] = members.filter { $0.isMutation == (kind == .mutationFunction) }.map(call)
+                }
+            }
+            addTree(kind, fields.filter { !$0.value.isEmpty })
+        }
+    }
+
+    private enum RootKind: String, CaseIterable {
+        // Functions first: the roots of operations show whether there are any.
+        case function = "Function"
+        case mutationFunction = "MutationFunction"
+        case query = "Query"
+        case mutation = "Mutation"
+
+        var suffix: String {
+            switch self {
+            case .query: "query"
+            case .mutation: "mutation"
+            case .function: "function"
+            case .mutationFunction: "mut_function"
+            }
+        }
+
+        var noun: String { self == .mutationFunction ? "mutation function" : suffix }
+
+        /// The type of a module's fields of this kind.
+        func type(_ module: String) -> String {
+            module.isEmpty ? rawValue : "_module_\(module.split(separator: ".").joined(separator: "_"))_\(suffix)"
+        }
+    }
+
+    /// Each module with fields has a type, and so has every module above it.
+    private mutating func addTree(_ kind: RootKind, _ fields: [String: [Field]]) {
+        var modules: Set<String> = [""]
+        for module in fields.keys {
+            var path = module[...]
+            while !path.isEmpty, modules.insert(String(path)).inserted {
+                path = path.lastIndex(of: ".").map { path[..<$0] } ?? ""
+            }
+        }
+        for module in modules.sorted() {
+            var all = fields[module] ?? []
+            for below in modules.sorted() where !below.isEmpty && Self.parent(of: below) == module {
+                let name = below.split(separator: ".").last.map(String.init) ?? below
+                let isDescribed = !module.isEmpty || kind == .function || kind == .mutationFunction
+                all.append(
+                    Field(
+                        name: name, type: kind.type(below),
+                        description: isDescribed ? "The root \(kind.noun) object of the module \(below)" : nil, meaning: .module))
+            }
+            if module.isEmpty { all += rootFields(kind) }
+            type(kind.type(module), nil, all)
+        }
+    }
+
+    private static func parent(of module: String) -> String { module.lastIndex(of: ".").map { String(module[..<$0]) } ?? "" }
+
+    private func rootFields(_ kind: RootKind) -> [Field] {
+        func functions(_ isMutation: Bool, _ type: RootKind) -> [Field] {
+            model.functions.keys.contains { $0.isMutation == isMutation }
+                ? [Field(name: "function", type: type.rawValue, description: "Functions", meaning: .module)] : []
+        }
+        switch kind {
+        case .query:
+            let transform = Field(
+                name: "jq", arguments: "(query: String!, include_origin: Boolean = false)", type: "Query",
+                description:
+                    "Performs jq query on result set\nResults will be placed in 'extension' field by field or alias name",
+                meaning: .transform)
+            return functions(false, .function) + [transform]
+        case .mutation: return functions(true, .mutationFunction)
+        case .function, .mutationFunction: return []
+        }
+    }
+
+    // MARK: Fields of objects
+
+    private func queries(of object: DataObject) -> [Field] {
+        let name = object.queryName
+        let list = ListArguments(of: object)
+        let aggregation = "_\(object.name)_aggregation"
+        func one(_ suffix: String, _ key: [String]) -> Field {
+            let arguments = key.map { field in "\(field): \(object.column(field)?.type.text ?? "String")!" }
+            return Field(
+                name: "\(name)_\(suffix)", arguments: list.text(.one, before: arguments), type: object.name,
+                meaning: .one(object.name, key: key))
+        }
+        var fields = [
+            Field(
+                name: name, arguments: list.text(.root), type: "[\(object.name)]", description: object.description,
+                meaning: .list(object.name))
+        ]
+        if !object.primaryKey.isEmpty, !object.isJunction { fields.append(one("by_pk", object.primaryKey.map(\.name))) }
+        for key in object.uniqueKeys { if let suffix = key.querySuffix { fields.append(one(suffix, key.fields)) } }
+        let description = "The aggregation for \(name)"
+        fields.append(
+            Field(
+                name: "\(name)_aggregation", arguments: list.text(.root), type: aggregation, description: description,
+                meaning: .aggregation(object.name)))
+        fields.append(
+            Field(
+                name: "\(name)_bucket_aggregation", arguments: list.text(.root), type: "[\(aggregation)_bucket]", description: description,
+                meaning: .buckets(object.name)))
+        return fields
+    }
+
+    private func mutations(of object: DataObject) -> [Field] {
+        guard object.isMutable else { return [] }
+        let name = object.queryName
+        let hasEmbeddings = object.embeddings != nil
+        func data(_ suffix: String) -> String { "data: \(object.name)\(suffix)\(hasEmbeddings ? "" : "!")" }
+        func summary(_ what: String) -> String { hasEmbeddings ? ", \"\(what) summary embedding\" summary: String" : "" }
+        let filter = "filter: \(object.name)_filter"
+        let tellsRow = !object.primaryKey.isEmpty && !object.isJunction
+        return [
+            Field(
+                name: "insert_\(name)", arguments: "(\(data("_mut_input_data"))\(summary("INSERT")))",
+                type: tellsRow ? object.name : "OperationResult", meaning: .insert(object.name)),
+            Field(
+                name: "update_\(name)", arguments: "(\(filter), \(data("_mut_data"))\(summary("UPDATE")))", type: "OperationResult",
+                meaning: .update(object.name)),
+            Field(name: "delete_\(name)", arguments: "(\(filter))", type: "OperationResult", meaning: .delete(object.name)),
+        ]
+    }
+
+    private func call(_ function: DataFunction) -> Field {
+        Field(
+            name: function.name, arguments: Self.arguments(function.parameters),
+            type: function.result.text + (function.isNonNull ? "!" : ""),
+            description: function.description, deprecation: function.deprecationReason, meaning: .function(function.id))
+    }
+
+    // MARK: Ad-hoc joins
+
+    mutating func addJoins() {
+        let joined = model.orderedObjects.filter { !$0.isJunction }
+        addJoins("_join", joined, .adHoc, .adHocAggregated)
+        addJoins("_spatial", joined.filter(\.hasGeometry), .spatial, .spatialAggregated)
+    }
+
+    private mutating func addJoins(
+        _ name: String, _ objects: [DataObject], _ use: ListArguments.Use, _ aggregatedUse: ListArguments.Use
+    ) {
+        type(
+            name, nil,
+            objects.flatMap { object in
+                let arguments = ListArguments(of: object).text(use)
+                let aggregation = "_\(object.name)_aggregation"
+                return [
+                    Field(
+                        name: object.name, arguments: arguments, type: "[\(object.name)]", description: object.description,
+                        meaning: .list(object.name)),
+                    Field(
+                        name: "\(object.name)_aggregation", arguments: arguments, type: aggregation,
+                        meaning: .aggregation(object.name)),
+                    Field(
+                        name: "\(object.name)_bucket_aggregation", arguments: arguments, type: "[\(aggregation)_bucket]",
+                        meaning: .buckets(object.name)),
+                ]
+            })
+        type(
+            "\(name)_aggregation", nil,
+            objects.map { object in
+                Field(
+                    name: object.name, arguments: ListArguments(of: object).text(aggregatedUse), type: "_\(object.name)_aggregation",
+                    meaning: .aggregation(object.name))
+            })
+    }
+}

@@ -1,0 +1,36 @@
+public import ApusGraphQL
+
+/// The API that is generated from a model: a schema, and what its fields mean.
+public struct DataAPI: Sendable {
+    public let model: DataModel
+    public let schema: GraphQLSchema
+    private let meanings: [String: [String: RootField]]
+
+    public init(of model: DataModel) throws(GraphQLErrors) {
+        var generator = APIGenerator(model)
+        let text = generator.text()
+        self.model = model
+        schema = try GraphQLSchema(building: text)
+        meanings = generator.meanings
+    }
+
+    /// What a field means that is no member of an object: of roots, modules and ad-hoc joins.
+    public func meaning(of field: String, on type: String) -> RootField? { meanings[type]?[field] }
+}
+
+/// What a field of a root, a module or an ad-hoc join does. Objects are named by their types.
+public enum RootField: Sendable, Hashable {
+    /// The fields of a module, or its functions.
+    case module
+    case list(String)
+    /// At most one row, whose key fields are the field's arguments.
+    case one(String, key: [String])
+    case aggregation(String)
+    case buckets(String)
+    case insert(String)
+    case update(String)
+    case delete(String)
+    case function(DataFunction.ID)
+    /// Another query, whose result a jq program transforms.
+    case transform
+}

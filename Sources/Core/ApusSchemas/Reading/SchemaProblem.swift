@@ -1,0 +1,35 @@
+/// What is wrong with the schema of a data source, for its author: where, which type and field, and what to do.
+public struct SchemaProblem: Error, Sendable, Hashable, CustomStringConvertible {
+    public struct Place: Sendable, Hashable {
+        public var file: String
+        public var line: Int
+        public var column: Int
+    }
+
+    /// Which check found it.
+    public enum Rule: String, Sendable, Hashable {
+        case syntax = "VALIDATE/Syntax"
+        case definition = "VALIDATE/DefinitionValidator"
+        case reference = "VALIDATE/ReferenceValidator"
+        case `extension` = "VALIDATE/ExtensionValidator"
+    }
+
+    public var place: Place?
+    public var rule: Rule
+    public var message: String
+
+    public var description: String {
+        let prefix = place.map { "\($0.file):\($0.line):\($0.column): " } ?? ""
+        return "\(prefix)[\(rule.rawValue)] \(message)"
+    }
+}
+
+/// All that is wrong with the schema of a data source.
+public struct SchemaProblems: Error, Sendable, Hashable, CustomStringConvertible {
+    public var source: String
+    public var problems: [SchemaProblem]
+
+    public var description: String {
+        "compile catalog \"\(source)\": catalog schema is invalid: " + problems.map(\.description).joined(separator: "; ")
+    }
+}
