@@ -76,6 +76,7 @@ let package = Package(
         core("ApusRender", ["ApusTypes"]),
         core("ApusGraphQL", ["ApusTypes"]),
         core("ApusSchemas", ["ApusTypes", "ApusGraphQL"]),
+        core("ApusQueryPlan", ["ApusTypes", "ApusGraphQL", "ApusSchemas"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -112,7 +113,7 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusThunder", "ApusVectorIndex", "ApusRender",
+                "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusThunder", "ApusVectorIndex", "ApusRender",
                 "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
@@ -222,6 +223,12 @@ let package = Package(
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
         tests("ApusGraphQLTests", ["ApusGraphQL", "ApusTypes"]),
         tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Fixtures"]),
+        tests("ApusQueryPlanTests", ["ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Cases"]),
+        tests(
+            "QueryPlanDatabaseTests",
+            [
+                "ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "ApusRuntime", "ApusDatabase", "TestKit", "DatabaseTestKit",
+            ], excluding: ["Expected"]),
         tests(
             "GraphQLConformanceTests", ["ApusTypes", "ApusRuntime", "NodeProcessKit", "NodeTestKit", "TestKit", "apus"],
             excluding: ["judge", "outcomes.txt"]),

@@ -7,6 +7,8 @@ public struct Statement: Sendable {
     public var parameters: [SQLValue]
     /// Whether the connection keeps it prepared. Not for statements that are run once, such as migrations.
     public var isPrepared: Bool
+    /// Whether PostgreSQL tells columns of any type as it writes them, as text. SQLite tells what it holds.
+    public var tellsText = false
 
     public init(_ sql: StaticSQL, _ parameters: [SQLValue] = []) {
         self.sql = sql
@@ -29,6 +31,10 @@ public struct StaticSQL: Hashable, Sendable, ExpressibleByStringLiteral {
 
     public init(stringLiteral value: StaticString) { text = value.description }
     private init(joined: String) { text = joined }
+
+    /// What a query planner made of literals, quoted names and the SQL of a schema's author. The planner's fragments cannot be made of a
+    /// request's text.
+    public static func planned(_ text: String) -> StaticSQL { StaticSQL(joined: text) }
 
     public static func + (left: StaticSQL, right: StaticSQL) -> StaticSQL { StaticSQL(joined: left.text + right.text) }
 

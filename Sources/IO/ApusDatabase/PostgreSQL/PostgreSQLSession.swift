@@ -206,11 +206,12 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
             prepared[statement.sql] = name
             steps.append(.prepare(statement.sql))
         }
+        let resultFormat: Int32 = statement.tellsText ? 0 : 1
         let isQueued = parameters.withPointers { count, values, lengths, formats in
             if statement.isPrepared, let name = prepared[statement.sql] {
-                PQsendQueryPrepared(handle, name, count, values, lengths, formats, 1)
+                PQsendQueryPrepared(handle, name, count, values, lengths, formats, resultFormat)
             } else {
-                PQsendQueryParams(handle, statement.sql.text, count, nil, values, lengths, formats, 1)
+                PQsendQueryParams(handle, statement.sql.text, count, nil, values, lengths, formats, resultFormat)
             }
         }
         steps.append(.execute(batch))

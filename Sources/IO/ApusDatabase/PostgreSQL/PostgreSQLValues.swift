@@ -54,7 +54,7 @@ struct EncodedParameters {
     }
 }
 
-/// Reads a result whose columns are all in the binary format.
+/// Reads a result whose columns are all in the binary format, or all text.
 enum ResultDecoder {
     static func rows(_ result: OpaquePointer?) throws(ApusError) -> Rows {
         let columns = PQnfields(result)
@@ -73,6 +73,10 @@ enum ResultDecoder {
                     continue
                 }
                 let bytes = UnsafeRawBufferPointer(start: start, count: Int(PQgetlength(result, row, column)))
+                if PQfformat(result, column) == 0 {
+                    values.append(.text(String(decoding: bytes, as: UTF8.self)))
+                    continue
+                }
                 values.append(try value(bytes, type: types[Int(column)], column: column))
             }
             rows.rows.append(Row(values))

@@ -1,0 +1,142 @@
+public import ApusGraphQL
+public import ApusSchemas
+public import ApusTypes
+
+/// Plans operations over a generated API: one statement for each field of a data source, with everything in it that the source can do.
+///
+/// A pure function: texts and values in, SQL and shapes out. Relations inside a source are joined in the statement, the first list of each
+/// object too; a second list beside it, which would multiply rows, and what is in another source, is asked for by keys.
+public struct QueryPlanner: Sendable {
+    public let api: DataAPI
+    /// The values of placeholders such as `[$auth.user_id]`, by their names.
+    public let identity: JSONObject
+    public let limits: PlanLimits
+
+    public init(_ api: DataAPI, identity: JSONObject = [:], limits: PlanLimits = PlanLimits()) {
+        self.api = api
+        self.identity = identity
+        self.limits = limits
+    }
+
+    /// `variables` are coerced. Errors are the client's: they have a place in its text.
+    public func plan(_ operation: PreparedOperation, variables: JSONObject) throws(GraphQLError) -> OperationPlan {
+        var plan = OperationPlan()
+        let request = RequestContext(planner: self, collector: operation.collector(variables: variables))
+        let fields = request.collector.fields(of: operation.node, on: operation.root)
+        plan.data = try node(fields, on: operation.root, [], request, &plan)
+        return plan
+    }
+
+    /// The fields of a root or module: modules are objects of the reply, anything else a statement.
+    private func node(
+        _ fields: [CollectedField], on type: NamedType, _ path: [String], _ request: RequestContext, _ plan: inout OperationPlan
+    ) throws(GraphQLError) -> OperationPlan.Node {
+        var members: [(name: [UInt8], node: OperationPlan.Node)] = []
+        for field in fields {
+            let path = path + [field.responseKey]
+            let node: OperationPlan.Node
+            if field.name == "__typename" {
+                node = .text(JSONText.quoted(type.name))
+            } else if api.meaning(of: field.name, on: type.name) == .module, let below = request.type(of: field, on: type) {
+                node = try self.node(request.collector.subfields(of: field, on: below), on: below, path, request, &plan)
+            } else {
+                do throws(GraphQLError) {
+                    var statement = try self.statement(field, on: type, request)
+                    statement.path = path
+                    plan.statements.append(statement)
+                } catch {
+                    throw request.located(error, field, path)
+                }
+                node = .statement(plan.statements.count - 1)
+            }
+            members.append((JSONText.quoted(field.responseKey) + [UInt8(ascii: ":")], node))
+        }
+        return .object(members)
+    }
+
+    private func statement(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
+        let use = try request.use(of: field, on: type)
+        switch api.meaning(of: field.name, on: type.name) {
+        case .list(let name)?: return try StatementBuilder.list(try request.object(name), use, request)
+        case .one(let name, let key)?: return try StatementBuilder.one(try request.object(name), key: key, use, request)
+        case .aggregation(let name)?: return try StatementBuilder.aggregation(try request.object(name), use, request)
+        case .buckets(let name)?: return try StatementBuilder.buckets(try request.object(name), use, request)
+        case .function(let id)?: return try StatementBuilder.function(id, use, request)
+        case .insert(let name)?: return try StatementBuilder.insert(try request.object(name), use, request)
+        case .update(let name)?: return try StatementBuilder.update(try request.object(name), use, request)
+        case .delete(let name)?: return try StatementBuilder.delete(try request.object(name), use, request)
+        case .transform?, .module?, nil: throw GraphQLError("Field \"\(field.name)\" is not answered from a data source.")
+        }
+    }
+}
+
+/// A field with what the request says about it.
+struct FieldUse {
+    var field: CollectedField
+    /// Of its named type.
+    var fields: [CollectedField]
+    var type: NamedType
+    /// Coerced, with defaults.
+    var arguments: JSONObject
+    /// The names of arguments that the request gives.
+    var given: Set<String>
+
+    /// Nil where it is null or missing, or only a default.
+    func given(_ argument: String) -> JSONValue? {
+        guard given.contains(argument), let value = arguments[argument], !value.isNull else { return nil }
+        return value
+    }
+
+    func count(_ argument: String) throws(GraphQLError) -> Int? {
+        guard let number = given(argument)?.asInteger else { return nil }
+        guard number >= 0 else { throw GraphQLError("Argument \"\(argument)\" must not be negative.") }
+        return Int(number)
+    }
+}
+
+/// A request as all parts of the planner see it.
+struct RequestContext {
+    let planner: QueryPlanner
+    let collector: FieldCollector
+
+    var model: DataModel { planner.api.model }
+
+    func object(_ name: String) throws(GraphQLError) -> DataObject {
+        guard let object = model.objects[name] else { throw GraphQLError("There is no data object \"\(name)\" any more.") }
+        return object
+    }
+
+    func engine(of source: String) throws(GraphQLError) -> SQLEngine {
+        guard case .database(let engine)? = model.sources[source]?.kind else {
+            throw GraphQLError("Data source \"\(source)\" does not speak SQL.")
+        }
+        return engine
+    }
+
+    func type(of field: CollectedField, on type: NamedType) -> NamedType? {
+        collector.definition(of: field, on: type).map { planner.api.schema[$0.type.named] }
+    }
+
+    func use(of field: CollectedField, on type: NamedType) throws(GraphQLError) -> FieldUse {
+        guard let definition = collector.definition(of: field, on: type) else {
+            throw GraphQLError("Cannot query field \"\(field.name)\" on type \"\(type.name)\".")
+        }
+        let document = collector.document
+        let below = planner.api.schema[definition.type.named]
+        let given = document.arguments(of: field.nodes[0]).filter { argument in
+            let value = document.value(of: argument)
+            guard document.kind(of: value) == .variable else { return true }
+            return document.name(of: value).map { collector.variables[$0] != nil } ?? false
+        }
+        return FieldUse(
+            field: field, fields: below.kind.isComposite ? collector.subfields(of: field, on: below) : [], type: below,
+            arguments: try collector.arguments(of: field, definition), given: Set(given.compactMap { document.name(of: $0) }))
+    }
+
+    func located(_ error: GraphQLError, _ field: CollectedField, _ path: [String]) -> GraphQLError {
+        var error = error
+        if error.locations.isEmpty { error.locations = field.nodes.prefix(1).map { collector.document.location(of: $0) } }
+        if error.path == nil { error.path = path.map { .key($0) } }
+        return error
+    }
+}

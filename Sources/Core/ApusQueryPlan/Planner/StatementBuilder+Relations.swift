@@ -1,0 +1,325 @@
+internal import ApusGraphQL
+internal import ApusSchemas
+internal import ApusTypes
+
+/// Rows of an object under an alias.
+struct AliasedRow {
+    var object: DataObject
+    var alias: SQLFragment
+}
+
+/// Ways to related rows, as FROM and conditions.
+extension StatementBuilder {
+    struct Related {
+        var source: SQLFragment
+        /// What is equal: an expression of the nearer row, and one of the farther.
+        var links: [(near: SQLFragment, far: SQLFragment)]
+        /// What else is true of both.
+        var conditions: [SQLFragment] = []
+        /// A column of the farther row that is not null if there is one.
+        var presence: SQLFragment?
+        /// Whether the source is a join by itself.
+        var isJoin = false
+        var joined: SQLFragment { isJoin ? "(\(source))" : source }
+
+        /// All of it as one condition.
+        var all: [SQLFragment] { links.map { "\($0.near) = \($0.far)" } + conditions }
+    }
+
+    /// The rows that a way leads to, under the alias `far`. `use` gives the arguments of a view; `rows` stands for the target's rows where
+    /// these are no longer all of them.
+    func related(
+        _ navigation: Navigation, from near: AliasedRow, as far: SQLFragment, _ use: FieldUse?, rows: SQLFragment? = nil
+    ) throws(GraphQLError) -> Related {
+        let target = try request.object(navigation.target)
+        let rows = if let rows { rows } else { "\(try relation(target, use)) AS \(far)" as SQLFragment }
+        switch navigation.path {
+        case .fields(let pairs, let condition):
+            var links: [(SQLFragment, SQLFragment)] = []
+            let end = AliasedRow(object: target, alias: far)
+            for pair in pairs { links.append((try column(pair.near, of: near), try column(pair.far, of: end))) }
+            var conditions: [SQLFragment] = []
+            if let condition {
+                let sql = try template(condition) { (name: String) throws(GraphQLError) -> SQLFragment? in
+                    if name.hasPrefix("source.") { return try column(String(name.dropFirst(7)), of: near) }
+                    guard name.hasPrefix("dest.") else { return nil }
+                    return try column(String(name.dropFirst(5)), of: end)
+                }
+                conditions.append("(\(sql))")
+            }
+            return Related(source: rows, links: links, conditions: conditions, presence: links.first?.1)
+        case .junction(let name, let nearPairs, let farPairs):
+            let between = AliasedRow(object: try request.object(name), alias: Self.alias(far, behind: "j"))
+            var links: [(SQLFragment, SQLFragment)] = []
+            for pair in nearPairs { links.append((try column(pair.near, of: near), try column(pair.far, of: between))) }
+            var on: [SQLFragment] = []
+            var presence: SQLFragment?
+            for pair in farPairs {
+                let column = try column(pair.far, of: AliasedRow(object: target, alias: far))
+                on.append("\(try self.column(pair.near, of: between)) = \(column)")
+                presence = presence ?? column
+            }
+            let junction = try relation(between.object, nil)
+            return Related(
+                source: "\(junction) AS \(between.alias) JOIN \(rows) ON \(on.joined(separator: " AND "))", links: links,
+                presence: presence,
+                isJoin: true)
+        }
+    }
+
+    private func column(_ name: String, of row: AliasedRow) throws(GraphQLError) -> SQLFragment {
+        column(try field(name, of: row.object), alias: row.alias)
+    }
+
+    /// An alias made from another: as deep as conditions are, and never one that is in use outside.
+    static func alias(_ alias: SQLFragment, behind suffix: String) -> SQLFragment {
+        guard case .text(let text)? = alias.pieces.first else { return alias }
+        return .identifier(text.filter { $0 != "\"" } + suffix)
+    }
+
+    /// That there are related rows of which a condition is true; nil when the condition says nothing, all related rows when it is empty.
+    func exists(
+        _ navigation: Navigation, from near: AliasedRow, _ use: FieldUse? = nil,
+        _ condition: (AliasedRow) throws(GraphQLError) -> SQLFragment?
+    ) throws(GraphQLError) -> SQLFragment? {
+        let far = AliasedRow(object: try request.object(navigation.target), alias: Self.alias(near.alias, behind: "_"))
+        guard let condition = try condition(far) else { return nil }
+        let related = try related(navigation, from: near, as: far.alias, use)
+        let conditions = related.all + (condition.isEmpty ? [] : [condition])
+        return "EXISTS (SELECT 1 FROM \(related.source) WHERE \(conditions.joined(separator: " AND ")))"
+    }
+}
+
+// MARK: - Selecting related rows
+
+extension StatementBuilder {
+    /// Whether a list in the selection makes it necessary to tell the object's rows apart.
+    func selectsList(_ fields: [CollectedField], _ object: DataObject) -> Bool {
+        fields.contains { field in
+            switch object.member(field.name) {
+            case .navigation(let navigation): navigation.isList || request.model.objects[navigation.target]?.primaryKey.isEmpty == false
+            case .buckets, .join, .spatialJoin: true
+            default: false
+            }
+        }
+    }
+
+    /// One related row: its columns are those of the row itself.
+    mutating func one(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
+        try requireRows(navigation, use, scope)
+        let target = try request.object(navigation.target)
+        let isUnique = isUnique(navigation, target)
+        guard target.source == source, isUnique || engine.hasLateral else {
+            return try batch(navigation, use, scope, result: .one)
+        }
+        let inner = self.scope(target, level: scope.level)
+        let slot = select.reserveJoin(scope.level)
+        let members = try self.members(use.fields, use.type, inner)
+        var related = try related(navigation, from: scope.row, as: inner.alias, use)
+        related.conditions += required[inner.number] ?? []
+        let on = related.all.joined(separator: " AND ")
+        select.joins[slot.level][slot.index] =
+            isUnique
+            ? "LEFT JOIN \(related.joined) ON \(on)"
+            : "LEFT JOIN LATERAL (SELECT \(inner.alias).* FROM \(related.source) WHERE \(on) LIMIT 1) AS \(inner.alias) ON true"
+        guard let presence = related.presence ?? key(of: inner).first else {
+            throw GraphQLError("\"\(navigation.name)\" leads to rows without a key; give \(target.name) a @pk.")
+        }
+        if isGrouping {
+            let column = select.column("max(CASE WHEN \(presence) IS NOT NULL THEN 1 END)")
+            ungrouped.insert(column)
+            return .object(members, presence: column)
+        }
+        return .object(members, presence: select.column(presence))
+    }
+
+    /// Whether a way leads to one row at most: else joining would multiply rows.
+    private func isUnique(_ navigation: Navigation, _ target: DataObject) -> Bool {
+        guard case .fields(let pairs, _) = navigation.path else { return false }
+        let fields = Set(pairs.map(\.far))
+        let keys = [target.primaryKey.map(\.name)] + target.uniqueKeys.map(\.fields)
+        return keys.contains { !$0.isEmpty && fields.isSuperset(of: $0) }
+    }
+
+    /// `inner: true` drops rows without related ones.
+    private mutating func requireRows(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) {
+        guard use.given("inner")?.asBool == true else { return }
+        guard try request.object(navigation.target).source == source else {
+            throw GraphQLError("Argument \"inner\" cannot drop rows for want of rows in another data source.")
+        }
+        let filter = use.given("filter")?.asObject ?? [:]
+        let exists = try exists(navigation, from: scope.row, use) { far throws(GraphQLError) in
+            try condition(filter, far) ?? SQLFragment()
+        }
+        if let exists { required[scope.number, default: []].append(exists) }
+    }
+
+    /// A list of related rows: the first of a row is part of the join; any other would multiply its rows.
+    mutating func list(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
+        try requireRows(navigation, use, scope)
+        let target = try request.object(navigation.target)
+        guard target.source == source, canNest(scope) else { return try batch(navigation, use, scope, result: .list) }
+        beginLevel()
+        let level = levels.count - 1
+        let inner = self.scope(target, level: level, isNumbered: navigation.nearFields.isEmpty || selectsList(use.fields, target))
+        let slot = select.reserveJoin(level)
+        levels[level].item = try object(use.fields, use.type, inner)
+        let set = try nestedSet(use, inner)
+        let related = try related(
+            navigation, from: scope.row, as: inner.alias, use,
+            rows: try from(inner, set.rows, use, isRestricted: set.rows.isRestricting).source)
+        let conditions = related.conditions + set.remaining
+        select.joins[slot.level][slot.index] = join(related, conditions, set, inner)
+        levels[level].presence = (related.presence ?? key(of: inner).first).map { select.column($0) }
+        orders[level] = set.order
+        if levels.count > level + 1 { levels[level].key = key(of: inner).map { select.column($0) } }
+        return .nested
+    }
+
+    func canNest(_ scope: Scope) -> Bool { !isGrouping && scope.level == levels.count - 1 }
+
+    /// What a list's arguments say of related rows: of all, and of those of each parent.
+    struct NestedSet {
+        var rows: RowSet
+        var page: Page
+        var order: [SQLFragment]
+        var isPaged: Bool { page.limit != nil || page.offset != nil }
+        /// What is not said inside a restricted set.
+        var remaining: [SQLFragment] { rows.isRestricting ? [] : rows.condition.map { [$0] } ?? [] }
+    }
+
+    func nestedSet(_ use: FieldUse, _ inner: Scope) throws(GraphQLError) -> NestedSet {
+        var rows = try rowSet(use, inner)
+        rows.require(required[inner.number])
+        let order = try order(use.given("nested_order_by"), inner, use)
+        return NestedSet(rows: rows, page: try limit(use, prefix: "nested_"), order: order.isEmpty ? rows.order : order)
+    }
+
+    private func join(_ related: Related, _ conditions: [SQLFragment], _ set: NestedSet, _ inner: Scope) -> SQLFragment {
+        let alias = inner.alias
+        let links = related.links.map { "\($0.near) = \($0.far)" as SQLFragment }
+        guard set.isPaged else {
+            let on = links + conditions
+            return "LEFT JOIN \(related.joined) ON \(on.isEmpty ? "true" : on.joined(separator: " AND "))"
+        }
+        if engine.hasLateral {
+            var sql: SQLFragment = "SELECT \(alias).* FROM \(related.source)"
+            if !(links + conditions).isEmpty { sql.append(" WHERE \((links + conditions).joined(separator: " AND "))") }
+            sql.append(Self.clause(" ORDER BY ", set.order))
+            sql.append(set.page.clause)
+            return "LEFT JOIN LATERAL (\(sql)) AS \(alias) ON true"
+        }
+        let on = related.links.indices.map { "\(related.links[$0].near) = \(alias).\(Self.keyName($0))" as SQLFragment }
+        return "LEFT JOIN \(paged(related, conditions, set, alias)) AS \(alias) ON \(on.joined(separator: " AND "))"
+    }
+
+    static func keyName(_ index: Int) -> SQLFragment { .identifier("#key\(index)") }
+
+    /// Related rows, so many of each parent, with what links them to it in columns of their own.
+    private func paged(_ related: Related, _ conditions: [SQLFragment], _ set: NestedSet, _ alias: SQLFragment) -> SQLFragment {
+        let keys = related.links.enumerated().map { "\($1.far) AS \(Self.keyName($0))" as SQLFragment }
+        let partition = related.links.map(\.far).joined(separator: ", ")
+        let number: SQLFragment = "row_number() OVER (PARTITION BY \(partition)\(Self.clause(" ORDER BY ", set.order))) AS \"#number\""
+        let columns = (["\(alias).*"] + keys + [number]).joined(separator: ", ")
+        let rows: SQLFragment =
+            "SELECT \(columns) FROM \(related.source)\(conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))")"
+        var bounds: [SQLFragment] = []
+        let offset = set.page.offset ?? "0"
+        if set.page.offset != nil { bounds.append("\"#number\" > \(offset)") }
+        if let limit = set.page.limit { bounds.append("\"#number\" <= \(offset) + \(limit)") }
+        return "(SELECT * FROM (\(rows)) AS \(alias) WHERE \(bounds.joined(separator: " AND ")))"
+    }
+
+    // MARK: Batches
+
+    /// Related rows that another statement finds, by the keys of all rows of this one.
+    mutating func batch(
+        _ navigation: Navigation, _ use: FieldUse, _ scope: Scope, result: RowShape.Result
+    ) throws(GraphQLError) -> Shape {
+        let target = try request.object(navigation.target)
+        var builder = try StatementBuilder(request, source: target.source)
+        let inner = builder.scope(target, level: 0, isNumbered: selectsList(use.fields, target))
+        builder.beginLevel()
+        builder.levels[0].item = try builder.object(use.fields, use.type, inner)
+        let set = try builder.nestedSet(use, inner)
+        let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
+        let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
+        var conditions = try builder.among(related, navigation) + set.remaining
+        var source = related.source
+        var keys = related.links.map(\.far)
+        if set.isPaged {
+            source = "\(builder.paged(related, conditions, set, inner.alias)) AS \(inner.alias)"
+            keys = keys.indices.map { "\(inner.alias).\(Self.keyName($0))" }
+            conditions = []
+        }
+        let group = keys.map { builder.select.column($0) }
+        if builder.levels.count > 1 { builder.levels[0].key = builder.key(of: inner).map { builder.select.column($0) } }
+        builder.orders[0] = keys + set.order
+        var sql: SQLFragment = "\(builder.selectClause) FROM \(source)\(builder.select.joined)"
+        if !conditions.isEmpty { sql.append(" WHERE \(conditions.joined(separator: " AND "))") }
+        sql.append(Self.clause(" ORDER BY ", builder.rowOrder()))
+        return add(builder.plan(sql, result: result, group: group), related)
+    }
+
+    /// That a row belongs to one of the keys. Of keys with several columns rows may come that belong to none; they are dropped.
+    func among(_ related: Related, _ navigation: Navigation) throws(GraphQLError) -> [SQLFragment] {
+        guard !related.links.isEmpty, related.conditions.isEmpty else {
+            throw GraphQLError(
+                "\"\(navigation.name)\" is joined by SQL, and cannot stand beside another list; ask for it in a field of its own.")
+        }
+        return related.links.enumerated().map { engine.isAmong($1.far, .parameter(SQLParameter(.keys(column: $0)))) }
+    }
+
+    mutating func add(_ plan: StatementPlan, _ related: Related) -> Shape {
+        batches.append(plan)
+        return .batch(batches.count - 1, key: related.links.map { select.column($0.near) })
+    }
+
+    // MARK: Ad-hoc joins
+
+    /// `_join` and `_spatial`: objects of joins that the operation makes.
+    mutating func adHoc(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
+        var members: [Shape.Member] = []
+        for field in use.fields {
+            guard let meaning = request.planner.api.meaning(of: field.name, on: use.type.name) else {
+                members.append(Shape.Member(field.responseKey, .text(JSONText.quoted(use.type.name))))
+                continue
+            }
+            let joined = try request.use(of: field, on: use.type)
+            let shape: Shape
+            switch meaning {
+            case .list(let name): shape = try list(try adHoc(name, use, joined, scope), joined, scope)
+            case .aggregation(let name): shape = try aggregation(try adHoc(name, use, joined, scope), joined, scope)
+            case .buckets(let name): shape = try buckets(try adHoc(name, use, joined, scope), joined, scope)
+            default: throw GraphQLError("\"\(field.name)\" is no join.")
+            }
+            members.append(Shape.Member(field.responseKey, shape))
+        }
+        return .object(members, presence: nil)
+    }
+
+    private func adHoc(_ name: String, _ use: FieldUse, _ joined: FieldUse, _ scope: Scope) throws(GraphQLError) -> Navigation {
+        let target = try request.object(name)
+        if let own = use.arguments["fields"]?.asArray {
+            let near = own.compactMap(\.asString)
+            let far = joined.arguments["fields"]?.asArray?.compactMap(\.asString) ?? []
+            guard near.count == far.count, !near.isEmpty else { throw GraphQLError("A join needs as many fields on both sides.") }
+            for name in near { _ = try field(name, of: scope.object) }
+            for name in far { _ = try field(name, of: target) }
+            return Navigation(joining: name, by: .fields(zip(near, far).map { Navigation.Pair(near: $0, far: $1) }, condition: nil))
+        }
+        // Names of a model's columns, not of the request: both are looked up before they become part of the condition.
+        let near = try field(use.arguments["field"]?.asString ?? "", of: scope.object).name
+        let far = try field(joined.arguments["field"]?.asString ?? "", of: target).name
+        let ends = "[source.\(near)], [dest.\(far)]"
+        let condition =
+            switch use.arguments["type"]?.asString {
+            case "WITHIN": "ST_Within(\(ends))"
+            case "CONTAINS": "ST_Contains(\(ends))"
+            case "DISJOIN": "ST_Disjoint(\(ends))"
+            case "DWITHIN": "ST_DWithin(\(ends), \(use.given("buffer")?.asInteger ?? 0))"
+            default: "ST_Intersects(\(ends))"
+            }
+        return Navigation(joining: name, by: .fields([], condition: condition))
+    }
+}

@@ -1,0 +1,179 @@
+internal import ApusGraphQL
+internal import ApusSchemas
+internal import ApusTypes
+
+/// A part of a result: how many rows, from where.
+struct Page {
+    var limit: SQLFragment?
+    var offset: SQLFragment?
+
+    var clause: SQLFragment {
+        var clause = SQLFragment()
+        if let limit { clause.append(" LIMIT \(limit)") }
+        if let offset { clause.append(" OFFSET \(offset)") }
+        return clause
+    }
+}
+
+/// Which rows of an object are meant, and in which order.
+struct RowSet {
+    var condition: SQLFragment?
+    var order: [SQLFragment] = []
+    var page = Page()
+    var distinct: [SQLFragment] = []
+
+    var limit: SQLFragment? {
+        get { page.limit }
+        set { page.limit = newValue }
+    }
+    var isDistinct: Bool { !distinct.isEmpty }
+    /// Whether which rows there are depends on other rows.
+    var isRestricting: Bool { page.limit != nil || page.offset != nil || isDistinct }
+
+    mutating func require(_ conditions: [SQLFragment]?) {
+        for condition in conditions ?? [] { self.condition = self.condition.map { "\($0) AND \(condition)" } ?? condition }
+    }
+}
+
+/// Relations as the FROM of a statement needs them.
+extension StatementBuilder {
+    /// What the arguments of a list say of all its rows.
+    func rowSet(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> RowSet {
+        var set = RowSet(condition: try condition(use, scope))
+        set.order = try order(use.given("order_by"), scope, use)
+        set.page = try limit(use, prefix: "")
+        for name in use.given("distinct_on")?.asArray ?? [] {
+            set.distinct.append(column(try field(name.asString ?? "", of: scope.object), of: scope))
+        }
+        if use.given("similarity") != nil || use.given("semantic") != nil {
+            throw GraphQLError("Data source \"\(source)\" does not search by similarity yet; order by a distance instead.")
+        }
+        return set
+    }
+
+    func limit(_ use: FieldUse, prefix: String) throws(GraphQLError) -> Page {
+        func parameter(_ name: String) throws(GraphQLError) -> SQLFragment? {
+            try use.count(prefix + name).map { .value(.integer(Int64($0)), as: .bigInt) }
+        }
+        return Page(limit: try parameter("limit"), offset: try parameter("offset"))
+    }
+
+    func condition(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> SQLFragment? {
+        guard let filter = use.given("filter")?.asObject else { return nil }
+        return try condition(filter, scope.row)
+    }
+
+    struct Source {
+        var source: SQLFragment
+        var condition: SQLFragment?
+        var whereClause: SQLFragment { condition.map { " WHERE \($0)" } ?? SQLFragment() }
+    }
+
+    /// The rows of a set, under the scope's alias. Restricted: as a subquery, in which the set's rows are counted.
+    func from(_ scope: Scope, _ set: RowSet, _ use: FieldUse?, isRestricted: Bool) throws(GraphQLError) -> Source {
+        let alias = scope.alias
+        let rows = try "\(relation(scope.object, use, isNumbered: scope.isNumbered)) AS \(alias)" as SQLFragment
+        guard isRestricted else { return Source(source: rows, condition: set.condition) }
+        var inner = Source(source: rows, condition: set.condition)
+        if set.isDistinct {
+            let number: SQLFragment =
+                "row_number() OVER (PARTITION BY \(set.distinct.joined(separator: ", "))\(Self.clause(" ORDER BY ", set.order)))"
+            inner = Source(
+                source: "(SELECT \(alias).*, \(number) AS \"#first\" FROM \(inner.source)\(inner.whereClause)) AS \(alias)",
+                condition: "\(alias).\"#first\" = 1")
+        }
+        var sql: SQLFragment = "SELECT \(alias).* FROM \(inner.source)\(inner.whereClause)"
+        sql.append(Self.clause(" ORDER BY ", set.order))
+        sql.append(set.page.clause)
+        return Source(source: "(\(sql)) AS \(alias)")
+    }
+
+    /// What stands for an object in a FROM: a table's name; a subquery where the schema says more about it.
+    func relation(_ object: DataObject, _ use: FieldUse?, isNumbered: Bool = false) throws(GraphQLError) -> SQLFragment {
+        var base: SQLFragment = .path(object.relation)
+        if case .view(let sql?) = object.kind {
+            base = "(\(try template(sql, parameters(of: object, use))))"
+        } else if let arguments = object.arguments {
+            var values: [SQLFragment] = []
+            for parameter in arguments.parameters { values.append(try argument(parameter, use)) }
+            base = "\(base)(\(values.joined(separator: ", ")))"
+        }
+        var extra: [SQLFragment] = []
+        for field in object.fields {
+            guard case .computed(let sql) = field.kind else { continue }
+            let expression = try template(sql) { name throws(GraphQLError) in
+                object.column(name).flatMap(\.storedColumn).map { .identifier($0) }
+            }
+            extra.append("(\(expression)) AS \(.identifier(Self.computed(field)))")
+        }
+        if isNumbered { extra.append("row_number() OVER () AS \(.identifier(Self.rowNumber))") }
+        let isDeletedShown = use.map { request.hasDirective("with_deleted", $0.field) } ?? false
+        let condition = isDeletedShown ? nil : object.softDelete.map { SQLFragment.written(byAuthor: $0.condition) }
+        if extra.isEmpty, condition == nil { return base }
+        let columns = (["*"] + extra).joined(separator: ", ")
+        return "(SELECT \(columns) FROM \(base) AS \"s\"\(condition.map { " WHERE \($0)" } ?? SQLFragment()))"
+    }
+
+    // MARK: What authors write
+
+    /// The arguments of a view as its SQL names them: `[$min_price]`.
+    private func parameters(of object: DataObject, _ use: FieldUse?) -> (String) throws(GraphQLError) -> SQLFragment? {
+        { name throws(GraphQLError) in
+            guard let parameter = object.arguments?.parameters.first(where: { "$\($0.name)" == name }) else { return nil }
+            return try value(of: parameter, use?.arguments["args"]?.asObject ?? [:])
+        }
+    }
+
+    private func argument(_ parameter: Parameter, _ use: FieldUse?) throws(GraphQLError) -> SQLFragment {
+        let value = try value(of: parameter, use?.arguments["args"]?.asObject ?? [:])
+        return parameter.sqlName.map { "\(.identifier($0)) => \(value)" } ?? value
+    }
+
+    /// The value that a request gives to a parameter, or that the server does.
+    func value(of parameter: Parameter, _ arguments: JSONObject) throws(GraphQLError) -> SQLFragment {
+        if let placeholder = parameter.injected { return try template(placeholder) { _ throws(GraphQLError) in nil } }
+        let value = arguments[parameter.name] ?? .null
+        switch parameter.type {
+        case .scalar(let scalar): return .value(value, as: scalar)
+        case .list: return value.asArray.map { .values($0) } ?? .value(.null)
+        default: return .value(value)
+        }
+    }
+
+    /// SQL of the schema's author with what it names in brackets put in: `[name]` as `resolve` says, `[$auth.…]` and `[$catalog]` from the
+    /// request. What nobody knows stays as it is: brackets are SQL, too.
+    func template(
+        _ text: String, _ resolve: (String) throws(GraphQLError) -> SQLFragment?
+    ) throws(GraphQLError) -> SQLFragment {
+        var result = SQLFragment()
+        var rest = text[...]
+        while let open = rest.firstIndex(of: "["), let close = rest[open...].firstIndex(of: "]") {
+            result.append(.written(byAuthor: String(rest[..<open])))
+            let name = String(rest[rest.index(after: open)..<close])
+            if let known = try resolve(name) {
+                result.append(known)
+            } else if name == "$catalog" {
+                result.append(.value(.string(source), as: .string))
+            } else if name.hasPrefix("$auth.") {
+                result.append(identity(String(name.dropFirst())))
+            } else {
+                result.append(.written(byAuthor: String(rest[open...close])))
+            }
+            rest = rest[rest.index(after: close)...]
+        }
+        result.append(.written(byAuthor: String(rest)))
+        return result
+    }
+
+    /// Null for what the request's identity does not have.
+    private func identity(_ name: String) -> SQLFragment {
+        let value = request.planner.identity[name] ?? .null
+        return .value(value, as: value.asInteger != nil ? .bigInt : .string)
+    }
+}
+
+extension RequestContext {
+    func hasDirective(_ name: String, _ field: CollectedField) -> Bool {
+        field.nodes.contains { node in collector.document.directives(of: node).contains { collector.document.name(of: $0) == name } }
+    }
+}

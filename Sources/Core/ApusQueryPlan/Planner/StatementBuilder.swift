@@ -1,0 +1,201 @@
+internal import ApusGraphQL
+internal import ApusSchemas
+internal import ApusTypes
+
+/// Puts one statement together: a flat SELECT, and the shape of its rows.
+struct StatementBuilder {
+    let request: RequestContext
+    let source: String
+    let engine: SQLEngine
+    var select = Select()
+    var levels: [RowShape.Level] = []
+    /// For each level what its rows are ordered by.
+    var orders: [[SQLFragment]] = []
+    var batches: [StatementPlan] = []
+    /// What rows of a scope must fulfil because of what is selected below it, by the scope's number.
+    var required: [Int: [SQLFragment]] = [:]
+    /// Whether the columns are what rows are grouped by, and those that are not.
+    var isGrouping = false
+    var ungrouped: Set<Int> = []
+    private var scopes = 0
+
+    /// The columns and joins of one SELECT.
+    struct Select {
+        var columns: [SQLFragment] = []
+        /// By the list that they belong to: what belongs to an outer one comes before inner ones multiply its rows.
+        var joins: [[SQLFragment]] = []
+
+        /// The number of the column; equal expressions are one column.
+        mutating func column(_ expression: SQLFragment) -> Int {
+            if let known = columns.firstIndex(of: expression) { return known }
+            columns.append(expression)
+            return columns.count - 1
+        }
+
+        /// A place for a join whose condition is known later.
+        mutating func reserveJoin(_ level: Int) -> (level: Int, index: Int) {
+            while joins.count <= level { joins.append([]) }
+            joins[level].append(SQLFragment())
+            return (level, joins[level].count - 1)
+        }
+
+        var joined: SQLFragment { joins.joined().map { " " + $0 }.joined(separator: "") }
+    }
+
+    /// The rows of an object in the statement.
+    struct Scope {
+        var number: Int
+        var object: DataObject
+        var alias: SQLFragment
+        /// The list that they are in.
+        var level: Int
+        /// Whether rows without a primary key were numbered.
+        var isNumbered = false
+
+        var row: AliasedRow { AliasedRow(object: object, alias: alias) }
+    }
+
+    init(_ request: RequestContext, source: String) throws(GraphQLError) {
+        self.request = request
+        self.source = source
+        engine = try request.engine(of: source)
+    }
+
+    mutating func scope(_ object: DataObject, level: Int, isNumbered: Bool = false) -> Scope {
+        scopes += 1
+        return Scope(
+            number: scopes, object: object, alias: .identifier("t\(scopes)"), level: level,
+            isNumbered: isNumbered && object.primaryKey.isEmpty)
+    }
+
+    /// Columns that tell one row of the scope from another.
+    func key(of scope: Scope) -> [SQLFragment] {
+        if scope.isNumbered { return ["\(scope.alias).\(.identifier(Self.rowNumber))"] }
+        return scope.object.primaryKey.map { column($0, of: scope) }
+    }
+
+    static let rowNumber = "#row"
+
+    func column(_ field: DataField, of scope: Scope) -> SQLFragment { column(field, alias: scope.alias) }
+
+    func column(_ field: DataField, alias: SQLFragment) -> SQLFragment {
+        "\(alias).\(.identifier(field.storedColumn ?? Self.computed(field)))"
+    }
+
+    /// The name under which the value of a computed field is selected from its relation.
+    static func computed(_ field: DataField) -> String { "=\(field.name)" }
+
+    func field(_ name: String, of object: DataObject) throws(GraphQLError) -> DataField {
+        guard let field = object.column(name) else { throw GraphQLError("\"\(name)\" is no column of \"\(object.name)\".") }
+        return field
+    }
+
+    // MARK: Whole statements
+
+    static func list(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
+        var builder = try StatementBuilder(request, source: object.source)
+        let scope = builder.scope(object, level: 0, isNumbered: builder.selectsList(use.fields, object))
+        builder.beginLevel()
+        builder.levels[0].item = try builder.object(use.fields, use.type, scope)
+        var set = try builder.rowSet(use, scope)
+        set.require(builder.required[scope.number])
+        if set.limit == nil {
+            // One row more shows whether there are more.
+            set.limit = .integer(request.planner.limits.defaultRows + 1)
+            builder.levels[0].limit = request.planner.limits.defaultRows
+        }
+        return try builder.finish(scope, set, use, result: .list)
+    }
+
+    static func one(
+        _ object: DataObject, key: [String], _ use: FieldUse, _ request: RequestContext
+    ) throws(GraphQLError) -> StatementPlan {
+        var builder = try StatementBuilder(request, source: object.source)
+        let scope = builder.scope(object, level: 0, isNumbered: builder.selectsList(use.fields, object))
+        builder.beginLevel()
+        builder.levels[0].item = try builder.object(use.fields, use.type, scope)
+        var set = RowSet()
+        for name in key {
+            let column = builder.column(try builder.field(name, of: object), of: scope)
+            set.require(["\(column) = \(.value(use.arguments[name] ?? .null))"])
+        }
+        set.require(builder.required[scope.number])
+        return try builder.finish(scope, set, use, result: .one)
+    }
+
+    static func aggregation(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
+        var builder = try StatementBuilder(request, source: object.source)
+        let scope = builder.scope(object, level: 0)
+        builder.beginLevel()
+        builder.levels[0].item = .object(try builder.aggregates(use.fields, use.type, scope), presence: nil)
+        let set = try builder.rowSet(use, scope)
+        let from = try builder.from(scope, set, use, isRestricted: set.isRestricting)
+        return builder.plan("\(builder.selectClause) FROM \(from.source)\(builder.select.joined)\(from.whereClause)", result: .one)
+    }
+
+    static func buckets(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
+        var builder = try StatementBuilder(request, source: object.source)
+        let scope = builder.scope(object, level: 0)
+        builder.beginLevel()
+        let groups = try builder.groups(use.fields, use.type, scope)
+        builder.levels[0].item = .object(groups.members, presence: nil)
+        var limit = try builder.limit(use, prefix: "")
+        if limit.limit == nil {
+            limit.limit = .integer(request.planner.limits.defaultRows + 1)
+            builder.levels[0].limit = request.planner.limits.defaultRows
+        }
+        let rows = RowSet(condition: try builder.condition(use, scope))
+        let from = try builder.from(scope, rows, use, isRestricted: false)
+        var sql: SQLFragment = "\(builder.selectClause) FROM \(from.source)\(builder.select.joined)\(from.whereClause)"
+        sql.append(groups.clause)
+        sql.append(Self.clause(" ORDER BY ", try builder.groupOrder(use, groups)))
+        sql.append(limit.clause)
+        return builder.plan(sql, result: .list)
+    }
+
+    mutating func beginLevel() {
+        levels.append(RowShape.Level(item: .nested))
+        orders.append([])
+    }
+
+    /// The statement for the rows of an object that is at its root.
+    private mutating func finish(
+        _ scope: Scope, _ set: RowSet, _ use: FieldUse, result: RowShape.Result
+    ) throws(GraphQLError) -> StatementPlan {
+        let hasLists = levels.count > 1
+        if hasLists { levels[0].key = key(of: scope).map { select.column($0) } }
+        // Rows are counted before lists multiply them.
+        let isRestricted = set.isDistinct || hasLists && set.isRestricting
+        let from = try from(scope, set, use, isRestricted: isRestricted)
+        orders[0] = set.order
+        var sql: SQLFragment = "\(selectClause) FROM \(from.source)\(select.joined)\(from.whereClause)"
+        sql.append(Self.clause(" ORDER BY ", rowOrder()))
+        if !isRestricted { sql.append(set.page.clause) }
+        return plan(sql, result: result)
+    }
+
+    /// Rows of one object come one after the other, at each level but the innermost.
+    func rowOrder() -> [SQLFragment] {
+        var order: [SQLFragment] = []
+        for (index, level) in levels.enumerated() {
+            order += orders[index]
+            if index < levels.count - 1 { order += level.key.map { select.columns[$0] }.filter { !order.contains($0) } }
+        }
+        return order
+    }
+
+    var selectClause: SQLFragment {
+        // A statement needs a column, even if nothing but `__typename` is asked for.
+        select.columns.isEmpty ? "SELECT 1" : "SELECT \(select.columns.joined(separator: ", "))"
+    }
+
+    static func clause(_ keyword: SQLFragment, _ parts: [SQLFragment]) -> SQLFragment {
+        parts.isEmpty ? SQLFragment() : keyword + parts.joined(separator: ", ")
+    }
+
+    func plan(_ sql: SQLFragment, result: RowShape.Result, group: [Int] = []) -> StatementPlan {
+        StatementPlan(
+            source: source, engine: engine, sql: SQLStatement(sql, for: engine),
+            shape: RowShape(levels: levels, result: result, group: group), path: [], batches: batches)
+    }
+}

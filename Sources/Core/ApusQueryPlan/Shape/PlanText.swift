@@ -1,0 +1,61 @@
+internal import ApusSchemas
+internal import ApusTypes
+
+/// A plan as people read it: statements with their parameters, and where columns go.
+extension OperationPlan: CustomStringConvertible {
+    public var description: String { statements.map { $0.text(indentation: "") }.joined(separator: "\n") }
+}
+
+extension StatementPlan {
+    fileprivate func text(indentation: String, batch: Int? = nil) -> String {
+        let title = batch.map { "batch \($0)" } ?? path.joined(separator: ".")
+        var lines = ["-- \(title) (\(source), \(engine.rawValue))"] + sql.text.split(separator: "\n").map(String.init)
+        for (index, parameter) in sql.parameters.enumerated() { lines.append("--   $\(index + 1) = \(parameter.text)") }
+        lines.append("--   rows: \(shape.text)")
+        let own = lines.map { indentation + $0 + "\n" }.joined()
+        return own + batches.enumerated().map { $1.text(indentation: indentation + "    ", batch: $0) }.joined()
+    }
+}
+
+extension SQLParameter.Value {
+    fileprivate var text: String {
+        switch self {
+        case .value(let value): value.description
+        case .list(let values): "list \(values.map(\.description))"
+        case .keys(let column): "keys, column \(column)"
+        }
+    }
+}
+
+extension RowShape {
+    fileprivate var text: String {
+        let by = group.isEmpty ? "" : "by \(group.map(String.init).joined(separator: " ")): "
+        return by + text(level: 0, prefix: result == .list ? "list of " : "one ")
+    }
+
+    private func text(level: Int, prefix: String) -> String {
+        guard level < levels.count else { return "nothing" }
+        let current = levels[level]
+        var notes = ""
+        if !current.key.isEmpty { notes += "key \(current.key.map(String.init).joined(separator: " ")) " }
+        if let presence = current.presence { notes += "if \(presence) " }
+        if let limit = current.limit { notes += "up to \(limit) " }
+        return prefix + notes + current.item.text { text(level: level + 1, prefix: "list of ") }
+    }
+}
+
+extension Shape {
+    fileprivate func text(nested: () -> String) -> String {
+        switch self {
+        case .nested: return nested()
+        case .text(let bytes): return String(decoding: bytes, as: UTF8.self)
+        case .value(let column, let format): return "\(column) \(format)"
+        case .batch(let batch, let key): return "batch \(batch) by \(key.map(String.init).joined(separator: " "))"
+        case .object(let members, let presence):
+            let parts = members.map { member in
+                "\(String(decoding: member.name.dropFirst().dropLast(2), as: UTF8.self)): \(member.shape.text(nested: nested))"
+            }
+            return "{\(parts.joined(separator: ", "))}" + (presence.map { " if \($0)" } ?? "")
+        }
+    }
+}

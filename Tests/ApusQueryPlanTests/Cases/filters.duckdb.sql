@@ -1,0 +1,1 @@
+-- refused: Filter "has" of JSON is answered by PostgreSQL alone.

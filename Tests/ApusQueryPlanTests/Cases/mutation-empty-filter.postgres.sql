@@ -1,0 +1,1 @@
+-- refused: "delete_products" has no filter that says anything, and would change every row; if that is meant, write @all_rows behind the field.

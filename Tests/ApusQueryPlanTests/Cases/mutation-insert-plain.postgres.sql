@@ -1,0 +1,15 @@
+-- pg_store.insert_tags (pg_store, postgres)
+WITH "row1" AS (INSERT INTO "tags" ("name", "id") VALUES ($1, nextval(($2::text)::regclass)) RETURNING *) SELECT "row1"."id" FROM "row1"
+--   $1 = "x"
+--   $2 = "tags_id_seq"
+--   rows: one batch 0 by 0
+    -- batch 0 (pg_store, postgres)
+    SELECT "t1"."id", "t1"."name" FROM "tags" AS "t1" WHERE "t1"."id" = ANY($1) ORDER BY "t1"."id"
+    --   $1 = keys, column 0
+    --   rows: by 0: one {id: 0 number, name: 1 text}
+
+-- pg_store.update_tags (pg_store, postgres)
+WITH "changed" AS (UPDATE "tags" AS "t1" SET "name" = $1 WHERE "t1"."id" = ANY($2) RETURNING 1) SELECT count(*) FROM "changed"
+--   $1 = "y"
+--   $2 = list ["1", "2"]
+--   rows: one {affected_rows: 0 count, success: true, message: "success"}

@@ -1,0 +1,14 @@
+-- pg_store.insert_tags (pg_store, sqlite)
+INSERT INTO "tags" ("name") VALUES ($1) RETURNING "id"
+--   $1 = "x"
+--   rows: one batch 0 by 0
+    -- batch 0 (pg_store, sqlite)
+    SELECT "t1"."id", "t1"."name" FROM "tags" AS "t1" WHERE "t1"."id" IN (SELECT value FROM json_each($1)) ORDER BY "t1"."id"
+    --   $1 = keys, column 0
+    --   rows: by 0: one {id: 0 number, name: 1 text}
+
+-- pg_store.update_tags (pg_store, sqlite)
+UPDATE "tags" AS "t1" SET "name" = $1 WHERE "t1"."id" IN (SELECT value FROM json_each($2)) RETURNING 1
+--   $1 = "y"
+--   $2 = list ["1", "2"]
+--   rows: one {affected_rows: 0 count, success: true, message: "success"}

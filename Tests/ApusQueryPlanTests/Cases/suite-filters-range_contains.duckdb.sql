@@ -1,0 +1,1 @@
+-- refused: Filter "contains" of IntRange is answered by PostgreSQL alone.

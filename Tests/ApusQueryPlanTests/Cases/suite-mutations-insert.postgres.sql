@@ -1,0 +1,14 @@
+-- pg_store.insert_products (pg_store, postgres)
+WITH "row1" AS (INSERT INTO "products" ("name", "price", "quantity", "is_active", "description", "category_id", "id") VALUES ($1, $2, $3, $4, $5, $6, nextval(($7::text)::regclass)) RETURNING *) SELECT "row1"."id" FROM "row1"
+--   $1 = "Test Product"
+--   $2 = 99.99
+--   $3 = 7
+--   $4 = true
+--   $5 = "Created by E2E test"
+--   $6 = 1
+--   $7 = "products_id_seq"
+--   rows: one batch 0 by 0
+    -- batch 0 (pg_store, postgres)
+    SELECT "t1"."id", "t1"."name", "t1"."price", "t1"."quantity" FROM "products" AS "t1" WHERE "t1"."id" = ANY($1) ORDER BY "t1"."id"
+    --   $1 = keys, column 0
+    --   rows: by 0: one {id: 0 number, name: 1 text, price: 2 number, quantity: 3 number}

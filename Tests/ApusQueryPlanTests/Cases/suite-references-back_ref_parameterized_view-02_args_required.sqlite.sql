@@ -1,0 +1,1 @@
+-- invalid: Field "in_price_range" argument "args" of type "pg_store_price_range_args!" is required, but it was not provided.

@@ -1,0 +1,6 @@
+-- pg_store.products (pg_store, sqlite)
+SELECT "t1"."id", "t3"."#0", "t3"."#1" FROM "products" AS "t1" LEFT JOIN (SELECT "t2"."id" AS "#key0", count(*) AS "#0", max("t2"."price") AS "#1" FROM (SELECT id, name, price FROM products WHERE price >= $1 AND price <= $2) AS "t2" GROUP BY "t2"."id") AS "t3" ON "t1"."id" = "t3"."#key0" WHERE "t1"."id" IN (SELECT value FROM json_each($3)) ORDER BY "t1"."id" LIMIT 2001
+--   $1 = 20.0
+--   $2 = 60.0
+--   $3 = list ["2", "3"]
+--   rows: list of up to 2000 {id: 0 number, in_price_range_aggregation: {_rows_count: 1 count, price: {max: 2 number}}}

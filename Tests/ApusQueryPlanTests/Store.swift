@@ -1,0 +1,55 @@
+import ApusGraphQL
+import ApusTypes
+import Foundation
+
+@testable import ApusQueryPlan
+@testable import ApusSchemas
+
+/// The sources of Hugr's end-to-end suite, as the tests plan over them.
+enum Store {
+    static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: "ApusSchemasTests/Fixtures/Sources")
+
+    /// `engine`: of both databases.
+    static func api(_ engine: SQLEngine = .postgreSQL, more: [String: String] = [:]) throws -> DataAPI {
+        var schemas: [SourceSchema] = []
+        func read(_ name: String, _ kind: SourceDescription.Kind, isModule: Bool = true) throws {
+            let text = try more[name] ?? String(contentsOf: fixtures.appending(path: "\(name).graphql"), encoding: .utf8)
+            schemas.append(
+                try SchemaReader.read(
+                    [SchemaFile(name: name, text: text)],
+                    of: SourceDescription(name: name, kind: kind, prefix: name, isModule: isModule),
+                    beside: try DataModel(joining: schemas)))
+        }
+        try read("pg_store", .database(engine))
+        try read("local_db", .database(engine))
+        try read("rest_api", .http)
+        try read("ext_bridge", .extension, isModule: false)
+        for name in more.keys.sorted() where !["pg_store", "local_db"].contains(name) { try read(name, .database(engine)) }
+        return try DataAPI(of: try DataModel(joining: schemas))
+    }
+
+    static func plan(
+        _ text: String, over api: DataAPI, variables: JSONObject = [:], identity: JSONObject = [:], limits: PlanLimits = PlanLimits()
+    ) throws -> OperationPlan {
+        let document = try GraphQLDocument(parsing: text)
+        let problems = api.schema.problems(with: document)
+        if !problems.isEmpty { throw GraphQLErrors(problems) }
+        let operation = try PreparedOperation(document, schema: api.schema)
+        let planner = QueryPlanner(api, identity: identity, limits: limits)
+        return try planner.plan(operation, variables: try operation.variables(from: variables))
+    }
+}
+
+/// A row for tests.
+struct TestRow: TextRow {
+    var columns: [String?]
+
+    init(_ columns: String?...) { self.columns = columns }
+    init(_ columns: [String?]) { self.columns = columns }
+
+    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
+        guard let text = columns[column] else { return body(nil) }
+        return Array(text.utf8).withUnsafeBytes { body($0) }
+    }
+}
