@@ -13,6 +13,6 @@ enum Root {
             UpCommand.command, NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, LogsCommand.command,
             DoctorCommand.command, ShardCommand.command, RebalanceCommand.command, ImportCommand.command, SearchCommand.command,
             CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
-            GraphQLCommand.command, CompletionCommand.command,
+            GraphQLCommand.command, QueryCommand.command, CompletionCommand.command,
         ])
 }
