@@ -119,6 +119,22 @@ struct LivenessTests {
         }
     }
 
+    @Test("what fails after an episode is not its own, though it began in it; what failed in it is")
+    func overlapping() {
+        func found(_ ends: [Double]) -> [Violation.Kind] {
+            var script = script()
+            script.fault(.restartNode, 10, 15, whole: 16)
+            script.add(.put(id: "x", value: 100_000), 15.9, ends.last!, "c", .unknown)  // given below
+            script.history.operations[script.history.operations.count - 1].completion?.attempts = ends.map {
+                .init(from: HistoryScript.instant(15.9), until: HistoryScript.instant($0), status: 503)
+            }
+            return script.kinds
+        }
+        #expect(found([16.1, 16.2]) == [])
+        #expect(found([15.95, 16.2]) == [.unavailable])
+        #expect(found([15.95]) == [.unavailable])
+    }
+
     @Test("of two faults at once only the end is promised")
     func two() {
         var script = script { at, _, _ in (10..<25).contains(at) }

@@ -6,7 +6,7 @@ internal import ApusStore
 internal import ApusTypes
 internal import Synchronization
 
-/// The node's store: found by what the catalog remembers of it, looked at every two seconds, attached as soon as it is there.
+/// The node's store: found by what the catalog remembers of it, looked at again and again, attached as soon as it is there.
 ///
 /// A store that is away, full, read-only or another cluster's takes writes away from this node, and nothing else.
 final class NodeStore: Sendable {
@@ -20,6 +20,9 @@ final class NodeStore: Sendable {
     let pool: BlockingPool
     private let current = Mutex<(any ObjectStore)?>(nil)
     private let copies = Mutex<(any ObjectCopies)?>(nil)
+    /// Between looks, and how long one may take: what hangs is noticed after both at most, within the five seconds that are promised.
+    static let lookInterval = Duration.seconds(2)
+    static let lookPatience = Duration.milliseconds(2500)
     private static let storeSetting = "store.id"
     private static let kindSetting = "store.kind"
 
@@ -37,7 +40,7 @@ final class NodeStore: Sendable {
 
     func run() async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { for await _ in self.clock.ticks(every: .seconds(2)) { await self.look() } }
+            group.addTask { for await _ in self.clock.ticks(every: Self.lookInterval) { await self.look() } }
             group.addTask { for await _ in self.clock.ticks(every: .seconds(3600)) { await self.removeLeftovers() } }
             try await group.waitForAll()
         }
@@ -55,7 +58,7 @@ final class NodeStore: Sendable {
 
     /// Opens the store unless it is open, and reports whether writing to it would work.
     func look() async {
-        let deadline = clock.now.advanced(by: .seconds(4))
+        let deadline = clock.now.advanced(by: Self.lookPatience)
         do {
             let store = try await opened(deadline: deadline)
             try await store.probe(deadline: deadline)

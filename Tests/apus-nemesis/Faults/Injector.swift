@@ -87,7 +87,9 @@ struct Injector: Sendable {
         case .isolateNode, .cutCatalog, .cutBalancer, .cutPath, .cutPathOneWay:
             for (from, to) in paths(kind, node, other) { try await lab.network.cut(from, to: to) }
         case .drainNode:
-            try await insist("drained") { _ = try await lab.askAny(.post, "/api/nodes/\(node.name)/drain?force=true", within: .seconds(10)) }
+            try await insist("drained") {
+                _ = try await lab.askAny(.post, "/api/nodes/\(node.name)/drain?force=true", within: .seconds(10))
+            }
         case .addNode: try await lab.start(node)
         case .rebalance:
             try await insist("rebalanced") { _ = try await lab.askAny(.post, "/api/v1/cluster/rebalance", within: .seconds(10)) }
@@ -119,7 +121,7 @@ struct Injector: Sendable {
         case .fillStore: lab.store.drainBallast()
         case .readOnlyStore: try await lab.store.makeWritable(node)
         case .unmountStore: try await lab.store.mount(node)
-        case .foreignStore: try await lab.store.unmount(node)
+        case .foreignStore: try await lab.store.uncover(node)
         case .hangStore: try await lab.store.unhang(node)
         case .killAll:
             try await lab.postgres.restart()

@@ -12,6 +12,8 @@ final class SharedStore: Sendable {
     let isMounted: Bool
     private let foreign: String
     private let hanging = Mutex<[String: ChildProcess]>([:])
+    /// The process of each node that lost its store: one that was started since has mounted it anew.
+    private let struck = Mutex<[String: Int32]>([:])
 
     init(in directory: String, isMounted: Bool) async throws {
         path = directory + "/store"
@@ -40,11 +42,13 @@ final class SharedStore: Sendable {
 
     func drainBallast() { unlink(path + "/ballast") }
 
-    func makeReadOnly(_ node: LabNode) async throws { try await inside(node, "/usr/bin/mount", "-o", "remount,bind,ro", node.storePath) }
-    func makeWritable(_ node: LabNode) async throws { try await inside(node, "/usr/bin/mount", "-o", "remount,bind,rw", node.storePath) }
-    func unmount(_ node: LabNode) async throws { try await inside(node, "/usr/bin/umount", "-l", node.storePath) }
-    func mount(_ node: LabNode) async throws { try await inside(node, "/usr/bin/mount", "--bind", path, node.storePath) }
-    func mountForeign(_ node: LabNode) async throws { try await inside(node, "/usr/bin/mount", "--bind", foreign, node.storePath) }
+    func makeReadOnly(_ node: LabNode) async throws { try await strike(node, "/usr/bin/mount", "-o", "remount,bind,ro", node.storePath) }
+    func makeWritable(_ node: LabNode) async throws { try await mend(node, "/usr/bin/mount", "-o", "remount,bind,rw", node.storePath) }
+    func unmount(_ node: LabNode) async throws { try await strike(node, "/usr/bin/umount", "-l", node.storePath) }
+    func mount(_ node: LabNode) async throws { try await mend(node, "/usr/bin/mount", "--bind", path, node.storePath) }
+    func mountForeign(_ node: LabNode) async throws { try await strike(node, "/usr/bin/mount", "--bind", foreign, node.storePath) }
+    /// Takes away what was mounted over the store.
+    func uncover(_ node: LabNode) async throws { try await mend(node, "/usr/bin/umount", "-l", node.storePath) }
 
     /// A file system over the store whose server never answers: as a dead NFS server.
     func hang(_ node: LabNode) async throws {
@@ -57,13 +61,14 @@ final class SharedStore: Sendable {
             ], environment: ["PATH": Commands.path])
         let child = try await ChildProcess.start(command, on: TestLoops.shared.first)
         hanging.withLock { $0[node.name] = child }
+        struck.withLock { $0[node.name] = identifier }
     }
 
     func unhang(_ node: LabNode) async throws {
         guard let child = hanging.withLock({ $0.removeValue(forKey: node.name) }) else { return }
         child.send(signal: SIGKILL)
         _ = await child.wait()
-        try await unmount(node)
+        try await uncover(node)
     }
 
     /// What nodes have written to where the store was not: under its mount, and to another cluster's.
@@ -86,8 +91,18 @@ final class SharedStore: Sendable {
         return names
     }
 
+    private func strike(_ node: LabNode, _ words: String...) async throws {
+        struck.withLock { $0[node.name] = node.identifier }
+        try await inside(node, words)
+    }
+
+    private func mend(_ node: LabNode, _ words: String...) async throws {
+        guard let struck = struck.withLock({ $0.removeValue(forKey: node.name) }), struck == node.identifier else { return }
+        try await inside(node, words)
+    }
+
     /// In the node's mount namespace; nothing to do where the node is gone, and its mounts with it.
-    private func inside(_ node: LabNode, _ words: String...) async throws {
+    private func inside(_ node: LabNode, _ words: [String]) async throws {
         guard let identifier = node.identifier else { return }
         do {
             try await Commands.run(["/usr/bin/nsenter", "-t", "\(identifier)", "-m", "--"] + words)

@@ -38,6 +38,8 @@ public struct Liveness: Sendable {
         let several = during.filter { !$0.isWrite && history.replicas[$0.collection, default: 1] > 1 }
         let single = during.filter { !$0.isWrite && history.replicas[$0.collection, default: 1] == 1 }
         let writes = during.filter(\.isWrite)
+        // What goes on for longer may have failed by what was done next.
+        func isOver(_ operation: Operation) -> Bool { operation.completion.map { $0.at <= end } ?? false }
         func longest(_ operations: [Operation]) -> Duration {
             operations.compactMap(\.completion).flatMap(\.attempts).filter { $0.until > start && $0.from < end }
                 .map { $0.from.duration(to: $0.until) }.max() ?? .zero
@@ -46,9 +48,9 @@ public struct Liveness: Sendable {
             .filter { $0.attempts.last.map { $0.from >= healed } ?? false }.map(\.at).min()
         return Outage(
             reads: gap(several, start, end), singleReads: gap(single, start, end), writes: gap(writes, start, end),
-            failedReads: several.count(where: hasFailed),
-            incompleteReads: several.count { $0.completion.map { $0.outcome == .done && !$0.isComplete } ?? false },
-            disturbed: during.filter { $0.invoked >= start }.count(where: isDisturbed),
+            failedReads: several.filter(isOver).count(where: hasFailed),
+            incompleteReads: several.filter(isOver).count { $0.completion.map { $0.outcome == .done && !$0.isComplete } ?? false },
+            disturbed: during.filter { $0.invoked >= start }.count { isDisturbed($0, by: end) },
             slowest: longest(during), slowestWrite: longest(writes),
             writesAfter: after.map { healed.duration(to: $0) }, whole: episode.whole.map { healed.duration(to: $0) },
             leader: episode.faults.compactMap { fault in fault.led.map { fault.injected.duration(to: $0) } }.max(),
@@ -62,10 +64,12 @@ public struct Liveness: Sendable {
         return true
     }
 
-    private func isDisturbed(_ operation: Operation) -> Bool {
+    private func isDisturbed(_ operation: Operation, by end: Instant) -> Bool {
         guard let completion = operation.completion else { return false }
-        let failed = completion.attempts.dropLast(completion.outcome == .done ? 1 : 0)
-        return !completion.isComplete || completion.outcome != .done || failed.count > 1 || failed.contains { $0.status != 0 }
+        let isOver = completion.at <= end
+        if isOver, completion.outcome != .done || !completion.isComplete { return true }
+        let failed = completion.attempts.filter { $0.until <= end }.dropLast(isOver ? 1 : 0)
+        return failed.count > 1 || failed.contains { $0.status != 0 }
     }
 
     /// The longest time in which nothing that was asked came to a good end. A reading that is marked as old is one: that was promised.
