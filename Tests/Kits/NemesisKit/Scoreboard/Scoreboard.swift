@@ -55,7 +55,8 @@ public struct Scoreboard {
             fault: "a worker is frozen", sees: "out of the load balancer; searches hedge to another replica",
             bound: "6 s; no request over 6 s", figure: "slowest_seconds", kinds: [.freezeNode], test: "ClusterProcessTests.replicated"),
         Row(
-            fault: "a path between two nodes is cut, both ways or one", sees: "nothing; nobody is down", bound: "6 s",
+            fault: "a path between two nodes is cut, both ways or one",
+            sees: "with two replicas nothing; what has one may be missing, and said to be; nobody is down", bound: "6 s",
             figure: "slowest_seconds", kinds: [.cutPath, .cutPathOneWay], test: "MembershipMachineTests.asymmetric"),
         Row(
             fault: "the leader is killed or frozen", sees: "nothing; a thawed one changes nothing", bound: "another leads in 6 s",
