@@ -7,7 +7,7 @@ BUILD := swift build
 BUILD_RELEASE := swift build -c release --static-swift-stdlib
 RELEASE := .build/release
 
-.PHONY: help setup build release run stop test laws clients checklist nemesis fuzz bench-data lint format docs dist clean
+.PHONY: help setup build release run stop test laws clients checklist nemesis mixed-versions fuzz bench-data lint format docs dist clean
 
 help: ## what can be made
 	@grep -hE '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ nemesis: ## break a real cluster for MINUTES (default 5) with SEED (default 1), 
 	@$(BUILD_RELEASE) --product apus
 	@$(BUILD_RELEASE) --product apus-nemesis
 	@$(RELEASE)/apus-nemesis --minutes $${MINUTES:-5} --seed $${SEED:-1} $(ARGS)
+
+mixed-versions: ## nodes of an earlier commit (REF; default: the last version's tag, else 20 commits ago) and of this one on one catalog
+	@scripts/setup --test
+	@scripts/mixed-versions $(REF)
 
 fuzz: ## every fuzz target for SECONDS (default 600) each
 	@scripts/setup

@@ -42,6 +42,26 @@ struct ClusterTests {
         }
     }
 
+    @Test("a call of a later version is refused by name; whoever asked asks another replica, and writes do not wait for who cannot be told")
+    func laterCalls() async throws {
+        try await TestCluster.with(3) { cluster in
+            let deadline = cluster.deadline
+            let error = await #expect(throws: ApusError.self) {
+                try await cluster.nodes[0].service.answer("shards.search/9", [], deadline: deadline)
+            }
+            #expect(error?.code == .methodUnknown && error?.summary.contains("shards.search/9") == true)
+            let configuration = CollectionConfiguration(dimension: 2, metric: .euclidean, sharding: .init(shards: 6))
+            _ = try await cluster.nodes[0].service.createCollection("c", configuration, replicas: 2, deadline: deadline)
+            cluster.switchboard.age(TestCluster.name(1))
+            _ = try await cluster.nodes[0].service.upsert(Self.points(60), into: "c", deadline: deadline)
+            for reader in [0, 2] {
+                let found = try await cluster.nodes[reader].service.search(
+                    SearchRequest(vector: [3, 4], limit: 60), in: "c", deadline: deadline)
+                #expect(found.isComplete && found.hits.count == 60, "\(reader): \(found.missing)")
+            }
+        }
+    }
+
     /// What a service says of collection `c`, in words.
     private static func everything(_ service: VectorService, _ deadline: Instant) async throws -> [String] {
         var said: [String] = []

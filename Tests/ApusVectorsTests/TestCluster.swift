@@ -60,6 +60,8 @@ final class Switchboard: Sendable {
         /// Nodes that nobody reaches, and nodes that answer nobody in time.
         var unreachable: Set<NodeName> = []
         var frozen: Set<NodeName> = []
+        /// Nodes of a version before the calls of today.
+        var older: Set<NodeName> = []
         var calls: [String: Int] = [:]
     }
 
@@ -68,6 +70,7 @@ final class Switchboard: Sendable {
     func connect(_ node: NodeName, _ service: VectorService) { state.withLock { $0.services[node] = service } }
     func cut(_ node: NodeName) { state.withLock { _ = $0.unreachable.insert(node) } }
     func freeze(_ node: NodeName) { state.withLock { _ = $0.frozen.insert(node) } }
+    func age(_ node: NodeName) { state.withLock { _ = $0.older.insert(node) } }
     func heal() { state.withLock { ($0.unreachable, $0.frozen) = ([], []) } }
     func calls(of method: PeerMethod) -> Int { state.withLock { $0.calls[method.rawValue] ?? 0 } }
 
@@ -80,11 +83,11 @@ final class Switchboard: Sendable {
         func isUsable(_ node: NodeName) -> Bool { true }
 
         func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
-            let (service, isCut, isFrozen) = board.state.withLock { state in
+            let (service, isCut, isFrozen, isOlder) = board.state.withLock { state in
                 state.calls[method, default: 0] += 1
                 return (
                     state.services[node], state.unreachable.contains(node) || state.unreachable.contains(self.node),
-                    state.frozen.contains(node)
+                    state.frozen.contains(node), state.older.contains(node)
                 )
             }
             guard let service, !isCut else { throw ApusError(.peerUnavailable, "\(node) cannot be reached") }
@@ -92,7 +95,7 @@ final class Switchboard: Sendable {
                 try await service.clock.sleep(until: deadline, tolerance: nil)
                 throw ApusError(.deadlineExceeded, "\(node) did not answer in time")
             }
-            return try await service.answer(method, message, deadline: deadline)
+            return try await service.answer(isOlder ? method + "/later" : method, message, deadline: deadline)
         }
 
         func place(replicas: Int, deadline: Instant) async throws -> @Sendable ([ShardID]) -> [ShardPlacement] {

@@ -30,7 +30,8 @@ extension VectorService {
             return AnswersMessage(found, at: clock.now).wireBytes
         case .tell: return try await hear(TellMessage(wireBytes: message), deadline: deadline).wireBytes
         case .progress: return try await answer(ProgressMessage(wireBytes: message), deadline: deadline).wireBytes
-        case nil: throw ApusError(.unsupported, "this node does not know the call \(method)", hint: "apus status tells the nodes' versions")
+        case nil:
+            throw ApusError(.methodUnknown, "this node does not know the call \(method)", hint: "apus status tells the nodes' versions")
         }
     }
 
@@ -46,7 +47,7 @@ extension VectorService {
         }
         for question in Self.questions where question.name == message.question { return try await answer(question) }
         throw ApusError(
-            .unsupported, "this node does not know the question \(message.question)", hint: "apus status tells the nodes' versions")
+            .methodUnknown, "this node does not know the question \(message.question)", hint: "apus status tells the nodes' versions")
     }
 
     private static let questions: [any ShardQuestion.Type] = [

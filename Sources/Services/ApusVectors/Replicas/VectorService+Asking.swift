@@ -207,6 +207,7 @@ extension VectorService {
             || [
                 .nodeUnready, .nodeUnreachable, .nodeDraining, .overloaded, .shardElsewhere, .segmentCorrupt,
                 .segmentUnsupported, .catalogUnavailable, .deadlineExceeded, .logCorrupt, .objectCorrupt, .protocolInvalid,
+                .methodUnknown,  // of an earlier version
             ].contains(code)
     }
 
