@@ -73,7 +73,7 @@ public struct Scoreboard {
             kinds: [.killPostgres, .freezePostgres, .restartPostgres]),
         Row(
             fault: "the catalog went back in time", sees: "nodes rebuild what is ahead of it", bound: "no silent divergence, ever",
-            test: "FollowingTests.rewound"),
+            test: "FailoverTests.lossy"),
         Row(
             fault: "the store is unmounted, full, read-only, hung, or another cluster's, on one node",
             sees: "that node says that it is not ready to write; what it has it serves", bound: "said within 5 s",
