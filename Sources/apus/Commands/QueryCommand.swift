@@ -23,9 +23,9 @@ enum QueryCommand {
         arguments: [Argument(name: "FILE", help: "The operation.", values: .file(["graphql"]))],
         options: [schemaFile, engine, name, variables],
         examples: [
-            .init("apus query explain query.graphql --sdl store.graphql", "over PostgreSQL"),
+            .init("apus query explain query.graphql --sdl shop.graphql", "over PostgreSQL"),
             .init(
-                #"apus query explain query.graphql --sdl store.graphql --engine sqlite --name store --variables '{"id": 1}'"#,
+                #"apus query explain query.graphql --sdl shop.graphql --engine sqlite --name shop --variables '{"id": 1}'"#,
                 "a source as it is registered"),
         ],
         run: { invocation in
@@ -43,7 +43,7 @@ enum QueryCommand {
 
     private static let schema: Command = Command(
         name: "schema", summary: "Show the API that is generated from a data source's schema.", options: [schemaFile, engine, name],
-        examples: [.init("apus query schema --sdl store.graphql --name store", "what a client is told")],
+        examples: [.init("apus query schema --sdl shop.graphql --name shop", "what a client is told")],
         run: { invocation in
             try await report(invocation) {
                 let text = try api(invocation).schema.printed()
