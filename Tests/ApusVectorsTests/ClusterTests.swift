@@ -215,6 +215,24 @@ struct ClusterTests {
         }
     }
 
+    @Test("who asks a node that stops asks the one that serves in its place, also where the change was known before the refusal")
+    func draining() async throws {
+        try await TestCluster.with(3) { cluster in
+            let (deadline, asked) = (cluster.deadline, cluster.nodes[1].service)
+            let made = try await asked.createCollection("c", .init(dimension: 2, sharding: .init(shards: 1)), deadline: deadline)
+            _ = try await asked.upsert(try Self.points(10), into: "c", deadline: deadline)
+            let shard = try #require(try await cluster.nodes[0].catalog.shards.list(of: made.id, deadline: deadline).first?.id)
+            cluster.switchboard.drain("n1") {
+                try await cluster.change(ReplicaChange(shard, on: "n3", from: [nil], to: .loading))
+                try await eventually("n3 serves") { try await cluster.servers(of: made.id) == [["n1", "n3"]] }
+                try await cluster.change(ReplicaChange(shard, on: "n1", from: [.serving], to: .retiring))
+                try await eventually("who has asked knows that") { asked.allShards()[0].replicas.states["n1"] == .retiring }
+            }
+            let found = try await asked.search(SearchRequest(vector: [1, 1], limit: 10), in: "c", deadline: deadline)
+            #expect(found.isComplete && found.hits.count == 10)
+        }
+    }
+
     @Test("a shard moves while points are written and searched: no search is incomplete, no point is missed")
     func moving() async throws {
         try await TestCluster.with(3) { cluster in

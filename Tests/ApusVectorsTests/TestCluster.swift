@@ -62,6 +62,8 @@ final class Switchboard: Sendable {
         var frozen: Set<NodeName> = []
         /// Nodes of a version before the calls of today.
         var older: Set<NodeName> = []
+        /// Nodes that take no requests any more, and what happens before they say so.
+        var draining: [NodeName: @Sendable () async throws -> Void] = [:]
         var calls: [String: Int] = [:]
     }
 
@@ -70,6 +72,7 @@ final class Switchboard: Sendable {
     func connect(_ node: NodeName, _ service: VectorService) { state.withLock { $0.services[node] = service } }
     func cut(_ node: NodeName) { state.withLock { _ = $0.unreachable.insert(node) } }
     func freeze(_ node: NodeName) { state.withLock { _ = $0.frozen.insert(node) } }
+    func drain(_ node: NodeName, first: @escaping @Sendable () async throws -> Void) { state.withLock { $0.draining[node] = first } }
     func age(_ node: NodeName) { state.withLock { _ = $0.older.insert(node) } }
     func heal() { state.withLock { ($0.unreachable, $0.frozen) = ([], []) } }
     func calls(of method: PeerMethod) -> Int { state.withLock { $0.calls[method.rawValue] ?? 0 } }
@@ -89,6 +92,10 @@ final class Switchboard: Sendable {
                     state.services[node], state.unreachable.contains(node) || state.unreachable.contains(self.node),
                     state.frozen.contains(node), state.older.contains(node)
                 )
+            }
+            if let first = board.state.withLock({ $0.draining[node] }) {
+                try await first()
+                throw ApusError(.nodeDraining, "\(node) takes no new requests", retry: .immediately)
             }
             guard let service, !isCut else { throw ApusError(.peerUnavailable, "\(node) cannot be reached") }
             if isFrozen {

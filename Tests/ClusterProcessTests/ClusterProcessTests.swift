@@ -109,8 +109,10 @@ struct ClusterProcessTests {
         #expect(try await nodes[0].send(.delete, "/api/v1/cluster/nodes/n3").body["status"] == "leaving")
         try await eventually(within: 40, "it is forgotten") { try await nodes[0].statuses().keys.sorted() == ["n1", "n2"] }
         #expect(try await nodes[1].completeSearch(7, in: "c", limit: 30).count == 30)
-        let why = try await nodes[0].send(.get, "/api/records?subject=node%20n3").body["records"]?.asArray ?? []
-        #expect(why.first?["summary"]?.asString?.hasPrefix("removed") == true)
+        try await eventually(within: 40, "why is recorded") {
+            let why = try await nodes[0].send(.get, "/api/records?subject=node%20n3").body["records"]?.asArray ?? []
+            return why.first?["summary"]?.asString?.hasPrefix("removed") == true
+        }
         _ = await nodes[1].terminate()
         let last = try await nodes[0].send(.delete, "/api/v1/cluster/nodes/n1")
         #expect(last.status == 409)

@@ -66,7 +66,7 @@ extension VectorService {
         guard collection.id == list.collection else { throw Self.unknown(list.name) }
         let wanted = Set(list.shards)
         if areAsked, collection.shards.contains(where: { wanted.contains($0.id) && !$0.isServed }) {
-            _ = try await readReplicas(of: collection, deadline: deadline)
+            try await readReplicas(of: collection, deadline: deadline)
         }
         let shards = collection.shards.filter { wanted.contains($0.id) }
         let unknown = wanted.subtracting(shards.map(\.id)).map { ($0, ApusError(.shardUnknown, "there is no shard \($0)")) }
@@ -85,17 +85,15 @@ extension VectorService {
 
     // MARK: Who serves what
 
-    /// Reads from the catalog who serves a collection's shards. False if nothing has changed, or the catalog does not answer.
-    func readReplicas(of collection: LoadedCollection, deadline: Instant) async throws -> Bool {
-        guard peers != nil, !isCatalogAway else { return false }
-        let before = collection.shards.map(\.replicas.version)
+    /// Reads from the catalog who serves a collection's shards; leaves it at what is known where the catalog does not answer.
+    func readReplicas(of collection: LoadedCollection, deadline: Instant) async throws {
+        guard peers != nil, !isCatalogAway else { return }
         do {
             let soon = min(deadline, clock.now.advanced(by: .seconds(1)))
             adopt(try await catalog.shards.list(of: collection.id, deadline: soon), for: collection.shards)
         } catch let error as ApusError where error.retry != .never {
-            return false
+            return
         }
-        return collection.shards.map(\.replicas.version) != before
     }
 
     /// Takes over what the catalog says of the replicas of these shards.

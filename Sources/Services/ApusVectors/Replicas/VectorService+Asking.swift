@@ -110,6 +110,7 @@ extension VectorService {
         _ body: @escaping @Sendable (Place, [Shard]) async throws -> ShardAnswers<Answer>
     ) async throws -> ShardAnswers<Answer> {
         let turn = turns.add(1, ordering: .relaxed).newValue & .max
+        let known = shards.map(\.replicas.version)
         var found = ShardAnswers<Answer>()
         if shards.allSatisfy(\.answers) {
             found = try await body(.here, shards)
@@ -124,7 +125,10 @@ extension VectorService {
             found = try await attempt(shards, in: Trip(turn: turn), deadline: deadline, body)
         }
         let misplaced = shards.filter { [.shardElsewhere, .shardUnserved, .nodeDraining].contains(found.failures[$0.id]?.code) }
-        guard !misplaced.isEmpty, try await readReplicas(of: collection, deadline: deadline) else { return found }
+        guard !misplaced.isEmpty else { return found }
+        try await readReplicas(of: collection, deadline: deadline)
+        // Somebody else may have read them while this asked.
+        guard shards.map(\.replicas.version) != known else { return found }
         for shard in misplaced { found.failures[shard.id] = nil }
         found.add(try await attempt(misplaced, in: Trip(turn: turn), deadline: deadline, body))
         return found

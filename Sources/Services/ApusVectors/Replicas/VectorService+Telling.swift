@@ -64,7 +64,7 @@ extension VectorService {
         // Somebody may have begun to serve since this node looked.
         var isKnown = true
         if told.contains(where: { !$0.shard.replicas.knows(outcome.replicas[$0.shard.id] ?? 0) }) {
-            _ = try? await readReplicas(of: collection, deadline: patience)  // told by what the shards know then
+            try? await readReplicas(of: collection, deadline: patience)  // told by what the shards know then
             isKnown = told.allSatisfy { $0.shard.replicas.knows(outcome.replicas[$0.shard.id] ?? 0) }
         }
         var groups: [NodeName: [(shard: Shard, operation: EncodedOperation?)]] = [:]

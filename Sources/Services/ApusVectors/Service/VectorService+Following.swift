@@ -137,7 +137,7 @@ extension VectorService {
             if !changes.isEmpty { group.addTask { [changes] in await self.change(changes) } }
             if !outdated.isEmpty {
                 let collections = try loaded().values.filter { $0.shards.contains { outdated.contains($0.id) } }
-                for collection in collections { _ = try await readReplicas(of: collection, deadline: instant.advanced(by: .seconds(2))) }
+                for collection in collections { try await readReplicas(of: collection, deadline: instant.advanced(by: .seconds(2))) }
             }
         } catch {
             countLook(hasFailed: true)
@@ -156,7 +156,7 @@ extension VectorService {
             }
             let touched = Set(changes.map(\.shard.id))
             for collection in try loaded().values where collection.shards.contains(where: { touched.contains($0.id) }) {
-                _ = try await readReplicas(of: collection, deadline: deadline)
+                try await readReplicas(of: collection, deadline: deadline)
             }
         } catch {
             log.debug("replicas cannot be changed yet", ["error": "\(error)"])
