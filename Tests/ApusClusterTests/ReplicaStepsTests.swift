@@ -178,6 +178,21 @@ struct ReplicaStepsTests {
         }
     }
 
+    @Test("a move that leaves the load uneven is not taken back while its target has served for a moment only")
+    func unevenMove() {
+        var world = World(shards: 6, nodes: 3, factor: 1)
+        world.apply(ReplicaChange(ShardID(0), on: "n1", from: [nil], to: .serving))
+        world.apply(ReplicaChange(ShardID(0), on: "n0", from: [.serving], to: .retiring))
+        let newcomer = SeenReplica(world.shards[0], .init(node: "n1", state: .serving))
+        for newcomers in [[newcomer], []] as [Set<SeenReplica>] {
+            let steps = ReplicaSteps(
+                shards: world.shards, factors: [CollectionID(1): 1], nodes: world.presences, newcomers: newcomers, isPaused: true
+            ).steps.map(\.change)
+            #expect(
+                steps == (newcomers.isEmpty ? [ReplicaChange(ShardID(0), on: "n0", from: [.retiring], to: .leaving)] : []), "\(steps)")
+        }
+    }
+
     @Test("a move whose target is gone for good is taken back")
     func stranded() {
         var world = World(shards: 2, nodes: 2, factor: 1)

@@ -99,7 +99,9 @@ struct ReplicaSteps: Sendable {
             let present = shard.replicas.first { $0.node == change.node }
             switch change.action {
             case .add:
-                if present?.state == .retiring {
+                // Where it was to go serves, if only since a moment: what the planner would even out by it comes after the move.
+                let serving = shard.replicas.count { $0.state == .serving && !(nodes[$0.node] ?? .lost).isGone }
+                if present?.state == .retiring, serving < max(1, factors[shard.collection] ?? 1) {
                     steps.append(Step(shard, change.node, from: .retiring, to: .serving, "it stays: where it was to go it cannot"))
                 }
                 guard present == nil, change.urgency <= .short || room > 0, !(isPaused && change.urgency == .balance) else { continue }
