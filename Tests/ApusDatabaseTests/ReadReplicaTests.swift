@@ -155,7 +155,7 @@ struct ReadReplicaTests {
         }
     }
 
-    @Test("a statement that a replica cannot run is the primary's to answer")
+    @Test("a statement that a replica cannot run is the primary's to answer, and nothing is written that way")
     func errors() async throws {
         try await withLab { lab in
             try await lab.standbys[0].execute("SELECT pg_wal_replay_pause()")
@@ -163,6 +163,10 @@ struct ReadReplicaTests {
             try await lab.database.write(.once("CREATE TABLE t (n bigint)"))
             #expect(try await lab.replicas.read([Statement("SELECT count(*) FROM t")], deadline: soon())[0][0].integer(0) == 0)
             #expect(await code { _ = try await lab.replicas.read([Statement("SELECT wrong")], deadline: soon()) } == .databaseRejected)
+            #expect(
+                await code { _ = try await lab.replicas.read([Statement("INSERT INTO t VALUES (1)")], deadline: soon()) }
+                    == .catalogReadOnly)
+            #expect(try await lab.database.read("SELECT count(*) FROM t")[0].integer(0) == 0)
         }
     }
 }
