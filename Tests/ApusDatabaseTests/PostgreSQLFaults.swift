@@ -251,6 +251,33 @@ struct PostgreSQLFaults {
         await standby.stop(.immediate)
     }
 
+    @Test("with several hosts a primary that hangs is left for the standby that is promoted in its place")
+    func followsFailoverFromHang() async throws {
+        let primary = try await PostgreSQLServer.start()
+        let standby = try await primary.standby(name: "s1")
+        let url = "postgresql://apus@127.0.0.1:\(primary.port),127.0.0.1:\(standby.port)/postgres?sslmode=disable"
+        try await use(try await open(Redacted(url), patience: .seconds(1))) { (database: any Database) async throws in
+            try await database.write(.once("CREATE TABLE t (n bigint)"))
+            try await eventually("the standby has the table") {
+                try await standby.query("SELECT count(*) FROM pg_class WHERE relname = 't'") == "1"
+            }
+            try await primary.freeze()
+            let insert = Statement("INSERT INTO t VALUES (1)")
+            #expect(await [.catalogUnavailable, .outcomeUnknown].contains(code { try await database.write(insert, deadline: soon(600)) }))
+            try await standby.promote()
+            try await eventually(within: 60, "the promoted one is used") {
+                do {
+                    try await database.write(insert)
+                    return true
+                } catch let error as ApusError where error.code == .catalogUnavailable { return false }
+            }
+            #expect(try await standby.query("SELECT count(*) FROM t") == "1")
+        }
+        await standby.stop(.immediate)
+        primary.thaw()
+        await primary.stop(.immediate)
+    }
+
     @Test("a standby alone answers reads, and refuses writes by name")
     func standbyIsReadOnly() async throws {
         let primary = try await PostgreSQLServer.start()

@@ -65,9 +65,9 @@ enum ClusterBench {
                     for node in cluster.nodes {
                         let load = try SearchLoad(
                             bodies, to: "/collections/bench/search", of: node, in: directory, on: loops.first)
-                        _ = try await load.run(connections: 4, seconds: 1)
+                        _ = try await load.run(connections: 16, seconds: 1)
                         let before = cluster.cpuSeconds
-                        let result = try await load.run(connections: 4, seconds: 2)
+                        let result = try await load.run(connections: 16, seconds: 2)
                         cpu += cluster.cpuSeconds - before
                         searches += result.perSecond * 2
                         results[number].append(result)

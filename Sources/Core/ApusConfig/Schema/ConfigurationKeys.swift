@@ -89,9 +89,11 @@ public enum ConfigurationKeys {
             reason: "Keep it below the time your supervisor waits before it kills (systemd 90 s, Kubernetes 30 s)."),
         ConfigurationKey(
             "http.unready_seconds", \.http.unready, limit: .atMost(.seconds(600)),
-            whenNull: "4, and 0 where all listeners are on loopback addresses",
+            whenNull: "4, or 0 where all listeners are on loopback addresses",
             "After SIGTERM, how long the node at least says that it is not ready and goes on answering.",
-            reason: "By then the balancers that `apus render` configures send it nothing new. Longer for one that looks more rarely."),
+            reason:
+                "By then the balancers that `apus render` configures send it nothing new. Longer for one that looks more rarely. "
+                + "`http.drain_timeout_seconds` comes after it."),
         ConfigurationKey(
             "rpc.enabled", \.rpc.isEnabled, "Whether Vectorizer's binary protocol is served, as its client package speaks it.",
             reason: "Turn it off where nobody uses it, or on a second node of one machine."),
@@ -221,7 +223,7 @@ public enum ConfigurationKeys {
                 "Takes the bulk of reading from the primary. User, password, database and TLS are those of the catalog's URL, where standbys that may "
                 + "be promoted are to be listed too."),
         ConfigurationKey(
-            "catalog.replica_lag_seconds", \.catalog.replicaLag, limit: .between(.seconds(1), .seconds(3600)),
+            "catalog.replica_lag_seconds", \.catalog.replicaLag, limit: .between(.seconds(1), .seconds(30)),
             "How old a replica's data may be; one that is further behind answers nothing until it has caught up.",
             reason: "Counted from the last look at the primary, made four times a second, that the replica has caught up with."),
         ConfigurationKey(

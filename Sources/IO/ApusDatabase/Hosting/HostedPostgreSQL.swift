@@ -124,6 +124,7 @@ public final class HostedPostgreSQL: Sendable {
         let wait = ["--pgdata", options.directory, "--wait", "--timeout", String(Int(options.startTime.seconds)), "--silent"]
         // The log that is kept while the server has not opened its own.
         let isStop = arguments[0] == "stop"
+        if !isStop { unlink(data + "/current_logfiles") }  // it names the log of the server before
         do {
             let log = isStop ? [] : ["--log", options.directory + "/start.log"]
             try await run(programs.control, arguments + wait + log, as: account)

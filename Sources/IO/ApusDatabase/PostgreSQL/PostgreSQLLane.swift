@@ -25,6 +25,8 @@ final class PostgreSQLLane: Sendable {
 
     private struct State {
         var session: PostgreSQLSession?
+        /// On its way to be `session`.
+        var opening: PostgreSQLSession?
         var isClosed = false
         /// The candidate to begin with: the one that answered last.
         var preferred = ""
@@ -83,18 +85,35 @@ final class PostgreSQLLane: Sendable {
     /// The connection, if there is one now.
     var established: PostgreSQLSession? { state.withLock(\.session) }
 
-    /// Whether the server answers on a connection of its own.
+    /// Whether a server that will do answers on a connection of its own. All addresses are asked at once: the one that was used last may be the
+    /// one that has gone.
     func answers(deadline: Instant) async -> Bool {
+        let candidates: [PostgreSQLAddress.Candidate]
+        do { candidates = try await address.candidates(lane: lane, pool: pool, deadline: deadline) } catch { return false }
+        let found = await withTaskGroup(of: String?.self) { group in
+            for candidate in candidates { group.addTask { await self.answers(candidate, deadline: deadline) ? candidate.name : nil } }
+            return await group.first { $0 != nil } ?? nil
+        }
+        if let found { state.withLock { $0.preferred = found } }
+        return found != nil
+    }
+
+    private func answers(_ candidate: PostgreSQLAddress.Candidate, deadline: Instant) async -> Bool {
         do {
-            try await open(deadline: deadline).close(.connectionLost("it was a probe"))
+            try await open(candidate, deadline: deadline).close(.connectionLost("it was a probe"))
             return true
+        } catch let error as ApusError {
+            // It has no connection for a probe, and goes on with those that it has.
+            return ["too many clients", "remaining connection slots"].contains { error.context["message"]?.contains($0) ?? false }
         } catch {
             return false
         }
     }
 
-    /// Tells those who wait, and lets the connection go.
-    func leave(_ error: ApusError) { established?.close(error) }
+    /// Tells those who wait, and lets the connection go, also one that is only being opened.
+    func leave(_ error: ApusError) {
+        for session in state.withLock({ [$0.session, $0.opening] }) { session?.close(error) }
+    }
 
     private func current() throws -> PostgreSQLSession? {
         if let absence = watch?.absence { throw absence }
@@ -111,9 +130,10 @@ final class PostgreSQLLane: Sendable {
         if let index = candidates.firstIndex(where: { $0.name == preferred }) { candidates.swapAt(0, index) }
         var failure: any Error = ApusError(.catalogUnavailable, "the catalog's host has no address")
         for candidate in candidates {
-            let limit = candidates.count == 1 && watch == nil ? deadline : min(deadline, BootClock.now.advanced(by: Self.attempt))
+            let limit = candidates.count == 1 ? deadline : min(deadline, BootClock.now.advanced(by: Self.attempt))
             do {
-                let session = try await open(candidate, deadline: limit)
+                defer { state.withLock { $0.opening = nil } }
+                let session = try await open(candidate, deadline: limit) { opening in self.state.withLock { $0.opening = opening } }
                 state.withLock { $0.preferred = candidate.name }
                 return session
             } catch {
@@ -126,7 +146,9 @@ final class PostgreSQLLane: Sendable {
         throw failure
     }
 
-    private func open(_ candidate: PostgreSQLAddress.Candidate, deadline: Instant) async throws -> PostgreSQLSession {
+    private func open(
+        _ candidate: PostgreSQLAddress.Candidate, deadline: Instant, begun: (PostgreSQLSession) -> Void = { _ in }
+    ) async throws -> PostgreSQLSession {
         let holder = SessionHolder()
         let events = PostgreSQLSession.Events(
             heard: { [watch] in watch?.hear() }, notification: notification,
@@ -136,7 +158,7 @@ final class PostgreSQLLane: Sendable {
             },
             closed: { [weak self] error in self?.forget(holder.session, error) })
         let session = try await PostgreSQLSession.connect(
-            candidate.parameters.reveal(), on: loop, events: events, deadline: deadline)
+            candidate.parameters.reveal(), on: loop, events: events, deadline: deadline, begun: begun)
         holder.session = session
         if address.wantsPrimary, await session.isReadOnly() {
             let error = ApusError(

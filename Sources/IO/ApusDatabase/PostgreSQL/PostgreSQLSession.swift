@@ -59,11 +59,13 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
 
     // MARK: Any thread
 
-    /// Connects with libpq's `parameters`, which name one address: libpq would look up host names on this thread, and block it.
+    /// Connects with libpq's `parameters`, which name one address: libpq would look up host names on this thread, and block it. `begun` is given
+    /// the session before it is open, so that it can be closed.
     static func connect(
-        _ parameters: [String: String], on loop: EventLoop, events: Events, deadline: Instant
+        _ parameters: [String: String], on loop: EventLoop, events: Events, deadline: Instant, begun: (PostgreSQLSession) -> Void
     ) async throws -> PostgreSQLSession {
         let session = PostgreSQLSession(loop: loop, events: events)
+        begun(session)
         try await withCheckedThrowingContinuation { continuation in
             loop.soon { session.start(parameters, deadline: deadline, continuation) }
         }

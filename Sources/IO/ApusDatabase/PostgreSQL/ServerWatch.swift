@@ -8,7 +8,9 @@ internal import Synchronization
 /// When nothing was heard on any connection for `patience` while somebody waited, a probe asks the server on a connection of its own: a long
 /// statement, or a lock that is waited for, is no silence. If the probe fails too, the server is away until one succeeds.
 final class ServerWatch: Sendable {
-    static let probeTime = Duration.milliseconds(750)
+    /// For the first probe; each one after it gets twice as long, because a server may be slow to greet.
+    private static let probeTime = Duration.milliseconds(750)
+    private static let longestProbe = Duration.seconds(6)
     private static let probeInterval = Duration.milliseconds(250)
 
     private let patience: Duration
@@ -61,12 +63,16 @@ final class ServerWatch: Sendable {
         while let suspectAt = nextSuspicion() {
             if BootClock.now < suspectAt {
                 await sleep(until: suspectAt)
-            } else if await answers(actions) {
+            } else if await answers(actions, within: Self.probeTime) {
                 hear()
             } else {
                 state.withLock { $0.isAway = true }
                 if let absence { actions.leave(absence) }
-                repeat { await sleep(until: BootClock.now.advanced(by: Self.probeInterval)) } while await !answers(actions) && !isClosed
+                var time = Self.probeTime
+                repeat {
+                    await sleep(until: BootClock.now.advanced(by: Self.probeInterval))
+                    time = min(time * 2, Self.longestProbe)
+                } while await !answers(actions, within: time) && !isClosed
                 state.withLock { $0.isAway = false }
                 hear()
             }
@@ -83,9 +89,9 @@ final class ServerWatch: Sendable {
 
     private var isClosed: Bool { state.withLock(\.isClosed) }
 
-    private func answers(_ actions: Actions) async -> Bool {
+    private func answers(_ actions: Actions, within time: Duration) async -> Bool {
         let asked = BootClock.now
-        let isAnswered = await actions.probe(asked.advanced(by: Self.probeTime))
+        let isAnswered = await actions.probe(asked.advanced(by: time))
         // A loop that stood still runs its timers before it reads what has come meanwhile.
         if !isAnswered { await sleep(until: BootClock.now.advanced(by: .milliseconds(50))) }
         return isAnswered || state.withLock { $0.heardAt > asked }

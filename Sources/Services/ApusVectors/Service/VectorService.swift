@@ -199,9 +199,9 @@ public final class VectorService: Sendable {
     /// Forgets collections that are gone. Nobody looks at their logs any more, so who waits for that is told.
     func forget(_ isGone: (LoadedCollection) -> Bool) {
         let gone = state.withLock { state in
-            let gone = state.collections?.values.filter(isGone) ?? []
-            state.collections = state.collections?.filter { entry in !gone.contains { $0 === entry.value } }
-            return gone
+            let gone = state.collections?.filter { isGone($0.value) } ?? [:]
+            for name in gone.keys { state.collections?[name] = nil }
+            return gone.values
         }
         for shard in gone.flatMap(\.shards) { shard.end(asOf: clock.now) }
     }

@@ -116,7 +116,7 @@ public struct Scoreboard {
 
             `make nemesis MINUTES=n SEED=s` starts PostgreSQL, three nodes and nginx, lets clients write, delete, read and search through nginx, and
             breaks things meanwhile. Then a checker compares all that the clients were told with what was promised: every acknowledged write present, nothing deleted
-            returned, nothing found that nobody wrote, a search that says that it is complete equal to exact search.
+            returned, nothing found that nobody wrote, an exact search that says that it is complete equal to what must be there.
 
             \(results.count) runs over \(Set(results.compactMap { $0["seed"]?.asString }).count) seeds are kept: \(faults) faults, \(sum("operations")) operations, \(violations) violations.
             Their machine had \(Int(most("processors"))) processors and a load of at most \(Self.short(most("load_most"))); how long it stood still itself is added to the bounds: \(Self.short(seconds("stalled_seconds"))) s of all.
