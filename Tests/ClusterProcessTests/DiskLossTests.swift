@@ -8,7 +8,7 @@ import Testing
 
 @Suite("a node loses its disk")
 struct DiskLossTests {
-    @Test("objects are in the catalog, and a node starts with an empty directory: every search is answered as before, with nothing done by hand")
+    @Test("it starts with an empty directory, objects are in the catalog: every search is answered as before, with nothing done by hand")
     func disk() async throws {
         let cluster = try await ProcessCluster()
         let settings = ["APUS_VECTORS_SEAL_POINTS": "32"]  // so that most points are in segments
