@@ -13,10 +13,11 @@ struct BenchCluster {
     private let loops: EventLoops
     private(set) var nodes: [NodeProcess] = []
 
-    init(nodes count: Int, loops: EventLoops) async throws {
+    /// With so many nodes, of at most so many that there will be.
+    init(nodes count: Int, most: Int? = nil, loops: EventLoops) async throws {
         self.loops = loops
         directory = try TemporaryDirectory()
-        server = try await PostgreSQLServer.start(settings: ["max_connections": "\(30 + 4 * count)"], isDurable: true)
+        server = try await PostgreSQLServer.start(settings: ["max_connections": "\(30 + 5 * (most ?? count))"], isDurable: true)
         try await grow(to: count)
     }
 

@@ -18,7 +18,7 @@ enum LimitsBench {
         var report = BenchReport("limits")
         let loops = EventLoops(count: 2)
         report.row(head)
-        var grown = try await BenchCluster(nodes: 1, loops: loops)
+        var grown = try await BenchCluster(nodes: 1, most: nodes.max(), loops: loops)
         for count in nodes {
             let start = BootClock.now
             try await grown.grow(to: count)
@@ -32,7 +32,7 @@ enum LimitsBench {
         for count in shards {
             let start = BootClock.now
             while have < count {
-                let more = min(600, count - have)
+                let more = min(200, count - have)
                 try await cluster.create("c\(collections)", dimension: 8, shards: more, replicas: 2)
                 (have, collections) = (have + more, collections + 1)
             }
