@@ -145,7 +145,8 @@ struct UpTests {
         #expect(await refused.process.wait() == .status(69))
         #expect(refused.text.contains("n1 cannot listen on 127.0.0.1:\(port)"), "\(refused.text)")
         #expect(await up.stop() == .status(0))
-        let several = try await Up(folder, port: port, number: 2)
+        // Another port: tests beside this one may have taken the first since.
+        let several = try await Up(folder, port: try freePort(), number: 2)
         #expect(await several.process.wait() == .status(78))
         #expect(several.text.contains("has its catalog in sqlite"), "\(several.text)")
     }
