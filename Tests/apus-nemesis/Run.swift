@@ -165,7 +165,7 @@ struct Run {
             let now = BootClock.now
             if last.duration(to: now) > .milliseconds(250) { recorder.add(.stall(.init(from: last, until: now))) }
             last = now
-            load = max(load, Double(Commands.text(of: "/proc/loadavg").prefix { $0 != " " }) ?? 0)
+            load = max(load, Double((textFile("/proc/loadavg") ?? "").prefix { $0 != " " }) ?? 0)
         }
         return load
     }

@@ -87,7 +87,7 @@ final class Lab: Sendable {
             try await start(node)
             guard key.isEmpty else { continue }
             try await eventually(within: 60, "the first node has made a key") {
-                let text = Commands.text(of: node.directory + "/admin.key").filter { !$0.isWhitespace }
+                let text = (textFile(node.directory + "/admin.key") ?? "").filter { !$0.isWhitespace }
                 administrator.withLock { $0 = text }
                 if let ended = node.ended { throw ApusError(.processFailed, "the first node ended: \(ended)") }
                 return !text.isEmpty
