@@ -84,6 +84,15 @@ struct LivenessTests {
         }
     }
 
+    @Test("an episode's slowest request is counted for the time that it spent in it")
+    func slowest() {
+        var script = script()
+        script.read("a", nil, 8, 13)
+        script.read("a", nil, 18, 23.5)
+        script.fault(.cutPath, 10, 15, whole: 20)
+        #expect(Liveness(script.history).outage(of: script.history.episodes[0]).slowest == .seconds(3))
+    }
+
     @Test("a planned restart disturbs nobody, whatever the number of replicas; a connection that ended may be repeated once")
     func planned() {
         for collection in ["c", "s"] {
