@@ -84,6 +84,16 @@ struct LivenessTests {
         }
     }
 
+    @Test("writes to what a single replica has are not those that were promised to go on")
+    func singleWrites() {
+        var singles = script { at, action, collection in collection == "s" && isWrite(action) && (10..<18).contains(at) }
+        singles.fault(.killLeader, 10, 20, whole: 25, led: 12)
+        #expect(singles.kinds == [])
+        var both = script { at, action, _ in isWrite(action) && (10..<18).contains(at) }
+        both.fault(.killLeader, 10, 20, whole: 25, led: 12)
+        #expect(both.kinds == [.late])
+    }
+
     @Test("an episode's slowest request is counted for the time that it spent in it")
     func slowest() {
         var script = script()
