@@ -153,12 +153,12 @@ final class Lab: Sendable {
         (try? await reply(node, .get, "/health/ready?role=write", nil, within: .seconds(1)))?.status == 503
     }
 
-    /// The first answer of any node that is here.
+    /// The first answer of any node that is here. Frozen ones are not asked: they would do it when they thaw, whatever was asked since.
     func askAny(
         _ method: Method, _ path: String, _ body: String? = nil, but excluded: String? = nil, within time: Duration = .seconds(3)
     ) async throws -> JSONValue {
         var last: (any Error)?
-        for node in present where node.name != excluded {
+        for node in present where node.name != excluded && !node.isFrozen {
             do { return try await ask(node, method, path, body, within: time) } catch { last = error }
         }
         throw last ?? ApusError(.noActiveNodes, "no node is here")
