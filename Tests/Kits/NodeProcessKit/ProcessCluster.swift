@@ -1,6 +1,6 @@
 internal import ApusHTTP
 public import ApusRuntime
-public import ApusTypes
+internal import ApusTypes
 public import DatabaseTestKit
 public import TestKit
 
