@@ -94,6 +94,7 @@ let package = Package(
         service(
             "ApusVectors",
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
+        service("ApusQuery", ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog"]),
 
         // Faces: one per client protocol
         face(
