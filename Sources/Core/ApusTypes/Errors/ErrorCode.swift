@@ -128,6 +128,21 @@ extension ErrorCode {
     /// Bytes of a shard's log that are no operation.
     public static let logCorrupt: ErrorCode = "log.corrupt"
 
+    // Management of the query service
+    /// Somebody else has changed what is served meanwhile.
+    public static let schemaMovedOn: ErrorCode = "schema.moved_on"
+    public static let schemaVersionUnknown: ErrorCode = "schema.version_unknown"
+    /// A data source's schema that does not fit, by itself or beside the others.
+    public static let schemaInvalid: ErrorCode = "schema.invalid"
+    /// A node serves an older schema than the catalog's, because it cannot make the newer one.
+    public static let schemaBehind: ErrorCode = "schema.behind"
+    public static let sourceUnknown: ErrorCode = "source.unknown"
+    /// Rows that other rows exclude: a name or a key that is taken.
+    public static let definitionExists: ErrorCode = "definition.exists"
+    /// Sealed under a key that this node was not given.
+    public static let secretKeyUnknown: ErrorCode = "secret.key_unknown"
+    public static let secretDamaged: ErrorCode = "secret.damaged"
+
     // Store
     public static let storeUnavailable: ErrorCode = "store.unavailable"
     public static let storeFull: ErrorCode = "store.full"
@@ -275,6 +290,15 @@ extension ErrorCode {
         .logCorrupt: Surface(500, 15, .internal),
         .logTruncated: Surface(503, 14, .temporary),
         .shardBusy: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
+
+        .schemaMovedOn: Surface(503, 10, .temporary, retry: .immediately),
+        .schemaVersionUnknown: Surface(404, 5, .badInput),
+        .schemaInvalid: Surface(400, 3, .badInput),
+        .schemaBehind: Surface(503, 14, .temporary, retry: .after(.seconds(1))),
+        .sourceUnknown: Surface(404, 5, .badInput),
+        .definitionExists: Surface(409, 6, .refused),
+        .secretKeyUnknown: Surface(500, 9, .configuration),
+        .secretDamaged: Surface(500, 15, .internal),
 
         .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .storeFull: Surface(507, 8, .unavailable, retry: .after(.seconds(30))),
