@@ -226,6 +226,12 @@ let package = Package(
         tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Fixtures"]),
         tests("ApusQueryPlanTests", ["ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Cases"]),
         tests(
+            "QueryManagementTests",
+            [
+                "ApusQuery", "ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog",
+                "TestKit", "DatabaseTestKit",
+            ]),
+        tests(
             "QueryPlanDatabaseTests",
             [
                 "ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "ApusRuntime", "ApusDatabase", "TestKit", "DatabaseTestKit",

@@ -142,6 +142,17 @@ extension ErrorCode {
     /// Sealed under a key that this node was not given.
     public static let secretKeyUnknown: ErrorCode = "secret.key_unknown"
     public static let secretDamaged: ErrorCode = "secret.damaged"
+    // Data sources of the query service
+    /// It cannot be asked now.
+    public static let sourceUnavailable: ErrorCode = "source.unavailable"
+    /// More wait for it than may.
+    public static let sourceBusy: ErrorCode = "source.busy"
+    /// It does not do what it is asked.
+    public static let sourceRejected: ErrorCode = "source.rejected"
+    /// One of its constraints stands against a change.
+    public static let sourceConstraint: ErrorCode = "source.constraint"
+    /// A kind of data source that this program does not have.
+    public static let sourceUnsupported: ErrorCode = "source.unsupported"
 
     // Store
     public static let storeUnavailable: ErrorCode = "store.unavailable"
@@ -299,6 +310,11 @@ extension ErrorCode {
         .definitionExists: Surface(409, 6, .refused),
         .secretKeyUnknown: Surface(500, 9, .configuration),
         .secretDamaged: Surface(500, 15, .internal),
+        .sourceUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .sourceBusy: Surface(503, 8, .temporary, retry: .after(.seconds(1))),
+        .sourceRejected: Surface(400, 3, .badInput),
+        .sourceConstraint: Surface(409, 6, .refused),
+        .sourceUnsupported: Surface(501, 12, .refused),
 
         .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .storeFull: Surface(507, 8, .unavailable, retry: .after(.seconds(30))),
