@@ -30,7 +30,7 @@ struct QueryDefinitionTests {
                     "filter": ["id": ["in": [1, 2]]],
                 ],
                 .keys: [
-                    "name": "k", "key": "digest", "default_role": "r", "disabled": false, "is_temporal": true,
+                    "name": "k", "digest": "d", "key": "shown", "default_role": "r", "disabled": false, "is_temporal": true,
                     "expires_at": "2030-01-02T03:04:05+00:00", "claims": ["role": "r", "n": 1],
                 ],
             ]

@@ -103,7 +103,7 @@ struct RegistryTests {
             // Another release of Apus might write what this one cannot make.
             let stranger = ServedSource(
                 name: "s", definition: #"{"type":"sqlite","path":""}"#,
-                files: JSONValue.array([["name": "s", "text": "type OperationResult @table(name: \"t\") { id: Int! @pk }"]]).description)
+                files: JSONValue.array([["name": "s", "text": "type OrderByField @table(name: \"t\") { id: Int! @pk }"]]).description)
             #expect(try await node.catalog.served.change(["s": stranger], after: 1, summary: "", deadline: lab.deadline) == 2)
             try await eventually("it is behind") { node.registry.standing.behindSince != nil }
             let standing = node.registry.standing

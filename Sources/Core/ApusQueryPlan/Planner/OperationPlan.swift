@@ -25,6 +25,8 @@ public struct StatementPlan: Sendable {
     public internal(set) var batches: [StatementPlan]
     /// Whether it changes anything. Such statements run one after the other, in one transaction.
     public var isMutation = false
+    /// What the source does itself instead of running the SQL for its reply.
+    public internal(set) var action: SourceAction?
 }
 
 /// How much an operation may be.

@@ -56,6 +56,7 @@ public struct QueryPlanner: Sendable {
 
     private func statement(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
         let use = try request.use(of: field, on: type)
+        if let plan = try StatementBuilder.action(api.meaning(of: field.name, on: type.name), use, request) { return plan }
         switch api.meaning(of: field.name, on: type.name) {
         case .list(let name)?: return try StatementBuilder.list(try request.object(name), use, request)
         case .one(let name, let key)?: return try StatementBuilder.one(try request.object(name), key: key, use, request)

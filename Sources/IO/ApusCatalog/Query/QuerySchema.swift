@@ -50,6 +50,7 @@ extension Migration {
             """),
     ]
 
+    /// Of a key `digest` counts; `key` is what is shown in its place.
     private static let access: [Step] = [
         .both(
             """
@@ -65,7 +66,7 @@ extension Migration {
         .both(
             """
             CREATE TABLE apus.managed_key (
-                name text PRIMARY KEY, key text NOT NULL UNIQUE, description text, default_role text NOT NULL, disabled boolean NOT NULL,
+                name text PRIMARY KEY, digest text NOT NULL UNIQUE, key text NOT NULL, description text, default_role text NOT NULL, disabled boolean NOT NULL,
                 is_temporal boolean NOT NULL, expires_at timestamptz, headers jsonb, claims jsonb,
                 created_at timestamptz NOT NULL DEFAULT CURRENT_TIMESTAMP)
             """),

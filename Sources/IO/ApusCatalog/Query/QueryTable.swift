@@ -71,7 +71,8 @@ public struct QueryTable: Sendable, Hashable {
     public static let keys = QueryTable(
         name: "api_keys", relation: "apus.managed_key",
         columns: [
-            text("name"), text("key"), text("description", isRequired: false), text("default_role"), flag("disabled"), flag("is_temporal"),
+            text("name"), text("digest"), text("key"), text("description", isRequired: false), text("default_role"), flag("disabled"),
+            flag("is_temporal"),
             Column(name: "expires_at", kind: .instant, isRequired: false, initial: nil), json("headers"), json("claims"),
         ], key: ["name"], grantsAccess: true, hasUpdateTime: false)
 

@@ -30,6 +30,12 @@ public protocol SourceTransaction: AnyObject, Sendable {
     func run(_ statement: SourceStatement) async throws -> SourceRows
 }
 
+/// The transaction of a source that changes its rows by code of its own.
+public protocol ActingTransaction: SourceTransaction {
+    /// `rows` tells the keys of those that are meant by an update or deletion. What came of it: the new row, or an `OperationResult`.
+    func change(_ action: SourceAction, of rows: SourceStatement) async throws -> JSONValue
+}
+
 /// A source with functions that are no SQL: code of this program, or requests to another server.
 public protocol FunctionSource: DataSource {
     /// The value as JSON, in the shape of the function's declared result.
