@@ -111,6 +111,8 @@ let package = Package(
             "QdrantFace",
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
 
+        face("HugrFace", ["ApusTypes", "ApusGraphQL", "ApusRuntime", "ApusHTTP", "ApusCatalog", "ApusQuery"]),
+
         .executableTarget(
             name: "apus",
             dependencies: [
@@ -118,7 +120,7 @@ let package = Package(
                 "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
-                "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
+                "ApusQuery", "HugrFace", "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
