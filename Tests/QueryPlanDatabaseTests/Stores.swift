@@ -1,4 +1,3 @@
-import ApusDatabase
 import ApusGraphQL
 import ApusQueryPlan
 import ApusRuntime
@@ -7,6 +6,8 @@ import ApusTypes
 import DatabaseTestKit
 import Foundation
 import TestKit
+
+@testable import ApusDatabase
 
 /// The data of Hugr's end-to-end suite in a real database, and operations run over it.
 struct StoreDatabase: Sendable {
@@ -26,7 +27,7 @@ struct StoreDatabase: Sendable {
         }
         do {
             try await database.transaction(.write, on: .write, deadline: soon()) { transaction in
-                _ = try await transaction.run(Seed.statements(for: engine).map { .once(.planned($0)) })
+                _ = try await transaction.run(Seed.statements(for: engine).map { .once(StaticSQL(joined: $0)) })
             }
             try await body(StoreDatabase(engine: engine, database: database, api: try api(engine)))
         } catch {
@@ -100,20 +101,20 @@ struct StoreDatabase: Sendable {
         let reply =
             operation.kind == .mutation
             ? try await database.transaction(.write, on: .write, deadline: Self.soon()) { transaction in
-                try await runner.reply { statement, parameters, assembler in
-                    let rows = try await transaction.run([sqlStatement(statement, parameters)])[0]
-                    for row in rows { assembler.add(DatabaseRow(row: row)) }
+                try await runner.reply { calls in
+                    let answers = try await transaction.run(calls.map { sqlStatement($0) })
+                    for (call, rows) in zip(calls, answers) { call.add(rows) }
                 }
             }
-            : try await runner.reply { statement, parameters, assembler in
-                let rows = try await database.run([sqlStatement(statement, parameters)], on: .read, deadline: Self.soon())[0]
-                for row in rows { assembler.add(DatabaseRow(row: row)) }
+            : try await runner.reply { calls in
+                let answers = try await database.run(calls.map { sqlStatement($0) }, on: .read, deadline: Self.soon())
+                for (call, rows) in zip(calls, answers) { call.add(rows) }
             }
         return (try JSONValue(parsing: reply.data), reply.truncated)
     }
 
-    private func sqlStatement(_ statement: StatementPlan, _ parameters: [BoundParameter]) -> Statement {
-        var sql = Statement(.planned(statement.sql.text), parameters.map { sqlValue($0) })
+    private func sqlStatement(_ call: StatementCall) -> Statement {
+        var sql = Statement(StaticSQL(call.statement.sql), call.parameters.map { sqlValue($0) })
         sql.tellsText = true
         return sql
     }
@@ -132,21 +133,35 @@ struct StoreDatabase: Sendable {
     }
 }
 
-/// A row that a database told, as the assembler reads it.
-struct DatabaseRow: TextRow {
-    let row: Row
-
-    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
-        let text: String
-        switch row.values[column] {
-        case .null: return body(nil)
-        case .text(let value): text = value
-        case .integer(let value): text = String(value)
-        case .double(let value): text = String(value)
-        case .bool(let value): text = value ? "t" : "f"
-        case .blob(let bytes): return bytes.withUnsafeBytes { body($0) }
+extension StatementCall {
+    /// Gives the rows that a database told to the assembler, as text.
+    func add(_ answer: Rows) {
+        for row in answer {
+            var text: [UInt8] = []
+            var places: [Range<Int>?] = []
+            for value in row.values {
+                let start = text.count
+                switch value {
+                case .null:
+                    places.append(nil)
+                    continue
+                case .text(let value): text += Array(value.utf8)
+                case .integer(let value): text += Array(String(value).utf8)
+                case .double(let value): text += Array(String(value).utf8)
+                case .bool(let value): text.append(UInt8(ascii: value ? "t" : "f"))
+                case .blob(let bytes): text += bytes
+                }
+                places.append(start..<text.count)
+            }
+            // An empty text has an address, too.
+            text.append(0)
+            text.withUnsafeBytes { bytes in
+                let cells = places.map { place in
+                    place.map { RowCell(UnsafeRawPointer(bytes.baseAddress! + $0.lowerBound), count: $0.count) } ?? .null  // one byte at least
+                }
+                cells.withUnsafeBufferPointer { rows.add($0) }
+            }
         }
-        return Array(text.utf8).withUnsafeBytes { body($0) }
     }
 }
 

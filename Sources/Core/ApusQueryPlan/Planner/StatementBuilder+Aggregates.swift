@@ -223,17 +223,14 @@ extension StatementBuilder {
         guard !set.isPaged else { throw GraphQLError("Rows in another data source are aggregated as they are, without nested_limit.") }
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
-        let group = related.links.map { builder.select.column($0.far) }
+        let keyed = try builder.keyed(related, navigation, from: scope)
+        let group = builder.select.column(keyed.number)
         let item = Shape.object(try builder.aggregates(use.fields, use.type, inner), presence: nil)
         builder.levels[0].item = item
-        let conditions = try builder.among(related, navigation) + set.remaining
-        let sql: SQLFragment = """
-            \(builder.selectClause) FROM \(related.source)\(builder.select.joined) WHERE \(conditions.joined(separator: " AND ")) \
-            GROUP BY \(related.links.map(\.far).joined(separator: ", "))
-            """
-        var plan = builder.plan(sql, result: .one, group: group)
-        plan.shape.absent = item.ofNothing
-        return add(plan, related)
+        var sql: SQLFragment = "\(builder.selectClause) FROM \(keyed.source)\(builder.select.joined)"
+        if !set.remaining.isEmpty { sql.append(" WHERE \(set.remaining.joined(separator: " AND "))") }
+        sql.append(" GROUP BY \(keyed.number)")
+        return add(builder.plan(sql, result: .one, group: group, keyCount: related.links.count, absent: item.ofNothing), related)
     }
 
     /// `orders_aggregation { amount { sum { avg } } }`: first over the related rows of each row, then over all rows.
@@ -359,20 +356,18 @@ extension StatementBuilder {
         let inner = builder.scope(target, level: 0)
         builder.beginLevel()
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use)
-        let group = related.links.map { builder.select.column($0.far) }
+        let keyed = try builder.keyed(related, navigation, from: scope)
+        let group = builder.select.column(keyed.number)
         let groups = try builder.groups(use.fields, use.type, inner)
         builder.levels[0].item = .object(groups.members, presence: nil)
-        var conditions = try builder.among(related, navigation)
-        if let filter = try builder.condition(use, inner) { conditions.append(filter) }
-        let keys = Set(group + groups.key).sorted().map { SQLFragment.integer($0 + 1) }
-        let order = group.map { SQLFragment.integer($0 + 1) } + (try builder.groupOrder(use, groups))
+        let keys = Set([group] + groups.key).sorted().map { SQLFragment.integer($0 + 1) }
+        let order = [SQLFragment.integer(group + 1)] + (try builder.groupOrder(use, groups))
         guard try builder.limit(use, prefix: "").clause.isEmpty, try builder.limit(use, prefix: "nested_").clause.isEmpty else {
             throw GraphQLError("Buckets of related rows come whole; drop limit and offset.")
         }
-        let sql: SQLFragment = """
-            \(builder.selectClause) FROM \(related.source)\(builder.select.joined) WHERE \(conditions.joined(separator: " AND ")) \
-            GROUP BY \(keys.joined(separator: ", ")) ORDER BY \(order.joined(separator: ", "))
-            """
-        return add(builder.plan(sql, result: .list, group: group), related)
+        var sql: SQLFragment = "\(builder.selectClause) FROM \(keyed.source)\(builder.select.joined)"
+        if let filter = try builder.condition(use, inner) { sql.append(" WHERE \(filter)") }
+        sql.append(" GROUP BY \(keys.joined(separator: ", ")) ORDER BY \(order.joined(separator: ", "))")
+        return add(builder.plan(sql, result: .list, group: group, keyCount: related.links.count), related)
     }
 }

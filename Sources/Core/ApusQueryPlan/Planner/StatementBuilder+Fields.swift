@@ -30,7 +30,7 @@ extension StatementBuilder {
         switch scope.object.member(use.field.name) {
         case .field(let field): return try value(column(field, of: scope), field.type, use)
         case .derived(let derived, let field):
-            return .value(column: select.column(try self.derived(derived, field, use, scope)), .number)
+            return .value(column: select.column(try self.derived(derived, field, use, scope)), derived.scalar.format)
         case .navigation(let navigation):
             return navigation.isList ? try list(navigation, use, scope) : try one(navigation, use, scope)
         case .aggregation(let navigation): return try aggregation(navigation, use, scope)
@@ -215,13 +215,15 @@ extension ScalarType {
     /// How its text in a result is written.
     var format: ValueFormat {
         switch self {
-        case .int, .bigInt, .float: .number
+        case .int, .bigInt: .integer
+        case .float: .number
         case .boolean: .boolean
         case .json, .geometry: .json
+        case .date: .date
         case .dateTime: .dateTime
         case .timestamp: .timestamp
         case .time: .time
-        case .string, .date, .interval, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
+        case .string, .interval, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
         }
     }
 }

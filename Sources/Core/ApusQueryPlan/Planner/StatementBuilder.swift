@@ -193,9 +193,14 @@ struct StatementBuilder {
         parts.isEmpty ? SQLFragment() : keyword + parts.joined(separator: ", ")
     }
 
-    func plan(_ sql: SQLFragment, result: RowShape.Result, group: [Int] = []) -> StatementPlan {
-        StatementPlan(
-            source: source, engine: engine, sql: SQLStatement(sql, for: engine),
-            shape: RowShape(levels: levels, result: result, group: group), path: [], batches: batches)
+    /// `group`: of a batch, the column with the number of the key.
+    func plan(
+        _ sql: SQLFragment, result: RowShape.Result, group: Int? = nil, keyCount: Int = 0, absent: [UInt8]? = nil
+    ) -> StatementPlan {
+        var shape = RowShape(levels: levels, result: result, group: group)
+        if let absent { shape.absent = absent }
+        return StatementPlan(
+            source: source, engine: engine, sql: SQLStatement(sql, for: engine), program: RowProgram(shape), path: [], batches: batches,
+            keyCount: keyCount)
     }
 }
