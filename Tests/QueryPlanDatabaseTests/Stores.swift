@@ -9,6 +9,14 @@ import TestKit
 
 @testable import ApusDatabase
 
+/// Tables of a test's own.
+struct Tables {
+    /// Of source `pg_store`, and of source `local_db`.
+    var schema = ""
+    var otherSchema = ""
+    var statements: [String] = []
+}
+
 /// The data of Hugr's end-to-end suite in a real database, and operations run over it.
 struct StoreDatabase: Sendable {
     let engine: SQLEngine
@@ -16,7 +24,8 @@ struct StoreDatabase: Sendable {
     let api: DataAPI
 
     /// Runs `body` with the store in a new database.
-    static func with(_ engine: SQLEngine, _ body: (StoreDatabase) async throws -> Void) async throws {
+    /// `more`: tables beside the store's.
+    static func with(_ engine: SQLEngine, more: Tables = Tables(), _ body: (StoreDatabase) async throws -> Void) async throws {
         let directory = try TemporaryDirectory()
         let database: any Database
         if engine == .sqlite {
@@ -27,9 +36,9 @@ struct StoreDatabase: Sendable {
         }
         do {
             try await database.transaction(.write, on: .write, deadline: soon()) { transaction in
-                _ = try await transaction.run(Seed.statements(for: engine).map { .once(StaticSQL(joined: $0)) })
+                _ = try await transaction.run((Seed.statements(for: engine) + more.statements).map { .once(StaticSQL(joined: $0)) })
             }
-            try await body(StoreDatabase(engine: engine, database: database, api: try api(engine)))
+            try await body(StoreDatabase(engine: engine, database: database, api: try api(engine, more)))
         } catch {
             await database.close()
             throw error
@@ -40,7 +49,7 @@ struct StoreDatabase: Sendable {
 
     static func soon() -> Instant { BootClock.now.advanced(by: .milliseconds(30_000)) }
 
-    private static func api(_ engine: SQLEngine) throws -> DataAPI {
+    private static func api(_ engine: SQLEngine, _ more: Tables) throws -> DataAPI {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "ApusSchemasTests/Fixtures/Sources")
         var schemas: [SourceSchema] = []
@@ -62,7 +71,7 @@ struct StoreDatabase: Sendable {
         // Both in one database here, each as a source of its own: what is asked of both is a join over sources.
         for name in ["pg_store", "local_db"] {
             var text = try String(contentsOf: folder.appending(path: "\(name).graphql"), encoding: .utf8)
-            if name == "pg_store" { text += notes }
+            text += name == "pg_store" ? notes + more.schema : more.otherSchema
             schemas.append(
                 try SchemaReader.read(
                     [SchemaFile(name: name, text: text)],

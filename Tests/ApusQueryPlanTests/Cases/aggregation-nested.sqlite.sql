@@ -4,8 +4,8 @@ SELECT "t1"."id", "t4"."#0", "t4"."#1", "t4"."#2", "t4"."#3" FROM "categories" A
 --   rows: list of up to 2000 {id: 0 integer, products_aggregation: {_rows_count: 1 count, price: {min: 2 number, max: 3 number}, category: {name: {count: 4 count}}}}
 
 -- pg_store.filtered (pg_store, sqlite)
-SELECT count(*), json_group_array(DISTINCT "t1"."name"), group_concat("t1"."name", $1), min("t1"."is_active") FROM (SELECT "t1".* FROM "products" AS "t1" WHERE "t1"."price" > $2 ORDER BY "t1"."id" LIMIT $3) AS "t1"
+SELECT count(*), CASE WHEN count(*) > 0 THEN json_group_array(DISTINCT "t1"."name") END, group_concat(CAST("t1"."name" AS TEXT), $1), min("t1"."is_active") FROM (SELECT "t1".* FROM "products" AS "t1" WHERE "t1"."price" > $2 ORDER BY "t1"."id" LIMIT $3) AS "t1"
 --   $1 = ", "
 --   $2 = 20
 --   $3 = 2
---   rows: one {_rows_count: 0 count, name: {list: 1 json, string_agg: 2 text}, is_active: {bool_and: 3 boolean}}
+--   rows: one {_rows_count: 0 count, name: {list: 1 list of text, string_agg: 2 text}, is_active: {bool_and: 3 boolean}}

@@ -1,5 +1,5 @@
 -- pg_store.path (pg_store, duckdb)
-SELECT "t1"."name" FROM "products" AS "t1" ORDER BY (SELECT (SELECT "t1__"."name" FROM "categories" AS "t1__" WHERE "t1_"."parent_id" = "t1__"."id" LIMIT 1) FROM "categories" AS "t1_" WHERE "t1"."category_id" = "t1_"."id" LIMIT 1), "t1"."name" DESC LIMIT 2001
+SELECT "t1"."name" FROM "products" AS "t1" ORDER BY (SELECT (SELECT "t1__"."name" FROM "categories" AS "t1__" WHERE "t1_"."parent_id" = "t1__"."id" ORDER BY "t1__"."id" LIMIT 1) FROM "categories" AS "t1_" WHERE "t1"."category_id" = "t1_"."id" ORDER BY "t1_"."id" LIMIT 1), "t1"."name" DESC LIMIT 2001
 --   rows: list of up to 2000 {label: 0 text}
 
 -- pg_store.distinct (pg_store, duckdb)

@@ -1,5 +1,5 @@
 -- pg_store.product_details (pg_store, postgres)
-SELECT "t1"."product_id", ("t1"."specs")::jsonb #>> $1::text[], (("t1"."specs")::jsonb #>> $2::text[])::integer, (("t1"."specs")::jsonb #>> $3::text[])::integer, jsonb_typeof(("t1"."specs")::jsonb), (("t1"."metadata")::jsonb #>> $4::text[])::integer, ("t1"."metadata")::jsonb #>> $5::text[], jsonb_typeof(("t1"."metadata")::jsonb) FROM "product_details" AS "t1" WHERE "t1"."product_id" = $6 LIMIT 2001
+SELECT "t1"."product_id", ("t1"."specs")::jsonb #>> $1::text[], (("t1"."specs")::jsonb #>> $2::text[])::integer, (("t1"."specs")::jsonb #>> $3::text[])::integer, nullif(jsonb_typeof(("t1"."specs")::jsonb), 'null'), (("t1"."metadata")::jsonb #>> $4::text[])::integer, ("t1"."metadata")::jsonb #>> $5::text[], nullif(jsonb_typeof(("t1"."metadata")::jsonb), 'null') FROM "product_details" AS "t1" WHERE "t1"."product_id" = $6 LIMIT 2001
 --   $1 = list ["\"cpu\""]
 --   $2 = list ["\"ram_gb\""]
 --   $3 = list ["\"storage_gb\""]

@@ -1,5 +1,5 @@
 -- pg_store.product_details (pg_store, sqlite)
-SELECT "t1"."product_id", json_extract("t1"."specs", $1), json_extract("t1"."specs", $2), json_extract("t1"."specs", $3), json_type("t1"."specs"), json_extract("t1"."metadata", $4), json_extract("t1"."metadata", $5), json_type("t1"."metadata") FROM "product_details" AS "t1" WHERE "t1"."product_id" = $6 LIMIT 2001
+SELECT "t1"."product_id", json_extract("t1"."specs", $1), json_extract("t1"."specs", $2), json_extract("t1"."specs", $3), nullif(json_type("t1"."specs"), 'null'), json_extract("t1"."metadata", $4), json_extract("t1"."metadata", $5), nullif(json_type("t1"."metadata"), 'null') FROM "product_details" AS "t1" WHERE "t1"."product_id" = $6 LIMIT 2001
 --   $1 = "$.\"cpu\""
 --   $2 = "$.\"ram_gb\""
 --   $3 = "$.\"storage_gb\""

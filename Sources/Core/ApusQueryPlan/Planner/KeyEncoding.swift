@@ -24,7 +24,8 @@ extension StatementBuilder {
     func requireKeys(_ near: DataField, of nearSource: SourceSide, _ far: DataField, _ navigation: String) throws(GraphQLError) {
         func refuse(_ why: String) -> GraphQLError {
             GraphQLError(
-                "\"\(navigation)\" cannot be matched between statements by \"\(near.name)\" and \"\(far.name)\": \(why); choose other fields.")
+                "\"\(navigation)\" cannot be matched between statements by \"\(near.name)\" and \"\(far.name)\": \(why); choose other fields."
+            )
         }
         guard let from = near.type.keyClass, let to = far.type.keyClass else {
             throw refuse("a \(near.type.keyClass == nil ? near.type.text : far.type.text) is no key")

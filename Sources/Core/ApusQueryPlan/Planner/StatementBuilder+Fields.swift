@@ -53,9 +53,9 @@ extension StatementBuilder {
         case .enumeration: return .value(column: select.column(expression), .text)
         case .structure(let name): return try structure(name, expression, [], use.fields, use.type)
         case .list(.structure(let name)): return .value(column: select.column(try structures(name, expression, use.fields)), .json)
-        case .list:
+        case .list(let element):
             let list: SQLFragment = engine == .sqlite ? expression : "to_json(\(expression))"
-            return .value(column: select.column(list), .json)
+            return .value(column: select.column(list), element.elementFormat.list)
         case .object: throw GraphQLError("\"\(use.field.name)\" is no value.")
         }
     }
@@ -169,10 +169,11 @@ extension StatementBuilder {
             }
             members.append(Shape.Member(field.responseKey, shape))
         }
+        // JSON has a null of its own.
         let presence: SQLFragment
         switch engine {
-        case .postgreSQL: presence = "jsonb_typeof(\(structJSON(expression, path)))"
-        case .sqlite: presence = "json_type(\(structJSON(expression, path)))"
+        case .postgreSQL: presence = "nullif(jsonb_typeof(\(structJSON(expression, path))), 'null')"
+        case .sqlite: presence = "nullif(json_type(\(structJSON(expression, path))), 'null')"
         case .duckDB: presence = "CASE WHEN \(structJSON(expression, path)) IS NOT NULL THEN 1 END"
         }
         return .object(members, presence: select.column(presence))
@@ -183,14 +184,19 @@ extension StatementBuilder {
         switch engine {
         case .postgreSQL: return path.isEmpty ? "(\(expression))::jsonb" : "(\(expression))::jsonb #> \(.values(names))::text[]"
         case .sqlite:
-            return path.isEmpty ? expression : "json_extract(\(expression), \(.value(.string("$" + names.map { ".\($0)" }.joined()))))"
+            return path.isEmpty ? expression : "\(expression) -> \(.value(.string("$" + names.map { ".\($0)" }.joined())))"
         case .duckDB: return path.reduce(expression) { "struct_extract(\($0), \(.value(.string($1))))" }
         }
     }
 
     /// A member of a struct as a value of its scalar.
     func structText(_ expression: SQLFragment, _ path: [String], _ scalar: ScalarType) -> SQLFragment {
-        guard engine == .postgreSQL else { return structJSON(expression, path) }
+        switch engine {
+        case .postgreSQL: break
+        case .sqlite:
+            return "json_extract(\(expression), \(.value(.string("$" + path.map { ".\(JSONValue.string($0))" }.joined()))))"
+        case .duckDB: return structJSON(expression, path)
+        }
         let text: SQLFragment = "(\(expression))::jsonb #>> \(.values(path.map { .string($0) }))::text[]"
         return scalar == .string ? text : engine.cast(text, to: scalar)
     }
@@ -208,6 +214,18 @@ extension StatementBuilder {
         return engine == .sqlite
             ? "(SELECT json_group_array(json_object(\(members))) FROM json_each(\(expression)) AS \"e\")"
             : "(SELECT json_agg(json_build_object(\(members))) FROM jsonb_array_elements((\(expression))::jsonb) AS \"e\"(value))"
+    }
+}
+
+extension DataType {
+    /// How its text is written as an element of a list.
+    var elementFormat: ValueFormat {
+        switch self {
+        case .scalar(let scalar): scalar.format
+        case .enumeration: .text
+        case .list(let element): element.elementFormat
+        case .structure, .object: .json
+        }
     }
 }
 

@@ -78,6 +78,7 @@ extension StatementBuilder {
     }
 
     /// That there are related rows of which a condition is true; nil when the condition says nothing, all related rows when it is empty.
+    /// Of a way to one row, the condition is of the row that is told.
     func exists(
         _ navigation: Navigation, from near: AliasedRow, _ use: FieldUse? = nil,
         _ condition: (AliasedRow) throws(GraphQLError) -> SQLFragment?
@@ -85,8 +86,28 @@ extension StatementBuilder {
         let far = AliasedRow(object: try request.object(navigation.target), alias: Self.alias(near.alias, behind: "_"))
         guard let condition = try condition(far) else { return nil }
         let related = try related(navigation, from: near, as: far.alias, use)
+        if !navigation.isList, !isUnique(navigation, far.object), !condition.isEmpty {
+            return "EXISTS (SELECT 1 FROM \(first(related, far)) WHERE \(condition))"
+        }
         let conditions = related.all + (condition.isEmpty ? [] : [condition])
         return "EXISTS (SELECT 1 FROM \(related.source) WHERE \(conditions.joined(separator: " AND ")))"
+    }
+
+    /// Whether a way leads to one row at most: else joining would multiply rows.
+    func isUnique(_ navigation: Navigation, _ target: DataObject) -> Bool {
+        guard case .fields(let pairs, _) = navigation.path else { return false }
+        let fields = Set(pairs.map(\.far))
+        let keys = [target.primaryKey.map(\.name)] + target.uniqueKeys.map(\.fields)
+        return keys.contains { !$0.isEmpty && fields.isSuperset(of: $0) }
+    }
+
+    /// Of several rows that a way to one leads to, the one that is told everywhere: the first by its primary key.
+    func firstClause(_ row: AliasedRow) -> SQLFragment {
+        Self.clause(" ORDER BY ", row.object.primaryKey.map { column($0, alias: row.alias) }) + " LIMIT 1"
+    }
+
+    private func first(_ related: Related, _ far: AliasedRow) -> SQLFragment {
+        "(SELECT \(far.alias).* FROM \(related.source) WHERE \(related.all.joined(separator: " AND "))\(firstClause(far))) AS \(far.alias)"
     }
 }
 
@@ -115,13 +136,7 @@ extension StatementBuilder {
         let inner = self.scope(target, level: scope.level)
         let slot = select.reserveJoin(scope.level)
         let members = try self.members(use.fields, use.type, inner)
-        var related = try related(navigation, from: scope.row, as: inner.alias, use)
-        related.conditions += required[inner.number] ?? []
-        let on = related.all.joined(separator: " AND ")
-        select.joins[slot.level][slot.index] =
-            isUnique
-            ? "LEFT JOIN \(related.joined) ON \(on)"
-            : "LEFT JOIN LATERAL (SELECT \(inner.alias).* FROM \(related.source) WHERE \(on) LIMIT 1) AS \(inner.alias) ON true"
+        let related = try joinOne(navigation, use, scope, inner, slot)
         guard let presence = related.presence ?? key(of: inner).first else {
             throw GraphQLError("\"\(navigation.name)\" leads to rows without a key; give \(target.name) a @pk.")
         }
@@ -133,12 +148,36 @@ extension StatementBuilder {
         return .object(members, presence: select.column(presence))
     }
 
-    /// Whether a way leads to one row at most: else joining would multiply rows.
-    private func isUnique(_ navigation: Navigation, _ target: DataObject) -> Bool {
-        guard case .fields(let pairs, _) = navigation.path else { return false }
-        let fields = Set(pairs.map(\.far))
-        let keys = [target.primaryKey.map(\.name)] + target.uniqueKeys.map(\.fields)
-        return keys.contains { !$0.isEmpty && fields.isSuperset(of: $0) }
+    /// Joins the one related row, in the place that was reserved for it.
+    @discardableResult
+    mutating func joinOne(
+        _ navigation: Navigation, _ use: FieldUse?, _ scope: Scope, _ inner: Scope, _ slot: (level: Int, index: Int)
+    ) throws(GraphQLError) -> Related {
+        var related = try related(navigation, from: scope.row, as: inner.alias, use)
+        related.conditions += required[inner.number] ?? []
+        var on = related.all
+        if isUnique(navigation, inner.object) {
+            select.joins[slot.level][slot.index] = "LEFT JOIN \(related.joined) ON \(on.joined(separator: " AND "))"
+        } else if engine.hasLateral {
+            select.joins[slot.level][slot.index] = "LEFT JOIN LATERAL \(first(related, inner.row)) ON true"
+        } else {
+            // The row whose key is that of the first.
+            let other = AliasedRow(object: inner.object, alias: Self.alias(inner.alias, behind: "f"))
+            let others = try self.related(navigation, from: scope.row, as: other.alias, use)
+            guard !inner.object.primaryKey.isEmpty else {
+                throw GraphQLError(
+                    "\"\(navigation.name)\" may lead to several rows, which SQLite cannot tell apart; give \(inner.object.name) a @pk or @unique."
+                )
+            }
+            func key(_ row: AliasedRow) -> SQLFragment {
+                row.object.primaryKey.map { column($0, alias: row.alias) }.joined(separator: ", ")
+            }
+            let firstKey: SQLFragment =
+                "SELECT \(key(other)) FROM \(others.source) WHERE \(others.all.joined(separator: " AND "))\(firstClause(other))"
+            on.append("(\(key(inner.row))) = (\(firstKey))")
+            select.joins[slot.level][slot.index] = "LEFT JOIN \(related.joined) ON \(on.joined(separator: " AND "))"
+        }
+        return related
     }
 
     /// `inner: true` drops rows without related ones.
@@ -210,7 +249,8 @@ extension StatementBuilder {
             return "LEFT JOIN LATERAL (\(sql)) AS \(alias) ON true"
         }
         let on = related.links.indices.map { "\(related.links[$0].near) = \(alias).\(Self.keyName($0))" as SQLFragment }
-        return "LEFT JOIN \(paged(related.source, by: related.links.map(\.far), conditions, set, alias)) AS \(alias) ON \(on.joined(separator: " AND "))"
+        return
+            "LEFT JOIN \(paged(related.source, by: related.links.map(\.far), conditions, set, alias)) AS \(alias) ON \(on.joined(separator: " AND "))"
     }
 
     static func keyName(_ index: Int) -> SQLFragment { .identifier("#key\(index)") }
@@ -261,7 +301,7 @@ extension StatementBuilder {
         var sql: SQLFragment = "\(builder.selectClause) FROM \(source)\(builder.select.joined)"
         if !conditions.isEmpty { sql.append(" WHERE \(conditions.joined(separator: " AND "))") }
         sql.append(Self.clause(" ORDER BY ", builder.rowOrder()))
-        return add(builder.plan(sql, result: result, group: group, keyCount: related.links.count), related)
+        return try add(builder.plan(sql, result: result, group: group, keyCount: related.links.count), related, navigation, scope)
     }
 
     /// Rows that belong to keys, and for each the number of its key.
@@ -328,9 +368,15 @@ extension StatementBuilder {
         }
     }
 
-    mutating func add(_ plan: StatementPlan, _ related: Related) -> Shape {
+    mutating func add(_ plan: StatementPlan, _ related: Related, _ navigation: Navigation, _ scope: Scope) throws(GraphQLError) -> Shape {
         batches.append(plan)
-        return .batch(batches.count - 1, key: related.links.map { select.column($0.near) })
+        var key: [Int] = []
+        for (name, link) in zip(navigation.nearFields, related.links) {
+            // The blanks behind a char(n) are no part of its value, as a comparison with text sees it.
+            let type = try field(name, of: scope.object).type
+            key.append(select.column(engine == .postgreSQL && type == .scalar(.string) ? "(\(link.near))::text" : link.near))
+        }
+        return .batch(batches.count - 1, key: key)
     }
 
     // MARK: Ad-hoc joins

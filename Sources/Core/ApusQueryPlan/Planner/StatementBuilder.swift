@@ -51,8 +51,20 @@ struct StatementBuilder {
         var level: Int
         /// Whether rows without a primary key were numbered.
         var isNumbered = false
+        /// In which order aggregate functions see the rows.
+        var order = RowOrder.any
 
         var row: AliasedRow { AliasedRow(object: object, alias: alias) }
+    }
+
+    enum RowOrder {
+        case any
+        /// As functions that depend on it are told.
+        case by([SQLFragment])
+        /// Rows come in the order that was asked for.
+        case given
+        /// The engine has no way to keep the order that was asked for.
+        case impossible
     }
 
     init(_ request: RequestContext, source: String) throws(GraphQLError) {
@@ -125,10 +137,17 @@ struct StatementBuilder {
 
     static func aggregation(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
         var builder = try StatementBuilder(request, source: object.source)
-        let scope = builder.scope(object, level: 0)
+        var scope = builder.scope(object, level: 0)
         builder.beginLevel()
+        var set = try builder.rowSet(use, scope)
+        if builder.engine != .sqlite {
+            scope.order = set.order.isEmpty ? .any : .by(set.order)
+        } else if !set.order.isEmpty {
+            // Ordered inside a subquery, whose order SQLite drops without a limit.
+            scope.order = .given
+            set.limit = set.limit ?? "-1"
+        }
         builder.levels[0].item = .object(try builder.aggregates(use.fields, use.type, scope), presence: nil)
-        let set = try builder.rowSet(use, scope)
         let from = try builder.from(scope, set, use, isRestricted: set.isRestricting)
         return builder.plan("\(builder.selectClause) FROM \(from.source)\(builder.select.joined)\(from.whereClause)", result: .one)
     }
