@@ -80,7 +80,7 @@ let package = Package(
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
-        io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
+        io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
         io("ApusSockets", ["ApusTypes", "ApusRuntime", "CUV", "CLinux"]),
@@ -111,6 +111,8 @@ let package = Package(
             "QdrantFace",
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
 
+        face("HugrFace", ["ApusTypes", "ApusGraphQL", "ApusRuntime", "ApusHTTP", "ApusCatalog", "ApusQuery"]),
+
         .executableTarget(
             name: "apus",
             dependencies: [
@@ -118,7 +120,7 @@ let package = Package(
                 "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
-                "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
+                "ApusQuery", "HugrFace", "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 

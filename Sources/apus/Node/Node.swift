@@ -3,6 +3,7 @@ internal import ApusCluster
 internal import ApusConfig
 internal import ApusDatabase
 internal import ApusHTTP
+internal import ApusQuery
 internal import ApusRPC
 internal import ApusRuntime
 internal import ApusSockets
@@ -71,6 +72,9 @@ struct Node: Sendable {
     let store: NodeStore
     let cluster: Cluster
     let vectors: VectorService
+    let queries: QueryService
+    /// Nil where the configuration names no data source.
+    let configuredSources: ConfiguredSources?
     let access: Access
     let listening = OpenListeners()
     static let log = Logger("node")
@@ -117,11 +121,13 @@ struct Node: Sendable {
             objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } },
             metrics: metrics)
+        let queries = QueryService(schemas: SchemaHolder(), loops: loops.all.count, options: configuration.queryOptions)
         return Node(
             base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database,
             replicas: replicas, catalog: catalog, store: store,
             cluster: cluster,
-            vectors: vectors,
+            vectors: vectors, queries: queries,
+            configuredSources: try configuration.configuredSources(served: queries.schemas, loops: loops),
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 
@@ -208,6 +214,7 @@ struct Node: Sendable {
     func serve(until stop: StopRequest, reloadingOn hangUps: AsyncStream<Signals.Signal>) async throws {
         // The other listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let (server, bound) = (base.front.server, base.front.bound)
+        await configuredSources?.serve()
         server.route(try await routers())
         health.recover("node")
         for listener in bound { listening.add(listener.name, listener.url) }
@@ -229,6 +236,7 @@ struct Node: Sendable {
             group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
+            if let configuredSources { group.addTask { try await configuredSources.run() } }
             if let replicas { group.addTask { try await replicas.run() } }
             if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }
             if let hosted { group.addTask { try await hosted.supervise() } }
@@ -257,6 +265,7 @@ struct Node: Sendable {
             Self.log.warning("the catalog was not told that this node leaves", ["error": error.summary])
         }
         calls?.close()
+        for source in queries.schemas.current?.sources.values.map(\.self) ?? [] { await source.close() }
         await replicas?.close()
         await database.close()
         if let hosted, !configuration.catalog.keepRunning { try await hosted.stop() }

@@ -3,4 +3,4 @@ SELECT "t1"."id", "t2"."id", "t2"."category_id" FROM (SELECT "t1".* FROM "catego
 --   $1 = 100
 --   $2 = 2
 --   $3 = 100
---   rows: list of key 0 {id: 0 number, products: list of if 2 {id: 1 number}}
+--   rows: list of key 0 {id: 0 integer, products: list of if 2 {id: 1 integer}}

@@ -3,6 +3,6 @@ SELECT "t1"."name", "t2"."name", "t2"."id", "t1"."id" FROM (SELECT "t1".* FROM "
 --   $1 = 10
 --   rows: list of key 3 {name: 0 text, product_tags: list of if 2 {name: 1 text}, price_ranges: batch 0 by 3}
     -- batch 0 (pg_store, postgres)
-    SELECT "t1"."valid_price", "t1"."product_id" FROM "price_ranges" AS "t1" WHERE "t1"."product_id" = ANY($1) ORDER BY "t1"."product_id"
+    SELECT "t1"."valid_price", ("k"."n" - 1) FROM ROWS FROM (unnest(coalesce($1, ARRAY(SELECT "kt"."product_id" FROM "price_ranges" AS "kt" LIMIT 0)))) WITH ORDINALITY AS "k"("v0", "n") JOIN "price_ranges" AS "t1" ON "t1"."product_id" = "k"."v0" ORDER BY ("k"."n" - 1)
     --   $1 = keys, column 0
-    --   rows: by 1: list of {valid_price: 0 text}
+    --   rows: by key number 1: list of {valid_price: 0 text}

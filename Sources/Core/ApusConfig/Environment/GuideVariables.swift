@@ -100,7 +100,10 @@ struct GuideVariables {
         guard marks.contains(where: { environment[$0] != nil }) else { return }
         if let bind = environment["BIND"] {
             // `:15000` is every address of the machine.
-            set("listeners", bind.text.hasPrefix(":") ? "0.0.0.0" + bind.text : bind.text, bind, &loaded)
+            func everyAddress(_ text: String) -> String { text.hasPrefix(":") ? "0.0.0.0" + text : text }
+            var listeners = everyAddress(bind.text)
+            if let service = environment["SERVICE_BIND"] { listeners += ",\(everyAddress(service.text))=service" }
+            set("listeners", listeners, bind, &loaded)
         }
         // The management process of one generation reads the shorter name.
         if let secret = environment["CLUSTER_SECRET"] ?? environment["SECRET"] { set("cluster.secret", secret.text, secret, &loaded) }

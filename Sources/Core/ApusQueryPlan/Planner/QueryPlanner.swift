@@ -37,6 +37,12 @@ public struct QueryPlanner: Sendable {
             let node: OperationPlan.Node
             if field.name == "__typename" {
                 node = .text(JSONText.quoted(type.name))
+            } else if field.name == "__schema" || field.name == "__type" {
+                do throws(GraphQLError) {
+                    node = .text(try introspection(field, on: type, request))
+                } catch {
+                    throw request.located(error, field, path)
+                }
             } else if api.meaning(of: field.name, on: type.name) == .module, let below = request.type(of: field, on: type) {
                 node = try self.node(request.collector.subfields(of: field, on: below), on: below, path, request, &plan)
             } else {
@@ -52,6 +58,14 @@ public struct QueryPlanner: Sendable {
             members.append((JSONText.quoted(field.responseKey) + [UInt8(ascii: ":")], node))
         }
         return .object(members)
+    }
+
+    private func introspection(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> [UInt8] {
+        guard let definition = request.collector.definition(of: field, on: type) else { return JSONText.quoted("") }
+        let arguments = try request.collector.arguments(of: field, definition)
+        var writer = JSONWriter()
+        (try Introspection(request.collector).value(of: field, definition, arguments) ?? .null).write(to: &writer)
+        return writer.bytes
     }
 
     private func statement(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {

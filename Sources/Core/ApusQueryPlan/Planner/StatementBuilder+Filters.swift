@@ -210,8 +210,9 @@ extension StatementBuilder {
             guard target.source == source else { throw refusal }
             let inner = Self.alias(row.alias, behind: "_")
             let related = try related(navigation, from: row, as: inner, nil)
-            let expression = try sortable(rest, AliasedRow(object: target, alias: inner), path)
-            return "(SELECT \(expression) FROM \(related.source) WHERE \(related.all.joined(separator: " AND ")) LIMIT 1)"
+            let far = AliasedRow(object: target, alias: inner)
+            let expression = try sortable(rest, far, path)
+            return "(SELECT \(expression) FROM \(related.source) WHERE \(related.all.joined(separator: " AND "))\(firstClause(far)))"
         case .aggregation(let navigation) where rest.count == 1 && rest.first == "_rows_count" || rest.count == 2:
             let target = try request.object(navigation.target)
             guard target.source == source else { throw refusal }

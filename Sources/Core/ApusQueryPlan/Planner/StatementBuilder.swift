@@ -51,8 +51,20 @@ struct StatementBuilder {
         var level: Int
         /// Whether rows without a primary key were numbered.
         var isNumbered = false
+        /// In which order aggregate functions see the rows.
+        var order = RowOrder.any
 
         var row: AliasedRow { AliasedRow(object: object, alias: alias) }
+    }
+
+    enum RowOrder {
+        case any
+        /// As functions that depend on it are told.
+        case by([SQLFragment])
+        /// Rows come in the order that was asked for.
+        case given
+        /// The engine has no way to keep the order that was asked for.
+        case impossible
     }
 
     init(_ request: RequestContext, source: String) throws(GraphQLError) {
@@ -125,10 +137,17 @@ struct StatementBuilder {
 
     static func aggregation(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
         var builder = try StatementBuilder(request, source: object.source)
-        let scope = builder.scope(object, level: 0)
+        var scope = builder.scope(object, level: 0)
         builder.beginLevel()
+        var set = try builder.rowSet(use, scope)
+        if builder.engine != .sqlite {
+            scope.order = set.order.isEmpty ? .any : .by(set.order)
+        } else if !set.order.isEmpty {
+            // Ordered inside a subquery, whose order SQLite drops without a limit.
+            scope.order = .given
+            set.limit = set.limit ?? "-1"
+        }
         builder.levels[0].item = .object(try builder.aggregates(use.fields, use.type, scope), presence: nil)
-        let set = try builder.rowSet(use, scope)
         let from = try builder.from(scope, set, use, isRestricted: set.isRestricting)
         return builder.plan("\(builder.selectClause) FROM \(from.source)\(builder.select.joined)\(from.whereClause)", result: .one)
     }
@@ -193,9 +212,14 @@ struct StatementBuilder {
         parts.isEmpty ? SQLFragment() : keyword + parts.joined(separator: ", ")
     }
 
-    func plan(_ sql: SQLFragment, result: RowShape.Result, group: [Int] = []) -> StatementPlan {
-        StatementPlan(
-            source: source, engine: engine, sql: SQLStatement(sql, for: engine),
-            shape: RowShape(levels: levels, result: result, group: group), path: [], batches: batches)
+    /// `group`: of a batch, the column with the number of the key.
+    func plan(
+        _ sql: SQLFragment, result: RowShape.Result, group: Int? = nil, keyCount: Int = 0, absent: [UInt8]? = nil
+    ) -> StatementPlan {
+        var shape = RowShape(levels: levels, result: result, group: group)
+        if let absent { shape.absent = absent }
+        return StatementPlan(
+            source: source, engine: engine, sql: SQLStatement(sql, for: engine), program: RowProgram(shape), path: [], batches: batches,
+            keyCount: keyCount)
     }
 }

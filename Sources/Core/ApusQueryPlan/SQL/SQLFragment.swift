@@ -90,8 +90,10 @@ public struct SQLParameter: Sendable, Hashable {
     public enum Value: Sendable, Hashable {
         case value(JSONValue)
         case list([JSONValue])
-        /// Of the rows that a batch is for: what they have in one of the key's columns.
+        /// Of the rows that a batch is for: what they have in one of the key's columns, as a list.
         case keys(column: Int)
+        /// The same of all columns, as JSON.
+        case keyRows([KeyEncoding])
     }
 
     public var value: Value

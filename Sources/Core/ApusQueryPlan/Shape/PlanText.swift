@@ -11,7 +11,7 @@ extension StatementPlan {
         let title = batch.map { "batch \($0)" } ?? path.joined(separator: ".")
         var lines = ["-- \(title) (\(source), \(engine.rawValue))"] + sql.text.split(separator: "\n").map(String.init)
         for (index, parameter) in sql.parameters.enumerated() { lines.append("--   $\(index + 1) = \(parameter.text)") }
-        lines.append("--   rows: \(shape.text)")
+        lines.append("--   rows: \(program.shape.text)")
         let own = lines.map { indentation + $0 + "\n" }.joined()
         return own + batches.enumerated().map { $1.text(indentation: indentation + "    ", batch: $0) }.joined()
     }
@@ -23,13 +23,14 @@ extension SQLParameter.Value {
         case .value(let value): value.description
         case .list(let values): "list \(values.map(\.description))"
         case .keys(let column): "keys, column \(column)"
+        case .keyRows(let encodings): "keys, JSON of \(encodings.map { "\($0)" }.joined(separator: ", "))"
         }
     }
 }
 
 extension RowShape {
     fileprivate var text: String {
-        let by = group.isEmpty ? "" : "by \(group.map(String.init).joined(separator: " ")): "
+        let by = group.map { "by key number \($0): " } ?? ""
         return by + text(level: 0, prefix: result == .list ? "list of " : "one ")
     }
 
@@ -49,11 +50,11 @@ extension Shape {
         switch self {
         case .nested: return nested()
         case .text(let bytes): return String(decoding: bytes, as: UTF8.self)
-        case .value(let column, let format): return "\(column) \(format)"
+        case .value(let column, let format): return "\(column) \(format.name)"
         case .batch(let batch, let key): return "batch \(batch) by \(key.map(String.init).joined(separator: " "))"
         case .object(let members, let presence):
             let parts = members.map { member in
-                "\(String(decoding: member.name.dropFirst().dropLast(2), as: UTF8.self)): \(member.shape.text(nested: nested))"
+                "\(member.key): \(member.shape.text(nested: nested))"
             }
             return "{\(parts.joined(separator: ", "))}" + (presence.map { " if \($0)" } ?? "")
         }

@@ -72,6 +72,8 @@ extension ErrorCode {
     public static let tlsInvalid: ErrorCode = "tls.invalid"
     public static let upgradeRequired: ErrorCode = "request.upgrade_required"
     public static let requestMediaType: ErrorCode = "request.media_type"
+    /// There is no answer of a type that the client takes.
+    public static let notAcceptable: ErrorCode = "request.not_acceptable"
     public static let routeUnknown: ErrorCode = "route.unknown"
     public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
     public static let unauthenticated: ErrorCode = "auth.required"
@@ -265,6 +267,7 @@ extension ErrorCode {
         .tlsInvalid: Surface(503, 9, .configuration),
         .upgradeRequired: Surface(426, 3, .badInput),
         .requestMediaType: Surface(415, 3, .badInput),
+        .notAcceptable: Surface(406, 3, .badInput),
         .routeUnknown: Surface(404, 12, .usage),
         .methodNotAllowed: Surface(405, 12, .usage),
         .unauthenticated: Surface(401, 16, .notPermitted),

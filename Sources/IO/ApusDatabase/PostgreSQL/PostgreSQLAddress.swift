@@ -88,13 +88,15 @@ struct PostgreSQLAddress: Sendable {
     private static func name(_ host: Host) -> String { "\(host.name ?? host.address ?? "the default host"):\(host.port ?? "5432")" }
 
     /// The addresses to try, in order. Names are looked up on `pool`'s threads: libpq would block the loop.
-    func candidates(lane: Lane, pool: BlockingPool, deadline: Instant) async throws -> [Candidate] {
+    func candidates(
+        application: String, pool: BlockingPool, wording: any DatabaseWording = CatalogWording(), deadline: Instant
+    ) async throws -> [Candidate] {
         var found: [Candidate] = []
         var failure: (any Error)?
         for host in hosts {
             do {
-                let addresses = try await Self.addresses(of: host, pool: pool, deadline: deadline)
-                for address in addresses { found.append(candidate(host, address, lane)) }
+                let addresses = try await Self.addresses(of: host, pool: pool, wording, deadline: deadline)
+                for address in addresses { found.append(candidate(host, address, application)) }
             } catch {
                 failure = error
             }
@@ -103,32 +105,30 @@ struct PostgreSQLAddress: Sendable {
         return found
     }
 
-    private func candidate(_ host: Host, _ address: String?, _ lane: Lane) -> Candidate {
+    private func candidate(_ host: Host, _ address: String?, _ application: String) -> Candidate {
         var all = parameters.reveal()
-        all["fallback_application_name"] = "apus \(lane.rawValue)"
+        all["fallback_application_name"] = application
         if let name = host.name { all["host"] = name }
         if let address { all["hostaddr"] = address }
         if let port = host.port { all["port"] = port }
         return Candidate(parameters: Redacted(all), name: Self.name(Host(name: host.name, address: address, port: host.port)))
     }
 
-    private static func addresses(of host: Host, pool: BlockingPool, deadline: Instant) async throws -> [String?] {
+    private static func addresses(
+        of host: Host, pool: BlockingPool, _ wording: any DatabaseWording, deadline: Instant
+    ) async throws -> [String?] {
         if let address = host.address, !address.isEmpty { return [address] }
         guard let name = host.name, !name.isEmpty, !name.hasPrefix("/"), !name.hasPrefix("@") else { return [nil] }
-        return try await pool.run(deadline: deadline) { try lookUp(name) }
+        return try await pool.run(deadline: deadline) { try lookUp(name, wording) }
     }
 
-    private static func lookUp(_ name: String) throws -> [String] {
+    private static func lookUp(_ name: String, _ wording: any DatabaseWording) throws -> [String] {
         var hints = addrinfo()
         hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
         hints.ai_flags = AI_ADDRCONFIG
         var list: UnsafeMutablePointer<addrinfo>?
         let status = getaddrinfo(name, nil, &hints, &list)
-        guard status == 0 else {
-            throw ApusError(
-                .catalogUnavailable, "the catalog's host \(name) cannot be found: \(String(cString: gai_strerror(status)))",
-                hint: "check its name in the catalog's URL")
-        }
+        guard status == 0 else { throw wording.hostUnknown(name, String(cString: gai_strerror(status))) }
         defer { freeaddrinfo(list) }
         var addresses: [String] = []
         var entry = list

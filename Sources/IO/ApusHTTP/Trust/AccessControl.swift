@@ -18,15 +18,18 @@ public struct AccessControl: Middleware {
     public static let provedPaths: Set<[String]> = [["api", "join"]]
 
     private let trust: LocalTrust
+    private let open: Set<[String]>
     private let verify: Verify
 
-    public init(trust: LocalTrust, verify: @escaping Verify) {
+    /// `open`: further public paths, of a listener that has nothing else.
+    public init(trust: LocalTrust, open: Set<[String]> = [], verify: @escaping Verify) {
         self.trust = trust
+        self.open = Self.publicPaths.union(open)
         self.verify = verify
     }
 
     public func handle(_ request: Request, next: Handler) async throws -> Response {
-        if [.get, .head].contains(request.method), Self.publicPaths.contains(request.path) { return try await next(request) }
+        if [.get, .head].contains(request.method), open.contains(request.path) { return try await next(request) }
         if request.method == .post, Self.provedPaths.contains(request.path) { return try await next(request) }
         var request = request
         let principal = try await principal(of: request)
@@ -56,7 +59,7 @@ public struct AccessControl: Middleware {
         let bearers = headers.all("Authorization").map { value in
             value.lowercased().hasPrefix("bearer ") ? String(value.dropFirst(7)).trimmed : ""
         }
-        return (headers.all("X-API-Key") + bearers + headers.all("api-key")).map { Redacted($0) }
+        return (headers.all("X-API-Key") + bearers + headers.all("api-key") + headers.all("X-Hugr-Api-Key")).map { Redacted($0) }
     }
 }
 

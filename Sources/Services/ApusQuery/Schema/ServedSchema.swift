@@ -10,11 +10,13 @@ public final class ServedSchema: Sendable {
     public let sources: [String: any DataSource]
     /// Why sources of the configuration or catalog are not served, by their names.
     public let suspended: [String: String]
+    let speakingSQL: [String: any SQLSource]
 
     public init(version: UInt64, api: DataAPI, sources: [String: any DataSource], suspended: [String: String] = [:]) {
         self.version = version
         self.api = api
         self.sources = sources
         self.suspended = suspended
+        speakingSQL = sources.compactMapValues { $0 as? any SQLSource }
     }
 }

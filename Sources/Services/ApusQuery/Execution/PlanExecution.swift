@@ -1,0 +1,64 @@
+internal import ApusGraphQL
+internal import ApusQueryPlan
+internal import ApusSchemas
+internal import ApusTypes
+
+/// Carries a plan out over the sources of one schema. What changes anything runs in one transaction for each source, and so does what is read
+/// there meanwhile; all of them are committed when everything has been done, one after the other.
+struct PlanExecution {
+    private let plan: OperationPlan
+    private let schema: ServedSchema
+    private let limits: PlanLimits
+    private let deadline: Instant
+
+    init(_ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, deadline: Instant) {
+        self.plan = plan
+        self.schema = schema
+        self.limits = limits
+        self.deadline = deadline
+    }
+
+    func reply() async throws -> PlanRunner.Reply {
+        var changing: [String] = []
+        for statement in plan.statements where statement.isMutation && !changing.contains(statement.source) {
+            changing.append(statement.source)
+        }
+        return try await within(changing[...], [:])
+    }
+
+    /// Begins the transactions of the sources that are left, then runs everything.
+    private func within(_ sources: ArraySlice<String>, _ begun: [String: any SourceTransaction]) async throws -> PlanRunner.Reply {
+        guard let name = sources.first else { return try await run(begun) }
+        return try await source(name).transaction(deadline: deadline) { transaction in
+            var begun = begun
+            begun[name] = transaction
+            return try await within(sources.dropFirst(), begun)
+        }
+    }
+
+    private func run(_ transactions: [String: any SourceTransaction]) async throws -> PlanRunner.Reply {
+        try await PlanRunner(plan, limits: limits).reply { statement, parameters, assembler in
+            do {
+                let asked = SourceStatement(statement.sql.text, parameters)
+                let rows: SourceRows
+                if let transaction = transactions[statement.source] {
+                    rows = try await transaction.run(asked)
+                } else {
+                    rows = try await source(statement.source).read(asked, deadline: deadline)
+                }
+                rows.add(to: &assembler)
+            } catch let error as ApusError {
+                var told = GraphQLError(telling: error)
+                if !statement.path.isEmpty { told.path = statement.path.map { .key($0) } }
+                throw told
+            }
+        }
+    }
+
+    private func source(_ name: String) throws -> any SQLSource {
+        if let source = schema.speakingSQL[name] { return source }
+        if schema.sources[name] != nil { throw ApusError(.sourceRejected, "data source \"\(name)\" does not speak SQL") }
+        throw ApusError(
+            .sourceUnavailable, "data source \"\(name)\" cannot answer: \(schema.suspended[name] ?? "this node has not opened it")")
+    }
+}

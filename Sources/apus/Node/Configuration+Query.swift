@@ -1,0 +1,52 @@
+internal import ApusConfig
+internal import ApusDatabase
+internal import ApusGraphQL
+internal import ApusQuery
+internal import ApusQueryPlan
+internal import ApusRuntime
+internal import ApusSchemas
+internal import ApusTypes
+
+extension Configuration {
+    var queryOptions: QueryService.Options {
+        var options = QueryService.Options()
+        options.operations.depth = query.maxDepth
+        options.operations.fields = query.maxFields
+        options.plans.defaultRows = query.defaultRows
+        options.plans.rows = query.maxRows
+        options.reply = query.maxReply
+        return options
+    }
+
+    /// What serves the sources of this configuration. Its files are read now, so that a start tells what is wrong with them.
+    func configuredSources(served: SchemaHolder, loops: EventLoops) throws(ApusError) -> ConfiguredSources? {
+        guard !query.sources.isEmpty else { return nil }
+        var options = SourceOpener.Options()
+        options.pool.readers = query.readers
+        options.pool.connections = query.connections
+        options.pool.waiting = query.maxWaiting
+        options.pool.statementTime = query.statementTimeout
+        var definitions: [SourceDefinition] = []
+        for source in query.sources { definitions.append(try source.definition()) }
+        return ConfiguredSources(
+            definitions, opener: SourceOpener(loops: loops, environment: processEnvironment(), options: options), served: served)
+    }
+}
+
+extension Configuration.QuerySource {
+    fileprivate func definition() throws(ApusError) -> SourceDefinition {
+        var definition = SourceDefinition(name, kind: SourceDefinition.Kind(rawValue: type), path: path)
+        definition.prefix = prefix
+        definition.isModule = isModule
+        definition.isReadOnly = isReadOnly
+        definition.isSelfDescribed = isSelfDescribed
+        definition.replicas = replicas
+        for path in schema {
+            for file in FileTree.schemaFiles(path) {
+                let text = String(decoding: try FileContents.read(file, limit: .mebibytes(16)), as: UTF8.self)
+                definition.files.append(SchemaFile(name: file, text: text))
+            }
+        }
+        return definition
+    }
+}
