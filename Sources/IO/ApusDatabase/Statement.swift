@@ -46,6 +46,9 @@ public struct StaticSQL: Hashable, Sendable, ExpressibleByStringLiteral {
         return StaticSQL(joined: "\"\(name)\"")
     }
 
+    /// The number of a parameter, behind its `$`.
+    public static func place(_ number: Int) -> StaticSQL { StaticSQL(joined: String(number)) }
+
     /// A number where SQL takes no parameter (a partition's bound).
     public static func literal(_ value: Int64) -> StaticSQL { StaticSQL(joined: "(\(value))") }
 }

@@ -14,7 +14,7 @@ extension Configuration {
         options.operations.fields = query.maxFields
         options.plans.defaultRows = query.defaultRows
         options.plans.rows = query.maxRows
-        options.reply = query.maxReply
+        options.plans.replyBytes = query.maxReply.bytes
         return options
     }
 

@@ -99,7 +99,7 @@ extension QueryTable {
     }
 
     /// A parameter's number.
-    private static func number(_ number: Int) -> StaticSQL { StaticSQL.planned(String(number)) }
+    private static func number(_ number: Int) -> StaticSQL { StaticSQL.place(number) }
 
     func insertion(_ row: JSONObject) -> Statement {
         let given = columns.filter { row[$0.name] != nil }

@@ -1,3 +1,4 @@
+internal import ApusDatabase
 internal import ApusGraphQL
 internal import ApusSchemas
 internal import ApusTypes
@@ -16,7 +17,7 @@ enum SelfDescription {
         return SchemaFile(name: "\(source.name) (as it describes itself)", text: DescribedSchema(tables, without: written).text)
     }
 
-    private static func rows(_ source: any SQLSource, _ sql: String, _ deadline: Instant) async throws -> [[String?]] {
+    private static func rows(_ source: any SQLSource, _ sql: StaticSQL, _ deadline: Instant) async throws -> [[String?]] {
         try await source.read(SourceStatement(sql), deadline: deadline).texts
     }
 

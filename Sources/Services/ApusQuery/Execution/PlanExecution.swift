@@ -37,21 +37,32 @@ struct PlanExecution {
     }
 
     private func run(_ transactions: [String: any SourceTransaction]) async throws -> PlanRunner.Reply {
-        try await PlanRunner(plan, limits: limits).reply { statement, parameters, assembler in
-            do {
-                let asked = SourceStatement(statement.sql.text, parameters)
-                let rows: SourceRows
-                if let transaction = transactions[statement.source] {
-                    rows = try await transaction.run(asked)
-                } else {
-                    rows = try await source(statement.source).read(asked, deadline: deadline)
+        try await PlanRunner(plan, limits: limits).reply { calls in
+            if calls.count == 1 || !transactions.isEmpty {
+                for call in calls { try await run(call, transactions) }
+            } else {
+                // On one loop: those of one source follow each other over its connections without waiting for answers.
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for call in calls { group.addTask { try await run(call, [:]) } }
+                    try await group.waitForAll()
                 }
-                rows.add(to: &assembler)
-            } catch let error as ApusError {
-                var told = GraphQLError(telling: error)
-                if !statement.path.isEmpty { told.path = statement.path.map { .key($0) } }
-                throw told
             }
+        }
+    }
+
+    private func run(_ call: StatementCall, _ transactions: [String: any SourceTransaction]) async throws {
+        do {
+            let rows: SourceRows
+            if let transaction = transactions[call.statement.source] {
+                rows = try await transaction.run(SourceStatement(call))
+            } else {
+                rows = try await source(call.statement.source).read(SourceStatement(call), deadline: deadline)
+            }
+            rows.add(to: call.rows)
+        } catch let error as ApusError {
+            var told = GraphQLError(telling: error)
+            if !call.statement.path.isEmpty { told.path = call.statement.path.map { .key($0) } }
+            throw told
         }
     }
 

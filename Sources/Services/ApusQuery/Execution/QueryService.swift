@@ -8,8 +8,6 @@ public final class QueryService: Sendable {
     public struct Options: Sendable {
         public var operations = OperationLimits()
         public var plans = PlanLimits()
-        /// Of one reply.
-        public var reply: ByteCount = .mebibytes(64)
         /// Texts of operations that each loop remembers, in bytes.
         public var rememberedText = 2 << 20
 
@@ -50,9 +48,6 @@ public final class QueryService: Sendable {
         }
         do {
             let reply = try await PlanExecution(plan, schema, options.plans, deadline: request.deadline).reply()
-            guard reply.data.count <= options.reply.bytes else {
-                throw GraphQLError("The reply is larger than \(options.reply); ask for less.", extensions: ["code": "query.too_large"])
-            }
             return QueryReply(data: reply.data, truncated: reply.truncated)
         } catch {
             return QueryReply(.failed, [GraphQLError(telling: error)])

@@ -1,3 +1,4 @@
+public import ApusDatabase
 public import ApusQueryPlan
 public import ApusSchemas
 public import ApusTypes
@@ -42,13 +43,15 @@ public protocol FunctionSource: DataSource {
     func call(_ function: DataFunction, _ arguments: JSONObject, deadline: Instant) async throws -> JSONValue
 }
 
-/// A planned statement with the values of its parameters.
+/// A statement with the values of its parameters.
 public struct SourceStatement: Sendable {
-    public var text: String
+    public var sql: StaticSQL
     public var parameters: [BoundParameter]
 
-    public init(_ text: String, _ parameters: [BoundParameter] = []) {
-        self.text = text
+    public init(_ sql: StaticSQL, _ parameters: [BoundParameter] = []) {
+        self.sql = sql
         self.parameters = parameters
     }
+
+    init(_ call: StatementCall) { self.init(StaticSQL(call.statement.sql), call.parameters) }
 }

@@ -54,5 +54,5 @@ final class PostgreSQLSource: SQLSource {
 }
 
 extension SourceStatement {
-    fileprivate var textQuery: TextQuery { TextQuery(.planned(text), parameters.map(\.postgreSQLText)) }
+    fileprivate var textQuery: TextQuery { TextQuery(sql, parameters.map(\.postgreSQLText)) }
 }

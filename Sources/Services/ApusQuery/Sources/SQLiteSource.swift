@@ -77,7 +77,7 @@ final class SQLiteSource: SQLSource {
 extension SourceStatement {
     fileprivate var statement: Statement {
         Statement(
-            .planned(text),
+            sql,
             parameters.map { parameter in
                 switch parameter {
                 case .value(.integer(let number)): .integer(number)

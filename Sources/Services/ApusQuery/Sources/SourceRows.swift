@@ -1,59 +1,83 @@
 public import ApusDatabase
-public import ApusQueryPlan
+internal import ApusQueryPlan
 
-/// The rows that a source told, as they are written into a reply.
+/// The rows that a source told.
 public enum SourceRows: Sendable {
     /// As PostgreSQL wrote them.
     case text(TextResult)
     /// Values of a database in this process.
     case values(Rows)
 
-    /// All columns of all rows as text; nil for NULL.
+    /// Gives the rows to what writes them into a reply.
+    func add(to rows: RowAssembler) {
+        switch self {
+        case .text(let result): Self.add(result, to: rows)
+        case .values(let values): Self.add(values, to: rows)
+        }
+    }
+
+    /// Straight from where libpq put what came from the socket.
+    private static func add(_ result: TextResult, to rows: RowAssembler) {
+        let columns = result.columnCount
+        withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, columns)) { cells in
+            let row = UnsafeBufferPointer(rebasing: cells[..<columns])
+            for number in 0..<result.rowCount where !rows.isDone {
+                for column in 0..<columns {
+                    let bytes = result.bytes(row: number, column: column)
+                    cells[column] = RowCell(bytes?.baseAddress, count: bytes?.count ?? 0)
+                }
+                rows.add(row)
+            }
+        }
+    }
+
+    private static func add(_ values: Rows, to rows: RowAssembler) {
+        var text: [UInt8] = []
+        var places: [Range<Int>?] = []
+        for row in values where !rows.isDone {
+            text.removeAll(keepingCapacity: true)
+            places.removeAll(keepingCapacity: true)
+            for value in row.values {
+                let start = text.count
+                places.append(value.write(to: &text) ? start..<text.count : nil)
+            }
+            // An empty text has an address, too.
+            text.append(0)
+            text.withUnsafeBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                let cells = places.map { place in place.map { RowCell(base + $0.lowerBound, count: $0.count) } ?? .null }
+                cells.withUnsafeBufferPointer { rows.add($0) }
+            }
+        }
+    }
+
+    /// All columns of all rows; nil for NULL.
     var texts: [[String?]] {
         switch self {
         case .text(let result):
             (0..<result.rowCount).map { row in (0..<result.columnCount).map { result.text(row: row, column: $0) } }
         case .values(let rows):
             rows.map { row in
-                row.values.indices.map { column in
-                    ValueRow(row: row).withColumn(column) { $0.map { String(decoding: $0, as: UTF8.self) } }
+                row.values.map { value in
+                    var text: [UInt8] = []
+                    return value.write(to: &text) ? String(decoding: text, as: UTF8.self) : nil
                 }
             }
         }
     }
+}
 
-    /// Gives each row to `assembler`.
-    public func add(to assembler: inout RowAssembler) {
+extension SQLValue {
+    /// As text; false for NULL.
+    fileprivate func write(to text: inout [UInt8]) -> Bool {
         switch self {
-        case .text(let result): for row in 0..<result.rowCount { assembler.add(ResultRow(result: result, row: row)) }
-        case .values(let rows): for row in rows { assembler.add(ValueRow(row: row)) }
+        case .null: return false
+        case .text(let value): text.append(contentsOf: value.utf8)
+        case .integer(let value): text.append(contentsOf: String(value).utf8)
+        case .double(let value): text.append(contentsOf: String(value).utf8)
+        case .bool(let value): text.append(UInt8(ascii: value ? "t" : "f"))
+        case .blob(let bytes): text.append(contentsOf: bytes)
         }
-    }
-}
-
-private struct ResultRow: TextRow {
-    let result: TextResult
-    let row: Int
-
-    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
-        body(result.bytes(row: row, column: column))
-    }
-}
-
-/// A row of values as text.
-private struct ValueRow: TextRow {
-    let row: Row
-
-    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
-        var text: String
-        switch row.values[column] {
-        case .null: return body(nil)
-        case .text(let value): text = value
-        case .integer(let value): text = String(value)
-        case .double(let value): text = String(value)
-        case .bool(let value): text = value ? "t" : "f"
-        case .blob(let bytes): return bytes.withUnsafeBytes { body($0) }
-        }
-        return text.withUTF8 { body(UnsafeRawBufferPointer($0)) }
+        return true
     }
 }
