@@ -89,6 +89,7 @@ final class ManagedNode: Sendable {
     let name: NodeName
     let catalog: Catalog
     let registry: SchemaRegistry
+    let queries: QueryService
     let health = Health(clock: BootClock())
     let network: LabNetwork
     /// Paths that sources were opened with, in their order.
@@ -109,6 +110,15 @@ final class ManagedNode: Sendable {
             peers: LabPeers(node: name, network: network), health: health, options: options,
             open: { try opened.open($0) })
         box = held
+        queries = QueryService(schemas: registry.holder, loops: 1)
+        registry.add(CoreSource.all(registry, facts: .init(version: "0.1", isManager: name == "n1", managementURL: { "http://n1" })))
+    }
+
+    /// The reply to an operation, as JSON.
+    func query(_ text: String, _ variables: JSONObject = [:]) async throws -> JSONValue {
+        var request = QueryRequest(Array(text.utf8), deadline: BootClock.now.advanced(by: .seconds(30)))
+        request.variables = variables
+        return try JSONValue(parsing: await queries.answer(request).json())
     }
 
     private let box: Box
@@ -134,6 +144,9 @@ final class ManagedNode: Sendable {
             _ = try await change.insert(["data_source_name": .string(name), "catalog_name": .string(name)], into: .catalogs)
         }
     }
+
+    /// The sources that it serves besides its own.
+    var sources: [String] { registry.holder.current?.sources.keys.sorted().filter { !$0.hasPrefix("core") } ?? [] }
 
     /// The fields of a type of the API that it serves; nil where there is no such type.
     func fields(of type: String) -> [String]? { registry.holder.current?.api.schema.type(type)?.fields.map(\.name) }

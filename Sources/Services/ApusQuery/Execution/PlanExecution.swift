@@ -20,7 +20,7 @@ struct PlanExecution {
 
     func reply() async throws -> PlanRunner.Reply {
         var changing: [String] = []
-        for statement in plan.statements where statement.isMutation && !changing.contains(statement.source) {
+        for statement in plan.statements where statement.isTransactional && !changing.contains(statement.source) {
             changing.append(statement.source)
         }
         return try await within(changing[...], [:])
@@ -53,7 +53,9 @@ struct PlanExecution {
     private func run(_ call: StatementCall, _ transactions: [String: any SourceTransaction]) async throws {
         do {
             let rows: SourceRows
-            if let transaction = transactions[call.statement.source] {
+            if let action = call.statement.action {
+                rows = try await .reply(perform(action, SourceStatement(call), call.statement, transactions))
+            } else if let transaction = transactions[call.statement.source] {
                 rows = try await transaction.run(SourceStatement(call))
             } else {
                 rows = try await source(call.statement.source).read(SourceStatement(call), deadline: deadline)
@@ -66,10 +68,34 @@ struct PlanExecution {
         }
     }
 
+    /// What a source does itself.
+    private func perform(
+        _ action: SourceAction, _ asked: SourceStatement, _ statement: StatementPlan, _ transactions: [String: any SourceTransaction]
+    ) async throws -> JSONValue {
+        if case .call(let function) = action.kind {
+            guard let source = schema.sources[statement.source] as? any FunctionSource else { throw unavailable(statement.source) }
+            return action.reply(try await source.call(function, action.arguments, deadline: deadline))
+        }
+        guard let transaction = transactions[statement.source] as? any ActingTransaction else { throw unavailable(statement.source) }
+        return action.reply(try await transaction.change(action, of: asked))
+    }
+
     private func source(_ name: String) throws -> any SQLSource {
         if let source = schema.speakingSQL[name] { return source }
         if schema.sources[name] != nil { throw ApusError(.sourceRejected, "data source \"\(name)\" does not speak SQL") }
-        throw ApusError(
+        throw unavailable(name)
+    }
+
+    private func unavailable(_ name: String) -> ApusError {
+        ApusError(
             .sourceUnavailable, "data source \"\(name)\" cannot answer: \(schema.suspended[name] ?? "this node has not opened it")")
+    }
+}
+
+extension StatementPlan {
+    /// Functions of a source's own have no part in its transaction.
+    fileprivate var isTransactional: Bool {
+        if case .call? = action?.kind { return false }
+        return isMutation
     }
 }

@@ -1,5 +1,6 @@
 public import ApusDatabase
 internal import ApusQueryPlan
+internal import ApusTypes
 
 /// The rows that a source told.
 public enum SourceRows: Sendable {
@@ -7,6 +8,11 @@ public enum SourceRows: Sendable {
     case text(TextResult)
     /// Values of a database in this process.
     case values(Rows)
+
+    /// One row of one column: the reply itself.
+    static func reply(_ value: JSONValue) -> SourceRows {
+        .values(Rows(rows: [Row([value.isNull ? .null : .text(value.description)])]))
+    }
 
     /// Gives the rows to what writes them into a reply.
     func add(to rows: RowAssembler) {

@@ -4,11 +4,19 @@ internal import ApusSchemas
 /// The module `core` as a data source: its tables are the catalog's, and what changes them, or has an effect, is code (`CoreSource`). Names
 /// and arguments are Hugr's, of both generations of its clusters.
 enum CoreModule {
-    static func input(_ dialect: SQLDialect) -> SchemaCompiler.Input {
-        var source = SourceDescription(
-            name: "core", kind: .database(dialect == .sqlite ? .sqlite : .postgreSQL), prefix: "core", isModule: true)
-        source.actsItself = true
-        return SchemaCompiler.Input(source, files: [SchemaFile(name: "core", text: tables + views(dialect) + functions)])
+    /// Three sources, because a name may be a function's in each of the modules.
+    static func inputs(_ dialect: SQLDialect) -> [SchemaCompiler.Input] {
+        func input(_ name: String, prefix: String, _ text: String) -> SchemaCompiler.Input {
+            var source = SourceDescription(
+                name: name, kind: .database(dialect == .sqlite ? .sqlite : .postgreSQL), prefix: prefix, isModule: true)
+            source.actsItself = true
+            return SchemaCompiler.Input(source, files: [SchemaFile(name: name, text: text)])
+        }
+        return [
+            input("core", prefix: "core", tables + functions),
+            input("core.cluster", prefix: "core_cluster", nodes(dialect) + clusterFunctions),
+            input("core.storage", prefix: "core_storage", storageModule),
+        ]
     }
 
     private static let tables = #"""
@@ -73,7 +81,7 @@ enum CoreModule {
 
         """#
 
-    private static func views(_ dialect: SQLDialect) -> String {
+    private static func nodes(_ dialect: SQLDialect) -> String {
         let isSQLite = dialect == .sqlite
         func time(_ milliseconds: String) -> String {
             isSQLite
@@ -90,7 +98,7 @@ enum CoreModule {
             """
         func node(_ name: String) -> String {
             """
-            type \(name) @view(name: "\(name)", sql: "\(nodes)") @module(name: "cluster") {
+            type \(name) @view(name: "\(name)", sql: "\(nodes)") {
               name: String! @pk
               url: String!
               role: String!
@@ -105,18 +113,24 @@ enum CoreModule {
 
             """
         }
-        let storages = "SELECT name, type, scope, parameters FROM apus.object_storage"
-        return node("nodes") + node("cluster_nodes") + """
-            type registered_object_storages @view(name: "registered_object_storages", sql: "\(storages)") @module(name: "storage") {
-              name: String! @pk
-              type: String!
-              scope: String
-              "Without keys and secrets."
-              parameters: JSON
-            }
-
-            """
+        return node("nodes") + node("cluster_nodes")
     }
+
+    private static let storageModule = #"""
+        type registered_object_storages
+          @view(name: "registered_object_storages", sql: "SELECT name, type, scope, parameters FROM apus.object_storage") {
+          name: String! @pk
+          type: String!
+          scope: String
+          "Without keys and secrets."
+          parameters: JSON
+        }
+        extend type MutationFunction {
+          register_object_storage(STORAGE): OperationResult @function(name: "register_storage")
+          unregister_storage(name: String!): OperationResult @function(name: "unregister_storage")
+        }
+
+        """#.replacing("STORAGE", with: storageArguments)
 
     private static let storageArguments = """
         type: String!, name: String!, scope: String!, key: String!, secret: String!, region: String = "", endpoint: String = "",
@@ -124,10 +138,8 @@ enum CoreModule {
         """
 
     private static let functions = #"""
-        type node_status { node: String! status: String! error: String }
-        type storage_info { node: String name: String! type: String! scope: [String] parameters: JSON }
         type schema_version_info { version: BigInt! at: Timestamp! summary: String! }
-        type schema_change { version: BigInt! difference: [String!] missing: [core_node_status!] }
+        type schema_change { version: BigInt! difference: [String!] }
         type node_schema { node: String! version: BigInt! newest: BigInt! behind: Boolean! reason: String suspended: JSON }
 
         extend type Function {
@@ -152,28 +164,31 @@ enum CoreModule {
           "Seals all secrets under the first key that this node has; the others are still accepted."
           rotate_secrets: OperationResult @function(name: "rotate_secrets")
         }
+
+        """#
+
+    private static let clusterFunctions = #"""
+        type node_status { node: String! status: String! error: String }
+        type storage_info { node: String name: String! type: String! scope: [String] parameters: JSON }
+
         extend type Function {
-          schema_version: Int! @function(name: "schema_version") @module(name: "cluster")
-          my_role: String! @function(name: "my_role") @module(name: "cluster")
-          management_url: String @function(name: "management_url") @module(name: "cluster")
-          data_source_status(name: String!): [node_status] @function(name: "cluster_source_status", is_table: true) @module(name: "cluster")
-          storages: [storage_info] @function(name: "storages", is_table: true) @module(name: "cluster")
+          schema_version: Int! @function(name: "schema_version")
+          my_role: String! @function(name: "my_role")
+          management_url: String @function(name: "management_url")
+          data_source_status(name: String!): [node_status] @function(name: "cluster_source_status", is_table: true)
+          storages: [storage_info] @function(name: "storages", is_table: true)
         }
         extend type MutationFunction {
-          load_source(name: String!): OperationResult @function(name: "load_source") @module(name: "cluster")
-          unload_source(name: String!): OperationResult @function(name: "unload_source") @module(name: "cluster")
-          reload_source(name: String!): OperationResult @function(name: "reload_source") @module(name: "cluster")
-          load_data_source(name: String!): OperationResult @function(name: "load_source") @module(name: "cluster")
-          unload_data_source(name: String!): OperationResult @function(name: "unload_source") @module(name: "cluster")
-          invalidate_cache(catalog: String): OperationResult @function(name: "invalidate_cache") @module(name: "cluster")
-          register_storage(STORAGE): OperationResult @function(name: "register_storage") @module(name: "cluster")
-          register_object_storage(STORAGE): OperationResult @function(name: "register_storage") @module(name: "cluster")
-          unregister_storage(name: String!): OperationResult @function(name: "unregister_storage") @module(name: "cluster")
-          unregister_object_storage(name: String!): OperationResult @function(name: "unregister_storage") @module(name: "cluster")
-        }
-        extend type MutationFunction {
-          register_object_storage(STORAGE): OperationResult @function(name: "register_storage") @module(name: "storage")
-          unregister_storage(name: String!): OperationResult @function(name: "unregister_storage") @module(name: "storage")
+          load_source(name: String!): OperationResult @function(name: "load_source")
+          unload_source(name: String!): OperationResult @function(name: "unload_source")
+          reload_source(name: String!): OperationResult @function(name: "reload_source")
+          load_data_source(name: String!): OperationResult @function(name: "load_source")
+          unload_data_source(name: String!): OperationResult @function(name: "unload_source")
+          invalidate_cache(catalog: String): OperationResult @function(name: "invalidate_cache")
+          register_storage(STORAGE): OperationResult @function(name: "register_storage")
+          register_object_storage(STORAGE): OperationResult @function(name: "register_storage")
+          unregister_storage(name: String!): OperationResult @function(name: "unregister_storage")
+          unregister_object_storage(name: String!): OperationResult @function(name: "unregister_storage")
         }
 
         """#.replacing("STORAGE", with: storageArguments)

@@ -84,7 +84,7 @@ extension CoreSource {
     }
 
     private static func told(_ change: SchemaChange) -> JSONValue {
-        ["version": .integer(change.version), "difference": .array(change.difference.map { .string($0) }), "missing": []]
+        ["version": .integer(change.version), "difference": .array(change.difference.map { .string($0) })]
     }
 
     private static func version(_ arguments: JSONObject) -> Int64 {

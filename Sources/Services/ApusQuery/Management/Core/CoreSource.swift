@@ -21,14 +21,15 @@ public final class CoreSource: SQLSource, FunctionSource {
         }
     }
 
-    public let name = "core"
+    public let name: String
     public let engine: SQLEngine
     let catalog: Catalog
     let registry: SchemaRegistry
     let secrets: @Sendable () -> SecretRing?
     let facts: Facts
 
-    public init(_ registry: SchemaRegistry, facts: Facts) {
+    private init(_ name: String, _ registry: SchemaRegistry, _ facts: Facts) {
+        self.name = name
         self.registry = registry
         self.facts = facts
         catalog = registry.catalog
@@ -37,7 +38,11 @@ public final class CoreSource: SQLSource, FunctionSource {
     }
 
     /// To be added to the registry.
-    public var builtIn: BuiltInSource { BuiltInSource(CoreModule.input(catalog.database.dialect), source: self) }
+    public static func all(_ registry: SchemaRegistry, facts: Facts) -> [BuiltInSource] {
+        CoreModule.inputs(registry.catalog.database.dialect).map { input in
+            BuiltInSource(input, source: CoreSource(input.source.name, registry, facts))
+        }
+    }
 
     public func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
         .values(try await catalog.read([Self.statement(statement, engine)], deadline: deadline)[0])
@@ -61,7 +66,7 @@ public final class CoreSource: SQLSource, FunctionSource {
 
     static func statement(_ statement: SourceStatement, _ engine: SQLEngine) -> Statement {
         var sql = Statement(
-            .planned(statement.text),
+            statement.sql,
             statement.parameters.map { parameter in
                 if engine == .sqlite, case .value(let value) = parameter {
                     switch value {

@@ -99,7 +99,7 @@ public final class SchemaRegistry: Sendable {
     }
 
     /// Sources of the program itself, which come before all others. Before `run()`.
-    public func add(_ source: BuiltInSource) { builtIn.withLock { $0.append(source) } }
+    public func add(_ sources: [BuiltInSource]) { builtIn.withLock { $0 += sources } }
 
     public var standing: SchemaStanding { state.withLock { $0.standing } }
 
@@ -207,6 +207,9 @@ public final class SchemaRegistry: Sendable {
             }
         }
         var output = try await pool.run { [compiler, inputs] in try compiler.compile(inputs) }
+        if let name = builtIn.withLock({ $0.first { output.suspended[$0.input.source.name] != nil }?.input.source.name }) {
+            throw ApusError(.schemaInvalid, output.suspended[name] ?? "")  // a defect of this program, or a name of its own taken
+        }
         output.suspended.merge(unusable) { first, _ in first }
         return (definitions, output)
     }
