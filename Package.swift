@@ -208,6 +208,10 @@ let package = Package(
                 "TestKit", "apus",
             ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
         tests(
+            "HugrFaceTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "DatabaseTestKit", "TestKit", "apus"],
+            excluding: ["Suite"]),
+        tests(
             "VectorizerRPCTests",
             [
                 "ApusTypes", "ApusThunder", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "ApusVectorIndex",

@@ -199,6 +199,10 @@ public struct Configuration: Sendable, Equatable {
     }
 
     public struct Query: Sendable, Equatable {
+        /// What those may do who bring no credential.
+        public enum Anonymous: String, Sendable, CaseIterable { case nobody, reader, writer, administrator }
+
+        public var anonymous = Anonymous.nobody
         public var sources: [QuerySource] = []
         public var maxDepth = 20
         public var maxFields = 20_000

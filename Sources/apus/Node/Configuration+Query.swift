@@ -33,6 +33,18 @@ extension Configuration {
     }
 }
 
+extension Configuration.Query {
+    /// Whom a request without a credential counts as; nil where there must be one.
+    var anonymousPrincipal: Principal? {
+        switch anonymous {
+        case .nobody: nil
+        case .reader: Principal(id: "anonymous", role: .reader)
+        case .writer: Principal(id: "anonymous", role: .writer)
+        case .administrator: Principal(id: "anonymous", role: .administrator)
+        }
+    }
+}
+
 extension Configuration.QuerySource {
     fileprivate func definition() throws(ApusError) -> SourceDefinition {
         var definition = SourceDefinition(name, kind: SourceDefinition.Kind(rawValue: type), path: path)

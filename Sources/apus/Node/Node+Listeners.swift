@@ -71,7 +71,11 @@ extension Node {
         let isQdrantAtRoot = listener.isQdrantAtRoot
         router.use(FaceCORS(configuration.faces, isQdrantAtRoot: isQdrantAtRoot))
         router.use(Compression())
-        router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
+        let anonymous = configuration.query.anonymousPrincipal
+        router.use(
+            AccessControl(trust: trust, anonymous: { HugrFace.owns($0) ? anonymous : nil }) { [access] key, deadline in
+                try await access.verify(key, deadline: deadline)
+            })
         var consoleOptions = ConsoleFace.Options()
         consoleOptions.maxBody = configuration.faces.console.maxBody
         consoleOptions.version = Version.current

@@ -215,6 +215,11 @@ struct Node: Sendable {
         // The other listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let (server, bound) = (base.front.server, base.front.bound)
         await configuredSources?.serve()
+        if configuration.query.anonymous != .nobody {
+            Self.log.warning(
+                "the query service is open to whoever reaches this node",
+                ["as": configuration.query.anonymous.rawValue, "setting": "query.anonymous"])
+        }
         server.route(try await routers())
         health.recover("node")
         for listener in bound { listening.add(listener.name, listener.url) }

@@ -287,6 +287,9 @@ public enum ConfigurationKeys {
 
     private static let query: [ConfigurationKey] = [
         ConfigurationKey(
+            "query.anonymous", \.query.anonymous, "What whoever brings no credential may do with the query service, from any machine.",
+            reason: "nobody: a key is needed, but for this machine's own user. Other paths of the node are not concerned."),
+        ConfigurationKey(
             "query.sources", \.query.sources, isSecret: true,
             "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
             reason:

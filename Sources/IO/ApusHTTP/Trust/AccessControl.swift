@@ -8,10 +8,11 @@ public struct AccessControl: Middleware {
     /// Whose key this is; nil when it is nobody's.
     public typealias Verify = @Sendable (_ key: Redacted<String>, _ deadline: Instant) async throws -> Principal?
 
-    /// Paths that tell nothing but health, served to everybody with GET and HEAD.
+    /// Paths that tell nothing but health, or how to authenticate, served to everybody with GET and HEAD.
     public static let publicPaths: Set<[String]> = [
         ["health"], ["health", "live"], ["health", "ready"], ["prometheus", "metrics"],
         ["healthz"], ["livez"], ["readyz"], ["qdrant", "healthz"], ["qdrant", "livez"], ["qdrant", "readyz"],
+        ["auth", "config"],
     ]
 
     /// Served to everybody with POST: the body proves that whoever asks may, and nobody is anybody's principal there.
@@ -20,10 +21,16 @@ public struct AccessControl: Middleware {
     private let trust: LocalTrust
     private let open: Set<[String]>
     private let verify: Verify
+    private let anonymous: @Sendable (_ path: [String]) -> Principal?
 
-    /// `open`: further public paths, of a listener that has nothing else.
-    public init(trust: LocalTrust, open: Set<[String]> = [], verify: @escaping Verify) {
+    /// `open`: further public paths, of a listener that has nothing else. `anonymous`: whom a request without a credential counts as at a path;
+    /// nil where it needs one.
+    public init(
+        trust: LocalTrust, open: Set<[String]> = [], anonymous: @escaping @Sendable (_ path: [String]) -> Principal? = { _ in nil },
+        verify: @escaping Verify
+    ) {
         self.trust = trust
+        self.anonymous = anonymous
         self.open = Self.publicPaths.union(open)
         self.verify = verify
     }
@@ -46,6 +53,7 @@ public struct AccessControl: Middleware {
             }
             return principal
         }
+        if let anonymous = anonymous(request.path) { return anonymous }
         if let refusal = try await trust.refusal(for: request) {
             throw ApusError(.unauthenticated, "a key is needed, because \(refusal)", hint: Self.howToMakeAKey)
         }

@@ -33,12 +33,21 @@ struct DescribedSchema {
 
     private let tables: [DescribedTable]
     private var known: Set<String> = []
+    /// Ways back, by the table that they begin at and their constraint's name; constraints of several tables may be called the same.
+    private var backNames: [String: Int] = [:]
 
     /// `written`: types that somebody else defines.
     init(_ tables: [DescribedTable], without written: Set<String> = []) {
         // A table of which no column can be told is not there.
         self.tables = tables.filter { !$0.columns.isEmpty && !written.contains(Self.typeName($0.schema, $0.name)) }
         known = Set(self.tables.map { Self.typeName($0.schema, $0.name) }).union(written)
+        for table in self.tables {
+            for key in table.foreignKeys { backNames[Self.backKey(key), default: 0] += 1 }
+        }
+    }
+
+    private static func backKey(_ key: DescribedTable.ForeignKey) -> String {
+        typeName(key.targetSchema, key.target) + " " + word(key.name)
     }
 
     var text: String { tables.map(text).joined(separator: "\n") }
@@ -52,11 +61,14 @@ struct DescribedSchema {
         for key in table.foreignKeys {
             let target = Self.typeName(key.targetSchema, key.target)
             guard known.contains(target) else { continue }
-            let name = Self.quoted("ref_\(Self.word(key.name))")
+            let name = "ref_\(Self.word(key.name))"
+            // A table that refers to itself has both ways; where two tables' constraints share a name, each has its table's behind it.
+            let isAlone = backNames[Self.backKey(key)] == 1 && target != Self.typeName(table.schema, table.name)
+            let back = isAlone ? name : "\(name)_\(Self.word(table.name))"
             head +=
                 " @references(name: \(Self.quoted("\(Self.word(table.name))_\(Self.word(key.name))_fk")), references_name: \"\(target)\", "
                 + "source_fields: \(Self.list(key.columns)), references_fields: \(Self.list(key.targetColumns)), "
-                + "query: \(name), references_query: \(name))"
+                + "query: \"\(name)\", references_query: \"\(back)\")"
         }
         let fields = table.columns.map { column in
             var field = Self.description(column.comment, indent: "  ") + "  \(Self.word(column.name)): \(column.type)"
