@@ -238,6 +238,9 @@ let package = Package(
                 "TestKit", "DatabaseTestKit",
             ]),
         tests(
+            "QueryClusterTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "TestKit", "DatabaseTestKit", "NodeProcessKit", "apus"]),
+        tests(
             "QueryPlanDatabaseTests",
             [
                 "ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "ApusRuntime", "ApusDatabase", "TestKit", "DatabaseTestKit",

@@ -127,7 +127,7 @@ struct QueryDefinitionTests {
             #expect(try await served.secrets(deadline: lab.deadline) == [])
             let topics = try await catalog.feed.read(
                 from: FeedPosition(incarnation: catalog.incarnation, version: 0, digest: .origin), deadline: lab.deadline)
-            #expect(topics.map { $0.topic.rawValue + $0.key } == ["query.schema1", "query.schema2", "query.schema3", "query.schema4"])
+            #expect(topics.map { $0.topic.rawValue + $0.key } == ["query_schema1", "query_schema2", "query_schema3", "query_schema4"])
         }
     }
 
@@ -144,8 +144,8 @@ struct QueryDefinitionTests {
                 ["s": Self.source("s", secret: "v1.x")], after: 0, summary: "loaded", deadline: lab.deadline)
             #expect(try await catalog.served.secrets(deadline: lab.deadline) == ["v1.x"])
             _ = try await catalog.definitions.change(deadline: lab.deadline) { try await $0.delete(["s"], from: .dataSources) }
-            #expect(
-                try await catalog.served.current(deadline: lab.deadline) == ServedSet(versions: .init(schema: 2, access: 0), sources: []))
+            let rest = try await catalog.served.current(deadline: lab.deadline)
+            #expect(rest.versions == QueryVersions(schema: 2, access: 0) && rest.sources.isEmpty)
             #expect(try await catalog.served.secrets(deadline: lab.deadline) == [])
             #expect(try await catalog.served.sources(at: 1, deadline: lab.deadline).map(\.name) == ["s"])
         }

@@ -204,6 +204,8 @@ public struct Configuration: Sendable, Equatable {
 
         public var anonymous = Anonymous.nobody
         public var sources: [QuerySource] = []
+        /// Where the keys are that secrets in the catalog are sealed under.
+        public var secretKeyFile: String?
         public var maxDepth = 20
         public var maxFields = 20_000
         public var defaultRows = 2000

@@ -18,18 +18,20 @@ extension Configuration {
         return options
     }
 
-    /// What serves the sources of this configuration. Its files are read now, so that a start tells what is wrong with them.
-    func configuredSources(served: SchemaHolder, loops: EventLoops) throws(ApusError) -> ConfiguredSources? {
-        guard !query.sources.isEmpty else { return nil }
+    func sourceOpener(loops: EventLoops) -> SourceOpener {
         var options = SourceOpener.Options()
         options.pool.readers = query.readers
         options.pool.connections = query.connections
         options.pool.waiting = query.maxWaiting
         options.pool.statementTime = query.statementTimeout
+        return SourceOpener(loops: loops, environment: processEnvironment(), options: options)
+    }
+
+    /// The sources of this configuration. Their files are read now, so that a start tells what is wrong with them.
+    func sourceDefinitions() throws(ApusError) -> [SourceDefinition] {
         var definitions: [SourceDefinition] = []
         for source in query.sources { definitions.append(try source.definition()) }
-        return ConfiguredSources(
-            definitions, opener: SourceOpener(loops: loops, environment: processEnvironment(), options: options), served: served)
+        return definitions
     }
 }
 

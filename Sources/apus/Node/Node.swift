@@ -72,9 +72,8 @@ struct Node: Sendable {
     let store: NodeStore
     let cluster: Cluster
     let vectors: VectorService
-    let queries: QueryService
-    /// Nil where the configuration names no data source.
-    let configuredSources: ConfiguredSources?
+    let query: NodeQuery
+    var queries: QueryService { query.queries }
     let access: Access
     let listening = OpenListeners()
     static let log = Logger("node")
@@ -121,13 +120,11 @@ struct Node: Sendable {
             objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } },
             metrics: metrics)
-        let queries = QueryService(schemas: SchemaHolder(), loops: loops.all.count, options: configuration.queryOptions)
         return Node(
             base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database,
             replicas: replicas, catalog: catalog, store: store,
             cluster: cluster,
-            vectors: vectors, queries: queries,
-            configuredSources: try configuration.configuredSources(served: queries.schemas, loops: loops),
+            vectors: vectors, query: try NodeQuery(base, catalog, cluster, calls),
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 
@@ -214,7 +211,6 @@ struct Node: Sendable {
     func serve(until stop: StopRequest, reloadingOn hangUps: AsyncStream<Signals.Signal>) async throws {
         // The other listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let (server, bound) = (base.front.server, base.front.bound)
-        await configuredSources?.serve()
         if configuration.query.anonymous != .nobody {
             Self.log.warning(
                 "the query service is open to whoever reaches this node",
@@ -241,7 +237,8 @@ struct Node: Sendable {
             group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
-            if let configuredSources { group.addTask { try await configuredSources.run() } }
+            group.addTask { try await query.registry.run() }
+            group.addTask { await query.keys.run(catalog, health) }
             if let replicas { group.addTask { try await replicas.run() } }
             if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }
             if let hosted { group.addTask { try await hosted.supervise() } }

@@ -296,6 +296,13 @@ public enum ConfigurationKeys {
                 "For a node alone, and for trying a schema out. `type` is postgres, sqlite or extension; `path` a URL or a file, in which "
                 + "[$NAME] stands for a variable of the environment; `schema` files, or directories of *.graphql files."),
         ConfigurationKey(
+            "query.secret_key_file", \.query.secretKeyFile, limit: .notEmpty,
+            whenNull: "the cluster secret is used, if there is one; else the file `secrets.key` in `node.data`, which is made",
+            "A file with the keys that secrets in the catalog are sealed under: one a line, readable by this user alone.",
+            reason:
+                "The first line seals, all lines open, and the file is read again every 2 seconds: so a key is exchanged without a restart."
+        ),
+        ConfigurationKey(
             "query.connections", \.query.connections, limit: .between(1, 1000),
             "Connections to each PostgreSQL source for writes and statements that take long.",
             reason: "The server's own limit is shared by all nodes."),

@@ -3,11 +3,11 @@ public import ApusTypes
 
 extension Topic {
     /// What the query service serves has another version.
-    public static let querySchema: Topic = "query.schema"
+    public static let querySchema: Topic = "query_schema"
     /// Roles, permissions or keys of the query service have changed.
-    public static let queryAccess: Topic = "query.access"
+    public static let queryAccess: Topic = "query_access"
     /// A definition has changed that is not served yet. The key is its table.
-    public static let queryDefinition: Topic = "query.definition"
+    public static let queryDefinition: Topic = "query_definition"
 }
 
 /// How often what is served, and what who may do, has changed.

@@ -24,10 +24,13 @@ public struct ServedSource: Sendable, Hashable {
 public struct ServedSet: Sendable, Hashable {
     public var versions: QueryVersions
     public var sources: [ServedSource]
+    /// How long ago the version was made when this was read, by the catalog's clock.
+    public var age: Duration
 
-    public init(versions: QueryVersions, sources: [ServedSource]) {
+    public init(versions: QueryVersions, sources: [ServedSource], age: Duration = .zero) {
         self.versions = versions
         self.sources = sources
+        self.age = age
     }
 }
 
@@ -48,14 +51,15 @@ public final class ServedSources: Sendable {
 
     /// In one state of the catalog.
     public func current(deadline: Instant) async throws -> ServedSet {
-        try await access.database.transaction(.snapshot, on: .read, deadline: deadline) { transaction in
+        try await access.database.transaction(.snapshot, on: .read, deadline: deadline) { [clock = access.dialect.clock] transaction in
             let rows = try await transaction.run([
                 Statement("SELECT schema_version, permission_version FROM apus.query_state"),
                 Statement("SELECT name, definition, files, secret FROM apus.served_source ORDER BY name"),
+                Statement("SELECT " + clock + " - coalesce(max(at), " + clock + ") FROM apus.served_version"),
             ])
             return ServedSet(
                 versions: QueryVersions(schema: try rows[0][0].integer(0), access: try rows[0][0].integer(1)),
-                sources: try rows[1].map(Self.source))
+                sources: try rows[1].map(Self.source), age: .milliseconds(max(0, try rows[2][0].integer(0))))
         }
     }
 

@@ -140,7 +140,7 @@ enum CoreModule {
     private static let functions = #"""
         type schema_version_info { version: BigInt! at: Timestamp! summary: String! }
         type schema_change { version: BigInt! difference: [String!] }
-        type node_schema { node: String! version: BigInt! newest: BigInt! behind: Boolean! reason: String suspended: JSON }
+        type node_schema { node: String! version: BigInt! newest: BigInt! behind: Boolean! reason: String suspended: JSON propagation_seconds: Float }
 
         extend type Function {
           data_source_status(name: String!): String @function(name: "data_source_status")

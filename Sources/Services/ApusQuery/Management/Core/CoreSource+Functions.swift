@@ -125,6 +125,7 @@ extension CoreSource {
                 "node": .string(node.rawValue), "version": .integer(known.version), "newest": .integer(known.newest),
                 "behind": .bool(standing == nil || known.isBehind),
                 "reason": (standing == nil ? "it does not answer" : known.reason).map { .string($0) } ?? .null,
+                "propagation_seconds": known.propagation.map { .double($0.seconds) } ?? .null,
                 "suspended": .object(JSONObject(known.suspended.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) })),
             ]
         }

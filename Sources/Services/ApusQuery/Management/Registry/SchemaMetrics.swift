@@ -7,6 +7,7 @@ final class SchemaMetrics: Sendable {
     private let behind: Gauge
     private let suspended: Gauge
     private let compiling: HistogramFamily
+    private let propagation: HistogramFamily
 
     init(_ registry: MetricsRegistry) {
         version = registry.gauge("apus_query_schema_version", help: "The version of the schema that this node serves.").with()
@@ -17,6 +18,9 @@ final class SchemaMetrics: Sendable {
         compiling = registry.histogram(
             "apus_query_schema_compile_duration_seconds", help: "Time to make a schema and open its data sources.",
             buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5])
+        propagation = registry.histogram(
+            "apus_query_schema_propagation_seconds", help: "Time from the making of a version of the schema until this node served it.",
+            buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10])
     }
 
     func note(_ standing: SchemaStanding) {
@@ -24,6 +28,8 @@ final class SchemaMetrics: Sendable {
         behind.set(Double(max(0, standing.newest - standing.version)))
         suspended.set(Double(standing.suspended.count))
     }
+
+    func propagated(_ time: Duration) { propagation.with().observe(time.seconds) }
 
     func compiled(_ time: Duration) { compiling.with().observe(time.seconds) }
 }

@@ -92,7 +92,7 @@ extension SchemaRegistry {
 
     // MARK: Every node
 
-    static let standingMethod = "query.schema_standing"
+    static let standingMethod = "schema.standing"
     public static let peerMethods = [standingMethod]
 
     /// Answers what another node's registry asks: how far this one is, once it serves a version, if it does in time.

@@ -44,6 +44,7 @@ public final class SchemaRegistry: Sendable {
     private let health: Health?
     private let metrics: SchemaMetrics
     private let builtIn: Mutex<[BuiltInSource]>
+    private let configured = Mutex(Configured())
     /// Raised to have a look at the catalog now.
     let wake: Watermark
     /// The version that is served.
@@ -60,6 +61,14 @@ public final class SchemaRegistry: Sendable {
         /// Schemas that requests may still hold, and sources that only these use.
         var old: [WeakSchema] = []
         var retired: [any DataSource] = []
+    }
+
+    /// Sources of this node's configuration. What they say of themselves is found out once.
+    private struct Configured {
+        var definitions: [SourceDefinition] = []
+        var described: [String: [SchemaFile]] = [:]
+        var problems: [String: String] = [:]
+        var isNew = false
     }
 
     private struct Tries {
@@ -95,11 +104,16 @@ public final class SchemaRegistry: Sendable {
         clock = catalog.clock
         wake = Watermark(clock: catalog.clock)
         served = Watermark(-1, clock: catalog.clock)
-        health?.report("schema", ApusError(.nodeUnready, "the schema is not read yet"), blocks: [])
+        health?.report("schema", ApusError(.nodeUnready, "the schema is not read yet"), blocks: [.read, .write])
     }
 
     /// Sources of the program itself, which come before all others. Before `run()`.
     public func add(_ sources: [BuiltInSource]) { builtIn.withLock { $0 += sources } }
+
+    /// Sources that this node serves besides what the catalog says. Before `run()`.
+    public func configure(_ definitions: [SourceDefinition]) {
+        configured.withLock { $0 = Configured(definitions: definitions, isNew: true) }
+    }
 
     public var standing: SchemaStanding { state.withLock { $0.standing } }
 
@@ -145,6 +159,8 @@ public final class SchemaRegistry: Sendable {
             let mark = wake.value
             var next = clock.now.advanced(by: .seconds(600))
             do {
+                let areDescribed = await describeConfigured()
+                if !areDescribed { next = clock.now.advanced(by: options.firstPause) }
                 try await look(deadline: clock.now.advanced(by: .seconds(2)))
             } catch let error as ApusError {
                 // What is served goes on; the catalog's absence is said by whoever watches it.
@@ -164,12 +180,39 @@ public final class SchemaRegistry: Sendable {
     private func look(deadline: Instant) async throws {
         let set = try await catalog.served.current(deadline: deadline)
         let now = clock.now
-        let isDue = state.withLock { state in
-            state.standing.newest = set.versions.schema
-            return state.set?.sources != set.sources || state.standing.reason != nil || state.tries.values.contains { $0.next <= now }
-                || holder.current == nil
+        let isNew = configured.withLock { configured in
+            defer { configured.isNew = false }
+            return configured.isNew
         }
+        let isDue =
+            isNew
+            || state.withLock { state in
+                state.standing.newest = set.versions.schema
+                return state.set?.sources != set.sources || state.standing.reason != nil || state.tries.values.contains { $0.next <= now }
+                    || holder.current == nil
+            }
         if isDue { await apply(set) } else { reached(set, suspended: nil) }
+    }
+
+    /// False where some cannot be asked yet.
+    private func describeConfigured() async -> Bool {
+        let asked = configured.withLock { configured in
+            configured.definitions.filter { $0.isSelfDescribed && configured.described[$0.name] == nil }
+        }
+        for definition in asked {
+            do {
+                let files = try await describe(definition)
+                configured.withLock {
+                    $0.described[definition.name] = files; $0.problems[definition.name] = nil; $0.isNew = true
+                }
+            } catch {
+                let reason = (error as? ApusError)?.summary ?? "it does not describe itself"
+                configured.withLock { configured in
+                    if configured.problems.updateValue(reason, forKey: definition.name) != reason { configured.isNew = true }
+                }
+            }
+        }
+        return configured.withLock { $0.problems.isEmpty }
     }
 
     private func apply(_ set: ServedSet) async {
@@ -181,7 +224,7 @@ public final class SchemaRegistry: Sendable {
             var suspended = made.output.suspended
             for (name, reason) in failures { suspended[name] = reason }
             serve(made.output.api, sources, suspended: suspended, of: set)
-            reached(set, suspended: suspended)
+            reached(set, suspended: suspended, after: set.age + began.duration(to: clock.now))
             metrics.compiled(began.duration(to: clock.now))
         } catch {
             fellBehind(set, "\((error as? ApusError)?.summary ?? "\(error)")")
@@ -192,8 +235,21 @@ public final class SchemaRegistry: Sendable {
     func make(_ set: ServedSet) async throws -> (definitions: [String: SourceDefinition], output: SchemaCompiler.Output) {
         var definitions: [String: SourceDefinition] = [:]
         var inputs = builtIn.withLock { $0.map(\.input) }
-        var unusable: [String: String] = [:]
+        var unusable = configured.withLock { $0.problems }
+        for var definition in configured.withLock({ $0.definitions }) where unusable[definition.name] == nil {
+            definition.files += configured.withLock { $0.described[definition.name] } ?? []
+            guard let description = definition.description else {
+                unusable[definition.name] = "its type \"\(definition.kind.rawValue)\" is not known here"
+                continue
+            }
+            definitions[definition.name] = definition
+            inputs.append(SchemaCompiler.Input(description, files: definition.files))
+        }
         for source in set.sources {
+            guard definitions[source.name] == nil else {
+                unusable[source.name] = "this node's configuration has another source of its name"
+                continue
+            }
             do throws(ApusError) {
                 let definition = try definition(of: source)
                 guard let description = definition.description else {
@@ -306,9 +362,10 @@ public final class SchemaRegistry: Sendable {
         if let old { state.withLock { $0.old.append(WeakSchema(schema: old)) } }
     }
 
-    private func reached(_ set: ServedSet, suspended: [String: String]?) {
+    private func reached(_ set: ServedSet, suspended: [String: String]?, after time: Duration? = nil) {
         let (was, now) = state.withLock { state in
             let was = state.standing
+            if state.set != nil, set.versions.schema != was.version, let time { state.standing.propagation = time }
             state.set = set
             state.standing.version = set.versions.schema
             state.standing.behindSince = nil
@@ -324,6 +381,7 @@ public final class SchemaRegistry: Sendable {
             log.warning("a data source is suspended on this node", ["source": name, "reason": reason])
         }
         for name in was.suspended.keys where now.suspended[name] == nil { log.notice("a data source is served again", ["source": name]) }
+        if now.version != was.version, let time = now.propagation { metrics.propagated(time) }
         if now.version != was.version { log.info("another version of the schema is served", ["version": "\(now.version)"]) }
         report(now)
     }

@@ -6,6 +6,8 @@ public struct SchemaStanding: Sendable, Hashable {
     public var version: Int64 = 0
     /// The newest version that the node has heard of.
     public var newest: Int64 = 0
+    /// From the making of the version until this node served it; nil where it served it from its start.
+    public var propagation: Duration?
     /// Since when it could have served a newer one and could not, and why.
     public var behindSince: Instant?
     public var reason: String?
@@ -20,7 +22,7 @@ public struct SchemaStanding: Sendable, Hashable {
 extension SchemaStanding: WireValue {
     public func write(to writer: inout WireWriter) {
         // An instant means nothing on another machine.
-        writer.write(version, newest, reason, suspended)
+        writer.write(version, newest, reason, suspended, propagation?.nanoseconds)
     }
 
     public init(from reader: inout WireReader) throws(ApusError) {
@@ -29,6 +31,7 @@ extension SchemaStanding: WireValue {
         newest = try reader.read()
         reason = try reader.read()
         suspended = try reader.read()
+        propagation = try reader.read(Int64?.self).map { .nanoseconds($0) }
     }
 }
 
