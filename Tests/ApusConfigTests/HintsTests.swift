@@ -11,6 +11,8 @@ struct HintsTests {
         "catalog.sqlite",  // a file
         "cluster.env",  // a file of Graphistry's
         "vectors.astype",  // a call of NumPy in a help text
+        "query.fusion", "query.rrf.weights", "query.recommend.positive",  // members of Qdrant's requests
+        "query.schema", "query.access", "query.definition", "query.schema_standing",  // topics of the feed, and a call of nodes
     ]
 
     @Test("are settings: an operator who follows a hint finds the key")

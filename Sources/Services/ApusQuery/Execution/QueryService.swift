@@ -1,7 +1,7 @@
 public import ApusGraphQL
 public import ApusQueryPlan
 internal import ApusRuntime
-public import ApusTypes
+internal import ApusTypes
 
 /// Answers GraphQL operations from the data sources of the schema that is served.
 public final class QueryService: Sendable {
@@ -32,8 +32,9 @@ public final class QueryService: Sendable {
         let plan: OperationPlan
         do throws(GraphQLErrors) {
             let operation = try operations.operation(request.text, name: request.operationName, in: schema)
-            if operation.kind == .mutation, !request.mayMutate {
-                return QueryReply(.forbidden, [GraphQLError("mutations are not allowed in this context")])
+            if operation.kind == .mutation, request.mutations != .allowed {
+                let why = request.mutations == .forbidden ? "forbidden" : "mutations are not allowed in this context"
+                return QueryReply(.forbidden, [GraphQLError(why)])
             }
             let variables = try operation.variables(from: request.variables)
             if request.onlyValidates { return QueryReply(data: Array("{}".utf8), truncated: []) }
