@@ -71,10 +71,13 @@ public struct QueryPlanner: Sendable {
     }
 
     private func introspection(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> [UInt8] {
-        guard let definition = request.collector.definition(of: field, on: type) else { return JSONText.quoted("") }
-        let arguments = try request.collector.arguments(of: field, definition)
+        // Its values are looked at, wherever they stand.
+        let variables = JSONObject(request.collector.variables.map { ($0.key, PlanValue($0.value, request.record).json) })
+        let collector = FieldCollector(schema: request.collector.schema, document: request.collector.document, variables: variables)
+        guard let definition = collector.definition(of: field, on: type) else { return JSONText.quoted("") }
+        let value = try Introspection(collector).value(of: field, definition, try collector.arguments(of: field, definition))
         var writer = JSONWriter()
-        (try Introspection(request.collector).value(of: field, definition, arguments) ?? .null).write(to: &writer)
+        (value ?? .null).write(to: &writer)
         return writer.bytes
     }
 
