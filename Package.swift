@@ -208,6 +208,9 @@ let package = Package(
                 "TestKit", "apus",
             ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
         tests(
+            "ApusQueryTests",
+            ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusQuery", "TestKit"]),
+        tests(
             "HugrFaceTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "DatabaseTestKit", "TestKit", "apus"],
             excluding: ["Suite"]),
