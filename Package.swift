@@ -54,6 +54,8 @@ let package = Package(
         system("CZlib", pkgConfig: "zlib"),
         system("CXXHash", pkgConfig: "libxxhash"),
         system("CLLHTTP"),
+        system("CMemcached"),
+        .target(name: "CHiredis", path: "Sources/C/CHiredis", linkerSettings: [.linkedLibrary("hiredis"), .linkedLibrary("uv")]),
         system("CMPack"),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
         .target(
@@ -82,6 +84,7 @@ let package = Package(
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
         io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
+        io("ApusCache", ["ApusTypes", "ApusRuntime", "CHiredis", "CMemcached"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
         io("ApusSockets", ["ApusTypes", "ApusRuntime", "CUV", "CLinux"]),
         io(
@@ -150,6 +153,7 @@ let package = Package(
         tests(
             "CatalogProcessTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "TestKit", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
+        tests("ApusCacheTests", ["ApusCache", "ApusRuntime", "ApusTypes", "TestKit"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         .target(name: "PowerLossRecorder", path: "Tests/Kits/PowerLossRecorder"),
@@ -207,6 +211,9 @@ let package = Package(
                 "ApusTypes", "ApusRuntime", "ApusHTTP", "ApusDatabase", "ApusCatalog", "ApusStore", "NodeProcessKit", "NodeTestKit",
                 "TestKit", "apus",
             ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
+        tests(
+            "ApusQueryTests",
+            ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusQuery", "TestKit"]),
         tests(
             "HugrFaceTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "DatabaseTestKit", "TestKit", "apus"],

@@ -1,5 +1,6 @@
 import ApusTypes
 import Foundation
+import TestKit
 
 /// The least, the middle and the greatest of some rounds' measurements.
 struct Spread {
@@ -65,7 +66,7 @@ struct BenchReport {
         let context: [(String, JSONValue)] = [
             ("date", .string(date)), ("processor", .string(Self.processor)),
             ("cores", .integer(Int64(ProcessInfo.processInfo.processorCount))),
-            ("commit", .string(Self.commit)),
+            ("commit", .string(WorkingCopy.commit)),
         ]
         let directory = URL(fileURLWithPath: "Benchmarks/results")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
@@ -97,23 +98,5 @@ struct BenchReport {
         let text = (try? String(contentsOfFile: "/proc/cpuinfo", encoding: .utf8)) ?? ""  // absent elsewhere than on Linux
         let line = text.split(separator: "\n").first { $0.hasPrefix("model name") }
         return line?.split(separator: ":").last.map { $0.trimmingCharacters(in: .whitespaces) } ?? "unknown"
-    }
-
-    /// Of the working copy; `+` after it says that files were changed.
-    private static var commit: String {
-        func git(_ arguments: String...) -> String? {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = ["git"] + arguments
-            let output = Pipe()
-            process.standardOutput = output
-            process.standardError = FileHandle.nullDevice
-            do { try process.run() } catch { return nil }  // no git: the result says "unknown"
-            let data = output.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            return process.terminationStatus == 0 ? String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines) : nil
-        }
-        guard let commit = git("rev-parse", "--short=12", "HEAD") else { return "unknown" }
-        return git("status", "--porcelain", "--untracked-files=no") == "" ? commit : commit + "+"
     }
 }

@@ -69,6 +69,16 @@ struct ReadReplicaTests {
         }
     }
 
+    @Test("a statement that hangs on the replicas is answered by the primary before the caller's deadline")
+    func hanging() async throws {
+        try await withLab { lab in
+            let hangs = Statement("SELECT inet_server_port() FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_sleep(60) END) AS pause")
+            let rows = try await lab.replicas.read([hangs], deadline: soon(4))
+            #expect(try rows[0][0].integer(0) == Int64(lab.primary.port))
+            try await eventually("they are asked again") { try await lab.server() != lab.primary.port }
+        }
+    }
+
     @Test("a replica that is killed under reads that wait for it, or frozen, loses none of them", arguments: [false, true])
     func underLoad(isFrozen: Bool) async throws {
         try await withLab { lab in

@@ -233,7 +233,7 @@ struct ClusterTests {
         }
     }
 
-    @Test("a shard moves while points are written and searched: no search is incomplete, no point is missed")
+    @Test("a shard moves while points are written and searched: no search is incomplete, no point is missed, any node can verify")
     func moving() async throws {
         try await TestCluster.with(3) { cluster in
             let until = cluster.nodes[0].clock.now.advanced(by: .seconds(60))
@@ -256,6 +256,17 @@ struct ClusterTests {
                 }
                 return (number, problems)
             }
+            let verifying = Task {
+                var count = 0
+                var problems: [String] = []
+                while !isOver.value.load(ordering: .relaxed) {
+                    for shard in try await cluster.nodes[count % 3].service.verify("c", deadline: until) where !shard.isWhole {
+                        problems.append("not whole at \(count): \(shard)")
+                    }
+                    count += 1
+                }
+                return problems
+            }
             for turn in 0..<4 {
                 let from = TestCluster.name([0, 2, 1, 0][turn])
                 let to = TestCluster.name([2, 1, 0, 2][turn])
@@ -273,6 +284,7 @@ struct ClusterTests {
             isOver.value.store(true, ordering: .relaxed)
             let (written, problems) = try await writing.value
             #expect(problems == [])
+            #expect(try await verifying.value == [])
             #expect(try await cluster.nodes[1].service.count("c", deadline: until) == written)
             let whole = try await cluster.nodes[0].service.wholeCollection("c", deadline: until)
             #expect(whole.points == written && whole.isComplete)

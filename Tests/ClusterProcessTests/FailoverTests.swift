@@ -7,7 +7,7 @@ import TestKit
 import Testing
 
 /// The catalog goes back in time under nodes that have taken in what it lost.
-@Suite("three nodes whose catalog fails over to an asynchronous standby")
+@Suite("three nodes whose catalog fails over to a standby")
 struct FailoverTests {
     /// What each node holds of a collection, shard by shard, against the segments and the log.
     private struct Contents: Equatable {
@@ -82,5 +82,37 @@ struct FailoverTests {
         for node in nodes.dropFirst() { #expect(try await Contents(of: "c", on: node) == contents) }
         for node in nodes { _ = await node.terminate() }
         await standby.stop()
+    }
+
+    @Test("of two synchronous standbys one freezes: writes go on; the primary dies, the other is promoted: no acknowledged write is lost")
+    func synchronous() async throws {
+        let primary = try await PostgreSQLServer.start()
+        let standbys = [try await primary.standby(name: "s1"), try await primary.standby(name: "s2")]
+        try await primary.execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (s1, s2)'")
+        try await primary.execute("SELECT pg_reload_conf()")
+        let cluster = try await ProcessCluster(on: primary, standbys[0], standbys[1])
+        var nodes: [NodeProcess] = []
+        for number in 0..<3 { nodes.append(try await cluster.start(number)) }
+        try await cluster.settle(nodes)
+        try await nodes[0].create("c", shards: 3, replicas: 2)
+        for number in 0..<20 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
+
+        try await standbys[0].freeze()
+        for number in 20..<60 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
+        await primary.kill()
+        try await standbys[1].promote()
+        standbys[0].thaw()
+        var acknowledged = Array(0..<60)
+        try await eventually(within: 60, "writes go on") {
+            let number = 100 + acknowledged.count
+            if try await nodes[number % 3].insert(number, into: "c") == 200 { acknowledged.append(number) }
+            return acknowledged.count == 80
+        }
+        for node in nodes {
+            for number in acknowledged { #expect(try await node.completeSearch(number, in: "c").nearest == "p\(number)") }
+            #expect(try await Contents(of: "c", on: node).isWhole)
+            _ = await node.terminate()
+        }
+        for server in standbys { await server.stop(.immediate) }
     }
 }

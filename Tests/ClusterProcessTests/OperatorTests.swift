@@ -21,13 +21,6 @@ struct OperatorTests {
         return (exit, try String(contentsOfFile: folder.path + "/out", encoding: .utf8))
     }
 
-    private func metrics(_ node: NodeProcess) async throws -> String {
-        let response = try await HTTPClient(loops: TestLoops.shared).send(
-            ClientRequest(.get, node.url + "/metrics", headers: ["X-API-Key": node.key], deadline: BootClock.now.advanced(by: .seconds(30)))
-        )
-        return String(decoding: try await response.collect(limit: .mebibytes(16)), as: UTF8.self)
-    }
-
     @Test("the failure tolerance and why, the nodes' logs through any of them, and every metric in the reference")
     func operators() async throws {
         let cluster = try await ProcessCluster()
@@ -61,12 +54,12 @@ struct OperatorTests {
         let without = try await apus(nodes[0], "logs")
         #expect(without.status == .status(0) && without.text.contains("n3 did not answer"), "\(without.text)")
         try await eventually(within: 40, "it counts as a failure") {
-            let text = try await metrics(nodes[0])
+            let text = try await nodes[0].metrics()
             return text.contains(#"apus_node_health_failures_total{node="n3",kind="down"} 1"#)
         }
         nodes[2].send(signal: SIGCONT)
 
-        let scraped = try await metrics(nodes[0])
+        let scraped = try await nodes[0].metrics()
         let names = Set(
             scraped.split(separator: "\n").filter { $0.hasPrefix("# TYPE apus_") }.map { String($0.split(separator: " ")[2]) })
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()

@@ -20,13 +20,6 @@ struct ReplicaTests {
         return (exit, try String(contentsOfFile: folder.path + "/out", encoding: .utf8))
     }
 
-    private func metrics(_ node: NodeProcess) async throws -> String {
-        let response = try await HTTPClient(loops: TestLoops.shared).send(
-            ClientRequest(.get, node.url + "/metrics", headers: ["X-API-Key": node.key], deadline: BootClock.now.advanced(by: .seconds(30)))
-        )
-        return String(decoding: try await response.collect(limit: .mebibytes(16)), as: UTF8.self)
-    }
-
     /// How many reads a server has answered.
     private func reads(_ server: String, in text: String) -> Int {
         let line = text.split(separator: "\n").first { $0.hasPrefix("apus_catalog_routed_reads_total{server=\"\(server)\"}") }
@@ -50,7 +43,7 @@ struct ReplicaTests {
         try await eventually(within: 60, "the second node serves all shards") {
             try await first.send(.get, "/api/v1/cluster/shard-distribution").body["shards_per_node"] == ["n1": 4, "n2": 4]
         }
-        let scraped = try await metrics(second)
+        let scraped = try await second.metrics()
         #expect(
             names.allSatisfy { reads($0, in: scraped) > 0 },
             "\(scraped.split(separator: "\n").filter { $0.contains("replica") || $0.contains("routed") })")
@@ -72,7 +65,7 @@ struct ReplicaTests {
         try FileManager.default.removeItem(atPath: second.directory)
         let third = try await cluster.start(1, more: settings)
         #expect(try await third.completeSearch(7, in: "c", limit: 100).count == 100)
-        try await eventually(within: 60, "it has read from the primary") { try await reads("primary", in: metrics(third)) > 0 }
+        try await eventually(within: 60, "it has read from the primary") { reads("primary", in: try await third.metrics()) > 0 }
         for node in [first, third] { _ = await node.terminate() }
         for server in standbys + [primary] { await server.stop(.immediate) }
     }

@@ -14,7 +14,7 @@ struct LayerTests {
             "ApusTypes", "ApusMembership", "ApusPlacement", "ApusThunder", "ApusVectorIndex", "ApusEmbedding", "ApusConfig", "ApusRender",
             "ApusGraphQL", "ApusSchemas", "ApusQueryPlan",
         ],
-        "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC"],
+        "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusCache", "ApusSockets", "ApusHTTP", "ApusRPC"],
     ]
     /// What the toolchain brings.
     static let system: Set = ["Swift", "Synchronization", "Glibc", "Dispatch", "FoundationEssentials", "Foundation", "_Concurrency"]

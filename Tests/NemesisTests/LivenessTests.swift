@@ -84,6 +84,25 @@ struct LivenessTests {
         }
     }
 
+    @Test("writes to what a single replica has are not those that were promised to go on")
+    func singleWrites() {
+        var singles = script { at, action, collection in collection == "s" && isWrite(action) && (10..<18).contains(at) }
+        singles.fault(.killLeader, 10, 20, whole: 25, led: 12)
+        #expect(singles.kinds == [])
+        var both = script { at, action, _ in isWrite(action) && (10..<18).contains(at) }
+        both.fault(.killLeader, 10, 20, whole: 25, led: 12)
+        #expect(both.kinds == [.late])
+    }
+
+    @Test("an episode's slowest request is counted for the time that it spent in it")
+    func slowest() {
+        var script = script()
+        script.read("a", nil, 8, 13)
+        script.read("a", nil, 18, 23.5)
+        script.fault(.cutPath, 10, 15, whole: 20)
+        #expect(Liveness(script.history).outage(of: script.history.episodes[0]).slowest == .seconds(3))
+    }
+
     @Test("a planned restart disturbs nobody, whatever the number of replicas; a connection that ended may be repeated once")
     func planned() {
         for collection in ["c", "s"] {

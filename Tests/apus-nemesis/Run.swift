@@ -61,10 +61,12 @@ struct Run {
         let wanted = try await expectedReplicas(lab)
         let ticker = Task { await watchMachine(recorder) }
         let follower = Task { try await lab.balancer.follow({ lab.present.map(\.url) }, key: lab.key) }
+        // A client repeats a write until it is acknowledged: half of them leave alone what a single replica has, or all might soon wait for that.
+        let replicated = Self.replicas.filter { $0.value > 1 }.keys.sorted()
         let clients = (1...Self.workers).map { number in
             var worker = Worker(
-                number, url: lab.balancer.url, key: lab.key, recorder: recorder, values: values, collections: Self.replicas.keys.sorted(),
-                seed: options.seed, loops: lab.loops)
+                number, url: lab.balancer.url, key: lab.key, recorder: recorder, values: values,
+                collections: number.isMultiple(of: 2) ? replicated : Self.replicas.keys.sorted(), seed: options.seed, loops: lab.loops)
             return Task { await worker.run() }
         }
         var broken: [Violation] = []
@@ -165,7 +167,7 @@ struct Run {
             let now = BootClock.now
             if last.duration(to: now) > .milliseconds(250) { recorder.add(.stall(.init(from: last, until: now))) }
             last = now
-            load = max(load, Double(Commands.text(of: "/proc/loadavg").prefix { $0 != " " }) ?? 0)
+            load = max(load, Double((textFile("/proc/loadavg") ?? "").prefix { $0 != " " }) ?? 0)
         }
         return load
     }

@@ -9,34 +9,20 @@ import TestKit
 /// Real nodes on loopback on a durable PostgreSQL of their own; objects are in the catalog.
 struct BenchCluster {
     let server: PostgreSQLServer
-    let directory: TemporaryDirectory
-    private let loops: EventLoops
+    private let cluster: ProcessCluster
     private(set) var nodes: [NodeProcess] = []
 
     /// With so many nodes, of at most so many that there will be.
-    init(nodes count: Int, most: Int? = nil, loops: EventLoops) async throws {
-        self.loops = loops
-        directory = try TemporaryDirectory()
+    init(nodes count: Int, most: Int? = nil) async throws {
         server = try await PostgreSQLServer.start(settings: ["max_connections": "\(30 + 5 * (most ?? count))"], isDurable: true)
+        cluster = try await ProcessCluster(on: server)
         try await grow(to: count)
     }
 
     /// Starts nodes until there are so many and each sees all as active.
     mutating func grow(to count: Int) async throws {
-        while nodes.count < count {
-            let name = "n\(nodes.count + 1)"
-            let environment = [
-                "APUS_NODE_NAME": name, "APUS_CATALOG_URL": server.url().reveal(), "APUS_STORE_KIND": "catalog",
-                "APUS_CLUSTER_ADDRESS": "127.0.0.1:0", "APUS_CLUSTER_SECRET": "a secret of this benchmark",
-            ]
-            nodes.append(try await NodeProcess.start(directory: directory.path + "/" + name, environment: environment, loops: loops))
-        }
-        for node in nodes {
-            try await wait("\(count) nodes are active") {
-                let seen = try await node.send(.get, "/api/v1/cluster/nodes").body["nodes"]?.asArray ?? []
-                return seen.count == count && seen.allSatisfy { $0["status"] == "active" }
-            }
-        }
+        while nodes.count < count { nodes.append(try await cluster.start(nodes.count)) }
+        try await cluster.settle(nodes)
     }
 
     func stop() async {
@@ -71,24 +57,18 @@ struct BenchCluster {
         ProcessTimes.seconds(of: Int32(readText(server.dataDirectory + "/postmaster.pid").split(separator: "\n").first ?? "") ?? -1)
     }
 
-    func wait(_ what: String, _ condition: () async throws -> Bool) async throws {
-        let deadline = BootClock.now.advanced(by: .seconds(300))
-        while try await !condition() {
-            guard BootClock.now < deadline else { throw ApusError(.deadlineExceeded, "not within 300 s: \(what)") }
-            try await BootClock().sleep(for: .milliseconds(50))
-        }
-    }
+    func wait(_ what: String, _ condition: () async throws -> Bool) async throws { try await eventually(within: 300, what, condition) }
 }
 
 enum ProcessTimes {
     /// CPU time of a process and its children, those that have ended included.
     static func seconds(of process: Int32) -> Double {
-        let children = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
-        let ticks = children.reduce(0.0) { sum, child in
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
+        let ticks = processes.reduce(0.0) { sum, child in
             let fields = fields(of: child)
-            guard fields.count > 14 else { return sum }  // gone meanwhile
-            if child == process { return sum + fields[11...14].reduce(0) { $0 + (Double($1) ?? 0) } }
-            return Int32(fields[1]) == process ? sum + fields[11...14].reduce(0) { $0 + (Double($1) ?? 0) } : sum
+            // Fewer: it has gone meanwhile.
+            guard fields.count > 14, child == process || Int32(fields[1]) == process else { return sum }
+            return sum + fields[11...14].reduce(0) { $0 + (Double($1) ?? 0) }
         }
         return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
     }
@@ -104,11 +84,8 @@ enum ProcessTimes {
 struct HistogramReading {
     private var counts: [(bound: Double, count: Double)]
 
-    init(_ name: String, of node: NodeProcess, loops: EventLoops) async throws {
-        let client = HTTPClient(loops: loops)
-        let request = ClientRequest(
-            .get, node.url + "/metrics", headers: ["X-API-Key": node.key], deadline: BootClock.now.advanced(by: .seconds(10)))
-        let text = String(decoding: try await client.send(request).collect(limit: .mebibytes(4)), as: UTF8.self)
+    init(_ name: String, of node: NodeProcess) async throws {
+        let text = try await node.metrics()
         counts = text.split(separator: "\n").compactMap { line in
             guard line.hasPrefix(name + "_bucket{"), let bound = line.split(separator: "\"").dropFirst().first,
                 let count = line.split(separator: " ").last.flatMap({ Double($0) })

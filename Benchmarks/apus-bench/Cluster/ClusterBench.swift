@@ -16,7 +16,7 @@ enum ClusterBench {
         let data = try BenchData(in: directory)
         report.describe(data)
         let loops = EventLoops(count: 2)
-        let (one, three) = (try await BenchCluster(nodes: 1, loops: loops), try await BenchCluster(nodes: 3, loops: loops))
+        let (one, three) = (try await BenchCluster(nodes: 1), try await BenchCluster(nodes: 3))
         for cluster in [one, three] { try await fill(cluster, data) }
         try await measureSearches([one, three], data, directory.path, loops, &report)
         report.row([""])
@@ -24,7 +24,7 @@ enum ClusterBench {
             "one point each, of", "nodes", "replicas", "writers", "per s", "acknowledged p50, ms", "p99", "above the commit p50, ms", "p99",
         ])
         for (cluster, replicas) in [(one, 1), (three, 1), (three, 2), (three, 3)] {
-            for writers in [1, 8] { try await measureWrites(cluster, replicas: replicas, writers: writers, data, loops, &report) }
+            for writers in [1, 8] { try await measureWrites(cluster, replicas: replicas, writers: writers, data, &report) }
         }
         for cluster in [one, three] { await cluster.stop() }
         try report.finish()
@@ -92,7 +92,7 @@ enum ClusterBench {
     // MARK: Writes
 
     private static func measureWrites(
-        _ cluster: BenchCluster, replicas: Int, writers: Int, _ data: BenchData, _ loops: EventLoops, _ report: inout BenchReport
+        _ cluster: BenchCluster, replicas: Int, writers: Int, _ data: BenchData, _ report: inout BenchReport
     ) async throws {
         let name = "writes-\(replicas)-\(writers)"
         try await cluster.create(name, dimension: data.points.dimension, shards: shards, replicas: replicas)
@@ -103,7 +103,7 @@ enum ClusterBench {
                 return states.count == replicas && states.allSatisfy { $0["state"] == "serving" }
             }
         }
-        let before = try await showTimes(of: cluster, loops)
+        let before = try await showTimes(of: cluster)
         let each = 1200 / writers
         let start = BootClock.now
         let times = try await withThrowingTaskGroup(of: [Double].self) { group in
@@ -124,7 +124,7 @@ enum ClusterBench {
             return try await group.reduce(into: []) { $0 += $1 }
         }.sorted()
         let perSecond = Double(times.count) / start.duration(to: BootClock.now).seconds
-        var shown = try await showTimes(of: cluster, loops)
+        var shown = try await showTimes(of: cluster)
         shown.add(before, sign: -1)
         let numbers = [
             perSecond, times[times.count / 2], times[times.count * 99 / 100], shown.quantile(0.5), shown.quantile(0.99),
@@ -137,10 +137,10 @@ enum ClusterBench {
         progress("\(key): acknowledged in \(BenchReport.short(numbers[1])) ms, shown \(BenchReport.short(numbers[3])) ms after the commit")
     }
 
-    private static func showTimes(of cluster: BenchCluster, _ loops: EventLoops) async throws -> HistogramReading {
-        var sum = try await HistogramReading("apus_vector_show_duration_seconds", of: cluster.nodes[0], loops: loops)
+    private static func showTimes(of cluster: BenchCluster) async throws -> HistogramReading {
+        var sum = try await HistogramReading("apus_vector_show_duration_seconds", of: cluster.nodes[0])
         for node in cluster.nodes.dropFirst() {
-            sum.add(try await HistogramReading("apus_vector_show_duration_seconds", of: node, loops: loops))
+            sum.add(try await HistogramReading("apus_vector_show_duration_seconds", of: node))
         }
         return sum
     }

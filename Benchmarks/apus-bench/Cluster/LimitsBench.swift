@@ -16,9 +16,8 @@ enum LimitsBench {
 
     static func run() async throws {
         var report = BenchReport("limits")
-        let loops = EventLoops(count: 2)
         report.row(head)
-        var grown = try await BenchCluster(nodes: 1, most: nodes.max(), loops: loops)
+        var grown = try await BenchCluster(nodes: 1, most: nodes.max())
         for count in nodes {
             let start = BootClock.now
             try await grown.grow(to: count)
@@ -27,7 +26,7 @@ enum LimitsBench {
         }
         await grown.stop()
 
-        let cluster = try await BenchCluster(nodes: 3, loops: loops)
+        let cluster = try await BenchCluster(nodes: 3)
         var (have, collections) = (0, 0)
         for count in shards {
             let start = BootClock.now
@@ -66,10 +65,7 @@ enum LimitsBench {
         try await BootClock().sleep(for: .seconds(Int64(seconds)))
         let (after, cpuAfter, catalogCPUAfter) = (try await counters(), cluster.cpuSeconds, cluster.catalogCPUSeconds)
         let (count, span) = (Double(cluster.nodes.count), Double(seconds))
-        let memory = cluster.nodes.reduce(0.0) { sum, node in
-            let pages = readText("/proc/\(node.identifier)/statm").split(separator: " ").dropFirst().first.flatMap { Double($0) } ?? 0
-            return sum + pages * 4096 / 1_048_576
-        }
+        let memory = cluster.nodes.reduce(0.0) { $0 + Double(processMemory("VmRSS", of: $1.identifier)) / 1_048_576 }
         let numbers: [(String, Double)] = [
             ("transactions_per_second", (after[0] - before[0]) / span),
             ("catalog_cpu_ms_per_second", (catalogCPUAfter - catalogCPU) / span * 1000),

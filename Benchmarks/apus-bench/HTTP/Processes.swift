@@ -117,9 +117,7 @@ struct ApusServer {
 
     /// `VmRSS` or `VmHWM` in bytes.
     func memory(_ name: String) -> Int {
-        let status = readText("/proc/\(process.identifier)/status")
-        let line = status.split(separator: "\n").first { $0.hasPrefix(name + ":") } ?? ""
-        return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
+        processMemory(name, of: process.identifier)
     }
 
     /// Lets `VmHWM` begin at what is in use now.
@@ -128,6 +126,12 @@ struct ApusServer {
         fputs("5", file)
         fclose(file)
     }
+}
+
+/// A line of a process's `status`, such as `VmRSS` or `VmHWM`, in bytes; 0 once it has ended.
+func processMemory(_ name: String, of process: Int32) -> Int {
+    let line = readText("/proc/\(process)/status").split(separator: "\n").first { $0.hasPrefix(name + ":") } ?? ""
+    return (line.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) * 1024
 }
 
 /// The load generator.
@@ -213,9 +217,5 @@ final class Client {
 
 /// What a small file holds; nothing when it cannot be read.
 func readText(_ path: String) -> String {
-    guard let file = fopen(path, "r") else { return "" }
-    defer { fclose(file) }
-    var bytes = [UInt8](repeating: 0, count: 1 << 16)
-    let count = fread(&bytes, 1, bytes.count, file)
-    return String(decoding: bytes[..<count], as: UTF8.self)
+    textFile(path) ?? ""
 }

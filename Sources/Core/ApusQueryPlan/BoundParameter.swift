@@ -1,3 +1,4 @@
+internal import ApusGraphQL
 internal import ApusSchemas
 public import ApusTypes
 
@@ -8,12 +9,34 @@ public enum BoundParameter: Sendable, Hashable {
     /// As the source's engine reads it.
     case text([UInt8])
 
-    init(_ value: SQLParameter.Value, keys: [[[UInt8]]]) {
+    /// Throws what is wrong with a value that a request gives.
+    init(_ value: SQLParameter.Value, _ request: RequestValues, keys: [[[UInt8]]]) throws(GraphQLError) {
         switch value {
-        case .value(let value): self = .value(value)
-        case .list(let values): self = .list(values)
+        case .value, .variable, .identity:
+            let value = try Self.json(value, request)
+            if case .array(let elements) = value { self = .list(elements) } else { self = .value(value) }
+        case .list(let elements):
+            var values: [JSONValue] = []
+            for element in elements { values.append(try Self.json(element, request)) }
+            self = .list(values)
         case .keys(let column): self = .text(Self.array(keys[column]))
         case .keyRows(let encodings): self = .text(Self.json(keys, encodings))
+        }
+    }
+
+    private static func json(_ value: SQLParameter.Value, _ request: RequestValues) throws(GraphQLError) -> JSONValue {
+        switch value {
+        case .value(let value): return value
+        case .variable(let number, let form):
+            let value = request.values[number]
+            try form.check(value)
+            return form.applied(to: value)
+        case .identity(let name): return request.identity[name] ?? .null
+        case .list(let elements):
+            var values: [JSONValue] = []
+            for element in elements { values.append(try json(element, request)) }
+            return .array(values)
+        case .keys, .keyRows: return .null
         }
     }
 
@@ -39,7 +62,8 @@ public enum BoundParameter: Sendable, Hashable {
     var byteCount: Int {
         switch self {
         case .value(.string(let text)): text.utf8.count
-        case .value(let value): Self.text(value)?.count ?? 0
+        case .value(.object(let object)): JSONValue.object(object).serialized().count
+        case .value: 8
         case .list(let values): values.reduce(0) { $0 + BoundParameter.value($1).byteCount }
         case .text(let text): text.count
         }
@@ -50,6 +74,7 @@ public enum BoundParameter: Sendable, Hashable {
         case .null: nil
         case .string(let text): Array(text.utf8)
         case .integer(let number): Array(String(number).utf8)
+        case .array(let elements): array(elements.map(text))
         default: value.serialized()
         }
     }

@@ -5,11 +5,13 @@ internal import ApusTypes
 /// Carries a plan out: gives statements to whoever runs them, asks batches for the keys that were found, and puts the reply together.
 /// It holds the JSON of the reply and the keys of batches; more than the limits is an error.
 public struct PlanRunner: Sendable {
-    private let plan: OperationPlan
+    private let plan: PlanTemplate
+    private let values: RequestValues
     private let limits: PlanLimits
 
     public init(_ plan: OperationPlan, limits: PlanLimits = PlanLimits()) {
-        self.plan = plan
+        self.plan = plan.template
+        values = plan.values
         self.limits = limits
     }
 
@@ -25,7 +27,7 @@ public struct PlanRunner: Sendable {
     }
 
     public func reply(_ run: Run) async throws -> Reply {
-        let roots = plan.statements.map { Node(StatementCall($0, [], limits)) }
+        let roots = try plan.statements.map { Node(try StatementCall($0, values, [], limits)) }
         if plan.statements.contains(where: \.isMutation) {
             for root in roots { try await self.run([root], run) }
         } else {
@@ -57,7 +59,8 @@ public struct PlanRunner: Sendable {
                 node.batches = try node.call.statement.batches.indices.map { index in
                     let keys = node.call.rows.keys[index]
                     try checkKeys(keys, node.call.statement)
-                    return keys.count == 0 ? nil : Node(StatementCall(node.call.statement.batches[index], keys.columns, limits))
+                    return keys.count == 0
+                        ? nil : Node(try StatementCall(node.call.statement.batches[index], values, keys.columns, limits))
                 }
             }
             nodes = nodes.flatMap { $0.batches.compactMap { $0 } }
@@ -104,7 +107,7 @@ public struct PlanRunner: Sendable {
 
     // MARK: The reply
 
-    private func write(_ part: OperationPlan.Node, _ roots: [Node], to output: inout ReplyBuffer) throws {
+    private func write(_ part: PlanTemplate.Node, _ roots: [Node], to output: inout ReplyBuffer) throws {
         switch part {
         case .text(let bytes): output.append(bytes)
         case .statement(let index): try write(roots[index].call.rows.whole, of: roots[index], to: &output)
@@ -145,9 +148,16 @@ public struct StatementCall: Sendable {
     /// Takes the rows in their order.
     public let rows: RowAssembler
 
-    init(_ statement: StatementPlan, _ keys: [[[UInt8]]], _ limits: PlanLimits) {
+    init(_ statement: StatementPlan, _ values: RequestValues, _ keys: [[[UInt8]]], _ limits: PlanLimits) throws(GraphQLError) {
         self.statement = statement
-        parameters = statement.sql.parameters.map { BoundParameter($0, keys: keys) }
+        var parameters: [BoundParameter] = []
+        parameters.reserveCapacity(statement.sql.parameters.count)
+        do throws(GraphQLError) {
+            for value in statement.sql.parameters { parameters.append(try BoundParameter(value, values, keys: keys)) }
+        } catch {
+            throw GraphQLError(error.message, path: statement.path.map { .key($0) })
+        }
+        self.parameters = parameters
         rows = RowAssembler(statement, mostRows: limits.rows, mostBytes: limits.replyBytes)
     }
 }

@@ -27,8 +27,8 @@ public struct HugrFace: Sendable {
 
     /// Adds the face's routes. The router's access control must run before them.
     public func mount(on router: inout Router) {
-        router.on(.post, "/query") { try await answer($0, mayMutate: true) }
-        router.on(.get, "/query") { try await answer($0, mayMutate: false) }
+        router.on(.post, "/query") { try await answer($0) }
+        router.on(.get, "/query") { try await answer($0) }
         // No provider: there is nobody to be sent to for a log-in.
         router.on(.get, "/auth/config") { _ in .json(Array("{}".utf8)) }
     }
@@ -45,15 +45,16 @@ public struct HugrFace: Sendable {
     /// Whether a path is this face's: errors there have its shape.
     public static func owns(_ path: [String]) -> Bool { path.first == "query" || path == ["auth", "config"] }
 
-    private func answer(_ request: Request, mayMutate: Bool) async throws -> Response {
+    private func answer(_ request: Request) async throws -> Response {
         let start = BootClock.now
-        try request.require(.reader)
+        let caller = try CallerIdentity(of: request)
         let media = try ReplyMedia(accepting: request.headers["Accept"])
         var problem: RequestProblem?
         let reply: QueryReply
         do {
             var asked = try await question(request)
-            asked.mayMutate = asked.mayMutate && mayMutate && request.may(.writer)
+            asked.identity = caller.values
+            if !caller.mayMutate, asked.mutations == .allowed { asked.mutations = .forbidden }
             reply = await queries.answer(asked)
         } catch let error as RequestProblem {
             problem = error
@@ -70,18 +71,6 @@ public struct HugrFace: Sendable {
         return switch media {
         case .json: try QueryRequest(reading: body, deadline: request.deadline)
         case .graphQL: QueryRequest(body, deadline: request.deadline)
-        }
-    }
-}
-
-extension Request {
-    /// Whether its principal has the role, over everything.
-    fileprivate func may(_ role: Principal.Role) -> Bool {
-        do {
-            try require(role)
-            return true
-        } catch {
-            return false
         }
     }
 }

@@ -17,6 +17,6 @@ SELECT "t1"."is_active" FROM "products" AS "t1" GROUP BY 1 LIMIT 2001
 SELECT "t1"."id" FROM "categories" AS "t1" LIMIT 2001
 --   rows: list of up to 2000 {id: 0 integer, products_bucket_aggregation: batch 0 by 0}
     -- batch 0 (pg_store, postgres)
-    SELECT ("k"."n" - 1), "t1"."is_active", count(*) FROM ROWS FROM (unnest(coalesce($1, ARRAY(SELECT "kt"."category_id" FROM "products" AS "kt" LIMIT 0)))) WITH ORDINALITY AS "k"("v0", "n") JOIN "products" AS "t1" ON "t1"."category_id" = "k"."v0" GROUP BY 1, 2 ORDER BY 1
+    SELECT ("k"."n" - 1), "t1"."is_active", count(*) FROM ROWS FROM (unnest(coalesce($1, ARRAY(SELECT "r1"."category_id" FROM "products" AS "r1" LIMIT 0)))) WITH ORDINALITY AS "k"("v0", "n") JOIN "products" AS "t1" ON "t1"."category_id" = "k"."v0" GROUP BY 1, 2 ORDER BY 1
     --   $1 = keys, column 0
     --   rows: by key number 0: list of {key: {is_active: 1 boolean}, aggregations: {_rows_count: 2 count}}

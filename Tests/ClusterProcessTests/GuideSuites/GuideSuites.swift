@@ -42,14 +42,7 @@ final class GuideCluster: Sendable {
     }
 
     /// Returns when every node that runs sees those and no others, all active.
-    func settle() async throws {
-        let names = running.withLock { Set($0.keys.map(ProcessCluster.name)) }
-        for node in nodes {
-            try await eventually(within: 60, "all nodes are active") {
-                try await node.statuses() == Dictionary(uniqueKeysWithValues: names.map { ($0, "active") })
-            }
-        }
-    }
+    func settle() async throws { try await cluster.settle(nodes) }
 
     /// So that loads are those of what comes next.
     func deleteCollections() async throws {

@@ -336,18 +336,7 @@ public final class PostgreSQLServer: Sendable {
         guard exit == .status(0) else { throw TestKitError("\(program) \(arguments): \(exit)") }
     }
 
-    static func read(_ path: String) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return "" }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65536)
-        while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
-            guard count > 0 else { return String(decoding: bytes, as: UTF8.self) }
-            bytes += chunk.prefix(count)
-        }
-    }
+    static func read(_ path: String) -> String { textFile(path) ?? "" }
 
     private static func append(_ text: String, to path: String) throws {
         let descriptor = open(path, O_WRONLY | O_APPEND | O_CLOEXEC)

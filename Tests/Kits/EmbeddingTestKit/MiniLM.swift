@@ -1,6 +1,6 @@
 public import ApusEmbedding
 internal import ApusTypes
-public import Foundation
+internal import Foundation
 
 /// The model that `scripts/setup --test` has fetched, and glosses with the vectors that PyTorch made of them (Examples/wordnet).
 public enum MiniLM {

@@ -1,5 +1,5 @@
 public import ApusEmbedding
-public import ApusTypes
+internal import ApusTypes
 internal import TestKit
 
 /// A BERT of one layer and 32 numbers with random weights: small enough to be made, uploaded and damaged in every way.

@@ -70,7 +70,7 @@ public final class NodeProcess: Sendable {
     }
 
     private static func secret(in file: String) -> String? {
-        contents(of: file).flatMap { try? JSONValue(parsing: Array($0.utf8)) }?["secret"]?.asString
+        textFile(file).flatMap { try? JSONValue(parsing: Array($0.utf8)) }?["secret"]?.asString
     }
 
     private init(url: String, rpcURL: String?, directory: String, process: ChildProcess, end: End, client: HTTPClient, key: String) {
@@ -105,6 +105,13 @@ public final class NodeProcess: Sendable {
         return (response.status, bytes.isEmpty ? .null : try JSONValue(parsing: bytes))
     }
 
+    /// Its metrics in Prometheus' text format.
+    public func metrics() async throws -> String {
+        let response = try await client.send(
+            ClientRequest(.get, url + "/metrics", headers: ["X-API-Key": key], deadline: BootClock.now.advanced(by: .seconds(30))))
+        return String(decoding: try await response.collect(limit: .mebibytes(16)), as: UTF8.self)
+    }
+
     public var identifier: Int32 { process.identifier }
 
     /// Nil while it runs.
@@ -128,7 +135,7 @@ public final class NodeProcess: Sendable {
 
     /// Where its listeners after the first one are, in the order of their names.
     public var otherURLs: [String] {
-        guard let text = Self.contents(of: directory + "/run.json"), let value = try? JSONValue(parsing: Array(text.utf8)),
+        guard let text = textFile(directory + "/run.json"), let value = try? JSONValue(parsing: Array(text.utf8)),
             case .object(let listeners)? = value["listeners"]
         else { return [] }
         return listeners.sorted { $0.key < $1.key }.filter { $0.key != "cluster" }.compactMap(\.value.asString).filter { $0 != url }
@@ -141,25 +148,16 @@ public final class NodeProcess: Sendable {
     }
 
     private static func openListeners(in path: String, of process: Int32) -> JSONObject? {
-        guard let text = contents(of: path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
+        guard let text = textFile(path), let value = try? JSONValue(parsing: Array(text.utf8)),  // not written yet
             value["pid"] == .integer(Int64(process)), let listeners = value["listeners"]?.asObject, !listeners.isEmpty
         else { return nil }
         return listeners
     }
 
-    private static func tail(of path: String) -> String { String((contents(of: path) ?? "no log").suffix(4000)) }
+    private static func tail(of path: String) -> String { String((textFile(path) ?? "no log").suffix(4000)) }
 
     /// Empty where there is no such file.
-    public static func text(of path: String) -> String { contents(of: path) ?? "" }
-
-    private static func contents(of path: String) -> String? {
-        guard let file = fopen(path, "r") else { return nil }
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while case let count = fread(&buffer, 1, buffer.count, file), count > 0 { bytes += buffer[..<count] }
-        return String(decoding: bytes, as: UTF8.self)
-    }
+    public static func text(of path: String) -> String { textFile(path) ?? "" }
 }
 
 public struct NodeFailure: Error, CustomStringConvertible {

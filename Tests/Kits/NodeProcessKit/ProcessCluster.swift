@@ -1,6 +1,6 @@
 internal import ApusHTTP
 public import ApusRuntime
-public import ApusTypes
+internal import ApusTypes
 public import DatabaseTestKit
 public import TestKit
 
@@ -47,14 +47,17 @@ public final class ProcessCluster: Sendable {
         return nodes
     }
 
-    /// Returns when each of the first nodes sees all of them active, and no others.
+    /// Returns when each of these nodes sees them and no others, all active.
     public func settle(_ nodes: [NodeProcess]) async throws {
-        let wanted = Dictionary(uniqueKeysWithValues: nodes.indices.map { (Self.name($0), "active") })
+        let wanted = Dictionary(uniqueKeysWithValues: nodes.map { ($0.name, "active") })
         for node in nodes { try await eventually(within: 60, "all nodes are active") { try await node.statuses() == wanted } }
     }
 }
 
 extension NodeProcess {
+    /// A node of a `ProcessCluster` has a directory of its name.
+    var name: String { directory.split(separator: "/").last.map(String.init) ?? "" }
+
     /// Of each node that is listed.
     public func statuses() async throws -> [String: String] {
         let nodes = try await send(.get, "/api/v1/cluster/nodes").body["nodes"]?.asArray ?? []

@@ -65,7 +65,7 @@ final class Balancer: Sendable {
         try await Commands.run(
             [apus, "render", "nginx", "--url", node, "--listen", listen, "--output", new], within: .seconds(3),
             environment: ["APUS_KEY": key])
-        guard Commands.text(of: new) != Commands.text(of: file) else { return false }
+        guard textFile(new) != textFile(file) else { return false }
         guard rename(new, file) == 0 else { throw ApusError(.outputUncreatable, "\(file) cannot be written") }
         return true
     }

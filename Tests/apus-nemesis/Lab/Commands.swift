@@ -27,18 +27,7 @@ enum Commands {
         let timer = Deadlines.shared.schedule(at: BootClock.now.advanced(by: time)) { process.send(signal: SIGKILL) }
         let exit = await process.wait()
         timer?()
-        return (exit, text(of: output.path + "/out"))
-    }
-
-    /// What a small file holds; nothing when it cannot be read.
-    static func text(of path: String) -> String {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return "" }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65_536)
-        while case let count = read(descriptor, &chunk, chunk.count), count > 0 { bytes += chunk[..<count] }
-        return String(decoding: bytes, as: UTF8.self)
+        return (exit, textFile(output.path + "/out") ?? "")
     }
 
     static func write(_ text: String, to path: String) throws {

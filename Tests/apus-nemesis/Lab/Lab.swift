@@ -87,7 +87,7 @@ final class Lab: Sendable {
             try await start(node)
             guard key.isEmpty else { continue }
             try await eventually(within: 60, "the first node has made a key") {
-                let text = Commands.text(of: node.directory + "/admin.key").filter { !$0.isWhitespace }
+                let text = (textFile(node.directory + "/admin.key") ?? "").filter { !$0.isWhitespace }
                 administrator.withLock { $0 = text }
                 if let ended = node.ended { throw ApusError(.processFailed, "the first node ended: \(ended)") }
                 return !text.isEmpty
@@ -153,12 +153,12 @@ final class Lab: Sendable {
         (try? await reply(node, .get, "/health/ready?role=write", nil, within: .seconds(1)))?.status == 503
     }
 
-    /// The first answer of any node that is here.
+    /// The first answer of any node that is here. Frozen ones are not asked: they would do it when they thaw, whatever was asked since.
     func askAny(
         _ method: Method, _ path: String, _ body: String? = nil, but excluded: String? = nil, within time: Duration = .seconds(3)
     ) async throws -> JSONValue {
         var last: (any Error)?
-        for node in present where node.name != excluded {
+        for node in present where node.name != excluded && !node.isFrozen {
             do { return try await ask(node, method, path, body, within: time) } catch { last = error }
         }
         throw last ?? ApusError(.noActiveNodes, "no node is here")

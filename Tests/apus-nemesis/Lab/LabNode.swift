@@ -15,6 +15,7 @@ final class LabNode: Sendable {
     let storePath: String
     private let command: ChildProcess.Command
     private let process = Mutex<ChildProcess?>(nil)
+    private let frozen = Mutex(false)
 
     init(name: String, host: String, port: UInt16, directory: String, storePath: String, command: ChildProcess.Command) {
         self.name = name
@@ -44,8 +45,17 @@ final class LabNode: Sendable {
     /// SIGTERM; SIGKILL after half a minute.
     func terminate() async { _ = await process.withLock { $0 }?.terminate(grace: .seconds(30)) }
 
-    func freeze() { process.withLock { $0 }?.send(signal: SIGSTOP) }
-    func thaw() { process.withLock { $0 }?.send(signal: SIGCONT) }
+    func freeze() {
+        frozen.withLock { $0 = true }
+        process.withLock { $0 }?.send(signal: SIGSTOP)
+    }
+
+    func thaw() {
+        process.withLock { $0 }?.send(signal: SIGCONT)
+        frozen.withLock { $0 = false }
+    }
+
+    var isFrozen: Bool { frozen.withLock { $0 } }
 
     /// How it ended, if nobody ended it.
     var ended: ChildProcess.Exit? { process.withLock { $0 }?.ended }

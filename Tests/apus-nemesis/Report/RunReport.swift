@@ -2,6 +2,7 @@ internal import ApusRuntime
 internal import ApusTypes
 internal import Foundation
 internal import NemesisKit
+internal import TestKit
 
 /// A run's result as a file under `Benchmarks/results`, from which `docs/failures.md` is made.
 struct RunReport {
@@ -18,7 +19,7 @@ struct RunReport {
         let episodes = result.history.episodes.map { episode in Scoreboard.json(episode, liveness.outage(of: episode)) }
         let date = Date().formatted(.iso8601)
         let json: JSONValue = [
-            "bench": "nemesis", "date": .string(date), "commit": .string(Self.commit), "seed": .string(String(options.seed)),
+            "bench": "nemesis", "date": .string(date), "commit": .string(WorkingCopy.commit), "seed": .string(String(options.seed)),
             "minutes": .double(options.minutes), "faults": .integer(Int64(result.faults)),
             "operations": .integer(Int64(result.operations)), "violations": .array(result.violations.map { .string("\($0)") }),
             "build": .string(Self.build), "processors": .integer(Int64(EventLoops.coreCount)),
@@ -36,22 +37,4 @@ struct RunReport {
     #else
         private static let build = "release"
     #endif
-
-    /// Of the working copy; `+` after it says that files were changed.
-    private static var commit: String {
-        func git(_ arguments: String...) -> String? {
-            let process = Process()
-            process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-            process.arguments = ["git"] + arguments
-            let output = Pipe()
-            process.standardOutput = output
-            process.standardError = FileHandle.nullDevice
-            do { try process.run() } catch { return nil }  // no git: the result says "unknown"
-            let data = output.fileHandleForReading.readDataToEndOfFile()
-            process.waitUntilExit()
-            return process.terminationStatus == 0 ? String(decoding: data, as: UTF8.self).trimmingCharacters(in: .newlines) : nil
-        }
-        guard let commit = git("rev-parse", "--short=12", "HEAD") else { return "unknown" }
-        return git("status", "--porcelain", "--untracked-files=no") == "" ? commit : commit + "+"
-    }
 }

@@ -121,7 +121,7 @@ struct Strangers {
                 ],
                 output: .file(data + ".log")), on: TestLoops.shared.first)
         try await eventually(within: 60, "the new node is active in the eyes of all") {
-            guard member.ended == nil else { throw ApusError(.processFailed, "it ended: \(Commands.text(of: data + ".log"))") }
+            guard member.ended == nil else { throw ApusError(.processFailed, "it ended: \((textFile(data + ".log") ?? ""))") }
             return await lab.verdicts().count { $0.value["joined"] == "active" } == lab.nodes.count
         }
         check("it is a node like the others, who reach it and are reached", true)

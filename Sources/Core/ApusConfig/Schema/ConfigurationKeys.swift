@@ -290,7 +290,7 @@ public enum ConfigurationKeys {
             "query.anonymous", \.query.anonymous, "What whoever brings no credential may do with the query service, from any machine.",
             reason: "nobody: a key is needed, but for this machine's own user. Other paths of the node are not concerned."),
         ConfigurationKey(
-            "query.sources", \.query.sources, isSecret: true,
+            "query.sources", \.query.sources,
             "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
             reason:
                 "For a node alone, and for trying a schema out. `type` is postgres, sqlite or extension; `path` a URL or a file, in which "

@@ -25,10 +25,23 @@ extension Configuration.QuerySource: ConfigurationValue {
         isSelfDescribed = read("self_defined", else: false)
         schema = read("schema", else: [])
         replicas = read("replicas", else: [])
+        for (key, value) in [("path", path)] + replicas.map({ ("replicas", $0) }) where Self.holdsPassword(value) {
+            mistakes.note("must name the password in '\(key)' as [$VARIABLE], and not hold it", mark: (node[key] ?? node).mark)
+        }
         for (key, value) in [("name", name), ("type", type)] where value.isEmpty {
             mistakes.note("must have a '\(key)'", mark: node.mark)
         }
         try mistakes.check()
+    }
+
+    /// `scheme://user:password@…`, or a parameter `password=`; whoever reads the configuration must not read it.
+    private static func holdsPassword(_ path: String) -> Bool {
+        for start in path.ranges(of: "password=").map(\.upperBound) where !path[start...].hasPrefix("[$") { return true }
+        guard let scheme = path.ranges(of: "://").first else { return false }
+        let authority = path[scheme.upperBound...].prefix { $0 != "/" && $0 != "?" }
+        guard let at = authority.lastIndex(of: "@"), let colon = authority[..<at].firstIndex(of: ":") else { return false }
+        let password = authority[authority.index(after: colon)..<at]
+        return !password.isEmpty && !(password.hasPrefix("[$") && password.hasSuffix("]"))
     }
 
     public var node: YAMLNode {

@@ -1,3 +1,5 @@
+internal import ApusTypes
+
 /// Documents that were parsed and validated, or refused, by their text and the version of the schema: a known text costs one hash and one
 /// comparison of its bytes.
 public struct DocumentCache: Sendable {

@@ -2,7 +2,7 @@ internal import ApusGraphQL
 internal import ApusSchemas
 
 /// How the text of a key goes into JSON for a source that compares what it is given as it is (SQLite).
-public enum KeyEncoding: Sendable, Hashable {
+enum KeyEncoding: Sendable, Hashable {
     case number
     /// `t` of one database is 1 of another.
     case boolean

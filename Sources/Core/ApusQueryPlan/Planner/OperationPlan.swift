@@ -1,9 +1,24 @@
 public import ApusSchemas
 
-/// What an operation comes to: statements, and the reply that their rows are part of.
+/// What an operation comes to, with one request's values.
 public struct OperationPlan: Sendable {
-    public internal(set) var statements: [StatementPlan] = []
-    var data: Node = .object([])
+    let template: PlanTemplate
+    let values: RequestValues
+
+    public var statements: [StatementPlan] { template.statements }
+}
+
+/// What an operation comes to, for all requests whose variables have one shape: statements, and the reply that their rows are part of.
+final class PlanTemplate: Sendable {
+    let statements: [StatementPlan]
+    let data: Node
+    let observations: Observations
+
+    init(_ statements: [StatementPlan], _ data: Node, _ observations: Observations) {
+        self.statements = statements
+        self.data = data
+        self.observations = observations
+    }
 
     /// A part of the reply, in request order.
     indirect enum Node: Sendable {

@@ -98,7 +98,7 @@ extension StatementBuilder {
 
     /// One aggregate function of an expression.
     func aggregate(
-        _ function: AggregateFunction, _ arguments: JSONObject, _ expression: SQLFragment, _ scalar: ScalarType,
+        _ function: AggregateFunction, _ arguments: PlanObject, _ expression: SQLFragment, _ scalar: ScalarType,
         _ order: RowOrder = .any, _ filter: SQLFragment? = nil
     ) throws(GraphQLError) -> (expression: SQLFragment, format: ValueFormat) {
         let only = Self.filter(filter)
@@ -117,7 +117,7 @@ extension StatementBuilder {
             guard engine != .sqlite else { return (function == .and ? "min(\(value))\(only)" : "max(\(value))\(only)", .boolean) }
             return (function == .and ? "bool_and(\(value))\(only)" : "bool_or(\(value))\(only)", .boolean)
         case .stringAggregate:
-            let separator = SQLFragment.value(arguments["sep"] ?? "", as: .string)
+            let separator = SQLFragment.value(arguments["sep"] ?? .known(""), as: .string)
             let text: SQLFragment = engine == .sqlite ? "CAST(\(value) AS TEXT)" : "(\(value))::text"
             let by = try ordering(order, of: text, value, isDistinct)
             guard engine == .sqlite else { return ("string_agg(\(distinct)\(text), \(separator)\(by))\(only)", .text) }
@@ -271,7 +271,8 @@ extension StatementBuilder {
         if !set.remaining.isEmpty { sql.append(" WHERE \(set.remaining.joined(separator: " AND "))") }
         sql.append(" GROUP BY \(keyed.number)")
         return try add(
-            builder.plan(sql, result: .one, group: group, keyCount: related.links.count, absent: item.ofNothing), related, navigation, scope
+            try builder.plan(sql, result: .one, group: group, keyCount: related.links.count, absent: item.ofNothing), related, navigation,
+            scope
         )
     }
 

@@ -75,7 +75,7 @@ extension StatementBuilder {
             return (value, scalar.format)
         case .json:
             guard let wanted = use.given("struct")?.asObject else { return (expression, .json) }
-            return (projected(expression, Array(wanted.keys)), .json)
+            return (projected(expression, wanted.map(\.key)), .json)
         case .geometry: return ("ST_AsGeoJSON(\(try geometry(expression, use)))", .json)
         default: return (expression, scalar.format)
         }
@@ -135,7 +135,7 @@ extension StatementBuilder {
             default: "ST_Perimeter((\(value))::geography)"
             }
         case .distance:
-            let vector: SQLFragment = .value(.string(use.arguments["vector"].map { $0.asString ?? $0.description } ?? ""), as: .vector)
+            let vector: SQLFragment = .value(use.arguments["vector"] ?? .known(.null), as: .vector, form: .json)
             return switch use.arguments["distance"]?.asString {
             case "L2": "\(expression) <-> \(vector)"
             case "Cosine": "\(expression) <=> \(vector)"

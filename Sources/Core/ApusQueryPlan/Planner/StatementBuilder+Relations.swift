@@ -49,7 +49,7 @@ extension StatementBuilder {
             }
             return Related(source: rows, links: links, conditions: conditions, presence: links.first?.1)
         case .junction(let name, let nearPairs, let farPairs):
-            let between = AliasedRow(object: try request.object(name), alias: Self.alias(far, behind: "j"))
+            let between = AliasedRow(object: try request.object(name), alias: request.record.alias())
             var links: [(SQLFragment, SQLFragment)] = []
             for pair in nearPairs { links.append((try column(pair.near, of: near), try column(pair.far, of: between))) }
             var on: [SQLFragment] = []
@@ -71,19 +71,13 @@ extension StatementBuilder {
         column(try field(name, of: row.object), alias: row.alias)
     }
 
-    /// An alias made from another: as deep as conditions are, and never one that is in use outside.
-    static func alias(_ alias: SQLFragment, behind suffix: String) -> SQLFragment {
-        guard case .text(let text)? = alias.pieces.first else { return alias }
-        return .identifier(text.filter { $0 != "\"" } + suffix)
-    }
-
     /// That there are related rows of which a condition is true; nil when the condition says nothing, all related rows when it is empty.
     /// Of a way to one row, the condition is of the row that is told.
     func exists(
         _ navigation: Navigation, from near: AliasedRow, _ use: FieldUse? = nil,
         _ condition: (AliasedRow) throws(GraphQLError) -> SQLFragment?
     ) throws(GraphQLError) -> SQLFragment? {
-        let far = AliasedRow(object: try request.object(navigation.target), alias: Self.alias(near.alias, behind: "_"))
+        let far = AliasedRow(object: try request.object(navigation.target), alias: request.record.alias())
         guard let condition = try condition(far) else { return nil }
         let related = try related(navigation, from: near, as: far.alias, use)
         if !navigation.isList, !isUnique(navigation, far.object), !condition.isEmpty {
@@ -162,7 +156,7 @@ extension StatementBuilder {
             select.joins[slot.level][slot.index] = "LEFT JOIN LATERAL \(first(related, inner.row)) ON true"
         } else {
             // The row whose key is that of the first.
-            let other = AliasedRow(object: inner.object, alias: Self.alias(inner.alias, behind: "f"))
+            let other = AliasedRow(object: inner.object, alias: request.record.alias())
             let others = try self.related(navigation, from: scope.row, as: other.alias, use)
             guard !inner.object.primaryKey.isEmpty else {
                 throw GraphQLError(
@@ -331,7 +325,7 @@ extension StatementBuilder {
         switch engine {
         case .postgreSQL:
             // A list takes the type of the column that it is compared with, which no GraphQL type tells.
-            let sample = Self.alias("\"k\"", behind: "t")
+            let sample = request.record.alias()
             let relation = try relation(far.object, nil)
             let lists = fields.enumerated().map { index, field in
                 """

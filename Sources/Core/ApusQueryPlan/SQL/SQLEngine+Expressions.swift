@@ -119,27 +119,16 @@ extension SQLEngine {
 
     // MARK: Patterns
 
-    func like(_ expression: SQLFragment, _ pattern: JSONValue, ignoresCase: Bool) -> SQLFragment {
+    func like(_ expression: SQLFragment, _ pattern: PlanValue, ignoresCase: Bool) -> SQLFragment {
         guard self == .sqlite else {
             return ignoresCase ? "\(expression) ILIKE \(.value(pattern))" : "\(expression) LIKE \(.value(pattern))"
         }
         // LIKE of SQLite ignores case; GLOB does not, and has patterns of its own.
         if ignoresCase { return "\(expression) LIKE \(.value(pattern))" }
-        return "\(expression) GLOB \(.value(.string(Self.glob(pattern.asString ?? ""))))"
+        return "\(expression) GLOB \(.value(pattern, form: .glob))"
     }
 
-    private static func glob(_ pattern: String) -> String {
-        pattern.map { character in
-            switch character {
-            case "%": "*"
-            case "_": "?"
-            case "*", "?", "[": "[\(character)]"
-            default: String(character)
-            }
-        }.joined()
-    }
-
-    func matches(_ expression: SQLFragment, _ pattern: JSONValue) throws(GraphQLError) -> SQLFragment {
+    func matches(_ expression: SQLFragment, _ pattern: PlanValue) throws(GraphQLError) -> SQLFragment {
         switch self {
         case .postgreSQL: return "\(expression) ~ \(.value(pattern))"
         case .duckDB: return "regexp_matches(\(expression), \(.value(pattern)))"

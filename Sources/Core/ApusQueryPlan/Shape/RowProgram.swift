@@ -84,6 +84,9 @@ final class RowProgram: @unchecked Sendable {
         return UnsafeBufferPointer(memory)
     }
 
+    /// About how much memory it takes.
+    var byteCount: Int { literals.count + steps.count * MemoryLayout<Step>.stride * 2 + places.values.reduce(0) { $0 + $1.utf8.count } }
+
     func place(of step: Int) -> String? { places[step] }
 
     private struct Compiler {

@@ -169,6 +169,7 @@ extension ErrorCode {
     public static let objectUnsupported: ErrorCode = "object.unsupported"
     /// A writer's intent was collected before its commit: nothing was written, begin again with a new key.
     public static let intentLost: ErrorCode = "object.intent_lost"
+    public static let cacheUnavailable: ErrorCode = "cache.unavailable"
     public static let cacheFull: ErrorCode = "cache.full"
 
     // Vectors

@@ -37,7 +37,7 @@ extension QueryRequest {
                 operationName = name.isEmpty ? nil : name
             case "extensions": if value.kind != .object { throw RequestProblem("\"extensions\" must be an object") }
             case "validateOnly": onlyValidates = value.bool == true
-            case "noMutation": mayMutate = value.bool != true
+            case "noMutation": if value.bool == true { mutations = .notHere }
             default: break
             }
         }
@@ -62,6 +62,7 @@ extension QueryRequest {
         }
         operationName = query["operationName"].flatMap { $0.isEmpty ? nil : $0 }
         onlyValidates = query["validate_only"] == "true"
-        mayMutate = query["no_mutation"] != "true"
+        // A GET changes nothing: caches and crawlers repeat it.
+        mutations = .notHere
     }
 }

@@ -9,7 +9,7 @@ struct SourceWording: DatabaseWording {
     var tooOld: ApusError { ApusError(.sourceRejected, "data source \"\(name)\" is a PostgreSQL older than 14", hint: "upgrade it") }
     func connectionLost(_ detail: String) -> ApusError { unavailable("the connection broke", detail) }
     func notConnected(_ detail: String) -> ApusError { unavailable("it cannot be reached", detail) }
-    func hostUnknown(_ host: String, _ detail: String) -> ApusError { unavailable("its host \(host) cannot be found: \(detail)") }
+    func hostUnknown(_ host: String, _ cause: ApusError) -> ApusError { unavailable(cause.summary) }
 
     func unavailable(_ why: String, _ detail: String = "") -> ApusError {
         let message = detail.split(separator: "\n").joined(separator: "; ")

@@ -7,7 +7,7 @@ protocol DatabaseWording: Sendable {
     var tooOld: ApusError { get }
     func connectionLost(_ detail: String) -> ApusError
     func notConnected(_ detail: String) -> ApusError
-    func hostUnknown(_ name: String, _ detail: String) -> ApusError
+    func hostUnknown(_ name: String, _ cause: ApusError) -> ApusError
     func refused(_ report: ServerReport) -> ApusError
 }
 
@@ -18,9 +18,8 @@ struct CatalogWording: DatabaseWording {
     }
     func connectionLost(_ detail: String) -> ApusError { .connectionLost(detail) }
     func notConnected(_ detail: String) -> ApusError { .notConnected(detail) }
-    func hostUnknown(_ name: String, _ detail: String) -> ApusError {
-        ApusError(
-            .catalogUnavailable, "the catalog's host \(name) cannot be found: \(detail)", hint: "check its name in the catalog's URL")
+    func hostUnknown(_ name: String, _ cause: ApusError) -> ApusError {
+        ApusError(.catalogUnavailable, "the catalog: \(cause.summary)", hint: "check its name in the catalog's URL", cause: cause)
     }
     func refused(_ report: ServerReport) -> ApusError { report.error }
 }

@@ -119,26 +119,10 @@ struct PostgreSQLAddress: Sendable {
     ) async throws -> [String?] {
         if let address = host.address, !address.isEmpty { return [address] }
         guard let name = host.name, !name.isEmpty, !name.hasPrefix("/"), !name.hasPrefix("@") else { return [nil] }
-        return try await pool.run(deadline: deadline) { try lookUp(name, wording) }
-    }
-
-    private static func lookUp(_ name: String, _ wording: any DatabaseWording) throws -> [String] {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
-        hints.ai_flags = AI_ADDRCONFIG
-        var list: UnsafeMutablePointer<addrinfo>?
-        let status = getaddrinfo(name, nil, &hints, &list)
-        guard status == 0 else { throw wording.hostUnknown(name, String(cString: gai_strerror(status))) }
-        defer { freeaddrinfo(list) }
-        var addresses: [String] = []
-        var entry = list
-        while let info = entry?.pointee {
-            var text = [CChar](repeating: 0, count: Int(NI_MAXHOST))
-            if getnameinfo(info.ai_addr, info.ai_addrlen, &text, socklen_t(text.count), nil, 0, NI_NUMERICHOST) == 0 {
-                addresses.append(String(decoding: text.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
-            }
-            entry = info.ai_next
+        do {
+            return try await pool.run(deadline: deadline) { try HostNames.addresses(of: name) }
+        } catch let error as ApusError where error.code == .peerUnreachable {
+            throw wording.hostUnknown(name, error)
         }
-        return addresses
     }
 }

@@ -19,6 +19,7 @@ public final class PostgreSQLDatabase: Database {
     private let lanes: [Lane: PostgreSQLLane]
     private let hub: NotificationHub
     private let watch: ServerWatch?
+    private let whenSilent: ServerWatch.Actions
 
     /// Reads the URL (`postgresql://user:password@host1,host2:5432/database`, or libpq's `key=value` form) and waits until a server answers.
     public static func open(
@@ -40,7 +41,7 @@ public final class PostgreSQLDatabase: Database {
         let hub = NotificationHub()
         self.hub = hub
         servers = address.servers
-        lanes = Dictionary(
+        let lanes = Dictionary(
             uniqueKeysWithValues: Lane.allCases.enumerated().map { index, lane in
                 // LISTEN lives on the duty lane: when that connection breaks, its listeners must look for themselves.
                 let made = PostgreSQLLane(
@@ -48,6 +49,9 @@ public final class PostgreSQLDatabase: Database {
                     watch: watch, notification: { hub.publish($0) }, closed: { if lane == .duty { hub.finish() } })
                 return (lane, made)
             })
+        self.lanes = lanes
+        whenSilent = ServerWatch.Actions(
+            probe: { await lanes[.read]?.answers(deadline: $0) ?? false }, leave: { error in lanes.values.forEach { $0.leave(error) } })
     }
 
     /// Callers that wait for each connection.
@@ -60,10 +64,7 @@ public final class PostgreSQLDatabase: Database {
 
     private func waiting<Value>(_ body: () async throws -> Value) async rethrows -> Value {
         guard let watch else { return try await body() }
-        let lanes = lanes
-        let actions = ServerWatch.Actions(
-            probe: { await lanes[.read]?.answers(deadline: $0) ?? false }, leave: { error in lanes.values.forEach { $0.leave(error) } })
-        return try await watch.waiting(actions, body)
+        return try await watch.waiting(whenSilent, body)
     }
 
     // MARK: Database

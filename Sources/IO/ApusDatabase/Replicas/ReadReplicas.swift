@@ -85,11 +85,14 @@ public final class ReadReplicas: Sendable {
         return rows
     }
 
+    /// Asks for at most half of the time that is left, so that the next one has some when this one's disk or a lock hangs under a statement.
     /// Nil if it cannot answer: it is gone, does not stand where it has to, or has cancelled a statement that was in the way of its replay. What
     /// is wrong with a statement itself the primary says.
     private func ask(_ index: Int, _ statements: [Statement], seeing token: ReadToken?, deadline: Instant) async -> [Rows]? {
         let lane = replicas[index].reads
         guard let session = lane.established else { return nil }
+        let now = BootClock.now
+        let deadline = now.advanced(by: now.duration(to: deadline) / 2)
         do {
             try await lane.gate.enter(1, deadline: deadline)
             defer { lane.gate.leave(1) }

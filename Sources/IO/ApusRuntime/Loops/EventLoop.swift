@@ -119,6 +119,11 @@ public final class EventLoop: TaskExecutor, Sendable {
     /// Runs `body` on the loop's thread, soon: never inside this call.
     public func execute(_ body: @escaping @Sendable () -> Void) { add(.closure(body)) }
 
+    /// Runs `body` on the loop's thread: now if this is it.
+    package func soon(_ body: @escaping @Sendable () -> Void) {
+        if isCurrent { body() } else { execute(body) }
+    }
+
     /// Runs `body` on the loop's thread and returns what it gives.
     public func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         if isCurrent { return try body() }

@@ -1,6 +1,6 @@
 internal import ApusCatalog
 public import ApusMembership
-public import ApusRuntime
+internal import ApusRuntime
 public import ApusTypes
 
 /// Where a machine that joins finds what the cluster shares.

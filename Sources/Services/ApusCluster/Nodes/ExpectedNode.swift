@@ -1,4 +1,4 @@
-public import ApusCatalog
+internal import ApusCatalog
 public import ApusTypes
 internal import Synchronization
 

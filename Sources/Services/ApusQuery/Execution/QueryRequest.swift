@@ -7,12 +7,20 @@ public struct QueryRequest: Sendable {
     public var variables: JSONObject = [:]
     /// Needed where the text has several operations.
     public var operationName: String?
-    public var mayMutate = true
+    public var mutations = Mutations.allowed
     /// Whether nothing is to be done beyond finding out whether it could be.
     public var onlyValidates = false
     /// The values of placeholders such as `[$auth.user_id]`, by their names.
     public var identity: JSONObject = [:]
     public var deadline: Instant
+
+    public enum Mutations: Sendable, Hashable {
+        case allowed
+        /// Whoever asks may not change anything.
+        case forbidden
+        /// Not by this way of asking.
+        case notHere
+    }
 
     public init(_ text: [UInt8], deadline: Instant) {
         self.text = text

@@ -8,20 +8,21 @@ public final class QueryService: Sendable {
     public struct Options: Sendable {
         public var operations = OperationLimits()
         public var plans = PlanLimits()
-        /// Texts of operations that each loop remembers, in bytes.
-        public var rememberedText = 2 << 20
+        /// Of each loop, for plans of operations that were asked before.
+        public var planMemory: ByteCount = .mebibytes(32)
 
         public init() {}
     }
 
     public let schemas: SchemaHolder
     private let options: Options
-    private let operations: OperationCache
+    private let planned: PlannedOperations
 
     public init(schemas: SchemaHolder, loops: Int, options: Options = Options()) {
         self.schemas = schemas
         self.options = options
-        operations = OperationCache(loops: loops, capacity: options.rememberedText, limits: options.operations)
+        planned = PlannedOperations(
+            loops: loops, capacity: options.planMemory.bytes, operations: options.operations, plans: options.plans)
     }
 
     /// Never throws: what goes wrong is told in the reply.
@@ -31,20 +32,20 @@ public final class QueryService: Sendable {
         }
         let plan: OperationPlan
         do throws(GraphQLErrors) {
-            let operation = try operations.operation(request.text, name: request.operationName, in: schema)
-            if operation.kind == .mutation, !request.mayMutate {
-                return QueryReply(.forbidden, [GraphQLError("mutations are not allowed in this context")])
-            }
-            let variables = try operation.variables(from: request.variables)
-            if request.onlyValidates { return QueryReply(data: Array("{}".utf8), truncated: []) }
-            do throws(GraphQLError) {
-                plan = try QueryPlanner(schema.api, identity: request.identity, limits: options.plans)
-                    .plan(operation, variables: variables)
-            } catch {
-                return QueryReply(.failed, [error])
+            if request.needsOperation {
+                let operation = try planned.operation(request, in: schema)
+                if operation.kind == .mutation, request.mutations != .allowed {
+                    let why = request.mutations == .forbidden ? "forbidden" : "mutations are not allowed in this context"
+                    return QueryReply(.forbidden, [GraphQLError(why)])
+                }
+                plan = try planned.plan(operation, request, in: schema)
+                if request.onlyValidates { return QueryReply(data: Array("{}".utf8), truncated: []) }
+            } else {
+                plan = try planned.plan(request, in: schema)
             }
         } catch {
-            return QueryReply(.refused, error.errors)
+            // What is found while it is planned has a place in the reply already.
+            return QueryReply(error.errors[0].path == nil ? .refused : .failed, error.errors)
         }
         do {
             let reply = try await PlanExecution(plan, schema, options.plans, deadline: request.deadline).reply()

@@ -1,5 +1,5 @@
 public import ApusTypes
-public import ApusVectorIndex
+internal import ApusVectorIndex
 internal import Synchronization
 
 /// What the points of one reply may take, over all calls that it is put together of. Without it a short request could ask for more than

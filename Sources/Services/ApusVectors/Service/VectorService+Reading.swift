@@ -119,8 +119,8 @@ extension VectorService {
     /// Returns when this node's memory shows all that was in the logs of the shards when this was called.
     ///
     /// Another node may have acknowledged a write a moment ago: before a point is said not to exist, the log is asked. Throws
-    /// `catalog.unavailable` as soon as the catalog is known to be away, the problem of a shard that cannot be followed, and
-    /// `deadline.exceeded`.
+    /// `catalog.unavailable` as soon as the catalog is known to be away, the problem of a shard that cannot be followed, `shard.elsewhere` when
+    /// one leaves this node meanwhile, and `deadline.exceeded`.
     func reachHeads(of shards: [Shard], deadline: Instant) async throws {
         guard !shards.isEmpty else { return }
         try requireCatalog()
@@ -133,6 +133,10 @@ extension VectorService {
                 try Task.checkCancellation()
                 try requireCatalog()
                 if let problem = shard.problem { throw problem }
+                // Nobody follows its log here any more.
+                guard shard.isHosted else {
+                    throw ApusError(.shardElsewhere, "shard \(shard.id) has left this node", context: ["shard": shard.id.description])
+                }
                 guard clock.now < deadline else {
                     throw ApusError(.deadlineExceeded, "the log of shard \(shard.id) was not read in time")
                 }

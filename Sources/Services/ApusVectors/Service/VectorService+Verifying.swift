@@ -56,25 +56,36 @@ extension VectorService {
         var result = ShardVerification(id: shard.id, number: shard.number)
         do {
             for _ in 0..<Self.mostTries {
-                guard shard.isHosted else {
-                    if let result = try await verifyElsewhere(shard, of: collection, deadline: deadline) { return result }
-                    continue
-                }
-                try await reachHeads(of: [shard], deadline: deadline)
-                let (memory, position) = try shard.positioned()
-                result = ShardVerification(id: shard.id, number: shard.number, sequence: position.sequence)
-                // Before the segments are read: a rotten copy is mended after that.
-                result.memory = try await sealing.run { memory.digest }
-                guard let truth = try await replay(shard, to: position, &result, deadline: deadline) else { continue }
-                result.log = try await sealing.run { truth.digest }
-                if result.log != result.memory { result.differences = try await sealing.run { memory.differences(from: truth) } }
-                return result
+                do {
+                    // A replica that is still loading, or leaves, does not answer for the shard: another one does.
+                    let found =
+                        shard.isServed
+                        ? try await verifyHere(shard, &result, deadline: deadline)
+                        : try await verifyElsewhere(shard, of: collection, deadline: deadline)
+                    if let found { return found }
+                } catch let error as ApusError where error.code == .shardElsewhere {}  // it has moved meanwhile
             }
         } catch let error as ApusError where Self.isDamage(error.code) {
             result.problems.append(error)
             return result
         }
-        throw ApusError(.shardBusy, "shard \(shard.id) was sealed again and again while it was verified", hint: "try again later")
+        throw ApusError(
+            .shardBusy, "shard \(shard.id) was sealed or moved again and again while it was verified", hint: "try again later")
+    }
+
+    /// Nil if the shard was sealed meanwhile. What was found before an error is in `result`.
+    private func verifyHere(
+        _ shard: Shard, _ result: inout ShardVerification, deadline: Instant
+    ) async throws -> ShardVerification? {
+        try await reachHeads(of: [shard], deadline: deadline)
+        let (memory, position) = try shard.positioned()
+        result = ShardVerification(id: shard.id, number: shard.number, sequence: position.sequence)
+        // Before the segments are read: a rotten copy is mended after that.
+        result.memory = try await sealing.run { memory.digest }
+        guard let truth = try await replay(shard, to: position, &result, deadline: deadline) else { return nil }
+        result.log = try await sealing.run { truth.digest }
+        if result.log != result.memory { result.differences = try await sealing.run { memory.differences(from: truth) } }
+        return result
     }
 
     /// Compares what the node that serves the shard has in memory with the points that are built here. Nil if the shard was sealed meanwhile.

@@ -1,4 +1,4 @@
-public import ApusTypes
+internal import ApusTypes
 
 /// Compares a history with what was promised. Pure: the same history gives the same violations.
 public struct Checker {

@@ -4,7 +4,8 @@ public import ApusTypes
 public struct Liveness: Sendable {
     /// What an episode cost.
     public struct Outage: Sendable, Hashable {
-        /// Longest time without a whole reading of a collection with several replicas, with one, and without an acknowledged write.
+        /// Longest time without a whole reading of a collection with several replicas, with one, and without an acknowledged write to one with
+        /// several.
         public var reads: Duration
         public var singleReads: Duration
         public var writes: Duration
@@ -14,7 +15,7 @@ public struct Liveness: Sendable {
         /// Requests of any kind, sent meanwhile, that failed or were answered in part. One repetition after the connection ended is a client's
         /// own matter: a balancer that reads its file anew closes those that it keeps.
         public var disturbed: Int
-        /// The longest request, and the longest that writes.
+        /// The longest that a request took of this time, and one that writes.
         public var slowest: Duration
         public var slowestWrite: Duration
         /// From the last healing until the first acknowledged write that was sent after it, until all was whole.
@@ -38,16 +39,18 @@ public struct Liveness: Sendable {
         let several = during.filter { !$0.isWrite && history.replicas[$0.collection, default: 1] > 1 }
         let single = during.filter { !$0.isWrite && history.replicas[$0.collection, default: 1] == 1 }
         let writes = during.filter(\.isWrite)
+        let writesToSeveral = writes.filter { history.replicas[$0.collection, default: 1] > 1 }
         // What goes on for longer may have failed by what was done next.
         func isOver(_ operation: Operation) -> Bool { operation.completion.map { $0.at <= end } ?? false }
+        // Only the time within the episode: the rest is what came before, or was done next.
         func longest(_ operations: [Operation]) -> Duration {
             operations.compactMap(\.completion).flatMap(\.attempts).filter { $0.until > start && $0.from < end }
-                .map { $0.from.duration(to: $0.until) }.max() ?? .zero
+                .map { max($0.from, start).duration(to: min($0.until, end)) }.max() ?? .zero
         }
         let after = writes.compactMap(\.completion).filter { $0.outcome == .done }
             .filter { $0.attempts.last.map { $0.from >= healed } ?? false }.map(\.at).min()
         return Outage(
-            reads: gap(several, start, end), singleReads: gap(single, start, end), writes: gap(writes, start, end),
+            reads: gap(several, start, end), singleReads: gap(single, start, end), writes: gap(writesToSeveral, start, end),
             failedReads: several.filter(isOver).count(where: hasFailed),
             incompleteReads: several.filter(isOver).count { $0.completion.map { $0.outcome == .done && !$0.isComplete } ?? false },
             disturbed: during.filter { $0.invoked >= start }.count { isDisturbed($0, by: end) },

@@ -1,4 +1,4 @@
-public import ApusTypes
+internal import ApusTypes
 
 /// What is done to a cluster, each with what its users were promised for it.
 public enum FaultKind: String, Sendable, Hashable, CaseIterable {
@@ -108,7 +108,8 @@ public struct Promise: Sendable, Hashable {
     public var mayFailReads = true
     /// Whether any request may fail or be answered in part.
     public var mayDisturb = true
-    /// Longest time without a whole reading of a collection with two replicas, of one with one, and without an acknowledged write.
+    /// Longest time without a whole reading of a collection with two replicas, of one with one, and without an acknowledged write to
+    /// one with two.
     public var reads: Duration?
     public var singleReads: Duration?
     public var writes: Duration?

@@ -61,8 +61,12 @@ public struct Scoreboard {
         Row(
             fault: "the leader is killed or frozen", sees: "nothing; a thawed one changes nothing", bound: "another leads in 6 s",
             figure: "leader_seconds", kinds: [.killLeader, .freezeLeader], test: "LeaseMachineTests"),
-        Row(fault: "the PostgreSQL primary of three is killed", sees: "writes wait, 503 or outcome unknown; reads go on", bound: "10 s"),
-        Row(fault: "a synchronous standby freezes", sees: "nothing with two standbys", bound: "no write over 2 s without an answer"),
+        Row(
+            fault: "the PostgreSQL primary of three is killed", sees: "writes wait, 503 or outcome unknown; reads go on", bound: "10 s",
+            test: "FailoverTests.synchronous"),
+        Row(
+            fault: "a synchronous standby freezes", sees: "nothing with two standbys", bound: "no write over 2 s without an answer",
+            test: "FailoverTests.synchronous"),
         Row(
             fault: "the catalog is away or hung", sees: "reads go on, marked with their age; writes answer 503",
             bound: "writes again 3 s after it is back", figure: "writes_after_seconds",
@@ -82,7 +86,9 @@ public struct Scoreboard {
             fault: "the same", sees: "reads and writes go on through the other nodes; nothing is written elsewhere",
             bound: "writes at the latest 5 s after it is back", figure: "writes_after_seconds",
             kinds: [.unmountStore, .fillStore, .readOnlyStore, .hangStore, .foreignStore]),
-        Row(fault: "Redis is killed, frozen or fails over", sees: "requests go on without it", bound: "no failed request"),
+        Row(
+            fault: "Redis is killed, frozen or fails over", sees: "requests go on without it", bound: "no failed request",
+            test: "SharedCacheTests"),
         Row(
             fault: "a node is cut off from everybody", sees: "it stops acting before its leases end; others take over", bound: "6 s",
             figure: "slowest_seconds", kinds: [.isolateNode]),

@@ -46,6 +46,10 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
         linkAsNewest(place)
     }
 
+    public mutating func removeValue(for key: Key) {
+        if let place = places[key] { remove(place) }
+    }
+
     public mutating func removeAll() { self = BoundedCache(capacity: capacity) }
 
     private mutating func remove(_ place: Int) {

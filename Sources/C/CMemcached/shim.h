@@ -1,0 +1,2 @@
+#pragma once
+#include <libmemcached-1.0/memcached.h>
