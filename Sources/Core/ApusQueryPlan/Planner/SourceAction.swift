@@ -76,11 +76,11 @@ extension StatementBuilder {
         switch meaning {
         case .function(let id)?:
             guard let function = request.model.functions[id], request.actsItself(function.source) else { return nil }
-            return try acting(.call(function), use, source: function.source, use.arguments, isMutation: function.isMutation, request)
+            return try acting(.call(function), use, source: function.source, use.arguments.json, isMutation: function.isMutation, request)
         case .insert(let name)?, .update(let name)?, .delete(let name)?:
             let object = try request.object(name)
             guard request.actsItself(object.source) else { return nil }
-            let data = use.arguments["data"]?.asObject ?? [:]
+            let data = use.arguments["data"]?.json.asObject ?? [:]
             switch meaning {
             case .insert?: return try acting(.insert(name), use, source: object.source, data, isMutation: true, request)
             case .update?:
@@ -110,7 +110,7 @@ extension StatementBuilder {
             let keys = object.primaryKey.map { builder.column($0, of: scope) }.joined(separator: ", ")
             sql = "SELECT \(keys) FROM \(from.source)\(from.whereClause)"
         }
-        var plan = builder.plan(sql, result: .one)
+        var plan = try builder.plan(sql, result: .one)
         plan.isMutation = isMutation
         plan.action = try SourceAction(kind, use, arguments: arguments, request)
         return plan
@@ -121,4 +121,9 @@ extension StatementBuilder {
 
 extension RequestContext {
     fileprivate func actsItself(_ source: String) -> Bool { model.sources[source]?.actsItself == true }
+}
+
+extension PlanObject {
+    /// Looks at every value: the plan serves requests with these values alone, because they do not travel as parameters.
+    fileprivate var json: JSONObject { JSONObject(members.map { ($0.key, $0.value.json) }) }
 }
