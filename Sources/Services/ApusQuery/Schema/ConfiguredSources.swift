@@ -40,9 +40,10 @@ public final class ConfiguredSources: Sendable {
             }
         }
         do {
-            if let before, before.suspended == suspended { return false }
             let compiled = try compiler.compile(inputs)
             suspended.merge(compiled.suspended) { own, _ in own }
+            // Nothing has changed: what was made for the schema that is served stays good.
+            if let before, before.suspended == suspended { return false }
             served.serve(
                 ServedSchema(version: (before?.version ?? 0) + 1, api: compiled.api, sources: sources, suspended: suspended))
         } catch {
