@@ -239,6 +239,23 @@ struct PoolTests {
         pool.close()
     }
 
+    @Test("texts that cannot be prepared leave the connection as it was")
+    func unprepared() async throws {
+        let pool = try await Self.pool(Self.options(readers: 1))
+        for number in 0..<200 {
+            await #expect(throws: ApusError.self) {
+                try await pool.read(TextQuery(StaticSQL(joined: "SELECT nothing_\(number)")), deadline: Self.soon())
+            }
+        }
+        #expect(try await Self.one(pool, "SELECT 'still'") == "still")
+        // One loop's shared connection and no other: nothing was taken for long.
+        #expect(
+            try await Self.one(
+                pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'apus%'"
+            ).flatMap { Int($0) } ?? 99 <= TestLoops.shared.all.count)
+        pool.close()
+    }
+
     @Test("a connection keeps a bounded number of statements prepared")
     func preparedStatements() async throws {
         let pool = try await Self.pool(Self.options(readers: 1))

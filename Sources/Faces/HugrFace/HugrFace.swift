@@ -17,6 +17,7 @@ public struct HugrFace: Sendable {
     let registry: MetricsRegistry
     let options: Options
     private let metrics: HugrMetrics
+    private let callers = CallerIdentities()
 
     public init(queries: QueryService, metrics: MetricsRegistry, options: Options = Options()) {
         self.queries = queries
@@ -47,7 +48,7 @@ public struct HugrFace: Sendable {
 
     private func answer(_ request: Request) async throws -> Response {
         let start = BootClock.now
-        let caller = try CallerIdentity(of: request)
+        let caller = try callers.identity(of: request)
         let media = try ReplyMedia(accepting: request.headers["Accept"])
         var problem: RequestProblem?
         let reply: QueryReply
@@ -77,11 +78,18 @@ public struct HugrFace: Sendable {
 
 /// Requests by what came of them.
 struct HugrMetrics: Sendable {
-    private let requests: CounterFamily
+    private let answered: Counter
+    private let failed: Counter
+    private let refused: Counter
+    private let forbidden: Counter
     private let seconds: Histogram
 
     init(_ registry: MetricsRegistry) {
-        requests = registry.counter("apus_query_requests_total", help: "GraphQL requests, by what came of them.", labels: ["outcome"])
+        let requests = registry.counter("apus_query_requests_total", help: "GraphQL requests, by what came of them.", labels: ["outcome"])
+        answered = requests.with("answered")
+        failed = requests.with("failed")
+        refused = requests.with("refused")
+        forbidden = requests.with("forbidden")
         seconds = registry.histogram(
             "apus_query_request_seconds", help: "Time of a GraphQL request.", labels: [],
             buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
@@ -89,7 +97,12 @@ struct HugrMetrics: Sendable {
     }
 
     func count(_ outcome: QueryReply.Outcome, _ time: Double) {
-        requests.with("\(outcome)").increment()
+        switch outcome {
+        case .answered: answered.increment()
+        case .failed: failed.increment()
+        case .refused: refused.increment()
+        case .forbidden: forbidden.increment()
+        }
         seconds.observe(time)
     }
 }

@@ -1,8 +1,27 @@
 internal import ApusHTTP
 internal import ApusTypes
+internal import Synchronization
+
+/// The identities of those who asked lately as themselves: a key is the same with each request.
+final class CallerIdentities: Sendable {
+    private let known = Mutex<[Principal: CallerIdentity]>([:])
+
+    func identity(of request: Request) throws -> CallerIdentity {
+        guard let principal = request.principal, request.headers["x-hugr-impersonated-role"] == nil else {
+            return try CallerIdentity(of: request)
+        }
+        if let identity = known.withLock({ $0[principal] }) { return identity }
+        let identity = try CallerIdentity(of: request)
+        known.withLock { known in
+            if known.count >= 1000 { known.removeAll() }
+            known[principal] = identity
+        }
+        return identity
+    }
+}
 
 /// Who asks, in the words that placeholders of schemas know, and what they may do.
-struct CallerIdentity {
+struct CallerIdentity: Sendable {
     /// `auth.user_id` and the like.
     let values: JSONObject
     let mayMutate: Bool

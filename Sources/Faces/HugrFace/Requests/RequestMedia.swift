@@ -7,6 +7,10 @@ enum RequestMedia: Hashable {
     case graphQL
 
     init(_ contentType: String?) throws {
+        if contentType == "application/json" {
+            self = .json
+            return
+        }
         let type = contentType?.prefix { $0 != ";" }.lowercased().filter { $0 != " " } ?? ""
         switch type {
         case "application/json": self = .json

@@ -168,11 +168,15 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
                 nextStep += 1
                 return false
             }
-            if status == PGRES_PIPELINE_ABORTED { return false }
             let now = BootClock.now
             pending -= 1
+            defer { began = now }
+            if status == PGRES_PIPELINE_ABORTED {
+                // Its own text could not be prepared, which it was told; or what stood before it in its transaction failed.
+                if !query.isOver { query.finish(.failure(source.unavailable("what was asked before it failed"))) }
+                return false
+            }
             facts.took(began.duration(to: now))
-            began = now
             if let report {
                 if report.isStalePlan { prepared[facts.id] = nil }
                 finish(query, report)

@@ -176,13 +176,6 @@ class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `l
     }
 }
 
-extension EventLoop {
-    /// Runs `body` on the loop: now if this is its thread.
-    func soon(_ body: @escaping @Sendable () -> Void) {
-        if isCurrent { body() } else { execute(body) }
-    }
-}
-
 /// Calls `body` with a null-terminated array of C strings.
 private func withCStrings<Value>(_ strings: [String], _ body: ([UnsafePointer<CChar>?]) -> Value) -> Value {
     let copies = strings.map { strdup($0) }
