@@ -82,7 +82,7 @@ let package = Package(
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
-        io("ApusDatabase", ["ApusTypes", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
+        io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusCache", ["ApusTypes", "ApusRuntime", "CHiredis", "CMemcached"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),
@@ -97,6 +97,7 @@ let package = Package(
         service(
             "ApusVectors",
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
+        service("ApusQuery", ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog"]),
 
         // Faces: one per client protocol
         face(
@@ -113,6 +114,8 @@ let package = Package(
             "QdrantFace",
             ["ApusTypes", "ApusRuntime", "ApusVectorIndex", "ApusHTTP", "ApusCatalog", "ApusCluster", "ApusVectors"]),
 
+        face("HugrFace", ["ApusTypes", "ApusGraphQL", "ApusRuntime", "ApusHTTP", "ApusCatalog", "ApusQuery"]),
+
         .executableTarget(
             name: "apus",
             dependencies: [
@@ -120,7 +123,7 @@ let package = Package(
                 "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
-                "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
+                "ApusQuery", "HugrFace", "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -209,6 +212,13 @@ let package = Package(
                 "TestKit", "apus",
             ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
         tests(
+            "ApusQueryTests",
+            ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusQuery", "TestKit"]),
+        tests(
+            "HugrFaceTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "DatabaseTestKit", "TestKit", "apus"],
+            excluding: ["Suite"]),
+        tests(
             "VectorizerRPCTests",
             [
                 "ApusTypes", "ApusThunder", "ApusRuntime", "ApusCatalog", "ApusHTTP", "ApusCluster", "ApusVectors", "ApusVectorIndex",
@@ -228,6 +238,15 @@ let package = Package(
         tests("ApusGraphQLTests", ["ApusGraphQL", "ApusTypes"]),
         tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Fixtures"]),
         tests("ApusQueryPlanTests", ["ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Cases"]),
+        tests(
+            "QueryManagementTests",
+            [
+                "ApusQuery", "ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog",
+                "TestKit", "DatabaseTestKit",
+            ]),
+        tests(
+            "QueryClusterTests",
+            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "TestKit", "DatabaseTestKit", "NodeProcessKit", "apus"]),
         tests(
             "QueryPlanDatabaseTests",
             [

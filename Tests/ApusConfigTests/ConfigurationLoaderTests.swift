@@ -60,7 +60,7 @@ struct ConfigurationLoaderTests {
         let found = loaded.errors.map(\.description)
         let expected = [
             "apus.yml:3:14: listeners: must be HOST:PORT",
-            "apus.yml:4:13: listeners: must be one of vectorizer, qdrant, console, not 'consle'",
+            "apus.yml:4:13: listeners: must be one of vectorizer, qdrant, hugr, console, service, not 'consle'",
             "apus.yml:6:5: listeners: has no key 'adress'; did you mean 'address'?",
             "apus.yml:9:38: cluster.servers: must be 1 to 65535, not 0",
             "apus.yml:10:15: cluster.servers: has no key 'adress' in a server; did you mean 'address'?",
@@ -169,7 +169,9 @@ struct ConfigurationLoaderTests {
         "a listener that cannot be is refused where it stands",
         arguments: [
             ("- {address: here}", "3:15"), ("- {name: a}", "3:5"), ("- {address: a:1, face: [console]}", "3:20"),
-            ("- {address: a:1, faces: [hugr]}", "3:28"),
+            ("- {address: a:1, faces: [hugger]}", "3:28"),
+            // It asks for no credential.
+            ("- {address: a:1, faces: [service, console]}", "3:5"),
             ("- {address: a:1, tls_key: k}", "3:5"), ("[]", "3:3"), ("- {address: a:65536}", "3:15"),
             ("- {address: a:1, faces: []}", "3:5"),
         ])

@@ -41,15 +41,25 @@ enum Store {
     }
 }
 
-/// A row for tests.
-struct TestRow: TextRow {
-    var columns: [String?]
+/// Rows as a source gives them: texts, nil for NULL.
+typealias TextRow = [String?]
 
-    init(_ columns: String?...) { self.columns = columns }
-    init(_ columns: [String?]) { self.columns = columns }
-
-    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
-        guard let text = columns[column] else { return body(nil) }
-        return Array(text.utf8).withUnsafeBytes { body($0) }
+extension RowAssembler {
+    func add(_ row: TextRow) {
+        let texts = row.map { $0.map { Array($0.utf8) } }
+        var cells: [RowCell] = []
+        func add(_ rest: ArraySlice<[UInt8]?>) {
+            guard let text = rest.first else { return cells.withUnsafeBufferPointer { self.add($0) } }
+            guard let text else {
+                cells.append(.null)
+                return add(rest.dropFirst())
+            }
+            text.withUnsafeBytes { bytes in
+                // An empty text has an address, too.
+                cells.append(RowCell(bytes.baseAddress ?? UnsafeRawPointer(bitPattern: 8), count: bytes.count))
+                add(rest.dropFirst())
+            }
+        }
+        add(texts[...])
     }
 }

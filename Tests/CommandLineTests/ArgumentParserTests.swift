@@ -137,7 +137,7 @@ struct HelpTests {
             #expect(command.allOptions.contains(.json) == command.hasResult, "\(path)")
             let changes = [
                 "create", "delete", "revoke", "import", "add", "remove", "reindex", "drain", "undrain", "join", "move", "rebalance",
-                "pause",
+                "pause", "rollback", "rotate",
                 "resume", "set", "undelete", "render", "up",
             ].contains(path.last ?? "")
             #expect(command.options.contains(ClientOptions.dryRun) == changes, "\(path)")

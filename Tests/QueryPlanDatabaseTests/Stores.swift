@@ -1,4 +1,3 @@
-import ApusDatabase
 import ApusGraphQL
 import ApusQueryPlan
 import ApusRuntime
@@ -8,6 +7,16 @@ import DatabaseTestKit
 import Foundation
 import TestKit
 
+@testable import ApusDatabase
+
+/// Tables of a test's own.
+struct Tables {
+    /// Of source `pg_store`, and of source `local_db`.
+    var schema = ""
+    var otherSchema = ""
+    var statements: [String] = []
+}
+
 /// The data of Hugr's end-to-end suite in a real database, and operations run over it.
 struct StoreDatabase: Sendable {
     let engine: SQLEngine
@@ -15,7 +24,8 @@ struct StoreDatabase: Sendable {
     let api: DataAPI
 
     /// Runs `body` with the store in a new database.
-    static func with(_ engine: SQLEngine, _ body: (StoreDatabase) async throws -> Void) async throws {
+    /// `more`: tables beside the store's.
+    static func with(_ engine: SQLEngine, more: Tables = Tables(), _ body: (StoreDatabase) async throws -> Void) async throws {
         let directory = try TemporaryDirectory()
         let database: any Database
         if engine == .sqlite {
@@ -26,9 +36,9 @@ struct StoreDatabase: Sendable {
         }
         do {
             try await database.transaction(.write, on: .write, deadline: soon()) { transaction in
-                _ = try await transaction.run(Seed.statements(for: engine).map { .once(.planned($0)) })
+                _ = try await transaction.run((Seed.statements(for: engine) + more.statements).map { .once(StaticSQL(joined: $0)) })
             }
-            try await body(StoreDatabase(engine: engine, database: database, api: try api(engine)))
+            try await body(StoreDatabase(engine: engine, database: database, api: try api(engine, more)))
         } catch {
             await database.close()
             throw error
@@ -39,7 +49,7 @@ struct StoreDatabase: Sendable {
 
     static func soon() -> Instant { BootClock.now.advanced(by: .milliseconds(30_000)) }
 
-    private static func api(_ engine: SQLEngine) throws -> DataAPI {
+    private static func api(_ engine: SQLEngine, _ more: Tables) throws -> DataAPI {
         let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .appending(path: "ApusSchemasTests/Fixtures/Sources")
         var schemas: [SourceSchema] = []
@@ -61,7 +71,7 @@ struct StoreDatabase: Sendable {
         // Both in one database here, each as a source of its own: what is asked of both is a join over sources.
         for name in ["pg_store", "local_db"] {
             var text = try String(contentsOf: folder.appending(path: "\(name).graphql"), encoding: .utf8)
-            if name == "pg_store" { text += notes }
+            text += name == "pg_store" ? notes + more.schema : more.otherSchema
             schemas.append(
                 try SchemaReader.read(
                     [SchemaFile(name: name, text: text)],
@@ -100,20 +110,20 @@ struct StoreDatabase: Sendable {
         let reply =
             operation.kind == .mutation
             ? try await database.transaction(.write, on: .write, deadline: Self.soon()) { transaction in
-                try await runner.reply { statement, parameters, assembler in
-                    let rows = try await transaction.run([sqlStatement(statement, parameters)])[0]
-                    for row in rows { assembler.add(DatabaseRow(row: row)) }
+                try await runner.reply { calls in
+                    let answers = try await transaction.run(calls.map { sqlStatement($0) })
+                    for (call, rows) in zip(calls, answers) { call.add(rows) }
                 }
             }
-            : try await runner.reply { statement, parameters, assembler in
-                let rows = try await database.run([sqlStatement(statement, parameters)], on: .read, deadline: Self.soon())[0]
-                for row in rows { assembler.add(DatabaseRow(row: row)) }
+            : try await runner.reply { calls in
+                let answers = try await database.run(calls.map { sqlStatement($0) }, on: .read, deadline: Self.soon())
+                for (call, rows) in zip(calls, answers) { call.add(rows) }
             }
         return (try JSONValue(parsing: reply.data), reply.truncated)
     }
 
-    private func sqlStatement(_ statement: StatementPlan, _ parameters: [BoundParameter]) -> Statement {
-        var sql = Statement(.planned(statement.sql.text), parameters.map { sqlValue($0) })
+    private func sqlStatement(_ call: StatementCall) -> Statement {
+        var sql = Statement(StaticSQL(call.statement.sql), call.parameters.map { sqlValue($0) })
         sql.tellsText = true
         return sql
     }
@@ -132,21 +142,35 @@ struct StoreDatabase: Sendable {
     }
 }
 
-/// A row that a database told, as the assembler reads it.
-struct DatabaseRow: TextRow {
-    let row: Row
-
-    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
-        let text: String
-        switch row.values[column] {
-        case .null: return body(nil)
-        case .text(let value): text = value
-        case .integer(let value): text = String(value)
-        case .double(let value): text = String(value)
-        case .bool(let value): text = value ? "t" : "f"
-        case .blob(let bytes): return bytes.withUnsafeBytes { body($0) }
+extension StatementCall {
+    /// Gives the rows that a database told to the assembler, as text.
+    func add(_ answer: Rows) {
+        for row in answer {
+            var text: [UInt8] = []
+            var places: [Range<Int>?] = []
+            for value in row.values {
+                let start = text.count
+                switch value {
+                case .null:
+                    places.append(nil)
+                    continue
+                case .text(let value): text += Array(value.utf8)
+                case .integer(let value): text += Array(String(value).utf8)
+                case .double(let value): text += Array(String(value).utf8)
+                case .bool(let value): text.append(UInt8(ascii: value ? "t" : "f"))
+                case .blob(let bytes): text += bytes
+                }
+                places.append(start..<text.count)
+            }
+            // An empty text has an address, too.
+            text.append(0)
+            text.withUnsafeBytes { bytes in
+                let cells = places.map { place in
+                    place.map { RowCell(UnsafeRawPointer(bytes.baseAddress! + $0.lowerBound), count: $0.count) } ?? .null  // one byte at least
+                }
+                cells.withUnsafeBufferPointer { rows.add($0) }
+            }
         }
-        return Array(text.utf8).withUnsafeBytes { body($0) }
     }
 }
 

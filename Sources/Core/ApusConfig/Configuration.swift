@@ -15,6 +15,7 @@ public struct Configuration: Sendable, Equatable {
     public var log = Log()
     public var runtime = Runtime()
     public var vectors = Vectors()
+    public var query = Query()
     public var retention = Retention()
     public var membership = Membership()
     public var leases = Leases()
@@ -33,7 +34,14 @@ public struct Configuration: Sendable, Equatable {
 
     /// One address that the node listens on.
     public struct Listener: Sendable, Hashable {
-        public enum Face: String, Sendable, Hashable, CaseIterable { case vectorizer, qdrant, console }
+        public enum Face: String, Sendable, Hashable, CaseIterable {
+            case vectorizer, qdrant, hugr, console
+            /// Health and metrics for whoever reaches the listener, without a credential; on a listener of its own.
+            case service
+
+            /// Of a listener that does not say.
+            public static let standard: [Face] = [.vectorizer, .qdrant, .hugr, .console]
+        }
 
         public var name: String
         public var address: SocketAddress
@@ -43,7 +51,7 @@ public struct Configuration: Sendable, Equatable {
         public var tlsKey: String?
 
         public init(
-            name: String, address: SocketAddress, faces: [Face] = Face.allCases, tlsCertificate: String? = nil, tlsKey: String? = nil
+            name: String, address: SocketAddress, faces: [Face] = Face.standard, tlsCertificate: String? = nil, tlsKey: String? = nil
         ) {
             self.name = name
             self.address = address
@@ -85,6 +93,7 @@ public struct Configuration: Sendable, Equatable {
         public var qdrant = Face(maxBody: .mebibytes(32))
         /// Points of one reply.
         public var qdrantReply = ByteCount.mebibytes(64)
+        public var hugr = Face(maxBody: .mebibytes(8))
         public var console = Face(maxBody: .mebibytes(1))
     }
 
@@ -187,6 +196,40 @@ public struct Configuration: Sendable, Equatable {
         public var sealPoints = 4096
         public var scrubInterval: Duration = .seconds(24 * 3600)
         public var searchMemory: ByteCount = .gibibytes(1)
+    }
+
+    public struct Query: Sendable, Equatable {
+        /// What those may do who bring no credential.
+        public enum Anonymous: String, Sendable, CaseIterable { case nobody, reader, writer, administrator }
+
+        public var anonymous = Anonymous.nobody
+        public var sources: [QuerySource] = []
+        /// Where the keys are that secrets in the catalog are sealed under.
+        public var secretKeyFile: String?
+        public var maxDepth = 20
+        public var maxFields = 20_000
+        public var defaultRows = 2000
+        public var maxRows = 1_000_000
+        public var maxReply = ByteCount.mebibytes(64)
+        /// Of each source.
+        public var connections = 16
+        public var readers = 3
+        public var maxWaiting = 512
+        public var statementTimeout: Duration = .seconds(30)
+    }
+
+    /// A data source of the query service.
+    public struct QuerySource: Sendable, Hashable {
+        public var name: String
+        public var type: String
+        public var path: String
+        public var prefix: String
+        public var isModule: Bool
+        public var isReadOnly: Bool
+        public var isSelfDescribed: Bool
+        /// Files of its schema, and directories of such files.
+        public var schema: [String]
+        public var replicas: [String]
     }
 
     public struct Retention: Sendable, Equatable {

@@ -1,20 +1,23 @@
 internal import ApusGraphQL
 internal import ApusSchemas
-public import ApusTypes
+internal import ApusTypes
 
 /// Carries a plan out: gives statements to whoever runs them, asks batches for the keys that were found, and puts the reply together.
-/// It holds the JSON of the reply and the keys of batches; more rows or keys than the limits are an error.
+/// It holds the JSON of the reply and the keys of batches; more than the limits is an error.
 public struct PlanRunner: Sendable {
-    private let plan: OperationPlan
+    private let plan: PlanTemplate
+    private let values: RequestValues
     private let limits: PlanLimits
 
     public init(_ plan: OperationPlan, limits: PlanLimits = PlanLimits()) {
-        self.plan = plan
+        self.plan = plan.template
+        values = plan.values
         self.limits = limits
     }
 
-    /// One statement with the values of its parameters; `run` gives its rows to the assembler in their order.
-    public typealias Run = (StatementPlan, [BoundParameter], inout RowAssembler) async throws -> Void
+    /// Runs all of the calls, which do not depend on each other: those of one source in one round trip, sources side by side. Returns when each
+    /// call's rows were given to it; throws what makes the operation fail. Mutations come as one call at a time.
+    public typealias Run = ([StatementCall]) async throws -> Void
 
     public struct Reply: Sendable {
         /// The value of `data`.
@@ -24,124 +27,137 @@ public struct PlanRunner: Sendable {
     }
 
     public func reply(_ run: Run) async throws -> Reply {
-        var reply = Reply(data: [])
-        var values: [[UInt8]] = []
-        for statement in plan.statements {
-            var assembler = RowAssembler(statement.shape, batches: statement.batches.count, mostRows: limits.rows)
-            try await run(statement, statement.sql.parameters.map { BoundParameter($0, keys: []) }, &assembler)
-            try check(assembler, statement)
-            let piece = assembler.finish()
-            values.append(piece.filled(try await fill(statement, assembler, run)))
-            if assembler.isTruncated { reply.truncated.append(statement.path) }
+        let roots = try plan.statements.map { Node(try StatementCall($0, values, [], limits)) }
+        if plan.statements.contains(where: \.isMutation) {
+            for root in roots { try await self.run([root], run) }
+        } else {
+            try await self.run(roots, run)
         }
-        write(plan.data, values, to: &reply.data)
-        return reply
+        var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + $1.call.rows.byteCount })
+        defer { output.free() }
+        try write(plan.data, roots, to: &output)
+        return Reply(data: Array(output.bytes), truncated: roots.filter(\.call.rows.isTruncated).map(\.call.statement.path))
     }
 
-    private func fill(
-        _ statement: StatementPlan, _ assembler: RowAssembler, _ run: Run
-    ) async throws -> [RowAssembler.Piece.Found] {
-        var found: [RowAssembler.Piece.Found] = []
-        for (index, batch) in statement.batches.enumerated() {
-            var answer = RowAssembler.Piece.Found(absent: batch.shape.absent)
-            let keys = assembler.batchKeys[index]
-            guard keys.count <= limits.keys else {
-                throw GraphQLError(
-                    "\"\(statement.path.joined(separator: "."))\" leads to rows by \(keys.count) keys, and \(limits.keys) are the limit; ask for fewer rows."
-                )
-            }
-            if !keys.isEmpty {
-                var inner = RowAssembler(batch.shape, batches: batch.batches.count, mostRows: limits.rows)
-                try await run(batch, batch.sql.parameters.map { BoundParameter($0, keys: keys) }, &inner)
-                try check(inner, statement)
-                let groups = inner.finishGroups()
-                let below = try await fill(batch, inner, run)
-                answer.values = groups.mapValues { $0.filled(below) }
-            }
-            found.append(answer)
-        }
-        return found
+    /// A statement that was run, and what was asked with the keys of its rows; nil where there were none.
+    private final class Node {
+        let call: StatementCall
+        var batches: [Node?] = []
+
+        init(_ call: StatementCall) { self.call = call }
     }
 
-    private func check(_ assembler: RowAssembler, _ statement: StatementPlan) throws {
-        guard !assembler.isTooLarge else {
+    /// Statements, then what is asked with keys of their rows, and so on.
+    private func run(_ roots: [Node], _ run: Run) async throws {
+        var nodes = roots
+        while !nodes.isEmpty {
+            for node in nodes { try checkParameters(node.call) }
+            try await run(nodes.map(\.call))
+            for node in nodes {
+                node.call.rows.finish()
+                try checkRows(node.call)
+                node.batches = try node.call.statement.batches.indices.map { index in
+                    let keys = node.call.rows.keys[index]
+                    try checkKeys(keys, node.call.statement)
+                    return keys.count == 0
+                        ? nil : Node(try StatementCall(node.call.statement.batches[index], values, keys.columns, limits))
+                }
+            }
+            nodes = nodes.flatMap { $0.batches.compactMap { $0 } }
+        }
+    }
+
+    // MARK: Limits
+
+    private func checkParameters(_ call: StatementCall) throws {
+        let bytes = call.parameters.reduce(0) { $0 + $1.byteCount }
+        guard bytes <= limits.parameterBytes else {
+            throw error(call.statement, "is asked with \(bytes) bytes of values, and \(limits.parameterBytes) are the limit; give fewer.")
+        }
+    }
+
+    private func checkKeys(_ keys: BatchKeys, _ statement: StatementPlan) throws {
+        guard keys.count <= limits.keys else {
+            throw error(statement, "leads to rows by \(keys.count) keys, and \(limits.keys) are the limit; ask for fewer rows.")
+        }
+    }
+
+    private func checkRows(_ call: StatementCall) throws {
+        switch call.rows.problem {
+        case nil: return
+        case .rows: throw error(call.statement, "has more than \(limits.rows) rows, which is the limit; give a limit.")
+        case .bytes: throw tooLarge(call.statement)
+        case .columns: throw error(call.statement, "was answered by data source \"\(call.statement.source)\" with rows of another form.")
+        case .value(let place, let format):
+            let field = call.statement.path + place.split(separator: ".").map(String.init)
+            let type = (format.isList ? "list of " : "") + format.scalar.name
             throw GraphQLError(
-                "\"\(statement.path.joined(separator: "."))\" has more than \(limits.rows) rows; give a limit.")
+                "Data source \"\(call.statement.source)\" holds a value for \"\(field.joined(separator: "."))\" that is no \(type); correct the data, or the type in the schema.",
+                path: call.statement.path.map { .key($0) })
         }
     }
 
-    private func write(_ node: OperationPlan.Node, _ values: [[UInt8]], to output: inout [UInt8]) {
-        switch node {
-        case .text(let bytes): output += bytes
-        case .statement(let index): output += values[index]
+    private func tooLarge(_ statement: StatementPlan) -> GraphQLError {
+        error(statement, "makes the reply larger than \(limits.replyBytes) bytes, which is the limit; ask for fewer rows or fields.")
+    }
+
+    private func error(_ statement: StatementPlan, _ what: String) -> GraphQLError {
+        GraphQLError("\"\(statement.path.joined(separator: "."))\" \(what)", path: statement.path.map { .key($0) })
+    }
+
+    // MARK: The reply
+
+    private func write(_ part: PlanTemplate.Node, _ roots: [Node], to output: inout ReplyBuffer) throws {
+        switch part {
+        case .text(let bytes): output.append(bytes)
+        case .statement(let index): try write(roots[index].call.rows.whole, of: roots[index], to: &output)
         case .object(let members):
             output.append(UInt8(ascii: "{"))
             for (index, member) in members.enumerated() {
                 if index > 0 { output.append(UInt8(ascii: ",")) }
-                output += member.name
-                write(member.node, values, to: &output)
+                output.append(member.name)
+                try write(member.node, roots, to: &output)
             }
             output.append(UInt8(ascii: "}"))
         }
     }
+
+    /// A part of a statement's output with its holes filled from what its batches found.
+    private func write(_ piece: RowAssembler.Piece, of node: Node, to output: inout ReplyBuffer) throws {
+        let rows = node.call.rows
+        var start = piece.bytes.lowerBound
+        for hole in rows.holes[piece.holes] {
+            output.append(rows.bytes(start..<hole.offset))
+            start = hole.offset
+            if let batch = node.batches[hole.batch], let found = batch.call.rows.piece(of: hole.key) {
+                try write(found, of: batch, to: &output)
+            } else {
+                output.append(node.call.statement.batches[hole.batch].program.shape.absent)
+            }
+        }
+        output.append(rows.bytes(start..<piece.bytes.upperBound))
+        // Keys may share what was found for them, so that the whole is larger than its parts.
+        if output.count > limits.replyBytes { throw tooLarge(node.call.statement) }
+    }
 }
 
-/// A parameter's value as it goes to a database.
-public enum BoundParameter: Sendable, Hashable {
-    case value(JSONValue)
-    case list([JSONValue])
-    /// Texts as the database, or another one, told them.
-    case keys([[UInt8]])
+/// A statement to run with the values of its parameters.
+public struct StatementCall: Sendable {
+    public let statement: StatementPlan
+    public let parameters: [BoundParameter]
+    /// Takes the rows in their order.
+    public let rows: RowAssembler
 
-    init(_ value: SQLParameter.Value, keys: [[[UInt8]]]) {
-        switch value {
-        case .value(let value): self = .value(value)
-        case .list(let values): self = .list(values)
-        case .keys(let column): self = .keys(keys.map { $0[column] })
+    init(_ statement: StatementPlan, _ values: RequestValues, _ keys: [[[UInt8]]], _ limits: PlanLimits) throws(GraphQLError) {
+        self.statement = statement
+        var parameters: [BoundParameter] = []
+        parameters.reserveCapacity(statement.sql.parameters.count)
+        do throws(GraphQLError) {
+            for value in statement.sql.parameters { parameters.append(try BoundParameter(value, values, keys: keys)) }
+        } catch {
+            throw GraphQLError(error.message, path: statement.path.map { .key($0) })
         }
-    }
-
-    /// As PostgreSQL reads it in text format; nil for NULL. Lists are array literals, each element quoted.
-    public var postgreSQLText: [UInt8]? {
-        switch self {
-        case .value(let value): return Self.text(value)
-        case .list(let values): return Self.array(values.map(Self.text))
-        case .keys(let keys): return Self.array(keys)
-        }
-    }
-
-    /// As SQLite is given it: lists are JSON.
-    public var sqliteText: [UInt8]? {
-        switch self {
-        case .value(let value): return Self.text(value)
-        case .list(let values): return JSONValue.array(values).serialized()
-        case .keys(let keys): return JSONValue.array(keys.map { .string(String(decoding: $0, as: UTF8.self)) }).serialized()
-        }
-    }
-
-    private static func text(_ value: JSONValue) -> [UInt8]? {
-        switch value {
-        case .null: nil
-        case .string(let text): Array(text.utf8)
-        default: value.serialized()
-        }
-    }
-
-    private static func array(_ elements: [[UInt8]?]) -> [UInt8] {
-        var text: [UInt8] = [UInt8(ascii: "{")]
-        for (index, element) in elements.enumerated() {
-            if index > 0 { text.append(UInt8(ascii: ",")) }
-            guard let element else {
-                text += Array("NULL".utf8)
-                continue
-            }
-            text.append(UInt8(ascii: "\""))
-            for byte in element {
-                if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { text.append(UInt8(ascii: "\\")) }
-                text.append(byte)
-            }
-            text.append(UInt8(ascii: "\""))
-        }
-        return text + [UInt8(ascii: "}")]
+        self.parameters = parameters
+        rows = RowAssembler(statement, mostRows: limits.rows, mostBytes: limits.replyBytes)
     }
 }

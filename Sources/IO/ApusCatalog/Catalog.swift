@@ -37,6 +37,8 @@ public final class Catalog: Sendable {
     public let retention: Retention
     public let models: Models
     public let objects: ObjectIntents
+    public let definitions: QueryDefinitions
+    public let served: ServedSources
     let access: CatalogAccess
 
     /// Migrates the schema, or checks that this program may use it as it is.
@@ -77,6 +79,8 @@ public final class Catalog: Sendable {
         retention = Retention(access: access)
         models = Models(access: access)
         objects = ObjectIntents(database: database)
+        definitions = QueryDefinitions(access: access)
+        served = ServedSources(access: access)
     }
 
     /// The history that this node saw last; renewed by every read of the feed.

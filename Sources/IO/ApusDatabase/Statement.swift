@@ -1,3 +1,5 @@
+public import ApusQueryPlan
+
 /// One SQL statement with its parameters. The text is a constant of the program; values only ever travel as parameters.
 ///
 /// Parameters take their type from where they stand (a column, a function's argument); where that is ambiguous the statement
@@ -30,11 +32,10 @@ public struct StaticSQL: Hashable, Sendable, ExpressibleByStringLiteral {
     public let text: String
 
     public init(stringLiteral value: StaticString) { text = value.description }
-    private init(joined: String) { text = joined }
+    init(joined: String) { text = joined }
 
-    /// What a query planner made of literals, quoted names and the SQL of a schema's author. The planner's fragments cannot be made of a
-    /// request's text.
-    public static func planned(_ text: String) -> StaticSQL { StaticSQL(joined: text) }
+    /// What the query planner made of literals, quoted names and the SQL of a schema's author: nobody else can make such a statement.
+    public init(_ statement: SQLStatement) { text = statement.text }
 
     public static func + (left: StaticSQL, right: StaticSQL) -> StaticSQL { StaticSQL(joined: left.text + right.text) }
 
@@ -44,6 +45,9 @@ public struct StaticSQL: Hashable, Sendable, ExpressibleByStringLiteral {
         precondition(isPlain && !name.isEmpty && name.utf8.count <= 63, "not a plain SQL identifier")
         return StaticSQL(joined: "\"\(name)\"")
     }
+
+    /// The number of a parameter, behind its `$`.
+    public static func place(_ number: Int) -> StaticSQL { StaticSQL(joined: String(number)) }
 
     /// A number where SQL takes no parameter (a partition's bound).
     public static func literal(_ value: Int64) -> StaticSQL { StaticSQL(joined: "(\(value))") }

@@ -6,9 +6,9 @@ internal import ApusTypes
 /// `apus query`: looks at what the query service would do, without a node and without a database.
 enum QueryCommand {
     static let command: Command = Command(
-        name: "query", summary: "Look at generated APIs and at query plans.",
-        discussion: "Works on files alone: nothing is asked of a node or a database. A FILE that is '-' is standard input.",
-        subcommands: [explain, schema])
+        name: "query", summary: "Data sources of the cluster, generated APIs, and query plans.",
+        discussion: "'explain', and 'schema' with --sdl, work on files alone. A FILE that is '-' is standard input.",
+        subcommands: [explain, schema, source])
 
     private static let schemaFile = Option.value("sdl", "FILE", .file(["graphql"]), "The data source's schema, in the dialect's SDL.")
     private static let engine = Option.value(
@@ -44,6 +44,7 @@ enum QueryCommand {
     private static let schema: Command = Command(
         name: "schema", summary: "Show the API that is generated from a data source's schema.", options: [schemaFile, engine, name],
         examples: [.init("apus query schema --sdl shop.graphql --name shop", "what a client is told")],
+        subcommands: schemaVersions,
         run: { invocation in
             try await report(invocation) {
                 let text = try api(invocation).schema.printed()

@@ -12,7 +12,8 @@ enum Root {
         subcommands: [
             UpCommand.command, NodeCommand.command, JoinCommand.command, StatusCommand.command, WhyCommand.command, LogsCommand.command,
             DoctorCommand.command, ShardCommand.command, RebalanceCommand.command, ImportCommand.command, SearchCommand.command,
-            CollectionCommand.command, ModelCommand.command, KeyCommand.command, RenderCommand.command, ConfigCommand.command,
+            CollectionCommand.command, ModelCommand.command, KeyCommand.command, SecretCommand.command, RenderCommand.command,
+            ConfigCommand.command,
             GraphQLCommand.command, QueryCommand.command, CompletionCommand.command,
         ])
 }

@@ -23,6 +23,12 @@ enum FileTree {
         return names.sorted()
     }
 
+    /// The files of a schema: a file is one, of a directory those that are SDL by their names.
+    static func schemaFiles(_ path: String) -> [String] {
+        let names = entries(path)
+        return names.isEmpty ? [path] : names.filter { $0.hasSuffix(".graphql") }.map { "\(path)/\($0)" }
+    }
+
     private static func isDirectory(_ path: String) -> Bool {
         var facts = stat()
         return lstat(path, &facts) == 0 && facts.st_mode & S_IFMT == S_IFDIR

@@ -11,6 +11,7 @@ internal import ApusTypes
 internal import ApusVectors
 internal import ConsoleFace
 internal import Glibc
+internal import HugrFace
 internal import QdrantFace
 internal import VectorizerFace
 
@@ -62,10 +63,19 @@ extension Node {
 
     private func router(for listener: Configuration.Listener) -> Router {
         var router = Router()
+        if listener.faces == [.service] {
+            router.use(AccessControl(trust: trust, open: HugrFace.servicePaths) { _, _ in nil })
+            HugrFace.mountService(on: &router, metrics: metrics)
+            return router
+        }
         let isQdrantAtRoot = listener.isQdrantAtRoot
         router.use(FaceCORS(configuration.faces, isQdrantAtRoot: isQdrantAtRoot))
         router.use(Compression())
-        router.use(AccessControl(trust: trust) { [access] key, deadline in try await access.verify(key, deadline: deadline) })
+        let anonymous = configuration.query.anonymousPrincipal
+        router.use(
+            AccessControl(trust: trust, anonymous: { HugrFace.owns($0) ? anonymous : nil }) { [access] key, deadline in
+                try await access.verify(key, deadline: deadline)
+            })
         var consoleOptions = ConsoleFace.Options()
         consoleOptions.maxBody = configuration.faces.console.maxBody
         consoleOptions.version = Version.current
@@ -79,6 +89,11 @@ extension Node {
         }
         if listener.faces.contains(.qdrant) {
             mountQdrant(on: &router, atRoot: isQdrantAtRoot, besideConsole: listener.faces.contains(.console))
+        }
+        if listener.faces.contains(.hugr) {
+            var options = HugrFace.Options()
+            options.maxBody = configuration.faces.hugr.maxBody
+            HugrFace(queries: queries, metrics: metrics, options: options).mount(on: &router)
         }
         router.errors(listener.errorReply)
         return router
@@ -110,6 +125,7 @@ extension Configuration.Listener {
         if ConsoleFace.owns(request.path), faces.contains(.console) || request.path.first == "health" {
             return Router.defaultErrorResponse(error, request)
         }
+        if faces.contains(.hugr), HugrFace.owns(request.path) || faces == [.hugr] { return HugrFace.errorReply(error, request) }
         if isQdrantAtRoot || QdrantFace.owns(request.path) { return QdrantFace.errorReply(error, request) }
         return faces.contains(.vectorizer) ? VectorizerFace.errorReply(error, request) : Router.defaultErrorResponse(error, request)
     }

@@ -1,6 +1,7 @@
 internal import ApusCatalog
 internal import ApusCluster
 internal import ApusConfig
+internal import ApusQuery
 internal import ApusRPC
 internal import ApusRuntime
 internal import ApusTypes
@@ -49,6 +50,11 @@ extension Node {
         }
         for method in VectorService.peerMethods {
             handlers[method] = { [vectors] request in try await vectors.answer(method, request.payload, deadline: request.deadline) }
+        }
+        for method in SchemaRegistry.peerMethods {
+            handlers[method] = { [registry = query.registry] request in
+                try await registry.answer(method, request.payload, deadline: request.deadline)
+            }
         }
         for (method, answer) in operatorCalls { handlers[method] = { request in try await answer(request.payload) } }
         let server = RPCServer(

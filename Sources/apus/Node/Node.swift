@@ -3,6 +3,7 @@ internal import ApusCluster
 internal import ApusConfig
 internal import ApusDatabase
 internal import ApusHTTP
+internal import ApusQuery
 internal import ApusRPC
 internal import ApusRuntime
 internal import ApusSockets
@@ -71,6 +72,8 @@ struct Node: Sendable {
     let store: NodeStore
     let cluster: Cluster
     let vectors: VectorService
+    let query: NodeQuery
+    var queries: QueryService { query.queries }
     let access: Access
     let listening = OpenListeners()
     static let log = Logger("node")
@@ -121,7 +124,7 @@ struct Node: Sendable {
             base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database,
             replicas: replicas, catalog: catalog, store: store,
             cluster: cluster,
-            vectors: vectors,
+            vectors: vectors, query: try NodeQuery(base, catalog, cluster, calls),
             access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
     }
 
@@ -208,6 +211,11 @@ struct Node: Sendable {
     func serve(until stop: StopRequest, reloadingOn hangUps: AsyncStream<Signals.Signal>) async throws {
         // The other listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let (server, bound) = (base.front.server, base.front.bound)
+        if configuration.query.anonymous != .nobody {
+            Self.log.warning(
+                "the query service is open to whoever reaches this node",
+                ["as": configuration.query.anonymous.rawValue, "setting": "query.anonymous"])
+        }
         server.route(try await routers())
         health.recover("node")
         for listener in bound { listening.add(listener.name, listener.url) }
@@ -229,6 +237,8 @@ struct Node: Sendable {
             group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
+            group.addTask { try await query.registry.run() }
+            group.addTask { await query.keys.run(catalog, health) }
             if let replicas { group.addTask { try await replicas.run() } }
             if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }
             if let hosted { group.addTask { try await hosted.supervise() } }
@@ -257,6 +267,7 @@ struct Node: Sendable {
             Self.log.warning("the catalog was not told that this node leaves", ["error": error.summary])
         }
         calls?.close()
+        for source in queries.schemas.current?.sources.values.map(\.self) ?? [] { await source.close() }
         await replicas?.close()
         await database.close()
         if let hosted, !configuration.catalog.keepRunning { try await hosted.stop() }

@@ -1,11 +1,11 @@
 -- pg_store.categories (pg_store, sqlite)
 SELECT "t1"."id", "t4"."#0", "t4"."#1", "t4"."#2", "t4"."#3" FROM "categories" AS "t1" LEFT JOIN (SELECT "t2"."category_id" AS "#key0", count(*) AS "#0", min("t2"."price") AS "#1", max("t2"."price") AS "#2", count("t3"."name") AS "#3" FROM "products" AS "t2" LEFT JOIN "categories" AS "t3" ON "t2"."category_id" = "t3"."id" WHERE "t2"."is_active" = $1 GROUP BY "t2"."category_id") AS "t4" ON "t1"."id" = "t4"."#key0" ORDER BY "t1"."id" LIMIT 2001
 --   $1 = true
---   rows: list of up to 2000 {id: 0 number, products_aggregation: {_rows_count: 1 count, price: {min: 2 number, max: 3 number}, category: {name: {count: 4 count}}}}
+--   rows: list of up to 2000 {id: 0 integer, products_aggregation: {_rows_count: 1 count, price: {min: 2 number, max: 3 number}, category: {name: {count: 4 count}}}}
 
 -- pg_store.filtered (pg_store, sqlite)
-SELECT count(*), json_group_array(DISTINCT "t1"."name"), group_concat("t1"."name", $1), min("t1"."is_active") FROM (SELECT "t1".* FROM "products" AS "t1" WHERE "t1"."price" > $2 ORDER BY "t1"."id" LIMIT $3) AS "t1"
+SELECT count(*), CASE WHEN count(*) > 0 THEN json_group_array(DISTINCT "t1"."name") END, group_concat(CAST("t1"."name" AS TEXT), $1), min("t1"."is_active") FROM (SELECT "t1".* FROM "products" AS "t1" WHERE "t1"."price" > $2 ORDER BY "t1"."id" LIMIT $3) AS "t1"
 --   $1 = ", "
 --   $2 = 20
 --   $3 = 2
---   rows: one {_rows_count: 0 count, name: {list: 1 json, string_agg: 2 text}, is_active: {bool_and: 3 boolean}}
+--   rows: one {_rows_count: 0 count, name: {list: 1 list of text, string_agg: 2 text}, is_active: {bool_and: 3 boolean}}

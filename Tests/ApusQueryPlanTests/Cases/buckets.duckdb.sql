@@ -2,12 +2,12 @@
 SELECT "t1"."category_id", "t2"."name", max(CASE WHEN "t2"."id" IS NOT NULL THEN 1 END), count(*), sum("t1"."price"), (avg("t1"."price"))::double precision, count(*) FILTER (WHERE "t1"."is_active" = $1) FROM "products" AS "t1" LEFT JOIN "categories" AS "t2" ON "t1"."category_id" = "t2"."id" GROUP BY 1, 2 ORDER BY 1, 5 DESC LIMIT $2::bigint
 --   $1 = true
 --   $2 = 5
---   rows: list of {key: {category_id: 0 number, category: {name: 1 text} if 2}, all: {_rows_count: 3 count, price: {sum: 4 number, avg: 5 number}}, active: {_rows_count: 6 count}}
+--   rows: list of {key: {category_id: 0 integer, category: {name: 1 text} if 2}, all: {_rows_count: 3 count, price: {sum: 4 number, avg: 5 number}}, active: {_rows_count: 6 count}}
 
 -- pg_store.months (pg_store, duckdb)
 SELECT (date_trunc($1::text, "t1"."release_date"))::date, count(*) FROM "products" AS "t1" GROUP BY 1 LIMIT 2001
 --   $1 = "month"
---   rows: list of up to 2000 {key: {release_date: 0 text}, aggregations: {_rows_count: 1 count}}
+--   rows: list of up to 2000 {key: {release_date: 0 date}, aggregations: {_rows_count: 1 count}}
 
 -- pg_store.keys (pg_store, duckdb)
 SELECT "t1"."is_active" FROM "products" AS "t1" GROUP BY 1 LIMIT 2001
@@ -15,8 +15,8 @@ SELECT "t1"."is_active" FROM "products" AS "t1" GROUP BY 1 LIMIT 2001
 
 -- pg_store.categories (pg_store, duckdb)
 SELECT "t1"."id" FROM "categories" AS "t1" LIMIT 2001
---   rows: list of up to 2000 {id: 0 number, products_bucket_aggregation: batch 0 by 0}
+--   rows: list of up to 2000 {id: 0 integer, products_bucket_aggregation: batch 0 by 0}
     -- batch 0 (pg_store, duckdb)
-    SELECT "t1"."category_id", "t1"."is_active", count(*) FROM "products" AS "t1" WHERE list_contains($1, "t1"."category_id") GROUP BY 1, 2 ORDER BY 1
-    --   $1 = keys, column 0
-    --   rows: by 0: list of {key: {is_active: 1 boolean}, aggregations: {_rows_count: 2 count}}
+    SELECT "k"."key", "t1"."is_active", count(*) FROM json_each($1) AS "k" JOIN "products" AS "t1" ON "t1"."category_id" = (json_extract_string("k"."value", '$'))::integer GROUP BY 1, 2 ORDER BY 1
+    --   $1 = keys, JSON of number
+    --   rows: by key number 0: list of {key: {is_active: 1 boolean}, aggregations: {_rows_count: 2 count}}

@@ -3,9 +3,9 @@ INSERT INTO "tags" ("name") VALUES ($1) RETURNING "id"
 --   $1 = "x"
 --   rows: one batch 0 by 0
     -- batch 0 (pg_store, sqlite)
-    SELECT "t1"."id", "t1"."name" FROM "tags" AS "t1" WHERE "t1"."id" IN (SELECT value FROM json_each($1)) ORDER BY "t1"."id"
-    --   $1 = keys, column 0
-    --   rows: by 0: one {id: 0 number, name: 1 text}
+    SELECT "t1"."id", "t1"."name", "k"."key" FROM json_each($1) AS "k" JOIN "tags" AS "t1" ON "t1"."id" = "k"."value" ORDER BY "k"."key", "t1"."id"
+    --   $1 = keys, JSON of number
+    --   rows: by key number 2: one {id: 0 integer, name: 1 text}
 
 -- pg_store.update_tags (pg_store, sqlite)
 UPDATE "tags" AS "t1" SET "name" = $1 WHERE "t1"."id" IN (SELECT value FROM json_each($2)) RETURNING 1

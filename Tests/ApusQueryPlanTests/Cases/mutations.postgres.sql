@@ -14,9 +14,9 @@ WITH "row1" AS (INSERT INTO "categories" ("name", "id") VALUES ($1, nextval(($2:
 --   $12 = "tags_id_seq"
 --   rows: one batch 0 by 0
     -- batch 0 (pg_store, postgres)
-    SELECT "t1"."id", "t1"."name", "t2"."name", "t2"."id", "t3"."name", "t3"."id" FROM "products" AS "t1" LEFT JOIN "categories" AS "t2" ON "t1"."category_id" = "t2"."id" LEFT JOIN ("product_tags" AS "t3j" JOIN "tags" AS "t3" ON "t3j"."tag_id" = "t3"."id") ON "t1"."id" = "t3j"."product_id" WHERE "t1"."id" = ANY($1) ORDER BY "t1"."id"
+    SELECT "t1"."id", "t1"."name", "t2"."name", "t2"."id", "t3"."name", "t3"."id", ("k"."n" - 1) FROM ROWS FROM (unnest(coalesce($1, ARRAY(SELECT "r2"."id" FROM "products" AS "r2" LIMIT 0)))) WITH ORDINALITY AS "k"("v0", "n") JOIN "products" AS "t1" ON "t1"."id" = "k"."v0" LEFT JOIN "categories" AS "t2" ON "t1"."category_id" = "t2"."id" LEFT JOIN ("product_tags" AS "r1" JOIN "tags" AS "t3" ON "r1"."tag_id" = "t3"."id") ON "t1"."id" = "r1"."product_id" ORDER BY ("k"."n" - 1), "t1"."id"
     --   $1 = keys, column 0
-    --   rows: by 0: one key 0 {id: 0 number, name: 1 text, category: {name: 2 text} if 3, product_tags: list of if 5 {name: 4 text}}
+    --   rows: by key number 6: one key 0 {id: 0 integer, name: 1 text, category: {name: 2 text} if 3, product_tags: list of if 5 {name: 4 text}}
 
 -- pg_store.insert_product_tags (pg_store, postgres)
 WITH "row1" AS (INSERT INTO "product_tags" ("product_id", "tag_id") VALUES ($1, $2) RETURNING *) SELECT count(*) FROM "row1"
@@ -32,7 +32,7 @@ WITH "changed" AS (UPDATE "products" AS "t1" SET "price" = $1, "description" = $
 --   rows: one {success: true, affected_rows: 0 count}
 
 -- pg_store.delete_products (pg_store, postgres)
-WITH "changed" AS (DELETE FROM "products" AS "t1" WHERE EXISTS (SELECT 1 FROM "categories" AS "t1_" WHERE "t1"."category_id" = "t1_"."id" AND "t1_"."name" = $1) RETURNING 1) SELECT count(*) FROM "changed"
+WITH "changed" AS (DELETE FROM "products" AS "t1" WHERE EXISTS (SELECT 1 FROM "categories" AS "r3" WHERE "t1"."category_id" = "r3"."id" AND "r3"."name" = $1) RETURNING 1) SELECT count(*) FROM "changed"
 --   $1 = "C"
 --   rows: one {affected_rows: 0 count}
 

@@ -1,8 +1,8 @@
 -- pg_store.products (pg_store, sqlite)
 SELECT "t1"."id", "t1"."name" FROM "products" AS "t1" WHERE "t1"."id" IN (SELECT value FROM json_each($1)) ORDER BY "t1"."id" LIMIT 2001
 --   $1 = list ["1", "2", "3"]
---   rows: list of up to 2000 {id: 0 number, name: 1 text, matching_items: batch 0 by 0}
+--   rows: list of up to 2000 {id: 0 integer, name: 1 text, matching_items: batch 0 by 0}
     -- batch 0 (local_db, sqlite)
-    SELECT "t1"."id", "t1"."name" FROM "items" AS "t1" WHERE "t1"."id" IN (SELECT value FROM json_each($1)) ORDER BY "t1"."id", "t1"."id"
-    --   $1 = keys, column 0
-    --   rows: by 0: list of {id: 0 number, name: 1 text}
+    SELECT "t1"."id", "t1"."name", "k"."key" FROM json_each($1) AS "k" JOIN "items" AS "t1" ON "t1"."id" = "k"."value" ORDER BY "k"."key", "t1"."id"
+    --   $1 = keys, JSON of number
+    --   rows: by key number 2: list of {id: 0 integer, name: 1 text}

@@ -3,4 +3,4 @@ SELECT "t1"."id", "t1"."name", "t2"."id", "t2"."name", struct_extract("t2"."spec
 --   $1 = "cpu"
 --   $2 = "ram_gb"
 --   $3 = list ["1", "2", "3"]
---   rows: list of key 0 up to 2000 {id: 0 number, name: 1 text, item: list of if 2 {id: 2 number, name: 3 text, specs: {cpu: 4 text, ram_gb: 5 number} if 6}}
+--   rows: list of key 0 up to 2000 {id: 0 integer, name: 1 text, item: list of if 2 {id: 2 integer, name: 3 text, specs: {cpu: 4 text, ram_gb: 5 integer} if 6}}

@@ -9,6 +9,6 @@ INSERT INTO "products" ("name", "price", "quantity", "is_active", "description",
 --   $7 = "products_id_seq"
 --   rows: one batch 0 by 0
     -- batch 0 (pg_store, duckdb)
-    SELECT "t1"."id", "t1"."name", "t1"."price", "t1"."quantity" FROM "products" AS "t1" WHERE list_contains($1, "t1"."id") ORDER BY "t1"."id"
-    --   $1 = keys, column 0
-    --   rows: by 0: one {id: 0 number, name: 1 text, price: 2 number, quantity: 3 number}
+    SELECT "t1"."id", "t1"."name", "t1"."price", "t1"."quantity", "k"."key" FROM json_each($1) AS "k" JOIN "products" AS "t1" ON "t1"."id" = (json_extract_string("k"."value", '$'))::integer ORDER BY "k"."key", "t1"."id"
+    --   $1 = keys, JSON of number
+    --   rows: by key number 4: one {id: 0 integer, name: 1 text, price: 2 number, quantity: 3 integer}

@@ -9,6 +9,6 @@ WITH "row1" AS (INSERT INTO "products" ("name", "price", "quantity", "is_active"
 --   $7 = "products_id_seq"
 --   rows: one batch 0 by 0
     -- batch 0 (pg_store, postgres)
-    SELECT "t1"."id", "t1"."name", "t1"."price", "t1"."quantity" FROM "products" AS "t1" WHERE "t1"."id" = ANY($1) ORDER BY "t1"."id"
+    SELECT "t1"."id", "t1"."name", "t1"."price", "t1"."quantity", ("k"."n" - 1) FROM ROWS FROM (unnest(coalesce($1, ARRAY(SELECT "r1"."id" FROM "products" AS "r1" LIMIT 0)))) WITH ORDINALITY AS "k"("v0", "n") JOIN "products" AS "t1" ON "t1"."id" = "k"."v0" ORDER BY ("k"."n" - 1), "t1"."id"
     --   $1 = keys, column 0
-    --   rows: by 0: one {id: 0 number, name: 1 text, price: 2 number, quantity: 3 number}
+    --   rows: by key number 4: one {id: 0 integer, name: 1 text, price: 2 number, quantity: 3 integer}

@@ -3,4 +3,4 @@ SELECT "t1"."id", "t1"."name", "t2"."id", "t2"."name", "t2"."price" FROM (SELECT
 --   $1 = list ["1", "2", "3"]
 --   $2 = 20.0
 --   $3 = 60.0
---   rows: list of key 0 up to 2000 {id: 0 number, name: 1 text, in_price_range: list of if 2 {id: 2 number, name: 3 text, price: 4 number}}
+--   rows: list of key 0 up to 2000 {id: 0 integer, name: 1 text, in_price_range: list of if 2 {id: 2 integer, name: 3 text, price: 4 number}}

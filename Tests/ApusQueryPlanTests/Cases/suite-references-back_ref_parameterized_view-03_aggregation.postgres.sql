@@ -3,4 +3,4 @@ SELECT "t1"."id", "t3"."#0", "t3"."#1" FROM "products" AS "t1" LEFT JOIN LATERAL
 --   $1 = 20.0
 --   $2 = 60.0
 --   $3 = list ["2", "3"]
---   rows: list of up to 2000 {id: 0 number, in_price_range_aggregation: {_rows_count: 1 count, price: {max: 2 number}}}
+--   rows: list of up to 2000 {id: 0 integer, in_price_range_aggregation: {_rows_count: 1 count, price: {max: 2 number}}}

@@ -5,11 +5,11 @@ SELECT "t1"."id", "t1"."name", CASE WHEN "t1"."tags" IS NOT NULL THEN json_objec
 --   $3 = "weight"
 --   $4 = "$.\"weight\""
 --   $5 = 1
---   rows: list of up to 2000 {id: 0 number, name: 1 text, tags: 2 json}
+--   rows: list of up to 2000 {id: 0 integer, name: 1 text, tags: 2 json}
 
 -- local_db.items (local_db, duckdb)
 SELECT "t1"."id", "t1"."name", CASE WHEN "t1"."tags" IS NOT NULL THEN json_object($1::text, json_extract("t1"."tags", $2)) END FROM "items" AS "t1" WHERE "t1"."id" = $3 LIMIT 2001
 --   $1 = "color"
 --   $2 = "$.\"color\""
 --   $3 = 1
---   rows: list of up to 2000 {id: 0 number, name: 1 text, tags: 2 json}
+--   rows: list of up to 2000 {id: 0 integer, name: 1 text, tags: 2 json}

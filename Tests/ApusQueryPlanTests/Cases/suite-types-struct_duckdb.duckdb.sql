@@ -4,4 +4,4 @@ SELECT "t1"."id", "t1"."name", struct_extract("t1"."specs", $1), struct_extract(
 --   $2 = "ram_gb"
 --   $3 = "storage_gb"
 --   $4 = 1
---   rows: list of up to 2000 {id: 0 number, name: 1 text, specs: {cpu: 2 text, ram_gb: 3 number, storage_gb: 4 number} if 5}
+--   rows: list of up to 2000 {id: 0 integer, name: 1 text, specs: {cpu: 2 text, ram_gb: 3 integer, storage_gb: 4 integer} if 5}

@@ -6,4 +6,4 @@ SELECT "t1"."product_id", struct_extract("t1"."specs", $1), struct_extract("t1".
 --   $4 = "warranty_years"
 --   $5 = "origin"
 --   $6 = 1
---   rows: list of up to 2000 {product_id: 0 number, specs: {cpu: 1 text, ram_gb: 2 number, storage_gb: 3 number} if 4, metadata: {warranty_years: 5 number, origin: 6 text} if 7}
+--   rows: list of up to 2000 {product_id: 0 integer, specs: {cpu: 1 text, ram_gb: 2 integer, storage_gb: 3 integer} if 4, metadata: {warranty_years: 5 integer, origin: 6 text} if 7}

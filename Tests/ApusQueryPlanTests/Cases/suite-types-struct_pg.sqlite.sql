@@ -1,9 +1,9 @@
 -- pg_store.product_details (pg_store, sqlite)
-SELECT "t1"."product_id", json_extract("t1"."specs", $1), json_extract("t1"."specs", $2), json_extract("t1"."specs", $3), json_type("t1"."specs"), json_extract("t1"."metadata", $4), json_extract("t1"."metadata", $5), json_type("t1"."metadata") FROM "product_details" AS "t1" WHERE "t1"."product_id" = $6 LIMIT 2001
+SELECT "t1"."product_id", json_extract("t1"."specs", $1), json_extract("t1"."specs", $2), json_extract("t1"."specs", $3), nullif(json_type("t1"."specs"), 'null'), json_extract("t1"."metadata", $4), json_extract("t1"."metadata", $5), nullif(json_type("t1"."metadata"), 'null') FROM "product_details" AS "t1" WHERE "t1"."product_id" = $6 LIMIT 2001
 --   $1 = "$.\"cpu\""
 --   $2 = "$.\"ram_gb\""
 --   $3 = "$.\"storage_gb\""
 --   $4 = "$.\"warranty_years\""
 --   $5 = "$.\"origin\""
 --   $6 = 1
---   rows: list of up to 2000 {product_id: 0 number, specs: {cpu: 1 text, ram_gb: 2 number, storage_gb: 3 number} if 4, metadata: {warranty_years: 5 number, origin: 6 text} if 7}
+--   rows: list of up to 2000 {product_id: 0 integer, specs: {cpu: 1 text, ram_gb: 2 integer, storage_gb: 3 integer} if 4, metadata: {warranty_years: 5 integer, origin: 6 text} if 7}

@@ -100,8 +100,12 @@ struct GuideVariables {
         guard marks.contains(where: { environment[$0] != nil }) else { return }
         if let bind = environment["BIND"] {
             // `:15000` is every address of the machine.
-            set("listeners", bind.text.hasPrefix(":") ? "0.0.0.0" + bind.text : bind.text, bind, &loaded)
+            func everyAddress(_ text: String) -> String { text.hasPrefix(":") ? "0.0.0.0" + text : text }
+            var listeners = everyAddress(bind.text)
+            if let service = environment["SERVICE_BIND"] { listeners += ",\(everyAddress(service.text))=service" }
+            set("listeners", listeners, bind, &loaded)
         }
+        if let allowed = environment["ALLOWED_ANONYMOUS"], allowed.text == "true" { setAnonymous(allowed, &loaded) }
         // The management process of one generation reads the shorter name.
         if let secret = environment["CLUSTER_SECRET"] ?? environment["SECRET"] { set("cluster.secret", secret.text, secret, &loaded) }
         if let name = environment["CLUSTER_NODE_NAME"] { set("node.name", name.text, name, &loaded) }
@@ -118,6 +122,19 @@ struct GuideVariables {
         for (variable, setting) in [("CHECK", "membership.probe_seconds"), ("TIMEOUT", "membership.probe_timeout_seconds")] {
             guard let value = environment[variable] else { continue }
             setAtMost(setting, value, variable, &loaded)
+        }
+    }
+
+    /// Without a role that is named there is none here: theirs is the administrator, for the whole world.
+    private func setAnonymous(_ allowed: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration) {
+        guard let role = environment["ANONYMOUS_ROLE"] else {
+            return complain(
+                "ANONYMOUS_ROLE", allowed, "must be set with ALLOWED_ANONYMOUS=true: admin, or readonly", &loaded)
+        }
+        switch role.text {
+        case "admin": set("query.anonymous", "administrator", role, &loaded)
+        case "readonly": set("query.anonymous", "reader", role, &loaded)
+        default: complain("ANONYMOUS_ROLE", role, "must be admin or readonly, not '\(role.text)'", &loaded)
         }
     }
 

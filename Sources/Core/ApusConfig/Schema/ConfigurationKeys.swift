@@ -16,12 +16,13 @@ public enum ConfigurationKeys {
         ("log", "What the node writes to standard error."),
         ("runtime", "Threads."),
         ("vectors", "Collections, points and their limits."),
+        ("query", "GraphQL over data sources."),
         ("retention", "How long things that grow are kept."),
         ("membership", "When a node counts as suspect or down."),
         ("leases", "How long duties are granted for."),
     ]
 
-    public static let all: [ConfigurationKey] = node + serving + cluster + storage + behaviour + vectors + coordination
+    public static let all: [ConfigurationKey] = node + serving + cluster + storage + behaviour + vectors + query + coordination
 
     public static func key(_ path: String) -> ConfigurationKey? { byPath[path] }
     private static let byPath = Dictionary(uniqueKeysWithValues: all.map { ($0.path, $0) })
@@ -134,6 +135,13 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "faces.qdrant.cors_origins", \.faces.qdrant.corsOrigins,
             "Origins whose web pages may call the Qdrant face.", reason: "Empty: no foreign page may."),
+        ConfigurationKey(
+            "faces.hugr.max_body_bytes", \.faces.hugr.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
+            "Largest request body of the Hugr face; beyond it 413.",
+            reason: "Operations are small; rows to be inserted are in their variables."),
+        ConfigurationKey(
+            "faces.hugr.cors_origins", \.faces.hugr.corsOrigins,
+            "Origins whose web pages may call the Hugr face.", reason: "Empty: no foreign page may."),
         ConfigurationKey(
             "faces.console.max_body_bytes", \.faces.console.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
             "Largest request body of the console and its API; beyond it 413.", reason: "Management calls are small."),
@@ -275,6 +283,57 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "runtime.blocking_threads", \.runtime.blockingThreads, limit: .between(1, 256),
             "Threads for file-system calls that may block.", reason: "A hung network file system blocks its threads, nothing else."),
+    ]
+
+    private static let query: [ConfigurationKey] = [
+        ConfigurationKey(
+            "query.anonymous", \.query.anonymous, "What whoever brings no credential may do with the query service, from any machine.",
+            reason: "nobody: a key is needed, but for this machine's own user. Other paths of the node are not concerned."),
+        ConfigurationKey(
+            "query.sources", \.query.sources,
+            "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
+            reason:
+                "For a node alone, and for trying a schema out. `type` is postgres, sqlite or extension; `path` a URL or a file, in which "
+                + "[$NAME] stands for a variable of the environment; `schema` files, or directories of *.graphql files."),
+        ConfigurationKey(
+            "query.secret_key_file", \.query.secretKeyFile, limit: .notEmpty,
+            whenNull: "the cluster secret is used, if there is one; else the file `secrets.key` in `node.data`, which is made",
+            "A file with the keys that secrets in the catalog are sealed under: one a line, readable by this user alone.",
+            reason:
+                "The first line seals, all lines open, and the file is read again every 2 seconds: so a key is exchanged without a restart."
+        ),
+        ConfigurationKey(
+            "query.connections", \.query.connections, limit: .between(1, 1000),
+            "Connections to each PostgreSQL source for writes and statements that take long.",
+            reason: "The server's own limit is shared by all nodes."),
+        ConfigurationKey(
+            "query.readers", \.query.readers, limit: .between(1, 32),
+            "Connections of each event loop to each PostgreSQL source over which short reads are pipelined.",
+            reason: "More than two for each core of the server bring nothing."),
+        ConfigurationKey(
+            "query.max_waiting", \.query.maxWaiting, limit: .between(1, 100_000),
+            "Requests of one event loop that may wait for a connection to a source; beyond it they are refused.",
+            reason: "A source that is slow must not hold the memory of the node."),
+        ConfigurationKey(
+            "query.statement_timeout_seconds", \.query.statementTimeout, limit: .between(.milliseconds(10), .seconds(86_400)),
+            "What a PostgreSQL source cancels by itself.",
+            reason: "A request's own time is `http.request_timeout_seconds`; this holds when the node is gone."),
+        ConfigurationKey(
+            "query.default_rows", \.query.defaultRows, limit: .between(1, 10_000_000),
+            "Rows of a list that says no limit; what is cut is told in the reply's `extensions`.",
+            reason: "It is what the schema says to clients."),
+        ConfigurationKey(
+            "query.max_rows", \.query.maxRows, limit: .between(1, 1_000_000_000),
+            "Rows that one statement may tell; beyond it the request fails.", reason: "It bounds what one request can hold."),
+        ConfigurationKey(
+            "query.max_reply_bytes", \.query.maxReply, limit: .between(.kibibytes(4), .gibibytes(4)),
+            "Largest reply; beyond it the request fails.", reason: "A reply is held in memory."),
+        ConfigurationKey(
+            "query.max_depth", \.query.maxDepth, limit: .between(1, 100), "Fields below each other in one operation.",
+            reason: "Each relation is a join."),
+        ConfigurationKey(
+            "query.max_fields", \.query.maxFields, limit: .between(1, 10_000_000), "Fields of one operation, with its fragments spread.",
+            reason: "A small text can ask for a great many fields."),
     ]
 
     private static let vectors: [ConfigurationKey] = [

@@ -229,6 +229,7 @@ extension RawRepresentable where Self: CaseIterable & ConfigurationValue, RawVal
 
 extension Configuration.Listener.Face: ConfigurationValue {}
 extension Configuration.Store.Kind: ConfigurationValue {}
+extension Configuration.Query.Anonymous: ConfigurationValue {}
 extension Configuration.Log.Format: ConfigurationValue {}
 extension Configuration.Log.Level: ConfigurationValue {}
 

@@ -88,6 +88,9 @@ extension Configuration.Listener: ConfigurationValue {
         let certificate: String?? = read("tls_certificate")
         let key: String?? = read("tls_key")
         if name == "" { mistakes.note("must not have an empty name", mark: node.mark) }
+        if let faces, faces.contains(.service), faces.count > 1 {
+            mistakes.note("must have a listener of its own for the face 'service': it asks for no credential", mark: node.mark)
+        }
         if faces == [] { mistakes.note("must have at least one face", mark: node.mark) }
         if (node["tls_certificate"].map { !$0.isNull } ?? false) != (node["tls_key"].map { !$0.isNull } ?? false) {
             mistakes.note("must have both 'tls_certificate' and 'tls_key', or neither", mark: node.mark)
@@ -95,7 +98,7 @@ extension Configuration.Listener: ConfigurationValue {
         try mistakes.check()
         guard let address else { throw ConfigurationMistake("must have an 'address'", mark: node.mark) }
         self.init(
-            name: name ?? address.description, address: address, faces: faces ?? Face.allCases, tlsCertificate: certificate ?? nil,
+            name: name ?? address.description, address: address, faces: faces ?? Face.standard, tlsCertificate: certificate ?? nil,
             tlsKey: key ?? nil)
     }
 

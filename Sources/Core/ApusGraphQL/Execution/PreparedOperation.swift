@@ -13,6 +13,8 @@ public struct PreparedOperation: Sendable {
     public let size: OperationSize
     /// The variables that `@skip` and `@include` look at, anywhere in the document.
     public let conditionVariables: [String]
+    /// The variables that the operation declares, in the order of its text.
+    public let variableTypes: [(name: String, type: TypeReference)]
 
     /// `document` must be valid for `schema`. Errors are those of graphql-js, or which limit is exceeded.
     public init(
@@ -30,6 +32,9 @@ public struct PreparedOperation: Sendable {
             self.schema = schema
             self.document = document
             conditionVariables = Self.conditionVariables(document)
+            variableTypes = document.children(of: node, .variableDefinition).compactMap { definition in
+                schema.type(document, document.type(of: definition)).map { (document.requiredName(of: definition), $0) }
+            }
         } catch {
             throw GraphQLErrors([error])
         }

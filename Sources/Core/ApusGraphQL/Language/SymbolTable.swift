@@ -44,12 +44,12 @@ struct SymbolTable {
 }
 
 /// A hash of bytes for tables of one process.
-enum TextHash {
+package enum TextHash {
     /// Differs with each process, so that nobody can prepare texts that collide.
     private static let seed = UInt64(truncatingIfNeeded: Hasher().finalize())
 
     /// Multiply and fold (as wyhash does): eight bytes a step.
-    static func hash(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) -> UInt64 {
+    package static func hash(_ bytes: UnsafeBufferPointer<UInt8>, _ start: Int, _ end: Int) -> UInt64 {
         var hash = seed ^ UInt64(end - start)
         var index = start
         while index < end {

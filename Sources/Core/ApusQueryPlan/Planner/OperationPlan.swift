@@ -1,9 +1,24 @@
 public import ApusSchemas
 
-/// What an operation comes to: statements, and the reply that their rows are part of.
+/// What an operation comes to, with one request's values.
 public struct OperationPlan: Sendable {
-    public internal(set) var statements: [StatementPlan] = []
-    var data: Node = .object([])
+    let template: PlanTemplate
+    let values: RequestValues
+
+    public var statements: [StatementPlan] { template.statements }
+}
+
+/// What an operation comes to, for all requests whose variables have one shape: statements, and the reply that their rows are part of.
+final class PlanTemplate: Sendable {
+    let statements: [StatementPlan]
+    let data: Node
+    let observations: Observations
+
+    init(_ statements: [StatementPlan], _ data: Node, _ observations: Observations) {
+        self.statements = statements
+        self.data = data
+        self.observations = observations
+    }
 
     /// A part of the reply, in request order.
     indirect enum Node: Sendable {
@@ -15,26 +30,18 @@ public struct OperationPlan: Sendable {
 
 /// One statement of a data source.
 public struct StatementPlan: Sendable {
-    public var source: String
-    public var engine: SQLEngine
-    public var sql: SQLStatement
-    public var shape: RowShape
+    public let source: String
+    public let engine: SQLEngine
+    public let sql: SQLStatement
+    let program: RowProgram
     /// The response field that it is for: keys from the root.
-    public var path: [String]
+    public internal(set) var path: [String]
     /// What is asked with keys of its rows, once these are known.
-    public internal(set) var batches: [StatementPlan]
+    public let batches: [StatementPlan]
+    /// Of a batch: how many columns its keys have.
+    let keyCount: Int
     /// Whether it changes anything. Such statements run one after the other, in one transaction.
-    public var isMutation = false
-}
-
-/// How much an operation may be.
-public struct PlanLimits: Sendable, Hashable {
-    /// Rows of a list without a `limit`, which the reply then says.
-    public var defaultRows = 2000
-    /// Rows that one statement may send before the operation fails.
-    public var rows = 1_000_000
-    /// Keys that one batch may ask for.
-    public var keys = 100_000
-
-    public init() {}
+    public internal(set) var isMutation = false
+    /// What the source does itself instead of running the SQL for its reply.
+    public internal(set) var action: SourceAction?
 }

@@ -20,42 +20,70 @@ public struct QueryPlanner: Sendable {
 
     /// `variables` are coerced. Errors are the client's: they have a place in its text.
     public func plan(_ operation: PreparedOperation, variables: JSONObject) throws(GraphQLError) -> OperationPlan {
-        var plan = OperationPlan()
-        let request = RequestContext(planner: self, collector: operation.collector(variables: variables))
+        let values = RequestValues(variables, of: operation, identity: identity)
+        return OperationPlan(template: try template(operation, variables, values), values: values)
+    }
+
+    /// `values` are those of the variables.
+    func template(
+        _ operation: PreparedOperation, _ variables: JSONObject, _ values: RequestValues
+    ) throws(GraphQLError) -> PlanTemplate {
+        let record = PlanningRecord(values, limits)
+        let marked = values.marked(variables, of: operation)
+        let request = RequestContext(planner: self, collector: operation.collector(variables: marked), record: record)
         let fields = request.collector.fields(of: operation.node, on: operation.root)
-        plan.data = try node(fields, on: operation.root, [], request, &plan)
-        return plan
+        var statements: [StatementPlan] = []
+        let data = try node(fields, on: operation.root, [], request, &statements)
+        return PlanTemplate(statements, data, record.observations)
     }
 
     /// The fields of a root or module: modules are objects of the reply, anything else a statement.
     private func node(
-        _ fields: [CollectedField], on type: NamedType, _ path: [String], _ request: RequestContext, _ plan: inout OperationPlan
-    ) throws(GraphQLError) -> OperationPlan.Node {
-        var members: [(name: [UInt8], node: OperationPlan.Node)] = []
+        _ fields: [CollectedField], on type: NamedType, _ path: [String], _ request: RequestContext, _ statements: inout [StatementPlan]
+    ) throws(GraphQLError) -> PlanTemplate.Node {
+        var members: [(name: [UInt8], node: PlanTemplate.Node)] = []
         for field in fields {
             let path = path + [field.responseKey]
-            let node: OperationPlan.Node
+            let node: PlanTemplate.Node
             if field.name == "__typename" {
                 node = .text(JSONText.quoted(type.name))
+            } else if field.name == "__schema" || field.name == "__type" {
+                do throws(GraphQLError) {
+                    node = .text(try introspection(field, on: type, request))
+                } catch {
+                    throw request.located(error, field, path)
+                }
             } else if api.meaning(of: field.name, on: type.name) == .module, let below = request.type(of: field, on: type) {
-                node = try self.node(request.collector.subfields(of: field, on: below), on: below, path, request, &plan)
+                node = try self.node(request.collector.subfields(of: field, on: below), on: below, path, request, &statements)
             } else {
                 do throws(GraphQLError) {
                     var statement = try self.statement(field, on: type, request)
                     statement.path = path
-                    plan.statements.append(statement)
+                    statements.append(statement)
                 } catch {
                     throw request.located(error, field, path)
                 }
-                node = .statement(plan.statements.count - 1)
+                node = .statement(statements.count - 1)
             }
             members.append((JSONText.quoted(field.responseKey) + [UInt8(ascii: ":")], node))
         }
         return .object(members)
     }
 
+    private func introspection(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> [UInt8] {
+        // Its values are looked at, wherever they stand.
+        let variables = JSONObject(request.collector.variables.map { ($0.key, PlanValue($0.value, request.record).json) })
+        let collector = FieldCollector(schema: request.collector.schema, document: request.collector.document, variables: variables)
+        guard let definition = collector.definition(of: field, on: type) else { return JSONText.quoted("") }
+        let value = try Introspection(collector).value(of: field, definition, try collector.arguments(of: field, definition))
+        var writer = JSONWriter()
+        (value ?? .null).write(to: &writer)
+        return writer.bytes
+    }
+
     private func statement(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
         let use = try request.use(of: field, on: type)
+        if let plan = try StatementBuilder.action(api.meaning(of: field.name, on: type.name), use, request) { return plan }
         switch api.meaning(of: field.name, on: type.name) {
         case .list(let name)?: return try StatementBuilder.list(try request.object(name), use, request)
         case .one(let name, let key)?: return try StatementBuilder.one(try request.object(name), key: key, use, request)
@@ -77,20 +105,23 @@ struct FieldUse {
     var fields: [CollectedField]
     var type: NamedType
     /// Coerced, with defaults.
-    var arguments: JSONObject
+    var arguments: PlanObject
     /// The names of arguments that the request gives.
     var given: Set<String>
 
     /// Nil where it is null or missing, or only a default.
-    func given(_ argument: String) -> JSONValue? {
+    func given(_ argument: String) -> PlanValue? {
         guard given.contains(argument), let value = arguments[argument], !value.isNull else { return nil }
         return value
     }
 
-    func count(_ argument: String) throws(GraphQLError) -> Int? {
-        guard let number = given(argument)?.asInteger else { return nil }
-        guard number >= 0 else { throw GraphQLError("Argument \"\(argument)\" must not be negative.") }
-        return Int(number)
+    /// A number of rows, or of rows to skip.
+    func count(_ argument: String) throws(GraphQLError) -> SQLFragment? {
+        guard let value = given(argument) else { return nil }
+        let form = SQLParameter.Form.count(argument)
+        // A variable's is checked with each request.
+        if value.isKnown { try form.check(value.json) }
+        return .value(value, as: .bigInt, form: form)
     }
 }
 
@@ -98,6 +129,7 @@ struct FieldUse {
 struct RequestContext {
     let planner: QueryPlanner
     let collector: FieldCollector
+    let record: PlanningRecord
 
     var model: DataModel { planner.api.model }
 
@@ -130,7 +162,8 @@ struct RequestContext {
         }
         return FieldUse(
             field: field, fields: below.kind.isComposite ? collector.subfields(of: field, on: below) : [], type: below,
-            arguments: try collector.arguments(of: field, definition), given: Set(given.compactMap { document.name(of: $0) }))
+            arguments: PlanObject(try collector.arguments(of: field, definition), record),
+            given: Set(given.compactMap { document.name(of: $0) }))
     }
 
     func located(_ error: GraphQLError, _ field: CollectedField, _ path: [String]) -> GraphQLError {

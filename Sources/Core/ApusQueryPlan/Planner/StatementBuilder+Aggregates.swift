@@ -31,16 +31,16 @@ extension StatementBuilder {
     private mutating func aggregate(_ use: FieldUse, _ scope: Scope, _ filter: SQLFragment?) throws(GraphQLError) -> Shape {
         let name = use.field.name
         switch scope.object.member(name) {
-        case .field(let field): return try functions(use, field.type, column(field, of: scope), filter)
+        case .field(let field): return try functions(use, field.type, column(field, of: scope), scope.order, filter)
         case .derived(let derived, let field):
-            return try functions(use, .scalar(derived.scalar), try self.derived(derived, field, use, scope), filter)
+            return try functions(use, .scalar(derived.scalar), try self.derived(derived, field, use, scope), scope.order, filter)
         case .navigation(let navigation) where !navigation.isList:
             let target = try request.object(navigation.target)
             guard target.source == source else { throw GraphQLError("\"\(name)\" is in another data source; aggregate it there.") }
-            let inner = self.scope(target, level: scope.level)
+            var inner = self.scope(target, level: scope.level)
+            inner.order = scope.order
             let slot = select.reserveJoin(max(scope.level, 0))
-            let related = try related(navigation, from: scope.row, as: inner.alias, nil)
-            select.joins[slot.level][slot.index] = "LEFT JOIN \(related.source) ON \(related.all.joined(separator: " AND "))"
+            try joinOne(navigation, nil, scope, inner, slot)
             return .object(try aggregates(use.fields, use.type, inner, filter: filter), presence: nil)
         case .aggregation(let navigation): return try aggregateAgain(navigation, use, scope, filter)
         default: throw GraphQLError("Field \"\(name)\" of an aggregation is not planned yet.")
@@ -49,9 +49,9 @@ extension StatementBuilder {
 
     /// `price { sum avg }`: the functions of one column.
     private mutating func functions(
-        _ use: FieldUse, _ type: DataType, _ expression: SQLFragment, _ filter: SQLFragment?
+        _ use: FieldUse, _ type: DataType, _ expression: SQLFragment, _ order: RowOrder, _ filter: SQLFragment?
     ) throws(GraphQLError) -> Shape {
-        if case .structure(let name) = type { return try structureFunctions(name, use, expression, filter) }
+        if case .structure(let name) = type { return try structureFunctions(name, use, expression, order, filter) }
         guard case .scalar(let scalar) = type else { throw GraphQLError("\"\(use.field.name)\" cannot be aggregated.") }
         let (value, _) = scalar == .json ? (expression, .json) : try scalarValue(expression, scalar, use)
         var members: [Shape.Member] = []
@@ -61,7 +61,8 @@ extension StatementBuilder {
                 continue
             }
             let arguments = try request.use(of: field, on: use.type).arguments
-            let (aggregate, format) = try aggregate(function, arguments, scalar == .geometry ? expression : value, scalar, filter)
+            let (aggregate, format) = try aggregate(
+                function, arguments, scalar == .geometry ? expression : value, scalar, order, filter)
             members.append(Shape.Member(field.responseKey, .value(column: select.column(aggregate), format)))
         }
         return .object(members, presence: nil)
@@ -69,7 +70,7 @@ extension StatementBuilder {
 
     /// `specs { ram_gb { sum } }`: the functions of a struct's members.
     private mutating func structureFunctions(
-        _ name: String, _ use: FieldUse, _ expression: SQLFragment, _ filter: SQLFragment?
+        _ name: String, _ use: FieldUse, _ expression: SQLFragment, _ order: RowOrder, _ filter: SQLFragment?
     ) throws(GraphQLError) -> Shape {
         var members: [Shape.Member] = []
         for field in use.fields {
@@ -82,7 +83,7 @@ extension StatementBuilder {
                     } else {
                         structJSON(expression, path)
                     }
-                shape = try functions(try request.use(of: field, on: use.type), member.type, value, filter)
+                shape = try functions(try request.use(of: field, on: use.type), member.type, value, order, filter)
             } else if field.name == "_rows_count" {
                 shape = .value(column: select.column("count(*)\(Self.filter(filter))"), .count)
             } else {
@@ -97,22 +98,18 @@ extension StatementBuilder {
 
     /// One aggregate function of an expression.
     func aggregate(
-        _ function: AggregateFunction, _ arguments: JSONObject, _ expression: SQLFragment, _ scalar: ScalarType,
-        _ filter: SQLFragment? = nil
+        _ function: AggregateFunction, _ arguments: PlanObject, _ expression: SQLFragment, _ scalar: ScalarType,
+        _ order: RowOrder = .any, _ filter: SQLFragment? = nil
     ) throws(GraphQLError) -> (expression: SQLFragment, format: ValueFormat) {
         let only = Self.filter(filter)
         var value = expression
         var format = scalar.format
-        if scalar == .json, let path = arguments["path"]?.asString {
-            value = engine.text(at: path, of: expression)
-            if [.sum, .avg, .min, .max].contains(function) { value = engine.cast(value, to: .float) }
-            if [.and, .or].contains(function) { value = engine.cast(value, to: .boolean) }
-            format = [.sum, .avg, .min, .max].contains(function) ? .number : [.and, .or].contains(function) ? .boolean : .text
-        }
-        let distinct: SQLFragment = arguments["distinct"]?.asBool == true ? "DISTINCT " : ""
+        if scalar == .json { (value, format) = jsonValue(expression, function, arguments["path"]?.asString) }
+        let isDistinct = arguments["distinct"]?.asBool == true
+        let distinct: SQLFragment = isDistinct ? "DISTINCT " : ""
         switch function {
         case .count: return ("count(\(value))\(only)", .count)
-        case .sum: return ("sum(\(value))\(only)", .number)
+        case .sum: return ("sum(\(value))\(only)", format)
         case .avg: return (engine.cast("avg(\(value))\(only)", to: .float), .number)
         case .min: return ("min(\(value))\(only)", format)
         case .max: return ("max(\(value))\(only)", format)
@@ -120,27 +117,38 @@ extension StatementBuilder {
             guard engine != .sqlite else { return (function == .and ? "min(\(value))\(only)" : "max(\(value))\(only)", .boolean) }
             return (function == .and ? "bool_and(\(value))\(only)" : "bool_or(\(value))\(only)", .boolean)
         case .stringAggregate:
-            let separator = SQLFragment.value(arguments["sep"] ?? "", as: .string)
-            return engine == .sqlite
-                ? ("group_concat(\(value), \(separator))\(only)", .text)
-                : ("string_agg(\(distinct)(\(value))::text, \(separator))\(only)", .text)
+            let separator = SQLFragment.value(arguments["sep"] ?? .known(""), as: .string)
+            let text: SQLFragment = engine == .sqlite ? "CAST(\(value) AS TEXT)" : "(\(value))::text"
+            let by = try ordering(order, of: text, value, isDistinct)
+            guard engine == .sqlite else { return ("string_agg(\(distinct)\(text), \(separator)\(by))\(only)", .text) }
+            // group_concat with DISTINCT has no separator.
+            let texts: SQLFragment = "json_group_array(DISTINCT \(text))\(Self.filter(Self.all(filter, "\(value) IS NOT NULL")))"
+            return isDistinct
+                ? ("(SELECT group_concat(\"value\", \(separator)) FROM json_each(\(texts)))", .text)
+                : ("group_concat(\(text), \(separator))\(only)", .text)
         case .list:
+            let by = try ordering(order, of: value, value, isDistinct)
             switch engine {
-            case .postgreSQL: return ("json_agg(\(distinct)\(value))\(only)", .json)
-            case .sqlite: return ("json_group_array(\(distinct)\(value))\(only)", .json)
-            case .duckDB: return ("to_json(list(\(distinct)\(value))\(only))", .json)
+            case .postgreSQL: return ("json_agg(\(distinct)\(value)\(by))\(only)", format.list)
+            case .sqlite:
+                let element: SQLFragment = scalar == .json ? "json(\(value))" : value
+                let list: SQLFragment = "json_group_array(\(distinct)\(element))\(only)"
+                // Without rows it is null, as elsewhere.
+                return ("CASE WHEN count(*)\(only) > 0 THEN \(list) END", format.list)
+            case .duckDB: return ("to_json(list(\(distinct)\(value)\(by))\(only))", format.list)
             }
         case .any:
             switch engine {
-            case .postgreSQL: return ("(array_agg(\(value))\(only))[1]", format)
+            case .postgreSQL: return ("(array_agg(\(value)\(try ordering(order, of: value, value)))\(only))[1]", format)
             case .sqlite: return ("max(\(value))\(only)", format)
-            case .duckDB: return ("any_value(\(value))\(only)", format)
+            case .duckDB: return ("any_value(\(value)\(try ordering(order, of: value, value)))\(only)", format)
             }
         case .last:
+            let by = try ordering(order, of: value, value)
             switch engine {
-            case .postgreSQL: return ("(array_agg(\(value))\(only))[count(*)\(only)]", format)
+            case .postgreSQL: return ("(array_agg(\(value)\(by))\(only))[count(*)\(only)]", format)
             case .sqlite: throw GraphQLError("SQLite knows no last value; ask for max.")
-            case .duckDB: return ("last(\(value))\(only)", format)
+            case .duckDB: return ("last(\(value)\(by))\(only)", format)
             }
         case .intersection, .union, .extent:
             let shape: SQLFragment =
@@ -151,6 +159,36 @@ extension StatementBuilder {
                 }
             return ("ST_AsGeoJSON(\(shape))", .json)
         }
+    }
+
+    /// What a function sees of JSON at a path: JSON for those that pass values on, else a text, a number or a truth value.
+    private func jsonValue(
+        _ expression: SQLFragment, _ function: AggregateFunction, _ path: String?
+    ) -> (value: SQLFragment, format: ValueFormat) {
+        let text = engine.text(at: path ?? "", of: expression)
+        switch function {
+        case .sum, .avg, .min, .max: return (engine.cast(text, to: .float), .number)
+        case .and, .or: return (engine.cast(text, to: .boolean), .boolean)
+        case .stringAggregate, .count: return (text, .text)
+        default: return (engine.json(at: path ?? "", of: expression), .json)
+        }
+    }
+
+    /// The order in which a function takes its values. Those that are taken once each come in the order of their values.
+    private func ordering(
+        _ order: RowOrder, of taken: SQLFragment, _ value: SQLFragment, _ isDistinct: Bool = false
+    ) throws(GraphQLError) -> SQLFragment {
+        switch order {
+        case .any, .given: return SQLFragment()
+        case .impossible: throw GraphQLError("SQLite cannot order the rows of each group; drop the order, or aggregate all rows.")
+        case .by(let terms):
+            guard isDistinct else { return Self.clause(" ORDER BY ", terms) }
+            return terms == ["\(value) DESC"] ? " ORDER BY \(taken) DESC" : " ORDER BY \(taken)"
+        }
+    }
+
+    private static func all(_ filter: SQLFragment?, _ condition: SQLFragment) -> SQLFragment {
+        filter.map { "(\($0)) AND \(condition)" } ?? condition
     }
 
     // MARK: Of related rows
@@ -176,11 +214,12 @@ extension StatementBuilder {
         let slot = select.reserveJoin(max(scope.level, 0))
         let outer = select
         select = Select()
-        let inner = self.scope(target, level: -1)
+        var inner = self.scope(target, level: -1)
+        let set = try nestedSet(use, inner)
+        if !set.order.isEmpty { inner.order = engine == .sqlite ? .impossible : .by(set.order) }
         let shape = try columns(&self, inner)
         let inside = select
         select = outer
-        let set = try nestedSet(use, inner)
         let rows = try from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
         let alias = self.scope(target, level: -1).alias
@@ -217,23 +256,24 @@ extension StatementBuilder {
     private mutating func batchAggregation(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
         let target = try request.object(navigation.target)
         var builder = try StatementBuilder(request, source: target.source)
-        let inner = builder.scope(target, level: 0)
+        var inner = builder.scope(target, level: 0)
         builder.beginLevel()
         let set = try builder.nestedSet(use, inner)
+        if !set.order.isEmpty { inner.order = builder.engine == .sqlite ? .impossible : .by(set.order) }
         guard !set.isPaged else { throw GraphQLError("Rows in another data source are aggregated as they are, without nested_limit.") }
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
-        let group = related.links.map { builder.select.column($0.far) }
+        let keyed = try builder.keyed(related, navigation, from: scope)
+        let group = builder.select.column(keyed.number)
         let item = Shape.object(try builder.aggregates(use.fields, use.type, inner), presence: nil)
         builder.levels[0].item = item
-        let conditions = try builder.among(related, navigation) + set.remaining
-        let sql: SQLFragment = """
-            \(builder.selectClause) FROM \(related.source)\(builder.select.joined) WHERE \(conditions.joined(separator: " AND ")) \
-            GROUP BY \(related.links.map(\.far).joined(separator: ", "))
-            """
-        var plan = builder.plan(sql, result: .one, group: group)
-        plan.shape.absent = item.ofNothing
-        return add(plan, related)
+        var sql: SQLFragment = "\(builder.selectClause) FROM \(keyed.source)\(builder.select.joined)"
+        if !set.remaining.isEmpty { sql.append(" WHERE \(set.remaining.joined(separator: " AND "))") }
+        sql.append(" GROUP BY \(keyed.number)")
+        return try add(
+            try builder.plan(sql, result: .one, group: group, keyCount: related.links.count, absent: item.ofNothing), related, navigation,
+            scope
+        )
     }
 
     /// `orders_aggregation { amount { sum { avg } } }`: first over the related rows of each row, then over all rows.
@@ -257,7 +297,7 @@ extension StatementBuilder {
                 }
                 let arguments = try request.use(of: field, on: leaf.use.type).arguments
                 let column: SQLFragment = "\(alias).\(Self.resultName(leaf.column))"
-                let (value, format) = try aggregate(function, arguments, column, leaf.scalar, filter)
+                let (value, format) = try aggregate(function, arguments, column, leaf.scalar, .any, filter)
                 members.append(Shape.Member(field.responseKey, .value(column: select.column(value), format)))
             }
             values.append(.object(members, presence: nil))
@@ -291,7 +331,7 @@ extension StatementBuilder {
             for inner in below.fields {
                 guard let function = AggregateFunction(rawValue: inner.name) else { continue }
                 let use = try request.use(of: inner, on: below.type)
-                let (value, _) = try aggregate(function, use.arguments, self.column(column, of: scope), scalar)
+                let (value, _) = try aggregate(function, use.arguments, self.column(column, of: scope), scalar, scope.order)
                 let result: ScalarType = function == .count ? .bigInt : function == .avg ? .float : scalar
                 leaves.append(RepeatedAggregate(column: select.column(value), use: use, scalar: result))
                 functions.append(Shape.Member(inner.responseKey, .value(column: leaves.count - 1, .number)))
@@ -330,7 +370,10 @@ extension StatementBuilder {
                 isGrouping = false
                 key.formUnion(shape.columns.filter { !ungrouped.contains($0) })
             case "aggregations":
-                shape = .object(try aggregates(use.fields, use.type, scope, filter: try condition(use, scope)), presence: nil)
+                var rows = scope
+                let order = try order(use.given("order_by"), scope, use)
+                if !order.isEmpty { rows.order = engine == .sqlite ? .impossible : .by(order) }
+                shape = .object(try aggregates(use.fields, use.type, rows, filter: try condition(use, scope)), presence: nil)
             default: shape = .text(JSONText.quoted(type.name))
             }
             members.append(Shape.Member(field.responseKey, shape))
@@ -359,20 +402,18 @@ extension StatementBuilder {
         let inner = builder.scope(target, level: 0)
         builder.beginLevel()
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use)
-        let group = related.links.map { builder.select.column($0.far) }
+        let keyed = try builder.keyed(related, navigation, from: scope)
+        let group = builder.select.column(keyed.number)
         let groups = try builder.groups(use.fields, use.type, inner)
         builder.levels[0].item = .object(groups.members, presence: nil)
-        var conditions = try builder.among(related, navigation)
-        if let filter = try builder.condition(use, inner) { conditions.append(filter) }
-        let keys = Set(group + groups.key).sorted().map { SQLFragment.integer($0 + 1) }
-        let order = group.map { SQLFragment.integer($0 + 1) } + (try builder.groupOrder(use, groups))
+        let keys = Set([group] + groups.key).sorted().map { SQLFragment.integer($0 + 1) }
+        let order = [SQLFragment.integer(group + 1)] + (try builder.groupOrder(use, groups))
         guard try builder.limit(use, prefix: "").clause.isEmpty, try builder.limit(use, prefix: "nested_").clause.isEmpty else {
             throw GraphQLError("Buckets of related rows come whole; drop limit and offset.")
         }
-        let sql: SQLFragment = """
-            \(builder.selectClause) FROM \(related.source)\(builder.select.joined) WHERE \(conditions.joined(separator: " AND ")) \
-            GROUP BY \(keys.joined(separator: ", ")) ORDER BY \(order.joined(separator: ", "))
-            """
-        return add(builder.plan(sql, result: .list, group: group), related)
+        var sql: SQLFragment = "\(builder.selectClause) FROM \(keyed.source)\(builder.select.joined)"
+        if let filter = try builder.condition(use, inner) { sql.append(" WHERE \(filter)") }
+        sql.append(" GROUP BY \(keys.joined(separator: ", ")) ORDER BY \(order.joined(separator: ", "))")
+        return try add(builder.plan(sql, result: .list, group: group, keyCount: related.links.count), related, navigation, scope)
     }
 }

@@ -30,7 +30,7 @@ extension StatementBuilder {
         switch scope.object.member(use.field.name) {
         case .field(let field): return try value(column(field, of: scope), field.type, use)
         case .derived(let derived, let field):
-            return .value(column: select.column(try self.derived(derived, field, use, scope)), .number)
+            return .value(column: select.column(try self.derived(derived, field, use, scope)), derived.scalar.format)
         case .navigation(let navigation):
             return navigation.isList ? try list(navigation, use, scope) : try one(navigation, use, scope)
         case .aggregation(let navigation): return try aggregation(navigation, use, scope)
@@ -53,9 +53,9 @@ extension StatementBuilder {
         case .enumeration: return .value(column: select.column(expression), .text)
         case .structure(let name): return try structure(name, expression, [], use.fields, use.type)
         case .list(.structure(let name)): return .value(column: select.column(try structures(name, expression, use.fields)), .json)
-        case .list:
+        case .list(let element):
             let list: SQLFragment = engine == .sqlite ? expression : "to_json(\(expression))"
-            return .value(column: select.column(list), .json)
+            return .value(column: select.column(list), element.elementFormat.list)
         case .object: throw GraphQLError("\"\(use.field.name)\" is no value.")
         }
     }
@@ -75,7 +75,7 @@ extension StatementBuilder {
             return (value, scalar.format)
         case .json:
             guard let wanted = use.given("struct")?.asObject else { return (expression, .json) }
-            return (projected(expression, Array(wanted.keys)), .json)
+            return (projected(expression, wanted.map(\.key)), .json)
         case .geometry: return ("ST_AsGeoJSON(\(try geometry(expression, use)))", .json)
         default: return (expression, scalar.format)
         }
@@ -135,7 +135,7 @@ extension StatementBuilder {
             default: "ST_Perimeter((\(value))::geography)"
             }
         case .distance:
-            let vector: SQLFragment = .value(.string(use.arguments["vector"].map { $0.asString ?? $0.description } ?? ""), as: .vector)
+            let vector: SQLFragment = .value(use.arguments["vector"] ?? .known(.null), as: .vector, form: .json)
             return switch use.arguments["distance"]?.asString {
             case "L2": "\(expression) <-> \(vector)"
             case "Cosine": "\(expression) <=> \(vector)"
@@ -169,10 +169,11 @@ extension StatementBuilder {
             }
             members.append(Shape.Member(field.responseKey, shape))
         }
+        // JSON has a null of its own.
         let presence: SQLFragment
         switch engine {
-        case .postgreSQL: presence = "jsonb_typeof(\(structJSON(expression, path)))"
-        case .sqlite: presence = "json_type(\(structJSON(expression, path)))"
+        case .postgreSQL: presence = "nullif(jsonb_typeof(\(structJSON(expression, path))), 'null')"
+        case .sqlite: presence = "nullif(json_type(\(structJSON(expression, path))), 'null')"
         case .duckDB: presence = "CASE WHEN \(structJSON(expression, path)) IS NOT NULL THEN 1 END"
         }
         return .object(members, presence: select.column(presence))
@@ -183,14 +184,19 @@ extension StatementBuilder {
         switch engine {
         case .postgreSQL: return path.isEmpty ? "(\(expression))::jsonb" : "(\(expression))::jsonb #> \(.values(names))::text[]"
         case .sqlite:
-            return path.isEmpty ? expression : "json_extract(\(expression), \(.value(.string("$" + names.map { ".\($0)" }.joined()))))"
+            return path.isEmpty ? expression : "\(expression) -> \(.value(.string("$" + names.map { ".\($0)" }.joined())))"
         case .duckDB: return path.reduce(expression) { "struct_extract(\($0), \(.value(.string($1))))" }
         }
     }
 
     /// A member of a struct as a value of its scalar.
     func structText(_ expression: SQLFragment, _ path: [String], _ scalar: ScalarType) -> SQLFragment {
-        guard engine == .postgreSQL else { return structJSON(expression, path) }
+        switch engine {
+        case .postgreSQL: break
+        case .sqlite:
+            return "json_extract(\(expression), \(.value(.string("$" + path.map { ".\(JSONValue.string($0))" }.joined()))))"
+        case .duckDB: return structJSON(expression, path)
+        }
         let text: SQLFragment = "(\(expression))::jsonb #>> \(.values(path.map { .string($0) }))::text[]"
         return scalar == .string ? text : engine.cast(text, to: scalar)
     }
@@ -211,17 +217,31 @@ extension StatementBuilder {
     }
 }
 
+extension DataType {
+    /// How its text is written as an element of a list.
+    var elementFormat: ValueFormat {
+        switch self {
+        case .scalar(let scalar): scalar.format
+        case .enumeration: .text
+        case .list(let element): element.elementFormat
+        case .structure, .object: .json
+        }
+    }
+}
+
 extension ScalarType {
     /// How its text in a result is written.
     var format: ValueFormat {
         switch self {
-        case .int, .bigInt, .float: .number
+        case .int, .bigInt: .integer
+        case .float: .number
         case .boolean: .boolean
         case .json, .geometry: .json
+        case .date: .date
         case .dateTime: .dateTime
         case .timestamp: .timestamp
         case .time: .time
-        case .string, .date, .interval, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
+        case .string, .interval, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
         }
     }
 }

@@ -5,16 +5,21 @@ internal import ApusTypes
 /// Filters and orders.
 extension StatementBuilder {
     /// What a filter says about the rows under an alias; nil when it says nothing. Null drops a condition, an empty list matches nothing.
-    func condition(_ filter: JSONObject, _ row: AliasedRow) throws(GraphQLError) -> SQLFragment? {
+    func condition(_ filter: PlanObject, _ row: AliasedRow) throws(GraphQLError) -> SQLFragment? {
         var conditions: [SQLFragment] = []
         for (key, value) in filter where !value.isNull {
             let condition: SQLFragment?
-            if let logic = try logic(key, value, { filter throws(GraphQLError) in try self.condition(filter, row) }) {
+            let nested = { (filter: PlanObject) throws(GraphQLError) in
+                try request.record.inside { () throws(GraphQLError) in try self.condition(filter, row) }
+            }
+            if let logic = try logic(key, value, nested) {
                 condition = logic.condition
             } else if let field = row.object.column(key) {
                 condition = try self.condition(value.asObject ?? [:], field.type, column(field, alias: row.alias))
             } else if let navigation = row.object.navigation(key) {
-                condition = try self.condition(value.asObject ?? [:], navigation, row)
+                condition = try request.record.inside { () throws(GraphQLError) in
+                    try self.condition(value.asObject ?? [:], navigation, row)
+                }
             } else {
                 throw GraphQLError("\"\(key)\" is nothing that \"\(row.object.name)\" can be filtered by.")
             }
@@ -25,7 +30,7 @@ extension StatementBuilder {
 
     /// Nil for what is no logical member; a member may say nothing.
     private func logic(
-        _ key: String, _ value: JSONValue, _ condition: (JSONObject) throws(GraphQLError) -> SQLFragment?
+        _ key: String, _ value: PlanValue, _ condition: (PlanObject) throws(GraphQLError) -> SQLFragment?
     ) throws(GraphQLError) -> (condition: SQLFragment?, Void)? {
         switch key {
         case "_not": return (try condition(value.asObject ?? [:]).map { "NOT (\($0))" }, ())
@@ -45,7 +50,7 @@ extension StatementBuilder {
     // MARK: Related rows
 
     private func condition(
-        _ filter: JSONObject, _ navigation: Navigation, _ row: AliasedRow
+        _ filter: PlanObject, _ navigation: Navigation, _ row: AliasedRow
     ) throws(GraphQLError) -> SQLFragment? {
         if !navigation.isList {
             return try exists(navigation, from: row) { far throws(GraphQLError) in try condition(filter, far) }
@@ -74,7 +79,7 @@ extension StatementBuilder {
     // MARK: Values
 
     private func condition(
-        _ filter: JSONObject, _ type: DataType, _ expression: SQLFragment
+        _ filter: PlanObject, _ type: DataType, _ expression: SQLFragment
     ) throws(GraphQLError) -> SQLFragment? {
         var conditions: [SQLFragment] = []
         for (key, value) in filter where !value.isNull {
@@ -85,7 +90,10 @@ extension StatementBuilder {
             case .list(.scalar(let scalar)): conditions.append(try compareList(expression, key, value, scalar))
             case .structure(let name):
                 if let logic = try logic(
-                    key, value, { filter throws(GraphQLError) in try condition(filter, type, expression) })
+                    key, value,
+                    { filter throws(GraphQLError) in
+                        try request.record.inside { () throws(GraphQLError) in try condition(filter, type, expression) }
+                    })
                 {
                     if let condition = logic.condition { conditions.append(condition) }
                 } else if let field = request.model.structures[name]?.field(key), case .scalar(let scalar) = field.type {
@@ -99,7 +107,7 @@ extension StatementBuilder {
     }
 
     private func compare(
-        _ expression: SQLFragment, _ operation: FilterOperator, _ value: JSONValue, _ type: ScalarType
+        _ expression: SQLFragment, _ operation: FilterOperator, _ value: PlanValue, _ type: ScalarType
     ) throws(GraphQLError) -> SQLFragment {
         let isRange = [.intRange, .bigIntRange, .timestampRange].contains(type)
         let given = operand(value, type)
@@ -108,7 +116,7 @@ extension StatementBuilder {
         }
         switch operation {
         case .isNull: return value.asBool == true ? "\(expression) IS NULL" : "\(expression) IS NOT NULL"
-        case .in: return engine.isAmong(expression, .values(value.asArray ?? []))
+        case .in: return engine.isAmong(expression, .value(value))
         case .eq: return type == .json ? "(\(expression))::jsonb = \(given)" : "\(expression) = \(given)"
         case .ne: return "\(expression) <> \(given)"
         case .gt: return "\(expression) > \(given)"
@@ -119,7 +127,7 @@ extension StatementBuilder {
         case .ilike: return engine.like(expression, value, ignoresCase: true)
         case .regex: return try engine.matches(expression, value)
         case .has: return "jsonb_exists((\(expression))::jsonb, \(.value(value, as: .string)))"
-        case .hasAll: return "jsonb_exists_all((\(expression))::jsonb, \(.values(value.asArray ?? []))::text[])"
+        case .hasAll: return "jsonb_exists_all((\(expression))::jsonb, \(.value(value))::text[])"
         case .contains where type == .json: return "(\(expression))::jsonb @> \(given)"
         case .contains where type == .geometry: return "ST_Contains(\(expression), \(given))"
         case .intersects where type == .geometry: return "ST_Intersects(\(expression), \(given))"
@@ -143,26 +151,29 @@ extension StatementBuilder {
     }
 
     /// A value as a column of the type is compared with; its type is the column's where nothing else is said.
-    private func operand(_ value: JSONValue, _ type: ScalarType) -> SQLFragment {
+    private func operand(_ value: PlanValue, _ type: ScalarType) -> SQLFragment {
         switch type {
-        case .json: .value(.string(value.description), as: .json)
+        case .json: .value(value, as: .json, form: .json)
         case .geometry:
-            if let text = value.asString, text.first != "{" {
-                "ST_GeomFromText(\(.value(value, as: .string)))"
-            } else {
-                "ST_GeomFromGeoJSON(\(.value(.string(value.asString ?? value.description), as: .string)))"
-            }
+            geometry(value)
         default: .value(value)
         }
     }
 
+    /// A geometry in WKT, or in GeoJSON as text or as an object.
+    func geometry(_ value: PlanValue) -> SQLFragment {
+        guard let text = value.asString else { return "ST_GeomFromGeoJSON(\(.value(value, as: .string, form: .json)))" }
+        return text.hasPrefix("{")
+            ? "ST_GeomFromGeoJSON(\(.value(value, as: .string)))" : "ST_GeomFromText(\(.value(value, as: .string)))"
+    }
+
     private func compareList(
-        _ expression: SQLFragment, _ operation: String, _ value: JSONValue, _ type: ScalarType
+        _ expression: SQLFragment, _ operation: String, _ value: PlanValue, _ type: ScalarType
     ) throws(GraphQLError) -> SQLFragment {
         guard engine == .postgreSQL || operation == "is_null" else {
             throw GraphQLError("Filters of lists are answered by PostgreSQL alone.")
         }
-        let list = SQLFragment.values(value.asArray ?? [])
+        let list: SQLFragment = .value(value)
         switch operation {
         case "is_null": return value.asBool == true ? "\(expression) IS NULL" : "\(expression) IS NOT NULL"
         case "contains": return "\(expression) @> \(list)"
@@ -174,7 +185,7 @@ extension StatementBuilder {
     // MARK: Order
 
     /// `order_by` as terms of an ORDER BY. Paths lead over single related rows to a column.
-    func order(_ value: JSONValue?, _ scope: Scope, _ use: FieldUse) throws(GraphQLError) -> [SQLFragment] {
+    func order(_ value: PlanValue?, _ scope: Scope, _ use: FieldUse) throws(GraphQLError) -> [SQLFragment] {
         var terms: [SQLFragment] = []
         for term in value?.asArray ?? [] {
             guard let path = term["field"]?.asString else { continue }
@@ -208,14 +219,15 @@ extension StatementBuilder {
         case .navigation(let navigation) where !navigation.isList && !rest.isEmpty:
             let target = try request.object(navigation.target)
             guard target.source == source else { throw refusal }
-            let inner = Self.alias(row.alias, behind: "_")
+            let inner = request.record.alias()
             let related = try related(navigation, from: row, as: inner, nil)
-            let expression = try sortable(rest, AliasedRow(object: target, alias: inner), path)
-            return "(SELECT \(expression) FROM \(related.source) WHERE \(related.all.joined(separator: " AND ")) LIMIT 1)"
+            let far = AliasedRow(object: target, alias: inner)
+            let expression = try sortable(rest, far, path)
+            return "(SELECT \(expression) FROM \(related.source) WHERE \(related.all.joined(separator: " AND "))\(firstClause(far)))"
         case .aggregation(let navigation) where rest.count == 1 && rest.first == "_rows_count" || rest.count == 2:
             let target = try request.object(navigation.target)
             guard target.source == source else { throw refusal }
-            let inner = Self.alias(row.alias, behind: "_")
+            let inner = request.record.alias()
             let related = try related(navigation, from: row, as: inner, nil)
             var value: SQLFragment = "count(*)"
             if rest.count == 2 {

@@ -21,13 +21,13 @@ extension StatementBuilder {
             builder.levels[0].key = builder.levels.count > 1 ? builder.key(of: scope).map { builder.select.column($0) } : []
             var sql: SQLFragment = "\(builder.selectClause) FROM \(call) AS \(scope.alias)\(builder.select.joined)"
             sql.append(clause(" ORDER BY ", builder.rowOrder()))
-            plan = builder.plan(sql, result: isList ? .list : .one)
+            plan = try builder.plan(sql, result: isList ? .list : .one)
         } else {
             builder.levels[0].item = try builder.value("\"f\".\"v\"", function.result.element, use)
             let source: SQLFragment =
                 isList && function.isTable || isList && builder.engine != .sqlite
                 ? "\(call) AS \"f\"(\"v\")" : "(SELECT \(call) AS \"v\") AS \"f\""
-            plan = builder.plan("\(builder.selectClause) FROM \(source)", result: isList ? .list : .one)
+            plan = try builder.plan("\(builder.selectClause) FROM \(source)", result: isList ? .list : .one)
         }
         plan.isMutation = function.isMutation
         return plan
@@ -64,7 +64,7 @@ extension StatementBuilder {
         }
         var arguments: [SQLFragment] = []
         for parameter in function.parameters {
-            let isNull = columns[parameter.name] == nil && use.arguments[parameter.name] ?? .null == .null
+            let isNull = columns[parameter.name] == nil && use.arguments[parameter.name]?.isNull ?? true
             if function.skipsNullArguments, isNull, parameter.injected == nil { continue }
             arguments.append(try argument(parameter))
         }

@@ -18,7 +18,7 @@ extension StatementBuilder {
         let itself = Navigation(joining: object.name, by: .fields(key.map { Navigation.Pair(near: $0, far: $0) }, condition: nil))
         builder.levels[0].item = try builder.batch(itself, use, scope, result: .one)
         // The columns of the statement are those of the key, under the row's name.
-        var plan = builder.plan(try insertion.sql(telling: builder.key(of: scope), of: row), result: .one)
+        var plan = try builder.plan(try insertion.sql(telling: builder.key(of: scope), of: row), result: .one)
         plan.isMutation = true
         return plan
     }
@@ -107,7 +107,7 @@ extension StatementBuilder {
         }
         levels[0].item = .object(members, presence: nil)
         let isTold = counted.isWith
-        var plan = plan(isTold ? counted : "\(counted) RETURNING 1", result: isTold ? .one : .changes)
+        var plan = try plan(isTold ? counted : "\(counted) RETURNING 1", result: isTold ? .one : .changes)
         plan.isMutation = true
         return plan
     }
@@ -115,26 +115,24 @@ extension StatementBuilder {
     // MARK: Values
 
     /// A value as a column stores it.
-    func stored(_ value: JSONValue, _ field: DataField) throws(GraphQLError) -> SQLFragment {
-        if value.isNull { return .value(.null) }
+    func stored(_ value: PlanValue, _ field: DataField) throws(GraphQLError) -> SQLFragment {
+        if value.isNull { return .value(JSONValue.null) }
         switch field.type {
         case .scalar(.geometry):
-            let geometry: SQLFragment =
-                value.asString.map { !$0.hasPrefix("{") } == true
-                ? "ST_GeomFromText(\(.value(value, as: .string)))"
-                : "ST_GeomFromGeoJSON(\(.value(.string(value.asString ?? value.description), as: .string)))"
+            let geometry = geometry(value)
             return field.srid.map { "ST_SetSRID(\(geometry), \(.integer($0)))" } ?? geometry
-        case .scalar(.json), .structure, .list(.structure): return .value(.string(value.description))
-        case .list: return .values(value.asArray ?? [])
+        case .scalar(.json), .structure, .list(.structure): return .value(value, form: .json)
+        case .scalar(.vector): return .value(value, form: .json)
+        case .list: return .value(value)
         case .scalar, .enumeration, .object: return .value(value)
         }
     }
 
     /// An expression of the schema's author: `[$field]` is the value that the request gives.
-    func expression(_ text: String, _ data: JSONObject, _ object: DataObject) throws(GraphQLError) -> SQLFragment {
+    func expression(_ text: String, _ data: PlanObject, _ object: DataObject) throws(GraphQLError) -> SQLFragment {
         try template(text) { name throws(GraphQLError) in
             guard name.hasPrefix("$"), let field = object.column(String(name.dropFirst())) else { return nil }
-            return try stored(data[field.name] ?? .null, field)
+            return try stored(data[field.name] ?? .known(.null), field)
         }
     }
 }
@@ -154,10 +152,10 @@ private struct Insertion {
 
     /// `keys`: columns whose values come from other rows.
     mutating func add(
-        _ data: JSONObject, to object: DataObject, _ keys: [(column: String, value: SQLFragment)]
+        _ data: PlanObject, to object: DataObject, _ keys: [(column: String, value: SQLFragment)]
     ) throws(GraphQLError) -> Row {
         var columns = keys
-        var lists: [(Navigation, [JSONObject])] = []
+        var lists: [(Navigation, [PlanObject])] = []
         for (name, value) in data where object.column(name) == nil && !value.isNull {
             guard let navigation = object.navigation(name), navigation.isInsertable else {
                 throw GraphQLError("\"\(name)\" cannot be inserted into \"\(object.name)\".")
@@ -188,7 +186,7 @@ private struct Insertion {
         return row
     }
 
-    private mutating func add(_ item: JSONObject, along navigation: Navigation, from row: Row) throws(GraphQLError) {
+    private mutating func add(_ item: PlanObject, along navigation: Navigation, from row: Row) throws(GraphQLError) {
         let target = try builder.request.object(navigation.target)
         switch navigation.path {
         case .fields(let pairs, _):
@@ -243,5 +241,5 @@ private struct Insertion {
 
 extension SQLFragment {
     /// Whether it tells a number by itself.
-    fileprivate var isWith: Bool { if case .text(let text)? = pieces.first { text.hasPrefix("WITH") } else { false } }
+    fileprivate var isWith: Bool { text.hasPrefix("WITH") }
 }

@@ -49,7 +49,7 @@ extension StatementBuilder {
             }
             return Related(source: rows, links: links, conditions: conditions, presence: links.first?.1)
         case .junction(let name, let nearPairs, let farPairs):
-            let between = AliasedRow(object: try request.object(name), alias: Self.alias(far, behind: "j"))
+            let between = AliasedRow(object: try request.object(name), alias: request.record.alias())
             var links: [(SQLFragment, SQLFragment)] = []
             for pair in nearPairs { links.append((try column(pair.near, of: near), try column(pair.far, of: between))) }
             var on: [SQLFragment] = []
@@ -71,22 +71,37 @@ extension StatementBuilder {
         column(try field(name, of: row.object), alias: row.alias)
     }
 
-    /// An alias made from another: as deep as conditions are, and never one that is in use outside.
-    static func alias(_ alias: SQLFragment, behind suffix: String) -> SQLFragment {
-        guard case .text(let text)? = alias.pieces.first else { return alias }
-        return .identifier(text.filter { $0 != "\"" } + suffix)
-    }
-
     /// That there are related rows of which a condition is true; nil when the condition says nothing, all related rows when it is empty.
+    /// Of a way to one row, the condition is of the row that is told.
     func exists(
         _ navigation: Navigation, from near: AliasedRow, _ use: FieldUse? = nil,
         _ condition: (AliasedRow) throws(GraphQLError) -> SQLFragment?
     ) throws(GraphQLError) -> SQLFragment? {
-        let far = AliasedRow(object: try request.object(navigation.target), alias: Self.alias(near.alias, behind: "_"))
+        let far = AliasedRow(object: try request.object(navigation.target), alias: request.record.alias())
         guard let condition = try condition(far) else { return nil }
         let related = try related(navigation, from: near, as: far.alias, use)
+        if !navigation.isList, !isUnique(navigation, far.object), !condition.isEmpty {
+            return "EXISTS (SELECT 1 FROM \(first(related, far)) WHERE \(condition))"
+        }
         let conditions = related.all + (condition.isEmpty ? [] : [condition])
         return "EXISTS (SELECT 1 FROM \(related.source) WHERE \(conditions.joined(separator: " AND ")))"
+    }
+
+    /// Whether a way leads to one row at most: else joining would multiply rows.
+    func isUnique(_ navigation: Navigation, _ target: DataObject) -> Bool {
+        guard case .fields(let pairs, _) = navigation.path else { return false }
+        let fields = Set(pairs.map(\.far))
+        let keys = [target.primaryKey.map(\.name)] + target.uniqueKeys.map(\.fields)
+        return keys.contains { !$0.isEmpty && fields.isSuperset(of: $0) }
+    }
+
+    /// Of several rows that a way to one leads to, the one that is told everywhere: the first by its primary key.
+    func firstClause(_ row: AliasedRow) -> SQLFragment {
+        Self.clause(" ORDER BY ", row.object.primaryKey.map { column($0, alias: row.alias) }) + " LIMIT 1"
+    }
+
+    private func first(_ related: Related, _ far: AliasedRow) -> SQLFragment {
+        "(SELECT \(far.alias).* FROM \(related.source) WHERE \(related.all.joined(separator: " AND "))\(firstClause(far))) AS \(far.alias)"
     }
 }
 
@@ -115,13 +130,7 @@ extension StatementBuilder {
         let inner = self.scope(target, level: scope.level)
         let slot = select.reserveJoin(scope.level)
         let members = try self.members(use.fields, use.type, inner)
-        var related = try related(navigation, from: scope.row, as: inner.alias, use)
-        related.conditions += required[inner.number] ?? []
-        let on = related.all.joined(separator: " AND ")
-        select.joins[slot.level][slot.index] =
-            isUnique
-            ? "LEFT JOIN \(related.joined) ON \(on)"
-            : "LEFT JOIN LATERAL (SELECT \(inner.alias).* FROM \(related.source) WHERE \(on) LIMIT 1) AS \(inner.alias) ON true"
+        let related = try joinOne(navigation, use, scope, inner, slot)
         guard let presence = related.presence ?? key(of: inner).first else {
             throw GraphQLError("\"\(navigation.name)\" leads to rows without a key; give \(target.name) a @pk.")
         }
@@ -133,12 +142,36 @@ extension StatementBuilder {
         return .object(members, presence: select.column(presence))
     }
 
-    /// Whether a way leads to one row at most: else joining would multiply rows.
-    private func isUnique(_ navigation: Navigation, _ target: DataObject) -> Bool {
-        guard case .fields(let pairs, _) = navigation.path else { return false }
-        let fields = Set(pairs.map(\.far))
-        let keys = [target.primaryKey.map(\.name)] + target.uniqueKeys.map(\.fields)
-        return keys.contains { !$0.isEmpty && fields.isSuperset(of: $0) }
+    /// Joins the one related row, in the place that was reserved for it.
+    @discardableResult
+    mutating func joinOne(
+        _ navigation: Navigation, _ use: FieldUse?, _ scope: Scope, _ inner: Scope, _ slot: (level: Int, index: Int)
+    ) throws(GraphQLError) -> Related {
+        var related = try related(navigation, from: scope.row, as: inner.alias, use)
+        related.conditions += required[inner.number] ?? []
+        var on = related.all
+        if isUnique(navigation, inner.object) {
+            select.joins[slot.level][slot.index] = "LEFT JOIN \(related.joined) ON \(on.joined(separator: " AND "))"
+        } else if engine.hasLateral {
+            select.joins[slot.level][slot.index] = "LEFT JOIN LATERAL \(first(related, inner.row)) ON true"
+        } else {
+            // The row whose key is that of the first.
+            let other = AliasedRow(object: inner.object, alias: request.record.alias())
+            let others = try self.related(navigation, from: scope.row, as: other.alias, use)
+            guard !inner.object.primaryKey.isEmpty else {
+                throw GraphQLError(
+                    "\"\(navigation.name)\" may lead to several rows, which SQLite cannot tell apart; give \(inner.object.name) a @pk or @unique."
+                )
+            }
+            func key(_ row: AliasedRow) -> SQLFragment {
+                row.object.primaryKey.map { column($0, alias: row.alias) }.joined(separator: ", ")
+            }
+            let firstKey: SQLFragment =
+                "SELECT \(key(other)) FROM \(others.source) WHERE \(others.all.joined(separator: " AND "))\(firstClause(other))"
+            on.append("(\(key(inner.row))) = (\(firstKey))")
+            select.joins[slot.level][slot.index] = "LEFT JOIN \(related.joined) ON \(on.joined(separator: " AND "))"
+        }
+        return related
     }
 
     /// `inner: true` drops rows without related ones.
@@ -210,19 +243,22 @@ extension StatementBuilder {
             return "LEFT JOIN LATERAL (\(sql)) AS \(alias) ON true"
         }
         let on = related.links.indices.map { "\(related.links[$0].near) = \(alias).\(Self.keyName($0))" as SQLFragment }
-        return "LEFT JOIN \(paged(related, conditions, set, alias)) AS \(alias) ON \(on.joined(separator: " AND "))"
+        return
+            "LEFT JOIN \(paged(related.source, by: related.links.map(\.far), conditions, set, alias)) AS \(alias) ON \(on.joined(separator: " AND "))"
     }
 
     static func keyName(_ index: Int) -> SQLFragment { .identifier("#key\(index)") }
 
     /// Related rows, so many of each parent, with what links them to it in columns of their own.
-    private func paged(_ related: Related, _ conditions: [SQLFragment], _ set: NestedSet, _ alias: SQLFragment) -> SQLFragment {
-        let keys = related.links.enumerated().map { "\($1.far) AS \(Self.keyName($0))" as SQLFragment }
-        let partition = related.links.map(\.far).joined(separator: ", ")
+    private func paged(
+        _ source: SQLFragment, by links: [SQLFragment], _ conditions: [SQLFragment], _ set: NestedSet, _ alias: SQLFragment
+    ) -> SQLFragment {
+        let keys = links.enumerated().map { "\($1) AS \(Self.keyName($0))" as SQLFragment }
+        let partition = links.joined(separator: ", ")
         let number: SQLFragment = "row_number() OVER (PARTITION BY \(partition)\(Self.clause(" ORDER BY ", set.order))) AS \"#number\""
         let columns = (["\(alias).*"] + keys + [number]).joined(separator: ", ")
         let rows: SQLFragment =
-            "SELECT \(columns) FROM \(related.source)\(conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))")"
+            "SELECT \(columns) FROM \(source)\(conditions.isEmpty ? "" : " WHERE \(conditions.joined(separator: " AND "))")"
         var bounds: [SQLFragment] = []
         let offset = set.page.offset ?? "0"
         if set.page.offset != nil { bounds.append("\"#number\" > \(offset)") }
@@ -241,38 +277,100 @@ extension StatementBuilder {
         let inner = builder.scope(target, level: 0, isNumbered: selectsList(use.fields, target))
         builder.beginLevel()
         builder.levels[0].item = try builder.object(use.fields, use.type, inner)
-        let set = try builder.nestedSet(use, inner)
+        var set = try builder.nestedSet(use, inner)
+        if result == .one { set.order = builder.key(of: inner) }
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
-        var conditions = try builder.among(related, navigation) + set.remaining
-        var source = related.source
-        var keys = related.links.map(\.far)
+        let keyed = try builder.keyed(related, navigation, from: scope)
+        var conditions = set.remaining
+        var (source, number) = (keyed.source, keyed.number)
         if set.isPaged {
-            source = "\(builder.paged(related, conditions, set, inner.alias)) AS \(inner.alias)"
-            keys = keys.indices.map { "\(inner.alias).\(Self.keyName($0))" }
+            source = "\(builder.paged(source, by: [number], conditions, set, inner.alias)) AS \(inner.alias)"
+            number = "\(inner.alias).\(Self.keyName(0))"
             conditions = []
         }
-        let group = keys.map { builder.select.column($0) }
+        let group = builder.select.column(number)
         if builder.levels.count > 1 { builder.levels[0].key = builder.key(of: inner).map { builder.select.column($0) } }
-        builder.orders[0] = keys + set.order
+        builder.orders[0] = [number] + set.order
         var sql: SQLFragment = "\(builder.selectClause) FROM \(source)\(builder.select.joined)"
         if !conditions.isEmpty { sql.append(" WHERE \(conditions.joined(separator: " AND "))") }
         sql.append(Self.clause(" ORDER BY ", builder.rowOrder()))
-        return add(builder.plan(sql, result: result, group: group), related)
+        return try add(builder.plan(sql, result: result, group: group, keyCount: related.links.count), related, navigation, scope)
     }
 
-    /// That a row belongs to one of the keys. Of keys with several columns rows may come that belong to none; they are dropped.
-    func among(_ related: Related, _ navigation: Navigation) throws(GraphQLError) -> [SQLFragment] {
+    /// Rows that belong to keys, and for each the number of its key.
+    struct Keyed {
+        var source: SQLFragment
+        var number: SQLFragment
+    }
+
+    /// Joins related rows with the keys that a batch is asked for. So the database decides which key a row belongs to: texts of equal values
+    /// may differ (1 and 1.0, upper and lower case of citext, blanks behind a char(n)).
+    func keyed(_ related: Related, _ navigation: Navigation, from scope: Scope) throws(GraphQLError) -> Keyed {
         guard !related.links.isEmpty, related.conditions.isEmpty else {
             throw GraphQLError(
                 "\"\(navigation.name)\" is joined by SQL, and cannot stand beside another list; ask for it in a field of its own.")
         }
-        return related.links.enumerated().map { engine.isAmong($1.far, .parameter(SQLParameter(.keys(column: $0)))) }
+        let near = SourceSide(name: scope.object.source, engine: try request.engine(of: scope.object.source))
+        let far = try farEnd(of: navigation)
+        var fields: [DataField] = []
+        for (nearName, farName) in zip(navigation.nearFields, far.names) {
+            let field = try self.field(farName, of: far.object)
+            try requireKeys(try self.field(nearName, of: scope.object), of: near, field, navigation.name)
+            fields.append(field)
+        }
+        let keys: SQLFragment
+        let number: SQLFragment
+        var values: [SQLFragment] = []
+        switch engine {
+        case .postgreSQL:
+            // A list takes the type of the column that it is compared with, which no GraphQL type tells.
+            let sample = request.record.alias()
+            let relation = try relation(far.object, nil)
+            let lists = fields.enumerated().map { index, field in
+                """
+                unnest(coalesce(\(.parameter(SQLParameter(.keys(column: index)))), \
+                ARRAY(SELECT \(column(field, alias: sample)) FROM \(relation) AS \(sample) LIMIT 0)))
+                """ as SQLFragment
+            }
+            values = fields.indices.map { "\"k\".\(.identifier("v\($0)"))" }
+            let names = (fields.indices.map { .identifier("v\($0)") } + ["\"n\""]).joined(separator: ", ")
+            keys = "ROWS FROM (\(lists.joined(separator: ", "))) WITH ORDINALITY AS \"k\"(\(names))"
+            number = "(\"k\".\"n\" - 1)"
+        case .sqlite, .duckDB:
+            keys = "json_each(\(.parameter(SQLParameter(.keyRows(fields.map(\.type.keyEncoding)))))) AS \"k\""
+            number = "\"k\".\"key\""
+            values = fields.indices.map {
+                fields.count == 1 ? "\"k\".\"value\"" : "json_extract(\"k\".\"value\", \(.value(.string("$[\($0)]"))))"
+            }
+            if engine == .duckDB {
+                values = zip(fields, values).map { field, value in
+                    guard case .scalar(let scalar) = field.type else { return value }
+                    return engine.cast("json_extract_string(\(value), '$')", to: scalar)
+                }
+            }
+        }
+        let on = zip(related.links, values).map { "\($0.far) = \($1)" as SQLFragment }
+        return Keyed(source: "\(keys) JOIN \(related.joined) ON \(on.joined(separator: " AND "))", number: number)
     }
 
-    mutating func add(_ plan: StatementPlan, _ related: Related) -> Shape {
+    /// The object whose fields a way's keys are compared with.
+    private func farEnd(of navigation: Navigation) throws(GraphQLError) -> (object: DataObject, names: [String]) {
+        switch navigation.path {
+        case .fields(let pairs, _): (try request.object(navigation.target), pairs.map(\.far))
+        case .junction(let name, let near, _): (try request.object(name), near.map(\.far))
+        }
+    }
+
+    mutating func add(_ plan: StatementPlan, _ related: Related, _ navigation: Navigation, _ scope: Scope) throws(GraphQLError) -> Shape {
         batches.append(plan)
-        return .batch(batches.count - 1, key: related.links.map { select.column($0.near) })
+        var key: [Int] = []
+        for (name, link) in zip(navigation.nearFields, related.links) {
+            // The blanks behind a char(n) are no part of its value, as a comparison with text sees it.
+            let type = try field(name, of: scope.object).type
+            key.append(select.column(engine == .postgreSQL && type == .scalar(.string) ? "(\(link.near))::text" : link.near))
+        }
+        return .batch(batches.count - 1, key: key)
     }
 
     // MARK: Ad-hoc joins

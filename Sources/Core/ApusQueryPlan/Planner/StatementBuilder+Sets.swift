@@ -31,7 +31,14 @@ struct RowSet {
     var isRestricting: Bool { page.limit != nil || page.offset != nil || isDistinct }
 
     mutating func require(_ conditions: [SQLFragment]?) {
-        for condition in conditions ?? [] { self.condition = self.condition.map { "\($0) AND \(condition)" } ?? condition }
+        for condition in conditions ?? [] {
+            if self.condition == nil {
+                self.condition = condition
+            } else {
+                self.condition?.append(" AND ")
+                self.condition?.append(condition)
+            }
+        }
     }
 }
 
@@ -52,10 +59,7 @@ extension StatementBuilder {
     }
 
     func limit(_ use: FieldUse, prefix: String) throws(GraphQLError) -> Page {
-        func parameter(_ name: String) throws(GraphQLError) -> SQLFragment? {
-            try use.count(prefix + name).map { .value(.integer(Int64($0)), as: .bigInt) }
-        }
-        return Page(limit: try parameter("limit"), offset: try parameter("offset"))
+        Page(limit: try use.count(prefix + "limit"), offset: try use.count(prefix + "offset"))
     }
 
     func condition(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> SQLFragment? {
@@ -130,13 +134,13 @@ extension StatementBuilder {
     }
 
     /// The value that a request gives to a parameter, or that the server does.
-    func value(of parameter: Parameter, _ arguments: JSONObject) throws(GraphQLError) -> SQLFragment {
+    func value(of parameter: Parameter, _ arguments: PlanObject) throws(GraphQLError) -> SQLFragment {
         if let placeholder = parameter.injected { return try template(placeholder) { _ throws(GraphQLError) in nil } }
-        let value = arguments[parameter.name] ?? .null
+        let value = arguments[parameter.name] ?? .known(.null)
         switch parameter.type {
-        case .scalar(let scalar): return .value(value, as: scalar)
-        case .list: return value.asArray.map { .values($0) } ?? .value(.null)
-        default: return .value(value)
+        case .scalar(let scalar): return .value(value, as: scalar, form: scalar == .json || scalar == .vector ? .json : .plain)
+        case .list, .enumeration: return .value(value)
+        default: return .value(value, form: .json)
         }
     }
 
@@ -167,8 +171,7 @@ extension StatementBuilder {
 
     /// Null for what the request's identity does not have.
     private func identity(_ name: String) -> SQLFragment {
-        let value = request.planner.identity[name] ?? .null
-        return .value(value, as: value.asInteger != nil ? .bigInt : .string)
+        .value(PlanValue.identity(name), as: request.record.isNumber(name) ? .bigInt : .string)
     }
 }
 

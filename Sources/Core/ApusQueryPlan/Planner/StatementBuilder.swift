@@ -21,14 +21,16 @@ struct StatementBuilder {
 
     /// The columns and joins of one SELECT.
     struct Select {
-        var columns: [SQLFragment] = []
+        private(set) var columns: [SQLFragment] = []
+        private var places: [SQLFragment: Int] = [:]
         /// By the list that they belong to: what belongs to an outer one comes before inner ones multiply its rows.
         var joins: [[SQLFragment]] = []
 
         /// The number of the column; equal expressions are one column.
         mutating func column(_ expression: SQLFragment) -> Int {
-            if let known = columns.firstIndex(of: expression) { return known }
+            if let known = places[expression] { return known }
             columns.append(expression)
+            places[expression] = columns.count - 1
             return columns.count - 1
         }
 
@@ -51,14 +53,27 @@ struct StatementBuilder {
         var level: Int
         /// Whether rows without a primary key were numbered.
         var isNumbered = false
+        /// In which order aggregate functions see the rows.
+        var order = RowOrder.any
 
         var row: AliasedRow { AliasedRow(object: object, alias: alias) }
+    }
+
+    enum RowOrder {
+        case any
+        /// As functions that depend on it are told.
+        case by([SQLFragment])
+        /// Rows come in the order that was asked for.
+        case given
+        /// The engine has no way to keep the order that was asked for.
+        case impossible
     }
 
     init(_ request: RequestContext, source: String) throws(GraphQLError) {
         self.request = request
         self.source = source
         engine = try request.engine(of: source)
+        try request.record.beginStatement()
     }
 
     mutating func scope(_ object: DataObject, level: Int, isNumbered: Bool = false) -> Scope {
@@ -82,8 +97,10 @@ struct StatementBuilder {
         "\(alias).\(.identifier(field.storedColumn ?? Self.computed(field)))"
     }
 
-    /// The name under which the value of a computed field is selected from its relation.
-    static func computed(_ field: DataField) -> String { "=\(field.name)" }
+    /// The name under which the value of a computed field is selected from its relation. Names of 60 bytes and more would be cut by PostgreSQL.
+    static func computed(_ field: DataField) -> String {
+        field.name.utf8.count < 60 ? "=\(field.name)" : "=\(Digest(of: field.name).description.prefix(40))"
+    }
 
     func field(_ name: String, of object: DataObject) throws(GraphQLError) -> DataField {
         guard let field = object.column(name) else { throw GraphQLError("\"\(name)\" is no column of \"\(object.name)\".") }
@@ -117,7 +134,7 @@ struct StatementBuilder {
         var set = RowSet()
         for name in key {
             let column = builder.column(try builder.field(name, of: object), of: scope)
-            set.require(["\(column) = \(.value(use.arguments[name] ?? .null))"])
+            set.require(["\(column) = \(.value(use.arguments[name] ?? .known(.null)))"])
         }
         set.require(builder.required[scope.number])
         return try builder.finish(scope, set, use, result: .one)
@@ -125,12 +142,19 @@ struct StatementBuilder {
 
     static func aggregation(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
         var builder = try StatementBuilder(request, source: object.source)
-        let scope = builder.scope(object, level: 0)
+        var scope = builder.scope(object, level: 0)
         builder.beginLevel()
+        var set = try builder.rowSet(use, scope)
+        if builder.engine != .sqlite {
+            scope.order = set.order.isEmpty ? .any : .by(set.order)
+        } else if !set.order.isEmpty {
+            // Ordered inside a subquery, whose order SQLite drops without a limit.
+            scope.order = .given
+            set.limit = set.limit ?? "-1"
+        }
         builder.levels[0].item = .object(try builder.aggregates(use.fields, use.type, scope), presence: nil)
-        let set = try builder.rowSet(use, scope)
         let from = try builder.from(scope, set, use, isRestricted: set.isRestricting)
-        return builder.plan("\(builder.selectClause) FROM \(from.source)\(builder.select.joined)\(from.whereClause)", result: .one)
+        return try builder.plan("\(builder.selectClause) FROM \(from.source)\(builder.select.joined)\(from.whereClause)", result: .one)
     }
 
     static func buckets(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
@@ -150,7 +174,7 @@ struct StatementBuilder {
         sql.append(groups.clause)
         sql.append(Self.clause(" ORDER BY ", try builder.groupOrder(use, groups)))
         sql.append(limit.clause)
-        return builder.plan(sql, result: .list)
+        return try builder.plan(sql, result: .list)
     }
 
     mutating func beginLevel() {
@@ -171,7 +195,7 @@ struct StatementBuilder {
         var sql: SQLFragment = "\(selectClause) FROM \(from.source)\(select.joined)\(from.whereClause)"
         sql.append(Self.clause(" ORDER BY ", rowOrder()))
         if !isRestricted { sql.append(set.page.clause) }
-        return plan(sql, result: result)
+        return try plan(sql, result: result)
     }
 
     /// Rows of one object come one after the other, at each level but the innermost.
@@ -193,9 +217,23 @@ struct StatementBuilder {
         parts.isEmpty ? SQLFragment() : keyword + parts.joined(separator: ", ")
     }
 
-    func plan(_ sql: SQLFragment, result: RowShape.Result, group: [Int] = []) -> StatementPlan {
-        StatementPlan(
-            source: source, engine: engine, sql: SQLStatement(sql, for: engine),
-            shape: RowShape(levels: levels, result: result, group: group), path: [], batches: batches)
+    /// `group`: of a batch, the column with the number of the key.
+    func plan(
+        _ sql: SQLFragment, result: RowShape.Result, group: Int? = nil, keyCount: Int = 0, absent: [UInt8]? = nil
+    ) throws(GraphQLError) -> StatementPlan {
+        let limits = request.planner.limits
+        func check(_ count: Int, _ limit: Int, _ what: String) throws(GraphQLError) {
+            guard count <= limit else {
+                throw GraphQLError("A statement for this field has \(count) \(what), and \(limit) are the limit; ask for less at once.")
+            }
+        }
+        try check(select.columns.count, limits.columns, "columns")
+        try check(sql.parameters.count, limits.parameters, "parameters")
+        let statement = SQLStatement(sql, for: engine)
+        try check(statement.text.utf8.count, limits.textBytes, "bytes of SQL")
+        var shape = RowShape(levels: levels, result: result, group: group)
+        if let absent { shape.absent = absent }
+        return StatementPlan(
+            source: source, engine: engine, sql: statement, program: RowProgram(shape), path: [], batches: batches, keyCount: keyCount)
     }
 }

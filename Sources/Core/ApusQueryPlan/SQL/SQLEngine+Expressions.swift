@@ -59,22 +59,31 @@ extension SQLEngine {
     func member(_ name: String, of json: SQLFragment) -> SQLFragment {
         switch self {
         case .postgreSQL: "(\(json))::jsonb -> \(.value(.string(name), as: .string))"
-        case .sqlite, .duckDB: "json_extract(\(json), \(.value(.string("$.\(JSONValue.string(name))"))))"
+        case .sqlite: "\(json) -> \(.value(.string("$.\(JSONValue.string(name))")))"
+        case .duckDB: "json_extract(\(json), \(.value(.string("$.\(JSONValue.string(name))"))))"
         }
     }
 
-    /// What a dotted path leads to, as text; the value itself for an empty path.
-    func text(at path: String, of json: SQLFragment) -> SQLFragment {
-        let names = path.split(separator: ".").map { JSONValue.string(String($0)) }
+    /// What a dotted path leads to, as JSON; the value itself for an empty path.
+    func json(at path: String, of json: SQLFragment) -> SQLFragment {
         switch self {
-        case .postgreSQL:
-            return "(\(json))::jsonb #>> \(.values(names))::text[]"
-        case .sqlite, .duckDB:
-            let written = "$" + names.map { ".\($0)" }.joined()
-            return self == .sqlite
-                ? "json_extract(\(json), \(.value(.string(written))))" : "json_extract_string(\(json), \(.value(.string(written))))"
+        case .postgreSQL: path.isEmpty ? "(\(json))::jsonb" : "(\(json))::jsonb #> \(.values(Self.names(path)))::text[]"
+        case .sqlite: path.isEmpty ? json : "\(json) -> \(.value(.string(Self.path(path))))"
+        case .duckDB: path.isEmpty ? json : "json_extract(\(json), \(.value(.string(Self.path(path)))))"
         }
     }
+
+    /// The same as text.
+    func text(at path: String, of json: SQLFragment) -> SQLFragment {
+        switch self {
+        case .postgreSQL: "(\(json))::jsonb #>> \(.values(Self.names(path)))::text[]"
+        case .sqlite: "json_extract(\(json), \(.value(.string(Self.path(path)))))"
+        case .duckDB: "json_extract_string(\(json), \(.value(.string(Self.path(path)))))"
+        }
+    }
+
+    private static func names(_ path: String) -> [JSONValue] { path.split(separator: ".").map { .string(String($0)) } }
+    private static func path(_ path: String) -> String { "$" + names(path).map { ".\($0)" }.joined() }
 
     // MARK: Time
 
@@ -110,27 +119,16 @@ extension SQLEngine {
 
     // MARK: Patterns
 
-    func like(_ expression: SQLFragment, _ pattern: JSONValue, ignoresCase: Bool) -> SQLFragment {
+    func like(_ expression: SQLFragment, _ pattern: PlanValue, ignoresCase: Bool) -> SQLFragment {
         guard self == .sqlite else {
             return ignoresCase ? "\(expression) ILIKE \(.value(pattern))" : "\(expression) LIKE \(.value(pattern))"
         }
         // LIKE of SQLite ignores case; GLOB does not, and has patterns of its own.
         if ignoresCase { return "\(expression) LIKE \(.value(pattern))" }
-        return "\(expression) GLOB \(.value(.string(Self.glob(pattern.asString ?? ""))))"
+        return "\(expression) GLOB \(.value(pattern, form: .glob))"
     }
 
-    private static func glob(_ pattern: String) -> String {
-        pattern.map { character in
-            switch character {
-            case "%": "*"
-            case "_": "?"
-            case "*", "?", "[": "[\(character)]"
-            default: String(character)
-            }
-        }.joined()
-    }
-
-    func matches(_ expression: SQLFragment, _ pattern: JSONValue) throws(GraphQLError) -> SQLFragment {
+    func matches(_ expression: SQLFragment, _ pattern: PlanValue) throws(GraphQLError) -> SQLFragment {
         switch self {
         case .postgreSQL: return "\(expression) ~ \(.value(pattern))"
         case .duckDB: return "regexp_matches(\(expression), \(.value(pattern)))"

@@ -1,5 +1,6 @@
+internal import ApusGraphQL
 internal import ApusSchemas
-public import ApusTypes
+internal import ApusTypes
 
 /// A piece of SQL with its parameters, as it is put together.
 ///
@@ -7,23 +8,21 @@ public import ApusTypes
 /// wrote; everything else is a parameter. So nothing that a client says is ever read as SQL. Pieces may be joined in any order; parameters are
 /// numbered when all is there.
 struct SQLFragment: Sendable, Hashable {
-    enum Piece: Sendable, Hashable {
-        case text(String)
-        case parameter(SQLParameter)
+    private(set) var text = ""
+    /// Where parameters belong in the text, in its order.
+    private(set) var parameters: [Place] = []
+
+    struct Place: Sendable, Hashable {
+        var offset: Int
+        var parameter: SQLParameter
     }
 
-    private(set) var pieces: [Piece] = []
-
-    var isEmpty: Bool { pieces.isEmpty }
+    var isEmpty: Bool { text.isEmpty && parameters.isEmpty }
 
     mutating func append(_ fragment: SQLFragment) {
-        for piece in fragment.pieces {
-            if case .text(let text) = piece, case .text(let last)? = pieces.last {
-                pieces[pieces.count - 1] = .text(last + text)
-            } else {
-                pieces.append(piece)
-            }
-        }
+        let length = text.utf8.count
+        text += fragment.text
+        for place in fragment.parameters { parameters.append(Place(offset: place.offset + length, parameter: place.parameter)) }
     }
 
     static func + (left: SQLFragment, right: SQLFragment) -> SQLFragment {
@@ -34,8 +33,11 @@ struct SQLFragment: Sendable, Hashable {
 
     static func identifier(_ name: String) -> SQLFragment {
         var quoted = "\""
-        for character in name.unicodeScalars where character != "\0" { quoted += character == "\"" ? "\"\"" : String(character) }
-        return SQLFragment(pieces: [.text(quoted + "\"")])
+        for character in name.unicodeScalars where character != "\0" {
+            if character == "\"" { quoted.unicodeScalars.append(character) }
+            quoted.unicodeScalars.append(character)
+        }
+        return SQLFragment(text: quoted + "\"")
     }
 
     /// Names with dots between them, each quoted: `app.users`.
@@ -43,23 +45,35 @@ struct SQLFragment: Sendable, Hashable {
         names.split(separator: ".", omittingEmptySubsequences: false).map { .identifier(String($0)) }.joined(separator: ".")
     }
 
-    static func parameter(_ parameter: SQLParameter) -> SQLFragment { SQLFragment(pieces: [.parameter(parameter)]) }
+    static func parameter(_ parameter: SQLParameter) -> SQLFragment {
+        SQLFragment(text: "", parameters: [Place(offset: 0, parameter: parameter)])
+    }
+
+    /// A constant of the plan.
     static func value(_ value: JSONValue, as type: ScalarType? = nil) -> SQLFragment {
         .parameter(SQLParameter(.value(value), type: type))
     }
-    static func values(_ values: [JSONValue]) -> SQLFragment { .parameter(SQLParameter(.list(values))) }
+    static func values(_ values: [JSONValue]) -> SQLFragment { .parameter(SQLParameter(.list(values.map { .value($0) }))) }
+
+    /// A value of the request, or a list of such.
+    static func value(_ value: PlanValue, as type: ScalarType? = nil, form: SQLParameter.Form = .plain) -> SQLFragment {
+        .parameter(SQLParameter(.init(value, form), type: type))
+    }
 
     /// SQL of the schema's author. Never anything that came with a request.
-    static func written(byAuthor text: String) -> SQLFragment { SQLFragment(pieces: text.isEmpty ? [] : [.text(text)]) }
+    static func written(byAuthor text: String) -> SQLFragment { SQLFragment(text: text) }
 
-    static func integer(_ number: Int) -> SQLFragment { SQLFragment(pieces: [.text(String(number))]) }
+    static func integer(_ number: Int) -> SQLFragment { SQLFragment(text: String(number)) }
 
-    private init(pieces: [Piece]) { self.pieces = pieces }
+    private init(text: String, parameters: [Place] = []) {
+        self.text = text
+        self.parameters = parameters
+    }
     init() {}
 }
 
 extension SQLFragment: ExpressibleByStringInterpolation {
-    init(stringLiteral value: StaticString) { self.init(pieces: [.text(value.description)]) }
+    init(stringLiteral value: StaticString) { self.init(text: value.description) }
     init(stringInterpolation: Interpolation) { self = stringInterpolation.fragment }
 
     /// Fragments and column references alone can be interpolated: a `String` cannot.
@@ -86,15 +100,31 @@ extension Sequence<SQLFragment> {
 }
 
 /// A value that travels beside the text of a statement.
-public struct SQLParameter: Sendable, Hashable {
-    public enum Value: Sendable, Hashable {
+struct SQLParameter: Sendable, Hashable {
+    indirect enum Value: Sendable, Hashable {
         case value(JSONValue)
-        case list([JSONValue])
-        /// Of the rows that a batch is for: what they have in one of the key's columns.
+        case list([Value])
+        /// Of the request's variables: its number.
+        case variable(Int, Form)
+        case identity(String)
+        /// Of the rows that a batch is for: what they have in one of the key's columns, as a list.
         case keys(column: Int)
+        /// The same of all columns, as JSON.
+        case keyRows([KeyEncoding])
     }
 
-    public var value: Value
+    /// What becomes of a value on its way.
+    enum Form: Sendable, Hashable {
+        case plain
+        /// As JSON text.
+        case json
+        /// A pattern of LIKE as one of SQLite's GLOB.
+        case glob
+        /// A number of rows: the argument that gives it.
+        case count(String)
+    }
+
+    var value: Value
     /// Said in the text where the place does not tell it.
     var type: ScalarType?
 
@@ -104,24 +134,63 @@ public struct SQLParameter: Sendable, Hashable {
     }
 }
 
-/// A statement's text and its parameters, in the order of their numbers.
+extension SQLParameter.Value {
+    init(_ value: PlanValue, _ form: SQLParameter.Form) {
+        switch value {
+        case .variable(let number, _): self = .variable(number, form)
+        case .identity(let name): self = .identity(name)
+        case .list(let elements) where form == .plain: self = .list(elements.map { Self($0, .plain) })
+        // What is put together from several variables depends on all of them.
+        case .known, .list, .object: self = .value(form.applied(to: value.json))
+        }
+    }
+}
+
+extension SQLParameter.Form {
+    func applied(to value: JSONValue) -> JSONValue {
+        switch self {
+        case .plain, .count: return value
+        case .json: return value.isNull ? .null : .string(value.description)
+        case .glob: return value.asString.map { .string(Self.glob($0)) } ?? value
+        }
+    }
+
+    private static func glob(_ pattern: String) -> String {
+        pattern.map { character in
+            switch character {
+            case "%": "*"
+            case "_": "?"
+            case "*", "?", "[": "[\(character)]"
+            default: String(character)
+            }
+        }.joined()
+    }
+
+    /// Of values that come with each request; those of the text are checked when they are planned.
+    func check(_ value: JSONValue) throws(GraphQLError) {
+        guard case .count(let argument) = self, let number = value.asInteger, number < 0 else { return }
+        throw GraphQLError("Argument \"\(argument)\" must not be negative.")
+    }
+}
+
+/// A statement's text and its parameters, in the order of their numbers. Only the planner can make one.
 public struct SQLStatement: Sendable, Hashable {
     public let text: String
-    public let parameters: [SQLParameter.Value]
+    let parameters: [SQLParameter.Value]
 
     /// Each place has a number of its own: where a value stands tells its type.
     init(_ fragment: SQLFragment, for engine: SQLEngine) {
         var text = ""
-        var parameters: [SQLParameter.Value] = []
-        for piece in fragment.pieces {
-            switch piece {
-            case .text(let part): text += part
-            case .parameter(let parameter):
-                parameters.append(parameter.value)
-                text += "$\(parameters.count)" + (parameter.type.map { engine.cast(to: $0) } ?? "")
-            }
+        text.reserveCapacity(fragment.text.utf8.count + fragment.parameters.count * 4)
+        var rest = fragment.text.utf8[...]
+        var start = 0
+        for (index, place) in fragment.parameters.enumerated() {
+            text += Substring(rest.prefix(place.offset - start))
+            rest = rest.dropFirst(place.offset - start)
+            start = place.offset
+            text += "$\(index + 1)" + (place.parameter.type.map { engine.cast(to: $0) } ?? "")
         }
-        self.text = text
-        self.parameters = parameters
+        self.text = text + Substring(rest)
+        parameters = fragment.parameters.map(\.parameter.value)
     }
 }

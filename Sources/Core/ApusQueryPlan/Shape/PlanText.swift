@@ -3,33 +3,42 @@ internal import ApusTypes
 
 /// A plan as people read it: statements with their parameters, and where columns go.
 extension OperationPlan: CustomStringConvertible {
-    public var description: String { statements.map { $0.text(indentation: "") }.joined(separator: "\n") }
+    public var description: String { statements.map { $0.text(values, indentation: "") }.joined(separator: "\n") }
 }
 
 extension StatementPlan {
-    fileprivate func text(indentation: String, batch: Int? = nil) -> String {
+    fileprivate func text(_ values: RequestValues, indentation: String, batch: Int? = nil) -> String {
         let title = batch.map { "batch \($0)" } ?? path.joined(separator: ".")
         var lines = ["-- \(title) (\(source), \(engine.rawValue))"] + sql.text.split(separator: "\n").map(String.init)
-        for (index, parameter) in sql.parameters.enumerated() { lines.append("--   $\(index + 1) = \(parameter.text)") }
-        lines.append("--   rows: \(shape.text)")
+        for (index, parameter) in sql.parameters.enumerated() { lines.append("--   $\(index + 1) = \(parameter.text(values))") }
+        lines.append("--   rows: \(program.shape.text)")
         let own = lines.map { indentation + $0 + "\n" }.joined()
-        return own + batches.enumerated().map { $1.text(indentation: indentation + "    ", batch: $0) }.joined()
+        return own + batches.enumerated().map { $1.text(values, indentation: indentation + "    ", batch: $0) }.joined()
     }
 }
 
 extension SQLParameter.Value {
-    fileprivate var text: String {
+    /// As it goes to the database, with what a variable or the identity has to do with it.
+    fileprivate func text(_ request: RequestValues) -> String {
         switch self {
-        case .value(let value): value.description
-        case .list(let values): "list \(values.map(\.description))"
-        case .keys(let column): "keys, column \(column)"
+        case .keys(let column): return "keys, column \(column)"
+        case .keyRows(let encodings): return "keys, JSON of \(encodings.map { "\($0)" }.joined(separator: ", "))"
+        case .value, .list, .variable, .identity:
+            var note = ""
+            if case .variable(let number, _) = self { note = " (variable \(number))" }
+            if case .identity(let name) = self { note = " (\(name))" }
+            switch try? BoundParameter(self, request, keys: []) {
+            case .value(let value)?: return value.description + note
+            case .list(let values)?: return "list \(values.map(\.description))" + note
+            case .text, nil: return "a value that is refused" + note
+            }
         }
     }
 }
 
 extension RowShape {
     fileprivate var text: String {
-        let by = group.isEmpty ? "" : "by \(group.map(String.init).joined(separator: " ")): "
+        let by = group.map { "by key number \($0): " } ?? ""
         return by + text(level: 0, prefix: result == .list ? "list of " : "one ")
     }
 
@@ -49,11 +58,11 @@ extension Shape {
         switch self {
         case .nested: return nested()
         case .text(let bytes): return String(decoding: bytes, as: UTF8.self)
-        case .value(let column, let format): return "\(column) \(format)"
+        case .value(let column, let format): return "\(column) \(format.name)"
         case .batch(let batch, let key): return "batch \(batch) by \(key.map(String.init).joined(separator: " "))"
         case .object(let members, let presence):
             let parts = members.map { member in
-                "\(String(decoding: member.name.dropFirst().dropLast(2), as: UTF8.self)): \(member.shape.text(nested: nested))"
+                "\(member.key): \(member.shape.text(nested: nested))"
             }
             return "{\(parts.joined(separator: ", "))}" + (presence.map { " if \($0)" } ?? "")
         }

@@ -1,258 +1,322 @@
 internal import ApusSchemas
 
-/// One row of a statement's result, its columns as text.
-public protocol TextRow {
-    /// The bytes are valid inside `body` alone; nil for NULL.
-    func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value
+/// One column of a row as text: where its bytes are, or nil for NULL. They need to be there until `RowAssembler.add` returns, no longer.
+public struct RowCell {
+    public var start: UnsafeRawPointer?
+    public var count: Int
+
+    public init(_ start: UnsafeRawPointer?, count: Int) {
+        self.start = start
+        self.count = count
+    }
+
+    public static var null: RowCell { RowCell(nil, count: 0) }
+
+    var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
 }
 
 /// Writes the rows of one statement as JSON, as they come: nothing of a row is kept after `add`.
-public struct RowAssembler {
-    /// What rows came to: JSON with holes for what batches find.
-    public struct Piece: Sendable, Hashable {
-        var bytes: [UInt8] = []
-        var holes: [Hole] = []
-    }
+///
+/// Used by one task or loop at a time: the runner makes it, whoever runs the statement gives it rows, and the runner reads it when that is done.
+public final class RowAssembler: @unchecked Sendable {
+    // Unchecked: see above; it changes hands with the call that it is given to, and with the return of that.
 
-    /// A place in a piece where the rows that another statement finds for a key belong.
-    struct Hole: Sendable, Hashable {
+    /// A place in the output where the rows that another statement finds for a key belong.
+    struct Hole {
         var offset: Int
         var batch: Int
-        var key: Key
+        /// Its number among the keys of the batch; below zero when a part of it is null.
+        var key: Int
     }
 
-    /// The texts of a key's columns, each behind its length.
-    typealias Key = [UInt8]
+    /// A part of the output, and the holes in it.
+    struct Piece {
+        var bytes: Range<Int>
+        var holes: Range<Int>
+    }
 
-    private let shape: RowShape
-    private var output = Piece()
-    private var states: [State]
-    private var groups: [Key: Piece] = [:]
-    private var group: Key?
+    /// What makes a reply impossible.
+    enum Problem: Sendable, Hashable {
+        case rows
+        case bytes
+        /// A column of the row is not there, or a key is none that was asked for: the source does not do what it should.
+        case columns
+        /// A value is not of its declared type.
+        case value(place: String, ValueFormat)
+    }
+
+    private let program: RowProgram
+    private let isChecked: Bool
+    private var output = ReplyBuffer(capacity: 512)
+    private(set) var holes: [Hole] = []
+    private let states: UnsafeMutableBufferPointer<State>
+    private var group = -1
+    private var groupStart = Piece(bytes: 0..<0, holes: 0..<0)
+    private var groups: [Int: Piece] = [:]
     private(set) var rowCount = 0
-    /// Beyond this many rows all are dropped, and the reply is none.
     private let mostRows: Int
-    public var isTooLarge: Bool { rowCount > mostRows }
+    private let mostBytes: Int
+    private(set) var problem: Problem?
     /// Whether there were more objects than the limit.
-    public private(set) var isTruncated = false
-    /// The keys that batches are needed for, each once, in the order of the rows: their columns' texts.
-    private(set) var batchKeys: [[[[UInt8]]]]
-    private var knownKeys: [Set<Key>]
+    private(set) var isTruncated = false
+    /// Of each batch.
+    private(set) var keys: [BatchKeys]
 
     private struct State {
-        var key: Key = []
+        /// The text of the key of the object that was begun last: each column behind its length.
+        var key = ReplyBuffer(capacity: 64)
         /// Whether an object was begun and its list can take more.
         var isOpen = false
         var count = 0
-        /// What comes behind the list inside.
-        var tail = Piece()
+        /// What comes behind the list inside, and the holes in it.
+        var tail = ReplyBuffer(capacity: 64)
+        var tailHoles: [Hole] = []
     }
 
-    /// `batches`: how many the statement has.
-    public init(_ shape: RowShape, batches: Int = 0, mostRows: Int = .max) {
-        self.shape = shape
+    init(_ statement: StatementPlan, mostRows: Int, mostBytes: Int) {
+        program = statement.program
+        isChecked = statement.engine == .sqlite
         self.mostRows = mostRows
-        states = Array(repeating: State(), count: shape.levels.count)
-        batchKeys = Array(repeating: [], count: batches)
-        knownKeys = Array(repeating: [], count: batches)
+        self.mostBytes = mostBytes
+        states = .allocate(capacity: program.levels.count)
+        states.initialize(repeating: State())
+        for index in states.indices where index > 0 { states[index] = State() }
+        keys = statement.batches.map { BatchKeys(columns: $0.keyCount) }
     }
+
+    deinit {
+        output.free()
+        for index in states.indices {
+            states[index].key.free()
+            states[index].tail.free()
+        }
+        states.deinitialize()
+        states.deallocate()
+    }
+
+    /// Whether nothing more is taken: the rest of the rows need not be read.
+    public var isDone: Bool { problem != nil }
 
     // MARK: Rows
 
-    public mutating func add(_ row: some TextRow) {
+    public func add(_ row: UnsafeBufferPointer<RowCell>) {
         rowCount += 1
-        if shape.result == .changes || isTooLarge { return }
-        if !shape.group.isEmpty {
-            let key = Self.key(shape.group, row)
-            if let group, group != key { finishGroup(group) }
-            group = key
-        }
-        for index in shape.levels.indices {
-            let level = shape.levels[index]
-            if let presence = level.presence, Self.isNull(presence, row) { return close(from: index) }
-            let isLast = index == shape.levels.count - 1
-            let key = isLast ? [] : Self.key(level.key, row)
-            if !isLast, states[index].isOpen, states[index].key == key { continue }
-            close(from: index)
-            if shape.result == .one, index == 0, states[0].count == 1 { return }
-            if let limit = level.limit, states[index].count == limit {
+        guard problem == nil else { return }
+        guard rowCount <= mostRows else { return fail(.rows) }
+        if program.shape.result == .changes { return }
+        guard row.count >= program.columnCount else { return fail(.columns) }
+        if let column = program.shape.group, !enter(row[column]) { return fail(.columns) }
+        var out = output
+        write(row, &out)
+        output = out
+        if out.count > mostBytes { fail(.bytes) }
+    }
+
+    private func fail(_ problem: Problem) { if self.problem == nil { self.problem = problem } }
+
+    @inline(__always)
+    private func write(_ row: UnsafeBufferPointer<RowCell>, _ out: inout ReplyBuffer) {
+        for index in program.levels.indices {
+            let level = program.levels[index]
+            if level.presence >= 0, row[Int(level.presence)].start == nil { return close(from: index, &out) }
+            if !level.isLast, states[index].isOpen, hasSameKey(index, level, row) { continue }
+            close(from: index, &out)
+            if index == 0, program.shape.result == .one, states[0].count == 1 { return }
+            if states[index].count == level.limit {
                 isTruncated = true
                 return
             }
-            let begins = states[index].count == 0
-            if index > 0 || shape.result == .list { output.bytes.append(UInt8(ascii: begins ? "[" : ",")) }
-            states[index].count += 1
-            states[index].key = key
-            var tail = Piece()
-            states[index].isOpen = begin(level.item, row, &tail)
-            states[index].tail = tail
-            if index + 1 < states.count { states[index + 1].count = 0 }
-            if !states[index].isOpen { return }
+            if index > 0 || program.shape.result == .list { out.append(UInt8(ascii: states[index].count == 0 ? "[" : ",")) }
+            states[index].count &+= 1
+            if !level.isLast { keepKey(index, level, row) }
+            guard let nested = run(level.firstStep, row, &out, &holes) else { return }
+            states[index].isOpen = true
+            if level.isLast { return }
+            states[index].tail.removeAll()
+            states[index].tailHoles.removeAll(keepingCapacity: true)
+            _ = run(nested &+ 1, row, &states[index].tail, &states[index].tailHoles)
+            states[index &+ 1].count = 0
+        }
+    }
+
+    /// Writes from a step on up to the list inside and tells its step; nil at the end.
+    private func run(
+        _ start: Int, _ row: UnsafeBufferPointer<RowCell>, _ target: inout ReplyBuffer, _ holes: inout [Hole]
+    ) -> Int? {
+        var at = start
+        var out = target
+        defer { target = out }
+        let literals = program.literals.baseAddress
+        while true {
+            let step = program.steps[at]
+            if let literals, !step.literal.isEmpty { out.append(literals + step.literal.lowerBound, step.literal.count) }
+            switch step.operation {
+            case .value:
+                let cell = row[Int(step.column)]
+                if let start = cell.start {
+                    if cell.count > mostBytes &- out.count { fail(.bytes) }
+                    guard problem == nil else { return nil }
+                    let bytes = UnsafeRawBufferPointer(start: start, count: cell.count)
+                    if !out.write(bytes, as: step.format, isChecked: isChecked) {
+                        fail(.value(place: program.place(of: at) ?? "", step.format))
+                    }
+                } else {
+                    out.append(step.format == .count ? "0" : "null")
+                }
+            case .presence where row[Int(step.column)].start == nil:
+                out.append("null")
+                at = Int(step.target)
+                continue
+            case .presence, .none: break
+            case .hole:
+                let batch = Int(step.target)
+                holes.append(
+                    Hole(offset: out.count, batch: batch, key: keys[batch].number(of: program.keyColumns[step.key], row)))
+            case .nested: return at
+            case .end: return nil
+            }
+            at &+= 1
         }
     }
 
     /// Ends the objects that are open from this level inwards.
-    private mutating func close(from index: Int) {
-        for level in states.indices.reversed() where level >= index && states[level].isOpen {
-            states[level].isOpen = false
-            // The list inside, which has no rows if nothing has begun it.
-            if level + 1 < states.count {
-                if states[level + 1].count == 0 { JSONText.null(&output.bytes) } else { output.bytes.append(UInt8(ascii: "]")) }
-            }
-            append(states[level].tail)
-        }
-    }
-
-    /// Writes an object up to the list inside it and puts what comes behind into `tail`. Without such a list it is written whole, and the
-    /// answer is false.
-    private mutating func begin(_ shape: Shape, _ row: some TextRow, _ tail: inout Piece) -> Bool {
-        switch shape {
-        case .nested: return true
-        case .object(let members, let presence) where shape.holdsNested:
-            if let presence, Self.isNull(presence, row) {
-                JSONText.null(&output.bytes)
-                return false
-            }
-            var isOpen = false
-            var rest = Piece()
-            output.bytes.append(UInt8(ascii: "{"))
-            for (index, member) in members.enumerated() {
-                let separator: [UInt8] = index == 0 ? [] : [UInt8(ascii: ",")]
-                if isOpen {
-                    rest.bytes += separator + member.name
-                    write(member.shape, row, &rest)
-                } else {
-                    output.bytes += separator + member.name
-                    if member.shape.holdsNested { isOpen = begin(member.shape, row, &tail) } else { write(member.shape, row) }
+    private func close(from index: Int, _ out: inout ReplyBuffer) {
+        var level = states.count &- 1
+        while level >= index {
+            if states[level].isOpen {
+                states[level].isOpen = false
+                if level &+ 1 < states.count {
+                    // The list inside, which has no rows if nothing has begun it.
+                    if states[level &+ 1].count == 0 { out.append("null") } else { out.append(UInt8(ascii: "]")) }
                 }
+                for hole in states[level].tailHoles {
+                    holes.append(Hole(offset: hole.offset + out.count, batch: hole.batch, key: hole.key))
+                }
+                out.append(states[level].tail.bytes)
             }
-            rest.bytes.append(UInt8(ascii: "}"))
-            if isOpen { Self.append(rest, to: &tail) } else { append(rest) }
-            return isOpen
-        default:
-            write(shape, row)
-            return false
+            level &-= 1
         }
     }
 
-    private mutating func write(_ shape: Shape, _ row: some TextRow) {
-        var piece = Piece()
-        swap(&piece, &output)
-        write(shape, row, &piece)
-        swap(&piece, &output)
+    private func hasSameKey(_ index: Int, _ level: RowProgram.Level, _ row: UnsafeBufferPointer<RowCell>) -> Bool {
+        let key = states[index].key.bytes
+        var at = 0
+        for column in program.keyColumns[level.key] {
+            let cell = row[Int(column)]
+            guard key.loadUnaligned(fromByteOffset: at, as: Int.self) == (cell.start == nil ? -1 : cell.count) else { return false }
+            at &+= MemoryLayout<Int>.size
+            for offset in 0..<cell.count where key[at &+ offset] != cell.bytes[offset] { return false }
+            at &+= cell.count
+        }
+        return true
     }
 
-    private mutating func write(_ shape: Shape, _ row: some TextRow, _ piece: inout Piece) {
-        switch shape {
-        case .text(let bytes): piece.bytes += bytes
-        case .nested: JSONText.null(&piece.bytes)
-        case .value(let column, let format):
-            row.withColumn(column) { bytes in
-                if let bytes { JSONText.write(bytes, as: format, to: &piece.bytes) } else { piece.bytes += shape.ofNothing }
-            }
-        case .object(let members, let presence):
-            if let presence, Self.isNull(presence, row) { return JSONText.null(&piece.bytes) }
-            piece.bytes.append(UInt8(ascii: "{"))
-            for (index, member) in members.enumerated() {
-                if index > 0 { piece.bytes.append(UInt8(ascii: ",")) }
-                piece.bytes += member.name
-                write(member.shape, row, &piece)
-            }
-            piece.bytes.append(UInt8(ascii: "}"))
-        case .batch(let batch, let columns):
-            let key = Self.key(columns, row)
-            if !columns.contains(where: { Self.isNull($0, row) }), knownKeys[batch].insert(key).inserted {
-                batchKeys[batch].append(columns.map { column in row.withColumn(column) { $0.map { Array($0) } ?? [] } })
-            }
-            piece.holes.append(Hole(offset: piece.bytes.count, batch: batch, key: key))
+    private func keepKey(_ index: Int, _ level: RowProgram.Level, _ row: UnsafeBufferPointer<RowCell>) {
+        states[index].key.removeAll()
+        for column in program.keyColumns[level.key] {
+            let cell = row[Int(column)]
+            withUnsafeBytes(of: cell.start == nil ? -1 : cell.count) { states[index].key.append($0) }
+            states[index].key.append(cell.bytes)
         }
+    }
+
+    /// Whether the row is of a key that was asked for. Rows of a key come one after the other.
+    private func enter(_ cell: RowCell) -> Bool {
+        var number = 0
+        guard cell.count > 0 else { return false }
+        for byte in cell.bytes {
+            guard byte &- Ascii.zero <= 9, number < Int(Int32.max) else { return false }
+            number = number &* 10 &+ Int(byte &- Ascii.zero)
+        }
+        guard number != group else { return true }
+        leaveGroup()
+        guard groups[number] == nil else { return false }
+        group = number
+        groupStart = Piece(bytes: output.count..<output.count, holes: holes.count..<holes.count)
+        return true
+    }
+
+    private func leaveGroup() {
+        guard group >= 0 else { return }
+        finishObjects(empty: "null")
+        groups[group] = Piece(bytes: groupStart.bytes.lowerBound..<output.count, holes: groupStart.holes.lowerBound..<holes.count)
+        for index in states.indices {
+            states[index].isOpen = false
+            states[index].count = 0
+        }
+        group = -1
+    }
+
+    private func finishObjects(empty: StaticString) {
+        var out = output
+        close(from: 0, &out)
+        if states[0].count == 0 {
+            out.append(empty)
+        } else if program.shape.result == .list {
+            out.append(UInt8(ascii: "]"))
+        }
+        output = out
     }
 
     // MARK: The end
 
-    /// Of a statement that is no batch.
-    public mutating func finish() -> Piece {
-        if shape.result == .changes {
-            write(shape.levels[0].item, Count(rows: rowCount))
-            return output
+    /// All rows have come.
+    func finish() {
+        guard problem == nil else { return }
+        if program.shape.group != nil { return leaveGroup() }
+        guard program.shape.result == .changes else {
+            return finishObjects(empty: program.shape.result == .list ? "[]" : "null")
         }
-        finishFragment(empty: shape.result == .list ? "[]" : "null")
-        return output
-    }
-
-    /// Of a batch: what each key's rows came to.
-    mutating func finishGroups() -> [Key: Piece] {
-        if let group { finishGroup(group) }
-        return groups
-    }
-
-    private mutating func finishGroup(_ key: Key) {
-        finishFragment(empty: "null")
-        groups[key] = output
-        output = Piece()
-        for index in states.indices { states[index] = State() }
-    }
-
-    private mutating func finishFragment(empty: StaticString) {
-        close(from: 0)
-        if states[0].count == 0 {
-            output.bytes.append(contentsOf: empty.description.utf8)
-        } else if shape.result == .list {
-            output.bytes.append(UInt8(ascii: "]"))
-        }
-    }
-
-    private struct Count: TextRow {
-        var rows: Int
-
-        func withColumn<Value>(_ column: Int, _ body: (UnsafeRawBufferPointer?) -> Value) -> Value {
-            Array(String(rows).utf8).withUnsafeBytes { body($0) }
-        }
-    }
-
-    // MARK: Pieces
-
-    private mutating func append(_ piece: Piece) { Self.append(piece, to: &output) }
-
-    private static func append(_ piece: Piece, to target: inout Piece) {
-        for var hole in piece.holes {
-            hole.offset += target.bytes.count
-            target.holes.append(hole)
-        }
-        target.bytes += piece.bytes
-    }
-
-    private static func isNull(_ column: Int, _ row: some TextRow) -> Bool { row.withColumn(column) { $0 == nil } }
-
-    private static func key(_ columns: [Int], _ row: some TextRow) -> Key {
-        var key: Key = []
-        for column in columns {
-            row.withColumn(column) { bytes in
-                withUnsafeBytes(of: Int32(bytes?.count ?? -1)) { key.append(contentsOf: $0) }
-                if let bytes { key.append(contentsOf: bytes) }
+        let count = Array(String(rowCount).utf8)
+        count.withUnsafeBytes { text in
+            let cell = RowCell(text.baseAddress, count: text.count)
+            withUnsafePointer(to: cell) { cell in
+                _ = run(program.levels[0].firstStep, UnsafeBufferPointer(start: cell, count: 1), &output, &holes)
             }
         }
-        return key
     }
+
+    /// Of a statement that is no batch.
+    var whole: Piece { Piece(bytes: 0..<output.count, holes: 0..<holes.count) }
+
+    /// Of a batch: what a key's rows came to.
+    func piece(of key: Int) -> Piece? { groups[key] }
+
+    /// What a key gets that no rows came for.
+    var absent: [UInt8] { program.shape.absent }
+
+    func bytes(_ range: Range<Int>) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: output.bytes[range]) }
+    var byteCount: Int { output.count }
 }
 
-extension RowAssembler.Piece {
-    /// What a batch found for each key, and what keys get for which it found nothing.
-    struct Found {
-        var values: [RowAssembler.Key: [UInt8]] = [:]
-        var absent: [UInt8]
-    }
+/// The keys that a batch is asked for, each once, in the order of the rows that have them.
+struct BatchKeys {
+    /// Texts of each column.
+    private(set) var columns: [[[UInt8]]]
+    private(set) var byteCount = 0
+    private var numbers: [[UInt8]: Int] = [:]
+    private var last: (key: [UInt8], number: Int)?
 
-    /// The JSON with its holes filled from what the batches found.
-    func filled(_ batches: [Found]) -> [UInt8] {
-        if holes.isEmpty { return bytes }
-        var result: [UInt8] = []
-        var start = 0
-        for hole in holes {
-            result += bytes[start..<hole.offset]
-            start = hole.offset
-            result += batches[hole.batch].values[hole.key] ?? batches[hole.batch].absent
+    init(columns: Int) { self.columns = Array(repeating: [], count: columns) }
+
+    var count: Int { columns.first?.count ?? 0 }
+
+    /// Below zero for a key with a null in it: nothing equals that.
+    mutating func number(of key: Slice<UnsafeBufferPointer<Int32>>, _ row: UnsafeBufferPointer<RowCell>) -> Int {
+        var text: [UInt8] = []
+        for column in key {
+            let cell = row[Int(column)]
+            guard cell.start != nil else { return -1 }
+            withUnsafeBytes(of: cell.count) { text.append(contentsOf: $0) }
+            text.append(contentsOf: cell.bytes)
         }
-        return result + bytes[start...]
+        if let last, last.key == text { return last.number }
+        let number = numbers[text] ?? count
+        last = (text, number)
+        if number < count { return number }
+        numbers[text] = number
+        for (index, column) in key.enumerated() { columns[index].append(Array(row[Int(column)].bytes)) }
+        byteCount += text.count
+        return number
     }
 }

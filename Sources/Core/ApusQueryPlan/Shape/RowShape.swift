@@ -2,7 +2,7 @@
 ///
 /// A statement is one flat join. Its lists are inside each other, the outer ones first: the columns of a list's object repeat while the rows
 /// of the list inside it come, and the key says when the next object begins.
-public struct RowShape: Sendable, Hashable {
+struct RowShape: Sendable, Hashable {
     /// The lists of the statement, from the outside.
     var levels: [Level]
     /// What the rows come to.
@@ -27,12 +27,12 @@ public struct RowShape: Sendable, Hashable {
         var limit: Int?
     }
 
-    /// The columns of the key that rows of a batch are given to.
-    var group: [Int] = []
+    /// Of a batch: the column that tells which of the keys a row is for, by its number.
+    var group: Int?
     /// What a key of a batch gets that no rows came for.
     var absent: [UInt8] = Array("null".utf8)
 
-    init(levels: [Level], result: Result, group: [Int] = []) {
+    init(levels: [Level], result: Result, group: Int? = nil) {
         self.levels = levels
         self.result = result
         self.group = group
@@ -55,7 +55,10 @@ indirect enum Shape: Sendable, Hashable {
         var name: [UInt8]
         var shape: Shape
 
+        let key: String
+
         init(_ key: String, _ shape: Shape) {
+            self.key = key
             name = JSONText.quoted(key) + [UInt8(ascii: ":")]
             self.shape = shape
         }
@@ -107,9 +110,7 @@ indirect enum Shape: Sendable, Hashable {
         case .value(let column, _): columns[path] = column
         case .object(let members, _):
             for member in members {
-                // The name is quoted and has a colon behind it.
-                let key = String(decoding: member.name.dropFirst().dropLast(2), as: UTF8.self)
-                member.shape.name(columns: &columns, below: path.isEmpty ? key : "\(path).\(key)")
+                member.shape.name(columns: &columns, below: path.isEmpty ? member.key : "\(path).\(member.key)")
             }
         case .text, .nested, .batch: break
         }
@@ -126,31 +127,4 @@ indirect enum Shape: Sendable, Hashable {
         case .value, .object, .nested, .batch: return Array("null".utf8)
         }
     }
-
-    /// Whether the list inside this one is somewhere in it.
-    var holdsNested: Bool {
-        switch self {
-        case .nested: true
-        case .object(let members, _): members.contains { $0.shape.holdsNested }
-        case .value, .text, .batch: false
-        }
-    }
-}
-
-/// How a column's text is written as JSON.
-public enum ValueFormat: Sendable, Hashable {
-    /// As it is; what is no number in JSON (NaN, infinity) becomes null.
-    case number
-    /// A number of rows: none are 0, also where there was nothing to count.
-    case count
-    case boolean
-    case text
-    /// JSON already.
-    case json
-    /// `2026-01-01 00:00:00` with a T between, and Z behind.
-    case dateTime
-    /// `2026-01-01 00:00:00+00` with a T, and the offset as RFC 3339 writes it.
-    case timestamp
-    /// With nine digits of a second.
-    case time
 }

@@ -10,6 +10,8 @@ enum DialectPrelude {
             type Function { _stub: String }
             type MutationFunction { _stub: String }
 
+            type OperationResult { success: Boolean affected_rows: BigInt last_id: BigInt message: String }
+
             enum GeometryType { POINT LINESTRING POLYGON MULTIPOINT MULTILINESTRING MULTIPOLYGON GEOMETRYCOLLECTION }
             enum UniqueRuleType { EQUALS INTERSECTS }
             enum VectorDistanceType { L2 Cosine Inner }

@@ -23,6 +23,8 @@ public struct SourceDescription: Sendable, Hashable {
     public var isModule: Bool
     /// Without mutations.
     public var isReadOnly: Bool
+    /// Whether functions and changes of rows are code of the source's own, and no SQL.
+    public var actsItself = false
 
     public init(name: String, kind: Kind, prefix: String = "", isModule: Bool = false, isReadOnly: Bool = false) {
         self.name = name

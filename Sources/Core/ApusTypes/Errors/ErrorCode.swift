@@ -72,6 +72,8 @@ extension ErrorCode {
     public static let tlsInvalid: ErrorCode = "tls.invalid"
     public static let upgradeRequired: ErrorCode = "request.upgrade_required"
     public static let requestMediaType: ErrorCode = "request.media_type"
+    /// There is no answer of a type that the client takes.
+    public static let notAcceptable: ErrorCode = "request.not_acceptable"
     public static let routeUnknown: ErrorCode = "route.unknown"
     public static let methodNotAllowed: ErrorCode = "route.method_not_allowed"
     public static let unauthenticated: ErrorCode = "auth.required"
@@ -127,6 +129,32 @@ extension ErrorCode {
     public static let logTruncated: ErrorCode = "log.truncated"
     /// Bytes of a shard's log that are no operation.
     public static let logCorrupt: ErrorCode = "log.corrupt"
+
+    // Management of the query service
+    /// Somebody else has changed what is served meanwhile.
+    public static let schemaMovedOn: ErrorCode = "schema.moved_on"
+    public static let schemaVersionUnknown: ErrorCode = "schema.version_unknown"
+    /// A data source's schema that does not fit, by itself or beside the others.
+    public static let schemaInvalid: ErrorCode = "schema.invalid"
+    /// A node serves an older schema than the catalog's, because it cannot make the newer one.
+    public static let schemaBehind: ErrorCode = "schema.behind"
+    public static let sourceUnknown: ErrorCode = "source.unknown"
+    /// Rows that other rows exclude: a name or a key that is taken.
+    public static let definitionExists: ErrorCode = "definition.exists"
+    /// Sealed under a key that this node was not given.
+    public static let secretKeyUnknown: ErrorCode = "secret.key_unknown"
+    public static let secretDamaged: ErrorCode = "secret.damaged"
+    // Data sources of the query service
+    /// It cannot be asked now.
+    public static let sourceUnavailable: ErrorCode = "source.unavailable"
+    /// More wait for it than may.
+    public static let sourceBusy: ErrorCode = "source.busy"
+    /// It does not do what it is asked.
+    public static let sourceRejected: ErrorCode = "source.rejected"
+    /// One of its constraints stands against a change.
+    public static let sourceConstraint: ErrorCode = "source.constraint"
+    /// A kind of data source that this program does not have.
+    public static let sourceUnsupported: ErrorCode = "source.unsupported"
 
     // Store
     public static let storeUnavailable: ErrorCode = "store.unavailable"
@@ -240,6 +268,7 @@ extension ErrorCode {
         .tlsInvalid: Surface(503, 9, .configuration),
         .upgradeRequired: Surface(426, 3, .badInput),
         .requestMediaType: Surface(415, 3, .badInput),
+        .notAcceptable: Surface(406, 3, .badInput),
         .routeUnknown: Surface(404, 12, .usage),
         .methodNotAllowed: Surface(405, 12, .usage),
         .unauthenticated: Surface(401, 16, .notPermitted),
@@ -276,6 +305,20 @@ extension ErrorCode {
         .logCorrupt: Surface(500, 15, .internal),
         .logTruncated: Surface(503, 14, .temporary),
         .shardBusy: Surface(429, 8, .temporary, retry: .after(.seconds(2))),
+
+        .schemaMovedOn: Surface(503, 10, .temporary, retry: .immediately),
+        .schemaVersionUnknown: Surface(404, 5, .badInput),
+        .schemaInvalid: Surface(400, 3, .badInput),
+        .schemaBehind: Surface(503, 14, .temporary, retry: .after(.seconds(1))),
+        .sourceUnknown: Surface(404, 5, .badInput),
+        .definitionExists: Surface(409, 6, .refused),
+        .secretKeyUnknown: Surface(500, 9, .configuration),
+        .secretDamaged: Surface(500, 15, .internal),
+        .sourceUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .sourceBusy: Surface(503, 8, .temporary, retry: .after(.seconds(1))),
+        .sourceRejected: Surface(400, 3, .badInput),
+        .sourceConstraint: Surface(409, 6, .refused),
+        .sourceUnsupported: Surface(501, 12, .refused),
 
         .storeUnavailable: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .storeFull: Surface(507, 8, .unavailable, retry: .after(.seconds(30))),

@@ -88,13 +88,15 @@ struct PostgreSQLAddress: Sendable {
     private static func name(_ host: Host) -> String { "\(host.name ?? host.address ?? "the default host"):\(host.port ?? "5432")" }
 
     /// The addresses to try, in order. Names are looked up on `pool`'s threads: libpq would block the loop.
-    func candidates(lane: Lane, pool: BlockingPool, deadline: Instant) async throws -> [Candidate] {
+    func candidates(
+        application: String, pool: BlockingPool, wording: any DatabaseWording = CatalogWording(), deadline: Instant
+    ) async throws -> [Candidate] {
         var found: [Candidate] = []
         var failure: (any Error)?
         for host in hosts {
             do {
-                let addresses = try await Self.addresses(of: host, pool: pool, deadline: deadline)
-                for address in addresses { found.append(candidate(host, address, lane)) }
+                let addresses = try await Self.addresses(of: host, pool: pool, wording, deadline: deadline)
+                for address in addresses { found.append(candidate(host, address, application)) }
             } catch {
                 failure = error
             }
@@ -103,22 +105,24 @@ struct PostgreSQLAddress: Sendable {
         return found
     }
 
-    private func candidate(_ host: Host, _ address: String?, _ lane: Lane) -> Candidate {
+    private func candidate(_ host: Host, _ address: String?, _ application: String) -> Candidate {
         var all = parameters.reveal()
-        all["fallback_application_name"] = "apus \(lane.rawValue)"
+        all["fallback_application_name"] = application
         if let name = host.name { all["host"] = name }
         if let address { all["hostaddr"] = address }
         if let port = host.port { all["port"] = port }
         return Candidate(parameters: Redacted(all), name: Self.name(Host(name: host.name, address: address, port: host.port)))
     }
 
-    private static func addresses(of host: Host, pool: BlockingPool, deadline: Instant) async throws -> [String?] {
+    private static func addresses(
+        of host: Host, pool: BlockingPool, _ wording: any DatabaseWording, deadline: Instant
+    ) async throws -> [String?] {
         if let address = host.address, !address.isEmpty { return [address] }
         guard let name = host.name, !name.isEmpty, !name.hasPrefix("/"), !name.hasPrefix("@") else { return [nil] }
         do {
             return try await pool.run(deadline: deadline) { try HostNames.addresses(of: name) }
         } catch let error as ApusError where error.code == .peerUnreachable {
-            throw ApusError(.catalogUnavailable, "the catalog: \(error.summary)", hint: "check its name in the catalog's URL", cause: error)
+            throw wording.hostUnknown(name, error)
         }
     }
 }

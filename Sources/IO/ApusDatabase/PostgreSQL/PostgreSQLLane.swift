@@ -89,7 +89,9 @@ final class PostgreSQLLane: Sendable {
     /// one that has gone.
     func answers(deadline: Instant) async -> Bool {
         let candidates: [PostgreSQLAddress.Candidate]
-        do { candidates = try await address.candidates(lane: lane, pool: pool, deadline: deadline) } catch { return false }
+        do { candidates = try await address.candidates(application: "apus \(lane.rawValue)", pool: pool, deadline: deadline) } catch {
+            return false
+        }
         let found = await withTaskGroup(of: String?.self) { group in
             for candidate in candidates { group.addTask { await self.answers(candidate, deadline: deadline) ? candidate.name : nil } }
             return await group.first { $0 != nil } ?? nil
@@ -125,7 +127,7 @@ final class PostgreSQLLane: Sendable {
 
     /// Tries each address once.
     private func open(deadline: Instant) async throws -> PostgreSQLSession {
-        var candidates = try await address.candidates(lane: lane, pool: pool, deadline: deadline)
+        var candidates = try await address.candidates(application: "apus \(lane.rawValue)", pool: pool, deadline: deadline)
         let preferred = state.withLock { $0.preferred }
         if let index = candidates.firstIndex(where: { $0.name == preferred }) { candidates.swapAt(0, index) }
         var failure: any Error = ApusError(.catalogUnavailable, "the catalog's host has no address")

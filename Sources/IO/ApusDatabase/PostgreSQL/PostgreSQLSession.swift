@@ -1,22 +1,12 @@
 internal import ApusRuntime
 internal import ApusTypes
 internal import CPostgreSQL
-internal import CUV
-internal import Glibc
 
-/// One connection to PostgreSQL: libpq in its non-blocking pipeline mode, its socket polled by an event loop.
+/// One connection to the catalog: batches of statements, COPY and notifications over it.
 ///
-/// connecting -> open -> closed. Everything but `perform` and `close` belongs to the loop's thread.
-final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on `loop` only, which the entries see to
-    let loop: EventLoop
+/// Everything but `perform`, `send` and `close` belongs to the loop's thread.
+final class PostgreSQLSession: PostgreSQLConnection, @unchecked Sendable {  // as its superclass
     private let events: Events
-    private var handle: OpaquePointer?
-    private var poll: UnsafeMutablePointer<uv_poll_t>?
-    private var polledSocket: Int32 = -1
-    private var polledEvents: UInt32 = 0
-    private var state = State.connecting
-    private var connected: CheckedContinuation<Void, any Error>?
-    private var connectTimer: LoopTimers.ID?
 
     /// What libpq was asked and has not answered, in order.
     private var steps: [Step] = []
@@ -30,11 +20,6 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
 
     /// Statements a connection keeps prepared; the program's texts are constants, so the bound is never met in practice.
     static let preparedLimit = 512
-
-    private enum State {
-        case connecting, open
-        case closed(ApusError)
-    }
 
     fileprivate enum Step {
         case prepare(StaticSQL)
@@ -53,8 +38,8 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
     }
 
     private init(loop: EventLoop, events: Events) {
-        self.loop = loop
         self.events = events
+        super.init(loop: loop, wording: CatalogWording())
     }
 
     // MARK: Any thread
@@ -103,9 +88,9 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
     /// Runs a COPY. The caller has the session for itself.
     func perform(_ copy: PostgreSQLCopy) {
         loop.soon { [self] in
-            guard case .open = state else {
-                events.closed(ended)
-                return copy.finish(.failure(ended))
+            guard isOpen else {
+                events.closed(failure)
+                return copy.finish(.failure(failure))
             }
             self.copy = copy
             guard PQexitPipelineMode(handle) == 1, PQsendQuery(handle, copy.sql.text) == 1 else { return failByLibrary() }
@@ -113,72 +98,19 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         }
     }
 
-    // MARK: Connecting
-
-    private func start(_ parameters: [String: String], deadline: Instant, _ continuation: CheckedContinuation<Void, any Error>) {
-        connected = continuation
-        connectTimer = loop.timers.schedule(at: deadline) { [self] in
-            fail(ApusError(.catalogUnavailable, "the catalog did not accept a connection in time"))
-        }
-        let names = Array(parameters.keys)
-        let settings = names.map { parameters[$0] ?? "" }
-        handle = withCStrings(names) { keywords in
-            withCStrings(settings) { values in PQconnectStartParams(keywords, values, 0) }
-        }
-        guard handle != nil, PQstatus(handle) != CONNECTION_BAD else { return failByLibrary() }
-        PQsetNoticeReceiver(
-            handle,
-            { context, result in
-                Unmanaged<PostgreSQLSession>.fromOpaque(context!).takeUnretainedValue()  // set below; the handle never outlives the session
-                    .notice(ServerReport(result))
-            }, Unmanaged.passUnretained(self).toOpaque())
-        watch(UV_WRITABLE.rawValue)
-    }
-
-    private func goOnConnecting() {
-        // libpq may close the socket and open another with the same number, which the poller would not notice: so it forgets it first.
-        unwatch()
-        switch PQconnectPoll(handle) {
-        case PGRES_POLLING_READING: watch(UV_READABLE.rawValue)
-        case PGRES_POLLING_WRITING: watch(UV_WRITABLE.rawValue)
-        case PGRES_POLLING_OK:
-            guard PQserverVersion(handle) >= 140_000 else {
-                return fail(
-                    ApusError(
-                        .catalogIncompatible, "the catalog's PostgreSQL is older than 14", hint: "upgrade it; 15 is what is tested"))
-            }
-            guard PQsetnonblocking(handle, 1) == 0, PQenterPipelineMode(handle) == 1 else { return failByLibrary() }
-            state = .open
-            if let timer = connectTimer.take() { loop.timers.cancel(timer) }
-            watch(UV_READABLE.rawValue)
-            connected.take()?.resume()
-        default: failByLibrary()
-        }
-    }
-
-    /// Whether the server takes no writes. Known once connected, and kept up to date by the server.
+    /// Whether the server takes no writes. Known once connected.
     func isReadOnly() async -> Bool {
         await withCheckedContinuation { continuation in
-            loop.soon { [self] in
-                func isOn(_ name: String) -> Bool {
-                    PQparameterStatus(handle, name).map { String(cString: $0) == "on" } ?? false
-                }
-                continuation.resume(returning: isOn("in_hot_standby") || isOn("default_transaction_read_only"))
-            }
+            loop.soon { [self] in continuation.resume(returning: takesNoWrites) }
         }
     }
 
     // MARK: Sending
 
-    private var ended: ApusError {
-        if case .closed(let error) = state { return error }
-        return .connectionLost("not connected")
-    }
-
     private func submit(_ batch: PostgreSQLBatch) {
-        guard case .open = state else {
-            events.closed(ended)  // its owner may have taken it for open after its end
-            return batch.lose(ended)
+        guard isOpen else {
+            events.closed(failure)  // its owner may have taken it for open after its end
+            return batch.lose(failure)
         }
         let parameters: [EncodedParameters]
         do throws(ApusError) {
@@ -220,41 +152,22 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         return isQueued == 1
     }
 
-    private func flush() {
-        switch PQflush(handle) {
-        case 0: watch(UV_READABLE.rawValue)
-        case 1: watch(UV_READABLE.rawValue | UV_WRITABLE.rawValue)
-        default: failByLibrary()
-        }
-    }
-
     // MARK: Receiving
 
-    private func ready(_ events: Int32, status: Int32) {
-        switch state {
-        case .closed: return
-        case .connecting: goOnConnecting()
-        case .open:
-            if status < 0 || events & Int32(UV_READABLE.rawValue) != 0 {
-                let isAlive = PQconsumeInput(handle) == 1
-                if isAlive { self.events.heard() }
-                if copy == nil { takeResults() } else { goOnCopying() }
-                takeNotifications()
-                guard case .open = state else { return }
-                guard isAlive else { return failByLibrary() }
-            } else if copy != nil {
-                goOnCopying()
-            }
-            if case .open = state { flush() }
-        }
+    override func received(isAlive: Bool) {
+        if isAlive { events.heard() }
+        if copy == nil { takeResults() } else { goOnCopying() }
+        takeNotifications()
     }
+
+    override func sendable() { if copy != nil { goOnCopying() } }
 
     private func takeResults() {
         while nextStep < steps.count, PQisBusy(handle) == 0 {
             let result = PQgetResult(handle)
             defer { PQclear(result) }
             take(result, for: steps[nextStep])
-            guard case .open = state else { return }
+            guard isOpen else { return }
         }
         if nextStep == steps.count {
             steps.removeAll(keepingCapacity: true)
@@ -312,7 +225,7 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         }
     }
 
-    private func notice(_ report: ServerReport) {
+    override func noticed(_ report: ServerReport) {
         if report.isCutCommit, nextStep < steps.count {
             switch steps[nextStep] {
             case .execute(let batch), .synchronise(let batch, _): batch.isCommitCut = true
@@ -357,64 +270,19 @@ final class PostgreSQLSession: @unchecked Sendable {  // all state is touched on
         if !isWanted { fail(.connectionLost("it was closed because a statement passed its deadline")) }
     }
 
-    private func failByLibrary(also batch: PostgreSQLBatch? = nil) {
-        let message = handle.map { String(cString: PQerrorMessage($0)) } ?? "out of memory"
-        if case .connecting = state { fail(.notConnected(message)) } else { fail(.connectionLost(message)) }
-        batch?.lose(ended)
+    private func failByLibrary(also batch: PostgreSQLBatch) {
+        failByLibrary()
+        batch.lose(failure)
     }
 
-    private func fail(_ error: ApusError) {
-        if case .closed = state { return }
-        state = .closed(error)
-        if let timer = connectTimer.take() { loop.timers.cancel(timer) }
+    override func ended(_ error: ApusError) {
         let lost = steps[nextStep...]
         steps = []
         nextStep = 0
-        unwatch()
-        PQfinish(handle)
-        handle = nil
         // First of all: who is told that its statement is lost may come back at once, and must not be given this session again.
         events.closed(error)
         for case let batch? in lost.map(\.batch) { batch.lose(error) }
         copy.take()?.finish(.failure(error))
-        connected.take()?.resume(throwing: error)
-    }
-
-    // MARK: Polling
-
-    private func watch(_ events: UInt32) {
-        let socket = PQsocket(handle)
-        guard socket >= 0 else { return failByLibrary() }
-        if poll == nil || polledSocket != socket {
-            unwatch()
-            let made = UnsafeMutablePointer<uv_poll_t>.allocate(capacity: 1)
-            guard uv_poll_init(loop.uv, made, socket) == 0 else {
-                made.deallocate()
-                return fail(.connectionLost("its socket cannot be polled"))
-            }
-            made.pointee.data = Unmanaged.passRetained(self).toOpaque()
-            poll = made
-            polledSocket = socket
-            polledEvents = 0
-        }
-        guard events != polledEvents else { return }  // libuv would ask the kernel twice for nothing
-        polledEvents = events
-        uv_poll_start(poll, Int32(events)) { handle, status, events in
-            Unmanaged<PostgreSQLSession>.fromOpaque(handle!.pointee.data).takeUnretainedValue()  // retained until the handle is closed
-                .ready(events, status: status)
-        }
-    }
-
-    private func unwatch() {
-        guard let closing = poll.take() else { return }
-        polledSocket = -1
-        uv_poll_stop(closing)
-        UnsafeMutableRawPointer(closing).withMemoryRebound(to: uv_handle_t.self, capacity: 1) { handle in
-            uv_close(handle) { handle in
-                Unmanaged<PostgreSQLSession>.fromOpaque(handle!.pointee.data).release()
-                UnsafeMutableRawPointer(handle!).assumingMemoryBound(to: uv_poll_t.self).deallocate()
-            }
-        }
     }
 }
 
@@ -425,12 +293,4 @@ extension PostgreSQLSession.Step {
         case .execute(let batch), .synchronise(let batch, _): batch
         }
     }
-}
-
-/// Calls `body` with a null-terminated array of C strings.
-private func withCStrings<Value>(_ strings: [String], _ body: ([UnsafePointer<CChar>?]) -> Value) -> Value {
-    let copies = strings.map { strdup($0) }
-    defer { copies.forEach { free($0) } }
-    let pointers: [UnsafePointer<CChar>?] = copies.map { UnsafePointer($0) } + [nil]
-    return body(pointers)
 }

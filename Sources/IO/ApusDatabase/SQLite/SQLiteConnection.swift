@@ -12,7 +12,7 @@ final class SQLiteConnection {
     /// Prepared statements that a connection keeps; the program's texts are constants, so the bound is never met in practice.
     static let preparedLimit = 512
 
-    init(path: String, flags: Int32, functions: [SQLiteFunction]) throws {
+    init(path: String, flags: Int32, functions: [SQLiteFunction], namesMain: Bool = true) throws {
         var opened: OpaquePointer?
         let status = sqlite3_open_v2(path, &opened, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, nil)
         guard status == SQLITE_OK, let opened else {
@@ -30,7 +30,7 @@ final class SQLiteConnection {
                 return BootClock.now >= connection.deadline ? 1 : 0
             }, context)
         // PostgreSQL's schema of ours: the same names in both dialects.
-        if case let status = apus_sqlite_name_main(handle), status != SQLITE_OK { throw error(status, "naming the database") }
+        if namesMain, case let status = apus_sqlite_name_main(handle), status != SQLITE_OK { throw error(status, "naming the database") }
         for function in functions { try function.register(on: handle) }
     }
 

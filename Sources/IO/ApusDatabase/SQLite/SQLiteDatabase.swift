@@ -9,7 +9,11 @@ internal import Synchronization
 /// One process owns the writer, and a second is refused (`catalog.owned`). A file opened read-only is not touched at all: it must
 /// have been closed properly, and nothing is written beside it.
 public final class SQLiteDatabase: Database {
-    public enum Mode: Sendable, Hashable { case readWrite, readOnly }
+    public enum Mode: Sendable, Hashable {
+        case readWrite, readOnly
+        /// A file that is somebody else's: it must be there, other programs may write it too, and its journal stays as it is.
+        case shared, sharedReadOnly
+    }
 
     /// Threads that read. Reads of a catalog are short; more would only compete for the same two or four cores.
     static let readers = 3
@@ -36,6 +40,8 @@ public final class SQLiteDatabase: Database {
         switch mode {
         case .readWrite: try await openForWriting(path)
         case .readOnly: try await openForReading(path)
+        case .shared: try await openShared(path, isReadOnly: false)
+        case .sharedReadOnly: try await openShared(path, isReadOnly: true)
         }
     }
 
@@ -114,6 +120,25 @@ public final class SQLiteDatabase: Database {
         return SQLiteDatabase(owner: nil, writer: nil, readers: readers, checkpoints: nil)
     }
 
+    private static func openShared(_ path: String, isReadOnly: Bool) async throws -> SQLiteDatabase {
+        func start(_ name: String, _ settings: [StaticSQL]) async throws -> SQLiteThread {
+            try await SQLiteThread.start(name: name) {
+                let connection = try SQLiteConnection(
+                    path: path, flags: isReadOnly ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE, functions: [], namesMain: false)
+                for setting in settings { try connection.run(.once(setting)) }
+                try connection.run(.once("SELECT count(*) FROM sqlite_schema"))  // finds out whether it is a database
+                return connection
+            }
+        }
+        let writer = isReadOnly ? nil : try await start("apus-sql-write", sharedSettings)
+        var readers: [SQLiteThread] = []
+        for number in 0..<Self.readers { readers.append(try await start("apus-sql-read\(number)", readerSettings)) }
+        return SQLiteDatabase(owner: nil, writer: writer, readers: readers, checkpoints: nil)
+    }
+
+    private static let sharedSettings: [StaticSQL] = [
+        "PRAGMA foreign_keys=ON", "PRAGMA busy_timeout=2000", "PRAGMA temp_store=MEMORY",
+    ]
     private static let writerSettings: [StaticSQL] = [
         "PRAGMA synchronous=FULL", "PRAGMA foreign_keys=ON", "PRAGMA wal_autocheckpoint=0", "PRAGMA busy_timeout=2000",
         "PRAGMA temp_store=MEMORY", "PRAGMA cache_size=-16384",

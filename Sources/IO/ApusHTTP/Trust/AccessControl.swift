@@ -8,25 +8,35 @@ public struct AccessControl: Middleware {
     /// Whose key this is; nil when it is nobody's.
     public typealias Verify = @Sendable (_ key: Redacted<String>, _ deadline: Instant) async throws -> Principal?
 
-    /// Paths that tell nothing but health, served to everybody with GET and HEAD.
+    /// Paths that tell nothing but health, or how to authenticate, served to everybody with GET and HEAD.
     public static let publicPaths: Set<[String]> = [
         ["health"], ["health", "live"], ["health", "ready"], ["prometheus", "metrics"],
         ["healthz"], ["livez"], ["readyz"], ["qdrant", "healthz"], ["qdrant", "livez"], ["qdrant", "readyz"],
+        ["auth", "config"],
     ]
 
     /// Served to everybody with POST: the body proves that whoever asks may, and nobody is anybody's principal there.
     public static let provedPaths: Set<[String]> = [["api", "join"]]
 
     private let trust: LocalTrust
+    private let open: Set<[String]>
     private let verify: Verify
+    private let anonymous: @Sendable (_ path: [String]) -> Principal?
 
-    public init(trust: LocalTrust, verify: @escaping Verify) {
+    /// `open`: further public paths, of a listener that has nothing else. `anonymous`: whom a request without a credential counts as at a path;
+    /// nil where it needs one.
+    public init(
+        trust: LocalTrust, open: Set<[String]> = [], anonymous: @escaping @Sendable (_ path: [String]) -> Principal? = { _ in nil },
+        verify: @escaping Verify
+    ) {
         self.trust = trust
+        self.anonymous = anonymous
+        self.open = Self.publicPaths.union(open)
         self.verify = verify
     }
 
     public func handle(_ request: Request, next: Handler) async throws -> Response {
-        if [.get, .head].contains(request.method), Self.publicPaths.contains(request.path) { return try await next(request) }
+        if [.get, .head].contains(request.method), open.contains(request.path) { return try await next(request) }
         if request.method == .post, Self.provedPaths.contains(request.path) { return try await next(request) }
         var request = request
         let principal = try await principal(of: request)
@@ -43,6 +53,7 @@ public struct AccessControl: Middleware {
             }
             return principal
         }
+        if let anonymous = anonymous(request.path) { return anonymous }
         if let refusal = try await trust.refusal(for: request) {
             throw ApusError(.unauthenticated, "a key is needed, because \(refusal)", hint: Self.howToMakeAKey)
         }
@@ -56,7 +67,7 @@ public struct AccessControl: Middleware {
         let bearers = headers.all("Authorization").map { value in
             value.lowercased().hasPrefix("bearer ") ? String(value.dropFirst(7)).trimmed : ""
         }
-        return (headers.all("X-API-Key") + bearers + headers.all("api-key")).map { Redacted($0) }
+        return (headers.all("X-API-Key") + bearers + headers.all("api-key") + headers.all("X-Hugr-Api-Key")).map { Redacted($0) }
     }
 }
 

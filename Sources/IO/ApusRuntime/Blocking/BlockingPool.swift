@@ -79,7 +79,8 @@ public final class BlockingPool: Sendable {
         }
     }
 
-    private func submit(_ work: @escaping @Sendable () -> Void) throws(ApusError) {
+    /// Has one of the pool's threads do `work`, which nobody waits for.
+    package func submit(_ work: @escaping @Sendable () -> Void) throws(ApusError) {
         enum Next { case refuse, wake, start, wait }
         let next: Next = state.withLock { state in
             guard state.waiting < queueLimit || state.running < threads else { return .refuse }

@@ -1,4 +1,5 @@
 internal import ApusCatalog
+internal import ApusRuntime
 internal import ApusTypes
 internal import ApusVectorIndex
 internal import Synchronization

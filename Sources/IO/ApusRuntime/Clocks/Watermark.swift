@@ -1,8 +1,8 @@
-internal import ApusTypes
+public import ApusTypes
 internal import Synchronization
 
 /// A number that rises, and tasks that wait for it to reach something.
-final class Watermark: Sendable {
+public final class Watermark: Sendable {
     private struct State {
         var value: Int64
         var waiters: [UInt64: (threshold: Int64, continuation: CheckedContinuation<Void, Never>)] = [:]
@@ -12,15 +12,15 @@ final class Watermark: Sendable {
     private let state: Mutex<State>
     private let clock: any MonotonicClock
 
-    init(_ value: Int64 = 0, clock: any MonotonicClock) {
+    public init(_ value: Int64 = 0, clock: any MonotonicClock) {
         state = Mutex(State(value: value))
         self.clock = clock
     }
 
-    var value: Int64 { state.withLock { $0.value } }
+    public var value: Int64 { state.withLock { $0.value } }
 
     /// Does nothing if the mark is higher already.
-    func rise(to value: Int64) {
+    public func rise(to value: Int64) {
         let woken = state.withLock { state in
             guard value > state.value else { return [CheckedContinuation<Void, Never>]() }
             state.value = value
@@ -31,13 +31,13 @@ final class Watermark: Sendable {
         for continuation in woken { continuation.resume() }
     }
 
-    func rise(by step: Int64) { rise(to: value + step) }
+    public func rise(by step: Int64) { rise(to: value + step) }
 
     /// Back to the beginning: what was reached counts no more. Waiters go on waiting.
-    func reset() { state.withLock { $0.value = 0 } }
+    public func reset() { state.withLock { $0.value = 0 } }
 
     /// True once the mark is at `threshold` or above; false at `deadline`, or when the task is cancelled.
-    func wait(for threshold: Int64, until deadline: Instant) async -> Bool {
+    public func wait(for threshold: Int64, until deadline: Instant) async -> Bool {
         if value >= threshold { return true }
         return await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.wait(for: threshold) }

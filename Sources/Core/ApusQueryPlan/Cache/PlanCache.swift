@@ -1,0 +1,104 @@
+public import ApusGraphQL
+public import ApusTypes
+
+/// Plans of operations that were asked before: a known operation is neither parsed nor planned, its values are only bound.
+///
+/// An operation has a plan for each shape of its variables, and for each of the values that the planner had to look at (a direction, the unit
+/// of a bucket, the path of an order); `RequestValues` and `Observations` say which. A value: whoever shares it between threads locks.
+public struct PlanCache: Sendable {
+    public struct Key: Hashable, Sendable {
+        public var text: [UInt8]
+        /// Of the operation, where the text has several.
+        public var operation: String?
+        /// Changes with everything else that plans depend on: the schema, the role and what it may.
+        public var scope: Scope
+
+        public struct Scope: Hashable, Sendable {
+            public var schema: UInt64
+            public var permissions: UInt64
+            public var role: String
+
+            public init(schema: UInt64, permissions: UInt64 = 0, role: String = "") {
+                self.schema = schema
+                self.permissions = permissions
+                self.role = role
+            }
+        }
+
+        public init(text: [UInt8], operation: String? = nil, scope: Scope) {
+            self.text = text
+            self.operation = operation
+            self.scope = scope
+        }
+
+        public func hash(into hasher: inout Hasher) {
+            hasher.combine(text.withUnsafeBufferPointer { TextHash.hash($0, 0, $0.count) })
+            hasher.combine(operation)
+            hasher.combine(scope)
+        }
+    }
+
+    private struct Entry: Sendable {
+        var operation: PreparedOperation
+        /// The newest last.
+        var plans: [(shape: [UInt8], template: PlanTemplate)] = []
+        var weight: Int
+    }
+
+    private var cache: BoundedCache<Key, Entry>
+    /// Of one operation. A value that is another each time and that the planner has to look at makes no use of a cache.
+    private static let mostPlans = 16
+    public private(set) var hits: UInt64 = 0
+    public private(set) var misses: UInt64 = 0
+
+    /// `capacity` in bytes, about.
+    public init(capacity: Int) { cache = BoundedCache(capacity: capacity) }
+
+    public var count: Int { cache.count }
+    public var weight: Int { cache.weight }
+
+    /// The plan of a request. `prepare` parses and validates the text where it is not known; `planner` is for the key's scope, its identity for
+    /// this request. `inputs` are the variables as they came.
+    public mutating func plan(
+        _ key: Key, variables inputs: JSONObject, planner: QueryPlanner, prepare: () throws(GraphQLErrors) -> PreparedOperation
+    ) throws(GraphQLErrors) -> OperationPlan {
+        let known = cache.value(for: key)
+        var entry: Entry
+        if let known {
+            entry = known
+        } else {
+            // Names, types and places of the document take some eight times its text.
+            entry = Entry(operation: try prepare(), weight: key.text.count * 8 + 1024)
+        }
+        let variables = try entry.operation.variables(from: inputs)
+        let values = RequestValues(variables, of: entry.operation, identity: planner.identity)
+        for plan in entry.plans.reversed() where plan.shape == values.shape && plan.template.observations.hold(for: values) {
+            hits += 1
+            return OperationPlan(template: plan.template, values: values)
+        }
+        misses += 1
+        let template: PlanTemplate
+        do throws(GraphQLError) {
+            template = try planner.template(entry.operation, variables, values)
+        } catch {
+            if known == nil { cache.insert(entry, for: key, weight: entry.weight) }
+            throw GraphQLErrors([error])
+        }
+        if entry.plans.count == Self.mostPlans { entry.weight -= entry.plans.removeFirst().template.weight }
+        entry.plans.append((values.shape, template))
+        entry.weight += template.weight
+        cache.insert(entry, for: key, weight: entry.weight)
+        return OperationPlan(template: template, values: values)
+    }
+}
+
+extension PlanTemplate {
+    /// About how many bytes it takes.
+    fileprivate var weight: Int { statements.reduce(512) { $0 + $1.weight } }
+}
+
+extension StatementPlan {
+    fileprivate var weight: Int {
+        batches.reduce(sql.text.utf8.count + sql.parameters.count * 64 + program.byteCount + 512) { $0 + $1.weight }
+    }
+}

@@ -1,0 +1,56 @@
+/// How a column's text is written as JSON. It follows from the declared type: what does not fit the type is an error, whatever the
+/// database holds.
+struct ValueFormat: Sendable, Hashable {
+    enum Scalar: UInt8, Sendable, Hashable {
+        /// What is no number in JSON (NaN, infinity) becomes null.
+        case number
+        case integer
+        /// A number of rows: none are 0, also where there was nothing to count.
+        case count
+        case boolean
+        case text
+        /// JSON already.
+        case json
+        case date
+        /// `2026-01-01 00:00:00` with a T between, and Z behind.
+        case dateTime
+        /// `2026-01-01 00:00:00+00` with a T, and the offset as RFC 3339 writes it.
+        case timestamp
+        /// With nine digits of a second.
+        case time
+
+        /// As messages call it.
+        var name: String {
+            switch self {
+            case .number: "number"
+            case .integer, .count: "whole number"
+            case .boolean: "Boolean"
+            case .text: "text in UTF-8"
+            case .json: "JSON"
+            case .date: "date"
+            case .dateTime, .timestamp: "date with a time"
+            case .time: "time"
+            }
+        }
+    }
+
+    var scalar: Scalar
+    /// Whether the column holds a JSON array of such values.
+    var isList = false
+
+    static let number = ValueFormat(scalar: .number)
+    static let integer = ValueFormat(scalar: .integer)
+    static let count = ValueFormat(scalar: .count)
+    static let boolean = ValueFormat(scalar: .boolean)
+    static let text = ValueFormat(scalar: .text)
+    static let json = ValueFormat(scalar: .json)
+    static let date = ValueFormat(scalar: .date)
+    static let dateTime = ValueFormat(scalar: .dateTime)
+    static let timestamp = ValueFormat(scalar: .timestamp)
+    static let time = ValueFormat(scalar: .time)
+
+    var list: ValueFormat { ValueFormat(scalar: scalar, isList: true) }
+
+    /// As messages and plans call it.
+    var name: String { isList ? "list of \(scalar)" : "\(scalar)" }
+}

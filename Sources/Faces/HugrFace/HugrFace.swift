@@ -1,0 +1,108 @@
+public import ApusHTTP
+public import ApusQuery
+public import ApusRuntime
+public import ApusTypes
+
+/// Hugr's HTTP API in front of the query service: GraphQL over HTTP at `/query`, in the form that its clients read and in that of the
+/// specification (https://graphql.github.io/graphql-over-http/draft/).
+public struct HugrFace: Sendable {
+    public struct Options: Sendable {
+        /// Beyond: 413.
+        public var maxBody: ByteCount = .mebibytes(8)
+
+        public init() {}
+    }
+
+    let queries: QueryService
+    let registry: MetricsRegistry
+    let options: Options
+    private let metrics: HugrMetrics
+    private let callers = CallerIdentities()
+
+    public init(queries: QueryService, metrics: MetricsRegistry, options: Options = Options()) {
+        self.queries = queries
+        self.options = options
+        registry = metrics
+        self.metrics = HugrMetrics(metrics)
+    }
+
+    /// Adds the face's routes. The router's access control must run before them.
+    public func mount(on router: inout Router) {
+        router.on(.post, "/query") { try await answer($0) }
+        router.on(.get, "/query") { try await answer($0) }
+        // No provider: there is nobody to be sent to for a log-in.
+        router.on(.get, "/auth/config") { _ in .json(Array("{}".utf8)) }
+    }
+
+    /// The service port's routes: open to everybody who reaches it, as Prometheus and probes expect.
+    public static func mountService(on router: inout Router, metrics: MetricsRegistry) {
+        router.on(.get, "/health") { _ in .text("OK") }
+        router.on(.get, "/metrics") { _ in Response(type: "text/plain; version=0.0.4; charset=utf-8", bytes: metrics.text()) }
+    }
+
+    /// Paths of the service port that need no credential.
+    public static let servicePaths: Set<[String]> = [["health"], ["metrics"]]
+
+    /// Whether a path is this face's: errors there have its shape.
+    public static func owns(_ path: [String]) -> Bool { path.first == "query" || path == ["auth", "config"] }
+
+    private func answer(_ request: Request) async throws -> Response {
+        let start = BootClock.now
+        let caller = try callers.identity(of: request)
+        let media = try ReplyMedia(accepting: request.headers["Accept"])
+        var problem: RequestProblem?
+        let reply: QueryReply
+        do {
+            var asked = try await question(request)
+            asked.identity = caller.values
+            if !caller.mayMutate, asked.mutations == .allowed { asked.mutations = .forbidden }
+            reply = await queries.answer(asked)
+        } catch let error as RequestProblem {
+            problem = error
+            reply = QueryReply(refusing: error.message)
+        }
+        metrics.count(reply.outcome, start.duration(to: BootClock.now).seconds)
+        return media.response(to: reply, isGet: request.method == .get, isUnreadable: problem?.isUnreadable == true)
+    }
+
+    private func question(_ request: Request) async throws -> QueryRequest {
+        if request.method != .post { return try QueryRequest(reading: request.query, deadline: request.deadline) }
+        let media = try RequestMedia(request.headers["Content-Type"])
+        let body = try await request.body.collect(limit: options.maxBody)
+        return switch media {
+        case .json: try QueryRequest(reading: body, deadline: request.deadline)
+        case .graphQL: QueryRequest(body, deadline: request.deadline)
+        }
+    }
+}
+
+/// Requests by what came of them.
+struct HugrMetrics: Sendable {
+    private let answered: Counter
+    private let failed: Counter
+    private let refused: Counter
+    private let forbidden: Counter
+    private let seconds: Histogram
+
+    init(_ registry: MetricsRegistry) {
+        let requests = registry.counter("apus_query_requests_total", help: "GraphQL requests, by what came of them.", labels: ["outcome"])
+        answered = requests.with("answered")
+        failed = requests.with("failed")
+        refused = requests.with("refused")
+        forbidden = requests.with("forbidden")
+        seconds = registry.histogram(
+            "apus_query_request_seconds", help: "Time of a GraphQL request.", labels: [],
+            buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
+        ).with()
+    }
+
+    func count(_ outcome: QueryReply.Outcome, _ time: Double) {
+        switch outcome {
+        case .answered: answered.increment()
+        case .failed: failed.increment()
+        case .refused: refused.increment()
+        case .forbidden: forbidden.increment()
+        }
+        seconds.observe(time)
+    }
+}

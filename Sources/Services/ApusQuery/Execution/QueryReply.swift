@@ -1,0 +1,61 @@
+public import ApusGraphQL
+internal import ApusTypes
+
+/// What a request came to.
+public struct QueryReply: Sendable {
+    public enum Outcome: Sendable, Hashable {
+        case answered
+        /// It was begun, and something of it failed: nothing of it is told.
+        case failed
+        /// It cannot be begun: it is no operation of this schema, or its variables do not fit.
+        case refused
+        /// A mutation where none may be.
+        case forbidden
+    }
+
+    public var outcome: Outcome
+    /// The value of `data`, as JSON.
+    public var data: [UInt8] = []
+    public var errors: [GraphQLError] = []
+    /// The paths of lists that a default limit cut.
+    public var truncated: [[String]] = []
+
+    init(data: [UInt8], truncated: [[String]]) {
+        outcome = .answered
+        self.data = data
+        self.truncated = truncated
+    }
+
+    /// Of what is no GraphQL request.
+    public init(refusing message: String) { self.init(.refused, [GraphQLError(message)]) }
+
+    init(_ outcome: Outcome, _ errors: [GraphQLError]) {
+        self.outcome = outcome
+        self.errors = errors
+    }
+
+    /// The response. Errors without data, as clients of Hugr read them, unless `tellsNull`: then what was begun and failed has `data: null`.
+    public func json(tellsNull: Bool = false) -> [UInt8] {
+        var writer = JSONWriter(reserving: data.count + 64)
+        writer.object { writer in
+            if !errors.isEmpty {
+                writer.key("errors")
+                writer.array { for error in errors { error.write(to: &$0) } }
+            }
+            if outcome == .answered {
+                writer.key("data")
+                writer.raw(data)
+            } else if outcome == .failed, tellsNull {
+                writer.key("data")
+                writer.null()
+            }
+            guard !truncated.isEmpty else { return }
+            writer.key("extensions")
+            writer.object {
+                $0.key("truncated")
+                $0.array { for path in truncated { $0.string(path.joined(separator: ".")) } }
+            }
+        }
+        return writer.bytes
+    }
+}

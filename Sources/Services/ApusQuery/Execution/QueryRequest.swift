@@ -1,0 +1,29 @@
+public import ApusTypes
+
+/// A request as a face hands it over.
+public struct QueryRequest: Sendable {
+    public var text: [UInt8]
+    /// As the client gave them.
+    public var variables: JSONObject = [:]
+    /// Needed where the text has several operations.
+    public var operationName: String?
+    public var mutations = Mutations.allowed
+    /// Whether nothing is to be done beyond finding out whether it could be.
+    public var onlyValidates = false
+    /// The values of placeholders such as `[$auth.user_id]`, by their names.
+    public var identity: JSONObject = [:]
+    public var deadline: Instant
+
+    public enum Mutations: Sendable, Hashable {
+        case allowed
+        /// Whoever asks may not change anything.
+        case forbidden
+        /// Not by this way of asking.
+        case notHere
+    }
+
+    public init(_ text: [UInt8], deadline: Instant) {
+        self.text = text
+        self.deadline = deadline
+    }
+}

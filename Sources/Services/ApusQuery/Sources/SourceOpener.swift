@@ -1,0 +1,48 @@
+public import ApusDatabase
+public import ApusRuntime
+internal import ApusTypes
+
+/// Opens data sources.
+public struct SourceOpener: Sendable {
+    /// Of each source.
+    public struct Options: Sendable {
+        public var pool = PostgreSQLPool.Options()
+
+        public init() {}
+    }
+
+    private let loops: EventLoops
+    private let environment: [String: String]
+    private let options: Options
+
+    public init(loops: EventLoops, environment: [String: String], options: Options = Options()) {
+        self.loops = loops
+        self.environment = environment
+        self.options = options
+    }
+
+    /// Nil for a source without data of its own. A server that does not answer is no error here: its requests are told.
+    public func open(_ definition: SourceDefinition) async throws -> (any DataSource)? {
+        let path = try SourceDefinition.resolved(definition.path, environment: environment)
+        switch definition.kind {
+        case .postgres:
+            var options = options.pool
+            options.isReadOnly = definition.isReadOnly
+            let replicas = try definition.replicas.map { try SourceDefinition.resolved($0, environment: environment) }
+            return try PostgreSQLSource(definition.name, path, replicas: replicas, loops: loops, options: options)
+        case .sqlite: return try await SQLiteSource.open(definition.name, path.reveal(), isReadOnly: definition.isReadOnly)
+        case .extension: return nil
+        default: throw Self.unsupported(definition)
+        }
+    }
+
+    static func unsupported(_ definition: SourceDefinition) -> ApusError {
+        let summary = "data source \"\(definition.name)\" is of type \(definition.kind.rawValue), which Apus does not have"
+        return switch definition.kind {
+        case "mysql", "mssql":
+            ApusError(
+                .sourceUnsupported, summary, hint: "copy its data, or have PostgreSQL read it through a foreign data wrapper")
+        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, extension")
+        }
+    }
+}

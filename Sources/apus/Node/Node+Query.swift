@@ -1,0 +1,48 @@
+internal import ApusCatalog
+internal import ApusCluster
+internal import ApusConfig
+internal import ApusQuery
+internal import ApusRPC
+internal import ApusRuntime
+internal import ApusTypes
+
+/// The query service of a node: its schema follows the catalog.
+struct NodeQuery: Sendable {
+    let registry: SchemaRegistry
+    let queries: QueryService
+    let keys: SecretKeys
+
+    init(_ base: NodeBase, _ catalog: Catalog, _ cluster: Cluster, _ calls: RPCPeers?) throws(ApusError) {
+        let configuration = base.configuration
+        let keys = try SecretKeys(configuration)
+        self.keys = keys
+        let opener = configuration.sourceOpener(loops: base.loops)
+        registry = SchemaRegistry(
+            catalog: catalog, secrets: { keys.current },
+            peers: catalog.isReadOnly ? nil : ClusterSchemaPeers(peers: ClusterPeers(cluster: cluster, calls: calls)), health: base.health,
+            metrics: base.metrics, describe: { try await opener.describe($0) }, open: { try await opener.open($0) })
+        registry.configure(try configuration.sourceDefinitions())
+        let isManager = configuration.clusterOptions(storePlace: "").roles.contains(.manager)
+        registry.add(
+            CoreSource.all(
+                registry,
+                facts: CoreSource.Facts(version: Version.current, isManager: isManager) {
+                    cluster.knownNodes.first { $0.roles.contains(.manager) && $0.status == .active }?.url
+                }))
+        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, options: configuration.queryOptions)
+    }
+}
+
+/// The other nodes, as the schema's registry sees them.
+private struct ClusterSchemaPeers: SchemaPeers {
+    let peers: ClusterPeers
+
+    var node: NodeName { peers.node }
+    var others: [NodeName] {
+        peers.cluster.knownNodes.filter { $0.name != node && [.active, .suspect, .draining, .removing].contains($0.status) }.map(\.name)
+    }
+
+    func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
+        try await peers.call(node, method, message, deadline: deadline)
+    }
+}

@@ -1,0 +1,132 @@
+import ApusDatabase
+import ApusQueryPlan
+import ApusRuntime
+import ApusSchemas
+import ApusTypes
+import Synchronization
+import TestKit
+import Testing
+
+@testable import ApusQuery
+
+/// Requests against sources of the test's own.
+@Suite("requests")
+struct RequestTests {
+    /// Answers each statement with one row of one value, when it is let.
+    private final class Held: SQLSource {
+        let name = "held"
+        let engine = SQLEngine.sqlite
+        private let state = Mutex<(asked: Int, isOpen: Bool, failure: ApusError?)>((0, false, nil))
+
+        var asked: Int { state.withLock { $0.asked } }
+        func open() { state.withLock { $0.isOpen = true } }
+        func fail(_ error: ApusError) { state.withLock { $0.failure = error } }
+
+        func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
+            state.withLock { $0.asked += 1 }
+            while !state.withLock({ $0.isOpen }) { try await BootClock().sleep(for: .milliseconds(1)) }
+            if let failure = state.withLock({ $0.failure }) { throw failure }
+            return .values(Rows(columns: ["v"], rows: [Row([.integer(7)])]))
+        }
+
+        func transaction<Value: Sendable>(
+            deadline: Instant, _ body: (any SourceTransaction) async throws -> Value
+        ) async throws -> Value { throw ApusError(.sourceRejected, "it is only read") }
+
+        func close() async {}
+    }
+
+    private static func schema(_ version: UInt64, _ field: String, _ source: Held?, why: String? = nil) throws -> ServedSchema {
+        let description = SourceDescription(name: "held", kind: .database(.sqlite))
+        let file = SchemaFile(name: "held", text: "type things @table(name: \"things\") { id: Int! @pk \(field): Int }")
+        let output = try SchemaCompiler().compile([.init(description, files: [file])])
+        return ServedSchema(
+            version: version, api: output.api, sources: source.map { ["held": $0] } ?? [:], suspended: why.map { ["held": $0] } ?? [:])
+    }
+
+    private static func request(_ text: String, _ variables: JSONObject = [:]) -> QueryRequest {
+        var request = QueryRequest(Array(text.utf8), deadline: BootClock.now.advanced(by: .seconds(30)))
+        request.variables = variables
+        return request
+    }
+
+    @Test("a request ends on the schema that it began with")
+    func inFlight() async throws {
+        let source = Held()
+        let holder = SchemaHolder(try Self.schema(1, "old", source))
+        let service = QueryService(schemas: holder, loops: 1)
+        let begun = Task { await service.answer(Self.request("{ things { old } }")) }
+        while source.asked == 0 { try await BootClock().sleep(for: .milliseconds(1)) }
+        #expect(holder.serve(try Self.schema(2, "new", source)))
+        #expect(!holder.serve(try Self.schema(1, "old", source)), "an older schema takes no newer one's place")
+        source.open()
+        #expect(String(decoding: await begun.value.json(), as: UTF8.self) == #"{"data":{"things":[{"old":7}]}}"#)
+        let later = await service.answer(Self.request("{ things { old } }"))
+        #expect(later.outcome == .refused)
+        #expect(String(decoding: await service.answer(Self.request("{ things { new } }")).json(), as: UTF8.self).contains(#""new":7"#))
+    }
+
+    @Test("what a source cannot do is told with the path and a code, and nothing else of the operation is")
+    func failures() async throws {
+        let source = Held()
+        source.open()
+        let service = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", source)), loops: 1)
+        source.fail(ApusError(.sourceUnavailable, "it is away"))
+        let reply = await service.answer(Self.request("{ a: things { v } __typename }"))
+        #expect(reply.outcome == .failed)
+        #expect(
+            String(decoding: reply.json(), as: UTF8.self)
+                == #"{"errors":[{"message":"it is away","path":["a"],"extensions":{"code":"source.unavailable"}}]}"#)
+        #expect(String(decoding: reply.json(tellsNull: true), as: UTF8.self).hasSuffix(#""data":null}"#))
+        let missing = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", nil, why: "its password is wrong")), loops: 1)
+        let told = await missing.answer(Self.request("{ things { v } }"))
+        #expect(told.errors.first?.message == "data source \"held\" cannot answer: its password is wrong")
+    }
+
+    @Test("what is told of the schema follows the variables, also of an operation that was asked before")
+    func introspection() async throws {
+        let service = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", Held())), loops: 1)
+        for text in ["query($n: String!) { __type(name: $n) { name } }", "query($n: String!) { __type\n(name: $n) { name } }"] {
+            for name in ["things", "Query", "things"] {
+                let reply = await service.answer(Self.request(text, ["n": .string(name)]))
+                #expect(String(decoding: reply.json(), as: UTF8.self) == #"{"data":{"__type":{"name":"\#(name)"}}}"#)
+            }
+        }
+    }
+
+    @Test("mutations are refused where there may be none, whatever the text looks like")
+    func noMutations() async throws {
+        let service = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", Held())), loops: 1)
+        for text in ["mutation { __typename }", "query A { __typename } mutation B { __typename }"] {
+            var request = Self.request(text)
+            request.operationName = text.contains("B") ? "B" : nil
+            #expect(await service.answer(request).outcome == .answered)
+            for mutations in [QueryRequest.Mutations.notHere, .forbidden] {
+                request.mutations = mutations
+                #expect(await service.answer(request).outcome == .forbidden)
+            }
+        }
+        var query = Self.request("query mutation { __typename }")
+        query.mutations = .notHere
+        #expect(await service.answer(query).outcome == .answered)
+    }
+
+    @Test("an operation that is only validated asks nobody")
+    func validation() async throws {
+        let source = Held()
+        let service = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", source)), loops: 1)
+        var request = Self.request("{ things { v } }")
+        request.onlyValidates = true
+        #expect(await service.answer(request).outcome == .answered)
+        request.text = Array("{ things { w } }".utf8)
+        #expect(await service.answer(request).outcome == .refused)
+        #expect(source.asked == 0)
+    }
+
+    @Test("a node that serves no schema yet says so")
+    func noSchema() async {
+        let reply = await QueryService(schemas: SchemaHolder(), loops: 1).answer(Self.request("{ __typename }"))
+        #expect(reply.outcome == .refused)
+        #expect(reply.errors.first?.message == "this node serves no schema yet")
+    }
+}
