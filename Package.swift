@@ -138,8 +138,8 @@ let package = Package(
         .executableTarget(
             name: "apus-bench",
             dependencies: [
-                "ApusTypes", "ApusGraphQL", "ApusPlacement", "ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusHTTP",
-                "ApusRPC",
+                "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusPlacement", "ApusRuntime", "ApusDatabase", "ApusCatalog",
+                "ApusStore", "ApusHTTP", "ApusRPC",
                 "ApusVectorIndex",
                 "ApusEmbedding", "TestKit", "DatabaseTestKit", "NodeProcessKit",
             ],
