@@ -98,13 +98,14 @@ struct StoreDatabase: Sendable {
 
     /// The value of `data`, and the paths of cut lists.
     func run(
-        _ text: String, variables: JSONObject = [:], identity: JSONObject = [:], limits: PlanLimits = PlanLimits()
+        _ text: String, variables: JSONObject = [:], identity: JSONObject = [:], permissions: RolePermissions = RolePermissions(),
+        limits: PlanLimits = PlanLimits()
     ) async throws -> (data: JSONValue, truncated: [[String]]) {
         let document = try GraphQLDocument(parsing: text)
         let problems = api.schema.problems(with: document)
         if !problems.isEmpty { throw GraphQLErrors(problems) }
         let operation = try PreparedOperation(document, schema: api.schema)
-        let plan = try QueryPlanner(api, identity: identity, limits: limits)
+        let plan = try QueryPlanner(api, identity: identity, permissions: permissions, limits: limits)
             .plan(operation, variables: try operation.variables(from: variables))
         let runner = PlanRunner(plan, limits: limits)
         let reply =
@@ -166,7 +167,8 @@ extension StatementCall {
             text.append(0)
             text.withUnsafeBytes { bytes in
                 let cells = places.map { place in
-                    place.map { RowCell(UnsafeRawPointer(bytes.baseAddress! + $0.lowerBound), count: $0.count) } ?? .null  // one byte at least
+                    // There is one byte at least.
+                    place.map { RowCell(UnsafeRawPointer(bytes.baseAddress! + $0.lowerBound), count: $0.count) } ?? .null
                 }
                 cells.withUnsafeBufferPointer { rows.add($0) }
             }

@@ -10,10 +10,14 @@ public struct QueryPlanner: Sendable {
     public let api: DataAPI
     /// The values of placeholders such as `[$auth.user_id]`, by their names.
     public let identity: JSONObject
+    public let permissions: RolePermissions
     public let limits: PlanLimits
 
-    public init(_ api: DataAPI, identity: JSONObject = [:], limits: PlanLimits = PlanLimits()) {
+    public init(
+        _ api: DataAPI, identity: JSONObject = [:], permissions: RolePermissions = RolePermissions(), limits: PlanLimits = PlanLimits()
+    ) {
         self.api = api
+        self.permissions = permissions
         self.identity = identity
         self.limits = limits
     }
@@ -45,6 +49,11 @@ public struct QueryPlanner: Sendable {
         for field in fields {
             let path = path + [field.responseKey]
             let node: PlanTemplate.Node
+            do throws(GraphQLError) {
+                try request.allow(field.name, on: type.name)
+            } catch {
+                throw request.located(error, field, path)
+            }
             if field.name == "__typename" {
                 node = .text(JSONText.quoted(type.name))
             } else if field.name == "__schema" || field.name == "__type" {
@@ -108,6 +117,8 @@ struct FieldUse {
     var arguments: PlanObject
     /// The names of arguments that the request gives.
     var given: Set<String>
+    /// The type that the field is one of.
+    var parent: String
 
     /// Nil where it is null or missing, or only a default.
     func given(_ argument: String) -> PlanValue? {
@@ -153,6 +164,7 @@ struct RequestContext {
         guard let definition = collector.definition(of: field, on: type) else {
             throw GraphQLError("Cannot query field \"\(field.name)\" on type \"\(type.name)\".")
         }
+        try allow(field.name, on: type.name)
         let document = collector.document
         let below = planner.api.schema[definition.type.named]
         let given = document.arguments(of: field.nodes[0]).filter { argument in
@@ -163,7 +175,7 @@ struct RequestContext {
         return FieldUse(
             field: field, fields: below.kind.isComposite ? collector.subfields(of: field, on: below) : [], type: below,
             arguments: PlanObject(try collector.arguments(of: field, definition), record),
-            given: Set(given.compactMap { document.name(of: $0) }))
+            given: Set(given.compactMap { document.name(of: $0) }), parent: type.name)
     }
 
     func located(_ error: GraphQLError, _ field: CollectedField, _ path: [String]) -> GraphQLError {

@@ -30,6 +30,7 @@ extension StatementBuilder {
 
     private mutating func aggregate(_ use: FieldUse, _ scope: Scope, _ filter: SQLFragment?) throws(GraphQLError) -> Shape {
         let name = use.field.name
+        try request.allow(name, of: scope.object)
         switch scope.object.member(name) {
         case .field(let field): return try functions(use, field.type, column(field, of: scope), scope.order, filter)
         case .derived(let derived, let field):
@@ -327,6 +328,7 @@ extension StatementBuilder {
             guard let column = scope.object.column(field.name), case .scalar(let scalar) = column.type else {
                 throw GraphQLError("Field \"\(field.name)\" of an aggregation of aggregations is not planned yet.")
             }
+            try request.allow(field.name, of: scope.object)
             var functions: [Shape.Member] = []
             for inner in below.fields {
                 guard let function = AggregateFunction(rawValue: inner.name) else { continue }

@@ -27,6 +27,7 @@ extension StatementBuilder {
     }
 
     private mutating func field(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
+        if case .derived(_, let field)? = scope.object.member(use.field.name) { try request.allow(field.name, of: scope.object) }
         switch scope.object.member(use.field.name) {
         case .field(let field): return try value(column(field, of: scope), field.type, use)
         case .derived(let derived, let field):
@@ -153,6 +154,7 @@ extension StatementBuilder {
         guard let structure = request.model.structures[name] else { throw GraphQLError("There is no struct \"\(name)\".") }
         var members: [Shape.Member] = []
         for field in fields {
+            try request.allow(field.name, on: type.name)
             guard let member = structure.field(field.name) else {
                 members.append(Shape.Member(field.responseKey, .text(JSONText.quoted(type.name))))
                 continue

@@ -15,8 +15,10 @@ extension StatementBuilder {
             if let logic = try logic(key, value, nested) {
                 condition = logic.condition
             } else if let field = row.object.column(key) {
+                try request.allow(key, of: row.object)
                 condition = try self.condition(value.asObject ?? [:], field.type, column(field, alias: row.alias))
             } else if let navigation = row.object.navigation(key) {
+                try request.allow(key, of: row.object)
                 condition = try request.record.inside { () throws(GraphQLError) in
                     try self.condition(value.asObject ?? [:], navigation, row)
                 }
@@ -207,6 +209,7 @@ extension StatementBuilder {
     ) throws(GraphQLError) -> SQLFragment {
         let refusal = GraphQLError("field \(path) not found or not sortable")
         guard let name = names.first, let member = row.object.member(name) else { throw refusal }
+        try request.allow(name, of: row.object)
         let rest = names.dropFirst()
         switch member {
         case .field(let field):
@@ -234,6 +237,7 @@ extension StatementBuilder {
                 guard let field = target.column(rest[rest.startIndex]), case .scalar(let scalar) = field.type,
                     let function = AggregateFunction(rawValue: rest[rest.startIndex + 1])
                 else { throw refusal }
+                try request.allow(field.name, of: target)
                 value = try aggregate(function, [:], column(field, alias: inner), scalar).expression
             }
             return "(SELECT \(value) FROM \(related.source) WHERE \(related.all.joined(separator: " AND ")))"

@@ -19,7 +19,8 @@ extension StatementBuilder {
                 throw GraphQLError("\(name) needs a @pk for lists in what a function gives.")
             }
             builder.levels[0].key = builder.levels.count > 1 ? builder.key(of: scope).map { builder.select.column($0) } : []
-            var sql: SQLFragment = "\(builder.selectClause) FROM \(call) AS \(scope.alias)\(builder.select.joined)"
+            let rows = try builder.restricted(call, target, try request.filter(.query, target))
+            var sql: SQLFragment = "\(builder.selectClause) FROM \(rows) AS \(scope.alias)\(builder.select.joined)"
             sql.append(clause(" ORDER BY ", builder.rowOrder()))
             plan = try builder.plan(sql, result: isList ? .list : .one)
         } else {

@@ -9,7 +9,8 @@ extension StatementBuilder {
         try refuseSummary(use)
         var builder = try StatementBuilder(request, source: object.source)
         var insertion = Insertion(builder: builder)
-        let row = try insertion.add(use.arguments["data"]?.asObject ?? [:], to: object, [])
+        let stamps = request.stamps(of: use.field.name, on: use.parent)
+        let row = try insertion.add(use.arguments["data"]?.asObject ?? [:], to: object, [], stamps)
         let tellsRow = !object.primaryKey.isEmpty && !object.isJunction
         builder.beginLevel()
         guard tellsRow else { return try builder.changes(insertion.sql(telling: ["1"], of: row), use) }
@@ -27,7 +28,10 @@ extension StatementBuilder {
         try refuseSummary(use)
         var builder = try StatementBuilder(request, source: object.source)
         builder.beginLevel()
-        let data = use.arguments["data"]?.asObject ?? [:]
+        let given = use.arguments["data"]?.asObject ?? [:]
+        try request.allow(inputs: given, "_mut_data", of: object)
+        let data = given.stamped(with: request.stamps(of: use.field.name, on: use.parent))
+            .stamped(with: request.stamps(.update, object))
         var assignments: [SQLFragment] = []
         for (name, value) in data {
             let field = try builder.field(name, of: object)
@@ -38,7 +42,7 @@ extension StatementBuilder {
             assignments.append("\(.identifier(column)) = \(try builder.expression(expression, data, object))")
         }
         guard !assignments.isEmpty else { throw GraphQLError("Argument \"data\" sets nothing.") }
-        let rows = try builder.changedRows(object, use)
+        let rows = try builder.changedRows(object, use, .update)
         return try builder.changes(
             "UPDATE \(.path(object.relation)) AS \(rows.alias) SET \(assignments.joined(separator: ", "))\(rows.whereClause)", use)
     }
@@ -46,7 +50,7 @@ extension StatementBuilder {
     static func delete(_ object: DataObject, _ use: FieldUse, _ request: RequestContext) throws(GraphQLError) -> StatementPlan {
         var builder = try StatementBuilder(request, source: object.source)
         builder.beginLevel()
-        let rows = try builder.changedRows(object, use)
+        let rows = try builder.changedRows(object, use, .delete)
         let table = SQLFragment.path(object.relation)
         guard let soft = object.softDelete else {
             return try builder.changes("DELETE FROM \(table) AS \(rows.alias)\(rows.whereClause)", use)
@@ -60,14 +64,19 @@ extension StatementBuilder {
     /// The rows that an update or deletion is for. A filter that says nothing means all rows only where the request says so: a variable that
     /// was forgotten must not delete a table.
     private mutating func changedRows(
-        _ object: DataObject, _ use: FieldUse
+        _ object: DataObject, _ use: FieldUse, _ operation: RolePermissions.Operation
     ) throws(GraphQLError) -> (alias: SQLFragment, whereClause: SQLFragment) {
         let scope = self.scope(object, level: 0)
-        let condition = try condition(use, scope)
+        let rule = try request.filter(operation, object)
+        // What the request itself says: a rule does not make a forgotten variable harmless.
+        var condition = try use.given("filter")?.asObject.flatMap { filter throws(GraphQLError) in try self.condition(filter, scope.row) }
         if condition == nil, !request.hasDirective(Self.allRows, use.field) {
             throw GraphQLError(
                 "\"\(use.field.name)\" has no filter that says anything, and would change every row; if that is meant, write @\(Self.allRows) behind the field."
             )
+        }
+        for filter in [rule, request.filter(of: use.field.name, on: use.parent)] {
+            if let filter { condition = Self.both(condition, try self.rule(filter, scope.row)) }
         }
         let isPlain = object.softDelete == nil && !object.fields.contains { if case .computed = $0.kind { true } else { false } }
         guard !isPlain else { return (scope.alias, condition.map { " WHERE \($0)" } ?? SQLFragment()) }
@@ -76,7 +85,10 @@ extension StatementBuilder {
         let key = object.primaryKey
         guard !key.isEmpty else { throw GraphQLError("\"\(object.name)\" needs a @pk to change rows of it.") }
         let own = key.map { column($0, of: outer) }.joined(separator: ", ")
-        let from = try from(scope, RowSet(condition: condition), use, isRestricted: false)
+        // The rule of the operation stands in the place of the one for queries.
+        let from = try request.record.inRule { () throws(GraphQLError) in
+            try self.from(scope, RowSet(condition: condition), use, isRestricted: false)
+        }
         let keys = key.map { column($0, of: scope) }.joined(separator: ", ")
         return (outer.alias, " WHERE (\(own)) IN (SELECT \(keys) FROM \(from.source)\(from.whereClause))")
     }
@@ -150,10 +162,14 @@ private struct Insertion {
         var object: DataObject
     }
 
-    /// `keys`: columns whose values come from other rows.
+    /// `keys`: columns whose values come from other rows; `stamps`: what is stored whatever the request says.
     mutating func add(
-        _ data: PlanObject, to object: DataObject, _ keys: [(column: String, value: SQLFragment)]
+        _ data: PlanObject, to object: DataObject, _ keys: [(column: String, value: SQLFragment)], _ stamps: PlanObject = [:]
     ) throws(GraphQLError) -> Row {
+        _ = try builder.request.filter(.insert, object)
+        try builder.request.allow(inputs: data, "_mut_input_data", of: object)
+        let stamps = stamps.stamped(with: builder.request.stamps(.insert, object))
+        let data = data.stamped(with: stamps)
         var columns = keys
         var lists: [(Navigation, [PlanObject])] = []
         for (name, value) in data where object.column(name) == nil && !value.isNull {
@@ -167,6 +183,8 @@ private struct Insertion {
                 for pair in pairs { columns.append((pair.near, try given(pair.far, of: parent))) }
             }
         }
+        // A related row that the request brings does not decide what a rule does.
+        columns.removeAll { stamps[$0.column] != nil }
         for (name, value) in data where object.column(name) != nil && !columns.contains(where: { $0.column == name }) {
             columns.append((name, try builder.stored(value, try builder.field(name, of: object))))
         }

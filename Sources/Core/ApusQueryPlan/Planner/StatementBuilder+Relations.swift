@@ -402,13 +402,16 @@ extension StatementBuilder {
             let near = own.compactMap(\.asString)
             let far = joined.arguments["fields"]?.asArray?.compactMap(\.asString) ?? []
             guard near.count == far.count, !near.isEmpty else { throw GraphQLError("A join needs as many fields on both sides.") }
-            for name in near { _ = try field(name, of: scope.object) }
-            for name in far { _ = try field(name, of: target) }
+            for (names, object) in [(near, scope.object), (far, target)] {
+                for name in names { try request.allow(try field(name, of: object).name, of: object) }
+            }
             return Navigation(joining: name, by: .fields(zip(near, far).map { Navigation.Pair(near: $0, far: $1) }, condition: nil))
         }
         // Names of a model's columns, not of the request: both are looked up before they become part of the condition.
         let near = try field(use.arguments["field"]?.asString ?? "", of: scope.object).name
         let far = try field(joined.arguments["field"]?.asString ?? "", of: target).name
+        try request.allow(near, of: scope.object)
+        try request.allow(far, of: target)
         let ends = "[source.\(near)], [dest.\(far)]"
         let condition =
             switch use.arguments["type"]?.asString {

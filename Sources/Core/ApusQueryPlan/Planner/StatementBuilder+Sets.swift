@@ -50,7 +50,9 @@ extension StatementBuilder {
         set.order = try order(use.given("order_by"), scope, use)
         set.page = try limit(use, prefix: "")
         for name in use.given("distinct_on")?.asArray ?? [] {
-            set.distinct.append(column(try field(name.asString ?? "", of: scope.object), of: scope))
+            let field = try field(name.asString ?? "", of: scope.object)
+            try request.allow(field.name, of: scope.object)
+            set.distinct.append(column(field, of: scope))
         }
         if use.given("similarity") != nil || use.given("semantic") != nil {
             throw GraphQLError("Data source \"\(source)\" does not search by similarity yet; order by a distance instead.")
@@ -63,8 +65,9 @@ extension StatementBuilder {
     }
 
     func condition(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> SQLFragment? {
-        guard let filter = use.given("filter")?.asObject else { return nil }
-        return try condition(filter, scope.row)
+        let asked = try use.given("filter")?.asObject.flatMap { filter throws(GraphQLError) in try condition(filter, scope.row) }
+        guard let rule = request.filter(of: use.field.name, on: use.parent) else { return asked }
+        return Self.both(asked, try self.rule(rule, scope.row))
     }
 
     struct Source {
@@ -113,9 +116,29 @@ extension StatementBuilder {
         if isNumbered { extra.append("row_number() OVER () AS \(.identifier(Self.rowNumber))") }
         let isDeletedShown = use.map { request.hasDirective("with_deleted", $0.field) } ?? false
         let condition = isDeletedShown ? nil : object.softDelete.map { SQLFragment.written(byAuthor: $0.condition) }
-        if extra.isEmpty, condition == nil { return base }
+        let rule = try request.filter(.query, object)
+        if extra.isEmpty, condition == nil, rule == nil { return base }
         let columns = (["*"] + extra).joined(separator: ", ")
-        return "(SELECT \(columns) FROM \(base) AS \"s\"\(condition.map { " WHERE \($0)" } ?? SQLFragment()))"
+        let rows: SQLFragment = "(SELECT \(columns) FROM \(base) AS \"s\"\(condition.map { " WHERE \($0)" } ?? SQLFragment()))"
+        return try restricted(extra.isEmpty && condition == nil ? base : rows, object, rule)
+    }
+
+    /// The rows of a relation that a rule lets through. Whatever asks for rows of the object asks here.
+    func restricted(_ relation: SQLFragment, _ object: DataObject, _ rule: PlanObject?) throws(GraphQLError) -> SQLFragment {
+        guard let rule else { return relation }
+        let row = AliasedRow(object: object, alias: request.record.alias())
+        guard let condition = try self.rule(rule, row) else { return relation }
+        return "(SELECT \(row.alias).* FROM \(relation) AS \(row.alias) WHERE \(condition))"
+    }
+
+    /// A rule's filter as a condition; its author sees all rows and columns.
+    func rule(_ filter: PlanObject, _ row: AliasedRow) throws(GraphQLError) -> SQLFragment? {
+        try request.record.inRule { () throws(GraphQLError) in try condition(filter, row) }
+    }
+
+    static func both(_ one: SQLFragment?, _ other: SQLFragment?) -> SQLFragment? {
+        guard let one, let other else { return one ?? other }
+        return "(\(one)) AND (\(other))"
     }
 
     // MARK: What authors write

@@ -136,6 +136,11 @@ struct StatementBuilder {
             let column = builder.column(try builder.field(name, of: object), of: scope)
             set.require(["\(column) = \(.value(use.arguments[name] ?? .known(.null)))"])
         }
+        if let rule = try request.filter(of: use.field.name, on: use.parent).flatMap({ rule throws(GraphQLError) in
+            try builder.rule(rule, scope.row)
+        }) {
+            set.require([rule])
+        }
         set.require(builder.required[scope.number])
         return try builder.finish(scope, set, use, result: .one)
     }

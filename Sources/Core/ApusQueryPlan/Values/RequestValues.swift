@@ -130,6 +130,8 @@ final class PlanningRecord {
     private var aliases = 0
     private var depth = 0
     private var statements = 0
+    /// Whether a rule's own filter is planned, which sees all rows and columns.
+    private(set) var isInRule = false
 
     init(_ values: RequestValues, _ limits: PlanLimits) {
         self.values = values
@@ -161,6 +163,13 @@ final class PlanningRecord {
             throw GraphQLError(
                 "The operation comes to more than \(limits.statements) statements, which is the limit; ask for fewer lists at once.")
         }
+    }
+
+    func inRule<Value>(_ body: () throws(GraphQLError) -> Value) throws(GraphQLError) -> Value {
+        let before = isInRule
+        isInRule = true
+        defer { isInRule = before }
+        return try body()
     }
 
     /// What is planned inside something else.
