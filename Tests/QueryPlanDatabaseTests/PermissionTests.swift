@@ -180,6 +180,20 @@ struct PermissionTests {
         }
     }
 
+    @Test(
+        "nor can what is derived from it",
+        arguments: [
+            "{ products { _created_at_part(extract: year) } }", "{ products_aggregation { _created_at_part(extract: year) { max } } }",
+        ])
+    func derivedColumn(path: String) async throws {
+        let rules = RolePermissions([.init(type: "pg_store_products", field: "created_at", isDisabled: true)])
+        try await StoreDatabase.with(.postgreSQL) { store in
+            let error = await #expect(throws: GraphQLError.self) { try await store.run("{ pg_store \(path) }", permissions: rules) }
+            #expect(error?.message == "forbidden")
+            _ = try await store.run("{ pg_store \(path) }")
+        }
+    }
+
     @Test("the most specific rule decides everything")
     func precedence() async throws {
         let rules = RolePermissions([

@@ -34,6 +34,7 @@ extension StatementBuilder {
         switch scope.object.member(name) {
         case .field(let field): return try functions(use, field.type, column(field, of: scope), scope.order, filter)
         case .derived(let derived, let field):
+            try request.allow(field.name, of: scope.object)
             return try functions(use, .scalar(derived.scalar), try self.derived(derived, field, use, scope), scope.order, filter)
         case .navigation(let navigation) where !navigation.isList:
             let target = try request.object(navigation.target)

@@ -1,6 +1,7 @@
 internal import ApusSchemas
 
-/// One column of a row as text: where its bytes are, or nil for NULL. They need to be there until `RowAssembler.add` returns, no longer.
+/// One column of a row as text: where its bytes are, or nil for NULL; an empty text has an address, too. The bytes need to be there until
+/// `RowAssembler.add` returns, no longer.
 public struct RowCell {
     public var start: UnsafeRawPointer?
     public var count: Int
@@ -79,8 +80,7 @@ public final class RowAssembler: @unchecked Sendable {
         self.mostRows = mostRows
         self.mostBytes = mostBytes
         states = .allocate(capacity: program.levels.count)
-        states.initialize(repeating: State())
-        for index in states.indices where index > 0 { states[index] = State() }
+        for index in states.indices { states.initializeElement(at: index, to: State()) }
         keys = statement.batches.map { BatchKeys(columns: $0.keyCount) }
     }
 
