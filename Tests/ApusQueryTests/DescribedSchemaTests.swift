@@ -1,4 +1,6 @@
+import ApusGraphQL
 import ApusSchemas
+import ApusTypes
 import Testing
 
 @testable import ApusQuery
