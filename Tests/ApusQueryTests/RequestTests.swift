@@ -1,4 +1,5 @@
 import ApusDatabase
+import ApusGraphQL
 import ApusQueryPlan
 import ApusRuntime
 import ApusSchemas

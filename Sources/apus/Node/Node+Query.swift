@@ -39,7 +39,7 @@ private struct ClusterSchemaPeers: SchemaPeers {
 
     var node: NodeName { peers.node }
     var others: [NodeName] {
-        peers.cluster.knownNodes.filter { $0.name != node && [.active, .suspect, .draining, .removing].contains($0.status) }.map(\.name)
+        peers.cluster.knownNodes.filter { $0.name != node && $0.status != .left }.map(\.name)
     }
 
     func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {

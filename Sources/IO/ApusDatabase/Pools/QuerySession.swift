@@ -124,6 +124,8 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     override func received(isAlive: Bool) {
         while nextStep < steps.count, PQisBusy(handle) == 0 {
             let result = PQgetResult(handle)
+            // Of a connection that has ended there is nothing to come, which libpq would say for ever.
+            if result == nil, case .synchronise = steps[nextStep] { break }
             if !take(result, for: steps[nextStep]) { PQclear(result) }
             guard isOpen else { return }
         }

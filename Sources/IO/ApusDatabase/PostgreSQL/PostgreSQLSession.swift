@@ -166,6 +166,8 @@ final class PostgreSQLSession: PostgreSQLConnection, @unchecked Sendable {  // a
         while nextStep < steps.count, PQisBusy(handle) == 0 {
             let result = PQgetResult(handle)
             defer { PQclear(result) }
+            // Of a connection that has ended there is nothing to come, which libpq would say for ever.
+            if result == nil, case .synchronise = steps[nextStep] { break }
             take(result, for: steps[nextStep])
             guard isOpen else { return }
         }

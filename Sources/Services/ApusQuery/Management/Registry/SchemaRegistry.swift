@@ -12,7 +12,7 @@ internal import Synchronization
 public final class SchemaRegistry: Sendable {
     public struct Options: Sendable {
         /// How long a change waits for the nodes to serve it.
-        public var settleWithin: Duration = .seconds(5)
+        public var settleWithin: Duration = .seconds(8)
         /// How long a source may take to open before it is tried again beside the others.
         public var openWithin: Duration = .seconds(1)
         /// Between tries of a source that does not open: doubled up to the last.

@@ -55,7 +55,7 @@ public struct SchemaChange: Sendable, Hashable {
 public protocol SchemaPeers: Sendable {
     /// This node.
     var node: NodeName { get }
-    /// Those that are expected to answer, without this one.
+    /// All that have not left, without this one: one that is taken for gone may serve its clients all the same.
     var others: [NodeName] { get }
 
     /// Has another node's `SchemaRegistry.answer` answer.
