@@ -20,8 +20,8 @@ struct QueryCommandTests {
             plan.output == """
                 -- app.users_by_email (app, postgres)
                 SELECT "t1"."id", "t2"."email", "t2"."id" FROM "app"."users" AS "t1" LEFT JOIN "app"."users" AS "t2" ON "t1"."boss_id" = "t2"."id" WHERE "t1"."email" = $1
-                --   $1 = "a@x"
-                --   rows: one {id: 0 number, boss: {email: 1 text} if 2}
+                --   $1 = "a@x" (variable 0)
+                --   rows: one {id: 0 integer, boss: {email: 1 text} if 2}
 
                 """)
         let schema = try await Program.apus(["query", "schema", "--sdl", "\(folder.path)/s.graphql"])

@@ -13,7 +13,7 @@ struct SuiteTests {
     /// What does not pass, and why. A case that is named here and passes fails the test: then it is to be taken off.
     static let notPassing: [String: String] = [
         "aggregations/sub_aggregation": "the recording has the number of categories where the sum of their products was asked for",
-        "cluster/query_on_worker": needsManagement, "cluster/storage_secrets": needsManagement,
+        "cluster/query_on_worker": needsManagement,
         "cluster/storage_via_worker": needsManagement, "cluster/unload_reload_broadcast": needsManagement,
         "cluster/worker_forward": needsManagement,
         "core/db_export_import": needsManagement, "core/db_import_descriptions": needsManagement, "core/load_unload": needsManagement,
@@ -21,7 +21,7 @@ struct SuiteTests {
         "functions/auth_me": needsManagement, "functions/auth_my_permissions": needsManagement,
         "metadata/catalog_sources": needsManagement, "metadata/describe_schema": needsManagement,
         "metadata/duckdb_columns": needsManagement, "metadata/duckdb_databases": needsManagement,
-        "metadata/duckdb_tables": needsManagement, "metadata/roles": needsManagement,
+        "metadata/duckdb_tables": needsManagement,
         "permissions/apikey_custom_claim": needsManagement, "permissions/cache_per_user": needsManagement,
         "permissions/catalog_visibility": needsManagement, "permissions/data_object_disabled": needsManagement,
         "permissions/insert_stamp": needsManagement,

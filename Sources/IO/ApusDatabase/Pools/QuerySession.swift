@@ -18,6 +18,8 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     private var uses = 0
     /// Statements that were sent and are not answered.
     private(set) var pending = 0
+    /// To be asked again once libpq has told all that it has.
+    private var toRepeat: [PendingQuery] = []
     /// When the server began with what it does now.
     private(set) var began: Instant = BootClock.now
     /// A cancellation that was sent and has not been seen to hit anything.
@@ -136,8 +138,15 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
             steps.removeFirst(nextStep)
             nextStep = 0
         }
-        // After the steps: who is told may send at once.
+        // After the steps: libpq forgets that a command has ended when another is sent before it said so. Who is told may send at once, too.
+        repeatThose()
         if nextStep == steps.count, isExclusive { idle(self) }
+    }
+
+    private func repeatThose() {
+        let queries = toRepeat
+        toRepeat = []
+        for query in queries { repeated(query) }
     }
 
     /// One result of the step; whether somebody else clears it. A command's results end with nil, a synchronisation point has exactly one.
@@ -195,7 +204,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
         if wasCancelledByUs { cancelling = nil }
         // A cancellation hits what runs when it arrives, which may be another's statement by then; a plan may be older than its tables.
         if !query.isOver, query.mayRepeat, query.attempts < 3, wasCancelledByUs || report.isStalePlan {
-            return repeated(query)
+            return toRepeat.append(query)
         }
         query.finish(.failure(source.refused(report)))
     }
@@ -241,6 +250,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
         nextStep = 0
         pending = 0
         lost(self)
+        repeatThose()
         for case .execute(let query, _) in left where !query.isOver {
             if query.mayRepeat, query.attempts < 3 { repeated(query) } else { query.finish(.failure(error)) }
         }
