@@ -143,7 +143,7 @@ public struct Scoreboard {
             let what = row.figure.map { $0.replacing("_seconds", with: "").replacing("_", with: " ") } ?? ""
             let cells =
                 values.isEmpty
-                ? "not run yet | |"
+                ? (row.test.isEmpty ? "not run yet | |" : "by its test | |")
                 : "\(values.count) | \(Self.short(values[(values.count - 1) / 2])) | \(Self.short(values[values.count - 1]))"
             let test = row.test.isEmpty ? "" : "`\(row.test)`"
             text += "| \(row.fault) | \(row.sees) | \(row.bound) | \(what) | \(cells) | \(test) |\n"
