@@ -90,7 +90,8 @@ struct ProgramTests {
         func value(_ path: String) -> JSONValue? { settings?[path]?["value"] }
         #expect(value("auth.loopback") == true && value("runtime.loops") == 0 && value("leases.poll_seconds") == 0.5)
         #expect(value("node.name") == .null && value("log.level") == "info" && value("faces.console.cors_origins") == [])
-        #expect(value("listeners") == [["name": "main", "address": "127.0.0.1:15002", "faces": ["vectorizer", "qdrant", "hugr", "console"]]])
+        let faces: JSONValue = ["vectorizer", "qdrant", "hugr", "console"]
+        #expect(value("listeners") == [["name": "main", "address": "127.0.0.1:15002", "faces": faces]])
         #expect(value("catalog.url") == "<redacted>" && !finished.output.contains("hunter2"))
     }
 
