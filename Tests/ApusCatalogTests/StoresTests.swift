@@ -208,6 +208,17 @@ struct StoresTests {
         "collection_settings": "one row for each collection; goes with it",
         "payload_index": "what users keep, up to 1,000 of a collection; goes with it",
         "snapshot": "what users keep, up to 100 of a collection; goes with it",
+        "data_source": "what administrators keep: it goes when they delete it",
+        "catalog_source": "what administrators keep: it goes when they delete it",
+        "data_source_catalog": "goes with its data source or catalog source",
+        "query_role": "what administrators keep: it goes when they delete it",
+        "role_permission": "what administrators keep; goes with its role",
+        "managed_key": "what administrators keep: it goes when they delete it",
+        "object_storage": "what administrators keep: it goes when they delete it",
+        "query_state": "one row",
+        "served_version": "the last 100 and what they serve: older ones are deleted with each new one",
+        "served_change": "goes with its version",
+        "served_source": "one for each source of a version that is kept",
     ]
 
     @Test("every table has a rule that bounds it, or a reason why it needs none", arguments: Backend.allCases)

@@ -23,7 +23,7 @@ struct SuiteTests {
         "metadata/duckdb_columns": needsManagement, "metadata/duckdb_databases": needsManagement,
         "metadata/duckdb_tables": needsManagement,
         "permissions/apikey_custom_claim": needsManagement, "permissions/cache_per_user": needsManagement,
-        "permissions/catalog_visibility": needsManagement, "permissions/data_object_disabled": needsManagement,
+        "permissions/catalog_visibility": needsManagement,
         "permissions/insert_stamp": needsManagement,
         "ducklake/bucket_aggregation": needsDuckLake, "ducklake/management_checkpoint": needsDuckLake,
         "ducklake/management_expire": needsDuckLake, "ducklake/management_rewrite": needsDuckLake,
