@@ -1,3 +1,4 @@
+import Foundation
 import TestKit
 import Testing
 
@@ -28,6 +29,20 @@ struct DocumentsTests {
         for path in named.sorted() where !served.contains(path) {
             #expect(Self.prefixes.contains(path), "\(path) is described, and not served")
         }
+    }
+
+    @Test("who starts a cluster from files reads how its other nodes come by the secret, where the files are spoken of")
+    func secret() throws {
+        let guide = try text(of: "\(SourceFiles.root)/docs/cluster.md")
+        let section = try #require(guide.components(separatedBy: "### The cluster's secret\n").dropFirst().first)
+        let own = section.components(separatedBy: "\n#")[0]
+        for way in ["`cluster.secret`", "`APUS_CLUSTER_SECRET`", "`apus join`", "`join.secret_missing`"] {
+            #expect(own.contains(way), "\(way)")
+        }
+        let files = try #require(guide.split(separator: "\n- ").first { $0.hasPrefix("**A Vectorizer cluster file**") })
+        #expect(files.contains("#the-clusters-secret"))
+        let readme = try text(of: "\(SourceFiles.root)/README.md")
+        #expect(readme.contains("docs/cluster.md#the-clusters-secret"))
     }
 
     /// Places that paths begin with.
