@@ -1,4 +1,6 @@
 import ApusTypes
+import Glibc
+import NodeProcessKit
 import TestKit
 import Testing
 
@@ -162,5 +164,31 @@ struct ProgramTests {
         let port = try freePort()
         let free = try await Program.apus(["doctor", "ports", "--listen", "127.0.0.1:\(port)"])
         #expect(free.status == 0 && free.output.contains("is free"))
+    }
+
+    @Test(
+        "doctor before the first start: the catalog that this node will host is not there yet; without the secret of another's, the rest is told"
+    )
+    func doctorOfHostedCatalog() async throws {
+        let folder = try TemporaryDirectory()
+        let file = "\(folder.path)/apus.yml"
+        func examined(_ catalog: String, _ data: String) async throws -> (Finished, JSONValue) {
+            try Program.write("node: {name: n1, data: \(folder.path)/\(data)}\ncatalog: \(catalog)\n", to: file)
+            let finished = try await Program.apus(["doctor", "--config", file, "--json"])
+            return (finished, try JSONValue(parsing: Array(finished.output.utf8))["findings"] ?? .null)
+        }
+        let (_, host) = try await examined("{hosted: true}", "n1")
+        let catalog = host["catalog"]?.asArray ?? []
+        #expect(catalog.map { $0["verdict"] } == ["ok"], "\(host)")
+        #expect(catalog.first?["text"]?.asString?.contains("the first start makes it") == true)
+        #expect(host["machine"]?.asArray?.isEmpty == false && host["data"]?.asArray?.isEmpty == false)
+        #expect(access("\(folder.path)/n1", F_OK) != 0, "it changes nothing")
+
+        let (finished, follower) = try await examined("{address: '127.0.0.1:5432'}", "n2")
+        #expect(finished.status == 1)
+        let missing = follower["catalog"]?.asArray ?? []
+        #expect(missing.map { $0["verdict"] } == ["bad"], "\(follower)")
+        #expect(missing.first?["remedy"]?.asString?.contains("cluster.secret") == true)
+        #expect(follower["machine"]?.asArray?.isEmpty == false && follower["ports"] != nil)
     }
 }

@@ -290,6 +290,14 @@ extension Configuration {
             : .peer(SocketAddress(host: "\(base)-0.\(domain)", port: Catalog.defaultPort))
     }
 
+    /// Whether the catalog is in this node's own directory, as a file or as the PostgreSQL that it hosts.
+    public var keepsCatalog: Bool {
+        switch catalogPlace {
+        case .file, .hosted: true
+        case .url, .peer: false
+        }
+    }
+
     /// `vectorizer-2` → `vectorizer` and 2.
     var numberedName: (base: Substring, number: Int)? {
         guard let name = node.name?.rawValue, let dash = name.lastIndex(of: "-"), let number = Int(name[name.index(after: dash)...]),

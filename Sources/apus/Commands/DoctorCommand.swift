@@ -25,7 +25,7 @@ enum DoctorCommand {
         run: { invocation in
             var areas = Examination.allCases
             if let wanted = invocation.argument(0).flatMap(Examination.init(rawValue:)) { areas = [wanted] }
-            let configuration = try NodeOptions.validated(invocation) { _ in }
+            let configuration = try NodeOptions.validated(invocation, mayLackSecret: true) { _ in }
 
             var report = JSONObject()
             var isBad = false
@@ -56,7 +56,7 @@ enum DoctorCommand {
         case .data:
             await bounded(
                 "the data directory",
-                DirectoryExamination(path: configuration.node.data, reserve: ByteCount(0), mustBeLocal: configuration.catalog.url == nil))
+                DirectoryExamination(path: configuration.node.data, reserve: ByteCount(0), mustBeLocal: configuration.keepsCatalog))
         case .catalog: await CatalogExamination(configuration).findings()
         case .store:
             configuration.storeKind == .catalog

@@ -85,9 +85,10 @@ enum NodeOptions {
     }
 
     /// A configuration to run with: complete, without problems, the catalog's URL read from its file. Warnings go to `warn`.
-    /// `withFiles` looks into all files that it names, so that a start tells of everything at once.
+    /// `withFiles` looks into all files that it names, so that a start tells of everything at once. `mayLackSecret`: without the cluster's secret
+    /// the catalog of a node has no URL here.
     static func validated(
-        _ invocation: Invocation, withFiles: Bool = false, warn: (ConfigurationProblem) -> Void
+        _ invocation: Invocation, withFiles: Bool = false, mayLackSecret: Bool = false, warn: (ConfigurationProblem) -> Void
     ) throws(ApusError) -> Configuration {
         var loaded = try load(invocation)
         if withFiles { checkFiles(&loaded) }
@@ -97,7 +98,8 @@ enum NodeOptions {
             try readSecrets(&configuration, mayMakeSecret: withFiles)
         } catch {
             // The node that hosts the catalog leaves the secret in the store that both were given, and may start later.
-            guard withFiles, error.code == .joinSecretMissing, configuration.store.directory != nil else { throw error }
+            let mayComeLater = withFiles && configuration.store.directory != nil
+            guard error.code == .joinSecretMissing, mayLackSecret || mayComeLater else { throw error }
         }
         return configuration
     }

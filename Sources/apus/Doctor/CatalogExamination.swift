@@ -12,8 +12,38 @@ struct CatalogExamination {
     init(_ configuration: Configuration) { self.configuration = configuration }
 
     func findings() async -> [Finding] {
-        guard let url = configuration.catalog.url else { return await sqlite() }
+        switch configuration.catalogPlace {
+        case .file: return await sqlite()
+        case .hosted(let address) where !isMade: return [notMade(at: address)]
+        case .peer(let address): return [Finding(ClusterSecret.missing(catalog: address), doing: "cannot connect to the catalog")]
+        case .hosted, .url: break
+        }
+        guard let url = configuration.catalog.url else {
+            return [
+                .bad(
+                    "PostgreSQL is in \(hostedDirectory), and the cluster's secret is gone: the start makes another, which other nodes do not know",
+                    try: "put the file \(ClusterSecret.fileName) of any node back into \(configuration.node.data)")
+            ]
+        }
         return await postgreSQL(url)
+    }
+
+    private var hostedDirectory: String { FileContents.absolute(configuration.node.data) + "/postgresql" }
+    private var isMade: Bool { FileContents.exists(hostedDirectory + "/data") }
+
+    /// The catalog that this node will host, and whether it can.
+    private func notMade(at address: SocketAddress) -> Finding {
+        let loops = EventLoops(count: 1)
+        defer { loops.stop() }
+        do {
+            _ = try HostedPostgreSQL(
+                .init(
+                    directory: hostedDirectory, host: address.host, port: address.port, password: Redacted(""),
+                    binaries: configuration.catalog.binaries), loops: loops)
+            return .good("PostgreSQL in \(hostedDirectory), at \(address): not there yet, the first start makes it")
+        } catch {
+            return Finding(error, doing: "this node cannot host the catalog")
+        }
     }
 
     private func sqlite() async -> [Finding] {
