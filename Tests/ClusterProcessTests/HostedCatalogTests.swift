@@ -130,15 +130,23 @@ struct HostedCatalogTests {
 
         let leader = try await lab.start("leader", secret)
         let follower = try await starting.value
-        #expect(follower.log.contains("Waiting for PostgreSQL to become available..."))
+        let waits = follower.log.split(separator: "\n").filter { $0.contains("Waiting for PostgreSQL to become available...") }
+        #expect(waits.contains { $0.contains("reason") } && !waits.contains { $0.contains("field_") }, "\(waits)")
         try await eventually(within: 60, "both are active") {
             try await follower.statuses() == ["leader": "active", "follower": "active"]
         }
-        // Another secret makes another password.
+        // Another secret makes another password: named at once, and its end, however long a catalog that is away is waited for.
         let other = try await lab.run(
             ["node", "--data", lab.directory.path + "/other", "--listen", "127.0.0.1:0"],
-            lab.environment("follower", ["APUS_CLUSTER_SECRET": "another secret of these tests", "APUS_RPC_ENABLED": "false"]))
+            lab.environment(
+                "follower",
+                [
+                    "APUS_CLUSTER_SECRET": "another secret of these tests", "APUS_RPC_ENABLED": "false",
+                    "APUS_CATALOG_CONNECT_TIMEOUT_SECONDS": "60",
+                ]))
         #expect(other.exit == .status(78) && other.output.contains("join.secret_mismatch"), "\(other.output)")
+        let named = other.output.split(separator: "\n").first { $0.contains("Waiting for PostgreSQL") }
+        #expect(named?.contains("refuses this node's cluster secret") == true, "\(other.output)")
         #expect(await follower.terminate() == .status(0))
         #expect(await leader.terminate() == .status(0))
     }

@@ -36,6 +36,14 @@ enum ClusterSecret {
                 + "`apus node token`, and here `apus join` with what it prints")
     }
 
+    static func mismatch(catalog: SocketAddress, cause: ApusError) -> ApusError {
+        ApusError(
+            .joinSecretMismatch, "the catalog at \(catalog) refuses this node's cluster secret",
+            hint:
+                "copy the file cluster.secret of the node that hosts it into this one's directory; or set APUS_CLUSTER_SECRET to what it holds",
+            cause: cause)
+    }
+
     /// The password of the role that nodes use in a catalog that one of them hosts.
     static func catalogPassword(_ secret: Redacted<String>) -> Redacted<String> {
         Redacted(Digest(of: "apus catalog password\n\(secret.reveal())").description)

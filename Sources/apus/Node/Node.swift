@@ -138,19 +138,19 @@ struct Node: Sendable {
                 return base
             } catch {
                 guard error.code == .joinSecretMissing else { throw error }
-                await wait(base, error, error.hint ?? "")
+                await wait(base, error, reason: error.hint ?? "")
                 try Task.checkCancellation()
             }
         }
     }
 
     /// Says why there is no catalog yet, and lets a second pass.
-    private static func wait(_ base: NodeBase, _ error: ApusError, _ message: String) async {
+    private static func wait(_ base: NodeBase, _ error: ApusError, reason: String) async {
         base.health.report("catalog", error, blocks: Set(Health.Ability.allCases))
         log.warning(
             "Waiting for PostgreSQL to become available...",
             [
-                "error": error.summary, "message": message, "seconds": "\(Int(base.began.duration(to: base.clock.now).seconds))",
+                "error": error.summary, "reason": reason, "seconds": "\(Int(base.began.duration(to: base.clock.now).seconds))",
             ])
         try? await base.clock.sleep(for: .seconds(1))  // cancelled: the caller's next step says so
     }
@@ -169,23 +169,21 @@ struct Node: Sendable {
         // The first try is short, so that whoever waits is told soon.
         var patience = Duration.seconds(1)
         while true {
-            defer { patience = configuration.catalog.connectTimeout }
             do {
                 let database = try await PostgreSQLDatabase.open(
                     url: url, loops: base.loops, patience: .seconds(1), deadline: clock.now.advanced(by: patience))
                 base.health.recover("catalog")
                 return database
             } catch let error as ApusError where error.code == .catalogUnavailable {
-                let message = error.context["message"] ?? ""
-                await wait(base, error, message)
+                let reason = error.context["message"] ?? ""
+                // A node's database speaks English. What refuses the password refuses it each time, except while its role is being made.
+                let address = reason.contains("password authentication failed") ? configuration.catalog.address : nil
+                refusals = address == nil ? 0 : refusals + 1
+                patience = address == nil ? configuration.catalog.connectTimeout : .seconds(1)
+                let mismatch = address.map { ClusterSecret.mismatch(catalog: $0, cause: error) }
+                if let mismatch, refusals >= 5 { throw mismatch }
+                await wait(base, error, reason: mismatch?.summary ?? reason)
                 try Task.checkCancellation()
-                // A node's database speaks English. Now and then its role is only being made.
-                refusals = message.contains("password authentication failed") ? refusals + 1 : 0
-                if refusals >= 5, let address = configuration.catalog.address {
-                    throw ApusError(
-                        .joinSecretMismatch, "the catalog at \(address) refuses this node's cluster secret",
-                        hint: "copy the file cluster.secret of the node that hosts it", cause: error)
-                }
             }
         }
     }
