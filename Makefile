@@ -25,7 +25,7 @@ run: release ## the main job: start a node, import a sample, search it, leave it
 	@scripts/run
 
 stop: ## end the node that `make run` left serving
-	@if [ -f .apus/node.pid ] && [ "$$(cat /proc/$$(cat .apus/node.pid)/comm 2>/dev/null)" = apus ] && kill $$(cat .apus/node.pid); then echo stopped; else echo "no node of 'make run' is running"; fi; rm -f .apus/node.pid
+	@scripts/stop
 
 test: ## build and pass all tests (real PostgreSQL, nginx and HAProxy, started by the tests)
 	@scripts/setup --test

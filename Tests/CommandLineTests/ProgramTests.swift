@@ -191,4 +191,24 @@ struct ProgramTests {
         #expect(missing.first?["remedy"]?.asString?.contains("cluster.secret") == true)
         #expect(follower["machine"]?.asArray?.isEmpty == false && follower["ports"] != nil)
     }
+
+    @Test("'make stop' returns when the node has ended, so that the next one can have its address")
+    func makeStop() async throws {
+        let folder = try TemporaryDirectory()
+        let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        // As `make run` leaves it: no child of whoever stops it.
+        let script = """
+            mkdir scripts .apus && cp \(root)/scripts/stop scripts/ || exit 90
+            (APUS_RPC_ENABLED=false setsid \(try NodeProcess.program()) node --data data --listen 127.0.0.1:0 >.apus/node.log 2>&1 & echo $! >.apus/node.pid)
+            for i in $(seq 600); do [ -s data/run.json ] && break; sleep 0.05; done
+            node=$(cat .apus/node.pid)
+            scripts/stop && tail -n 1 .apus/node.log && readlink /proc/$node/exe; ls .apus
+            scripts/stop
+            """
+        let done = try await Program.run("/bin/bash", ["-c", script], directory: folder.path)
+        let lines = done.output.split(separator: "\n").map(String.init)
+        try #require(done.status == 0 && lines.count == 4, "\(done)")
+        #expect(lines[0] == "stopped" && lines[1].contains("stopped") && lines[2] == "node.log")
+        #expect(lines[3] == "no node of 'make run' is running")
+    }
 }
