@@ -50,6 +50,17 @@ struct MetricsTests {
                 + "\n")
     }
 
+    @Test("a field never has a name of the line's own")
+    func logFields() {
+        let line = LogLine(
+            level: .info, area: "node", message: "waiting",
+            metadata: ["message": "refused", "time": "1", "level": "2", "area": "3", "lane": "read"])
+        #expect(
+            line.json(at: WallTime(millisecondsSinceEpoch: 0))
+                == #"{"time":"1970-01-01T00:00:00.000Z","level":"info","area":"node","message":"waiting","field_area":"3","#
+                + #""field_level":"2","field_message":"refused","field_time":"1","lane":"read"}"# + "\n")
+    }
+
     @Test("readiness says why not, for each ability, and does not latch")
     func readiness() {
         let health = Health()

@@ -142,7 +142,7 @@ final class PostgreSQLLane: Sendable {
                 var named = error as? ApusError ?? ApusError(.catalogUnavailable, "the catalog cannot be reached", cause: error)
                 named.context["host"] = candidate.name
                 failure = named
-                log.debug("catalog host not usable", named.context.merging(["lane": lane.rawValue]) { old, _ in old })
+                log.debug("catalog host not usable", Self.metadata(of: named).merging(["lane": lane.rawValue]) { old, _ in old })
             }
         }
         throw failure
@@ -155,7 +155,7 @@ final class PostgreSQLLane: Sendable {
         let events = PostgreSQLSession.Events(
             heard: { [watch] in watch?.hear() }, notification: notification,
             report: { [log, lane] report in
-                let metadata = ["lane": lane.rawValue, "severity": report.severity, "sqlstate": report.state, "message": report.message]
+                let metadata = ["lane": lane.rawValue, "severity": report.severity, "sqlstate": report.state, "reason": report.message]
                 if report.severity == "WARNING" { log.warning("catalog warns", metadata) } else { log.debug("catalog notice", metadata) }
             },
             closed: { [weak self] error in self?.forget(holder.session, error) })
@@ -190,8 +190,16 @@ final class PostgreSQLLane: Sendable {
         guard wasOurs else { return }
         closed()
         if error.code != PostgreSQLDatabase.closed.code || error.summary != PostgreSQLDatabase.closed.summary {
-            log.info("catalog connection lost", error.context.merging(["lane": lane.rawValue, "error": "\(error)"]) { old, _ in old })
+            log.info(
+                "catalog connection lost", Self.metadata(of: error).merging(["lane": lane.rawValue, "error": "\(error)"]) { old, _ in old })
         }
+    }
+
+    /// The error's context, in which the server's or libpq's words are the `message`, which in the log is the line's own.
+    private static func metadata(of error: ApusError) -> [String: String] {
+        var metadata = error.context
+        metadata["reason"] = metadata.removeValue(forKey: "message")
+        return metadata
     }
 
     /// What every connection sets. The limits are a net below the callers' deadlines: a server that lost its client, or whose client was

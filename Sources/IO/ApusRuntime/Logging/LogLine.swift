@@ -7,11 +7,20 @@ public struct LogLine: Sendable {
     public var message: String
     public var metadata: [String: String]
 
+    /// Keys of the line's own in JSON.
+    private static let ownKeys: Set<String> = ["time", "level", "area", "message"]
+
+    /// A key of `metadata` that is one of the line's own (`time`, `level`, `area`, `message`) becomes `field_…`: readers of JSON take one of two
+    /// members of the same name, and each another one.
     public init(level: LogLevel, area: String, message: String, metadata: [String: String]) {
         self.level = level
         self.area = area
         self.message = message
         self.metadata = metadata
+        for (key, value) in metadata where Self.ownKeys.contains(key) {
+            self.metadata[key] = nil
+            self.metadata["field_" + key] = value
+        }
     }
 
     /// `10:05:30.123 warning catalog  the catalog did not answer host=127.0.0.1`
