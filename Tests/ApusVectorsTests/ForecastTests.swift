@@ -55,8 +55,8 @@ struct ForecastTests {
 
                 _ = try await node.service.upsert(try points(count..<2 * count - 1), into: "c", deadline: deadline)
                 let after = try node.service.collections()[0].shards[0]
-                let heap = unsealed + count * MemoryForecast.sealedHeapBytes
-                #expect(Self.isNear(heap, after.memory.bytes, percent: 5), "\(heap), \(after.memory)")
+                let searched = unsealed + kind.searchedBytes(points: count) + finer
+                #expect(Self.isNear(searched, after.memory.bytes, percent: 5), "\(searched), \(after.memory)")
             }
         }
     }

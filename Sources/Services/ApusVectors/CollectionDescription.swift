@@ -92,7 +92,8 @@ public struct ShardDescription: Sendable {
     /// 0..<shards.
     public var number: Int
     public var points: Int
-    /// Without what is mapped from segments.
+    /// What must be in memory for its searches to be quick: points that no segment holds, and what searches look at of segments. This is
+    /// what `CollectionForecast.searched` forecasts. Vectors as written and payloads in segments are read from their files as needed.
     public var memory: ByteCount
     /// Last operation of its log that this node has applied.
     public var applied: Int64

@@ -89,7 +89,8 @@ public final class PointTable: Sendable {
     /// The last operation that was applied.
     public var moment: Int64 { published.withLock { Int64($0.moment) } }
 
-    /// Bytes of memory in use, without what is mapped: vectors, payloads, ids and the map of ids, about.
+    /// Bytes that must be in memory for searches to be quick, about, as `MemoryForecast` counts them: of points that no segment holds all
+    /// (`unsealedBytes`: vectors, payloads, ids and the map of ids), of segments what searches look at (`searchedBytes`), mapped or not.
     public var bytes: Int {
         state.withLock { state in
             state.chunks.reduce(0) { $0 + $1.bytes } + state.sealed.reduce(0) { $0 + $1.bytes } + state.blobBytes + state.rows.capacity

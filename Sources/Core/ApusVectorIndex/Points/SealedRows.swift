@@ -21,7 +21,8 @@ final class SealedRows: @unchecked Sendable {
 
     var count: Int { segment.count }
     static let bytesPerRow = MemoryLayout<UInt64>.stride
-    var bytes: Int { count * Self.bytesPerRow }
+    /// On the heap, and what searches read of the segment.
+    var bytes: Int { count * Self.bytesPerRow + segment.searchedBytes }
 
     /// All rows live.
     init(_ segment: Segment) {

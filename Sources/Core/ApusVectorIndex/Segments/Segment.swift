@@ -61,6 +61,9 @@ public final class Segment: Sendable {
 
     func field(_ number: Int) -> SegmentField { tables[number] }
 
+    /// Of all fields: mapped, or copied from there into memory.
+    var searchedBytes: Int { tables.reduce(0) { $0 + $1.searchedBytes } }
+
     public func version(_ row: Int) -> Int64 { versions.number(at: row * 8) }
 
     /// Empty where the point has none.
@@ -240,6 +243,12 @@ struct SegmentField: @unchecked Sendable {  // read only
 
     /// The segment's row of the vector in place `index` of the tables.
     func row(_ index: Int) -> UInt32 { present.map { min($0.number(at: index * 4), UInt32(rows - 1)) } ?? UInt32(index) }
+
+    /// What every search of the field reads: links and codes where there is a graph, else all vectors.
+    var searchedBytes: Int {
+        if let graph, let codes { return graph.bytes + codes.bytes + (fineCodes?.bytes ?? 0) }
+        return originals?.count ?? sparseLists?.bytes ?? ((offsets?.count ?? 0) + (values?.count ?? 0))
+    }
 
     /// Numbers in all vectors.
     var numbers: Int { (originals ?? values).map { $0.count / 4 } ?? 0 }

@@ -26,6 +26,8 @@ struct SparseLists: @unchecked Sendable {  // read only, as long as the segment 
         numbers = part(12 + distinct * 8 + entries * 4, entries)
     }
 
+    var bytes: Int { places.count + starts.count + vectors.count + numbers.count }
+
     /// The entries of a place; none where the bytes are rotten.
     func entries(of place: UInt32) -> Range<Int> {
         var (low, high) = (0, places.count / 4)
