@@ -125,6 +125,28 @@ struct SealingTests {
         await database.close()
     }
 
+    @Test("the time of the last write is the same after a restart, though it is in segments and not in the log any more")
+    func lastWrite() async throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.path
+        func time(_ prepare: @escaping @Sendable (TestNode) async throws -> Void) async throws -> WallTime? {
+            try await TestNode.onSQLite("\(path)/catalog.db", options: Self.eager, copies: path + "/copies") { node in
+                try await prepare(node)
+                return try await node.service.collection("c", deadline: node.deadline).updatedAt
+            }
+        }
+        let written = try await time { node in
+            _ = try await node.service.createCollection("c", .init(dimension: 1, metric: .dot), deadline: node.deadline)
+            _ = try await node.service.upsert(try (0..<60).map { try Point("\($0)", [Float($0)]) }, into: "c", deadline: node.deadline)
+            try await eventually("all is sealed") {
+                try node.service.collections()[0].shards.allSatisfy { !$0.segments.isEmpty && $0.unsealed == 0 }
+            }
+            _ = try await node.catalog.retention.sweep(deadline: node.deadline)
+        }
+        #expect(written != nil)
+        #expect(try await time { _ in } == written)
+    }
+
     @Test("objects of segments that were replaced are collected, and no other")
     func collection() async throws {
         var random = SeededGenerator(seed: 3)

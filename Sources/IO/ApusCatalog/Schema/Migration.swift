@@ -38,5 +38,7 @@ struct Migration: Sendable {
     /// Of all steps of both dialects.
     var checksum: String { Digest(of: steps.map(\.text).joined(separator: "\n\u{1e}\n")).description }
 
-    static let all: [Migration] = [.foundation, .segments, .models, .collectionNames, .keyScopes, .replicas, .deletedCollections, .query]
+    static let all: [Migration] = [
+        .foundation, .segments, .models, .collectionNames, .keyScopes, .replicas, .deletedCollections, .query, .manifestTimes,
+    ]
 }

@@ -25,4 +25,9 @@ extension Migration {
                 "CREATE TABLE apus.shard_past (shard bigint NOT NULL, seq bigint NOT NULL, digest bytea NOT NULL, PRIMARY KEY (shard, seq))"
             ),
         ])
+
+    /// When the last operation that a manifest covers was written: the log, which says it too, does not keep it.
+    static let manifestTimes = Migration(
+        number: 9, name: "times of manifests", minReader: 2, minWriter: 6,
+        steps: [.both("ALTER TABLE apus.shard_manifest ADD COLUMN written_at bigint")])
 }

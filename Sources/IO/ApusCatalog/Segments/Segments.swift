@@ -8,12 +8,15 @@ public struct Manifest: Sendable, Hashable {
     public var position: LogPosition
     /// Of all operations up to there since the shard was made.
     public var bytes: Int64
+    /// When the last of them was written, by the clock of the node that did; nil where nobody has noted it.
+    public var writtenAt: WallTime?
     public var segments: [SegmentRow]
 
-    public init(version: Int64, position: LogPosition, bytes: Int64, segments: [SegmentRow]) {
+    public init(version: Int64, position: LogPosition, bytes: Int64, writtenAt: WallTime? = nil, segments: [SegmentRow]) {
         self.version = version
         self.position = position
         self.bytes = bytes
+        self.writtenAt = writtenAt
         self.segments = segments
     }
 }
@@ -55,7 +58,8 @@ public final class Segments: Sendable {
         let rows = try await access.read(
             Statement(
                 """
-                SELECT m.shard, m.version, m.seq, m.digest, m.bytes, s.object, s.points, s.bytes FROM apus.shard_manifest AS m
+                SELECT m.shard, m.version, m.seq, m.digest, m.bytes, s.object, s.points, s.bytes, m.written_at
+                FROM apus.shard_manifest AS m
                 LEFT JOIN apus.segment AS s ON s.shard = m.shard WHERE m.version > 0 AND m.shard IN (
                 """ + dialect.integersInFirst + ") ORDER BY m.shard, s.place", [dialect.integers(shards.map(\.value))]), deadline: deadline)
         let incarnation = access.incarnation
@@ -67,7 +71,7 @@ public final class Segments: Sendable {
                 ?? Manifest(
                     version: row.integer(1),
                     position: LogPosition(incarnation: incarnation, sequence: row.integer(2), digest: Digest(row: row, column: 3)),
-                    bytes: row.integer(4), segments: [])
+                    bytes: row.integer(4), writtenAt: row.isNull(8) ? nil : WallTime(millisecondsSinceEpoch: row.integer(8)), segments: [])
             if !row.isNull(5) {
                 guard let key = ObjectKey(try row.text(5)) else {
                     throw ApusError(.databaseRejected, "a row of the catalog does not hold an object's key")
@@ -144,10 +148,10 @@ public final class Segments: Sendable {
                 [
                     Statement("DELETE FROM apus.segment WHERE shard = $1", [id]),
                     Statement(
-                        "UPDATE apus.shard_manifest SET version = $2, seq = $3, digest = $4, bytes = $5 WHERE shard = $1",
+                        "UPDATE apus.shard_manifest SET version = $2, seq = $3, digest = $4, bytes = $5, written_at = $6 WHERE shard = $1",
                         [
                             id, .integer(manifest.version), .integer(manifest.position.sequence), .blob(manifest.position.digest.bytes),
-                            .integer(manifest.bytes),
+                            .integer(manifest.bytes), manifest.writtenAt.map { .integer($0.millisecondsSinceEpoch) } ?? .null,
                         ]),
                     Statement("UPDATE apus.shard_head SET bytes = bytes - $2 WHERE shard = $1", [id, .integer(manifest.bytes - bytes)]),
                 ]

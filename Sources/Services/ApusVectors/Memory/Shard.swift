@@ -68,6 +68,7 @@ final class Shard: Sendable {
             self.manifest = manifest.version
             sealedAt = manifest.position.sequence
             sealedBytes = manifest.bytes
+            lastChange = [lastChange, manifest.writtenAt].compactMap(\.self).max()
             unopened = nil
             damaged = damaged.filter { damage in manifest.segments.contains { $0.object == damage.key } }
         }
@@ -333,13 +334,16 @@ final class Shard: Sendable {
         let snapshot: PointSnapshot
         let position: LogPosition
         let bytes: Int64
+        /// When the last operation up to the position was written.
+        let lastChange: WallTime?
     }
 
     /// Throws like `table()`.
     func sealable() throws(ApusError) -> Sealable {
         try progress.withLock { (progress) throws(ApusError) in
             let memory = try table()
-            return Sealable(memory: memory, snapshot: memory.snapshot(), position: progress.position, bytes: progress.bytes)
+            return Sealable(
+                memory: memory, snapshot: memory.snapshot(), position: progress.position, bytes: progress.bytes, lastChange: lastChange)
         }
     }
 

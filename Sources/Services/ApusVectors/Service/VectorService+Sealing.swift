@@ -74,6 +74,7 @@ extension VectorService {
             var next = manifest
             next.position = sealed.position
             next.bytes = sealed.bytes
+            next.writtenAt = sealed.lastChange ?? manifest.writtenAt
             if !plan.rows.isEmpty || !tombstones.isEmpty {
                 next.segments.append(try await objects.put(builder.finish(tombstones, asOf: place), deadline: self.longest))
             }
