@@ -132,6 +132,22 @@ struct UpTests {
         #expect(await fresh.stop() == .status(0))
     }
 
+    @Test("whose reader goes away ends with everything")
+    func closedPipe() async throws {
+        let folder = try TemporaryDirectory()
+        let script = """
+            \(try NodeProcess.program()) up --nodes 2 --data-dir \(folder.path)/cluster --port \(try freePort()) 2>\(folder.path)/errors | head -n 1
+            echo "up ended with ${PIPESTATUS[0]}"
+            """
+        let log = "\(folder.path)/output"
+        let process = try await ChildProcess.start(
+            .init("/bin/bash", ["-c", script], environment: ["PATH": "/usr/bin:/bin"], output: .file(log)), on: TestLoops.shared.first)
+        #expect(await process.wait() == .status(0))
+        let said = try String(contentsOfFile: log, encoding: .utf8)
+        #expect(said.contains("starting PostgreSQL") && said.contains("up ended with 0"), "\(said)")
+        #expect(processes(folder).isEmpty)
+    }
+
     @Test("one node has no PostgreSQL, and its folder is not taken for several; a port in use is named")
     func alone() async throws {
         let folder = try TemporaryDirectory()

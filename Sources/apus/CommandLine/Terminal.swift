@@ -37,17 +37,23 @@ struct Terminal: Sendable {
 
     /// Writes all of it. A reader that has gone away (`apus … | head`) ends the process as it would end any tool.
     static func write(_ text: String, to descriptor: Int32) {
+        if !isWritten(text, to: descriptor) { exit(128 + SIGPIPE) }
+    }
+
+    /// Writes all of it. False where its reader has gone away.
+    static func isWritten(_ text: String, to descriptor: Int32) -> Bool {
         var bytes = Array(text.utf8)[...]
         while !bytes.isEmpty {
             let written = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress, $0.count) }
             if written >= 0 {
                 bytes = bytes.dropFirst(written)
             } else if errno == EPIPE {
-                exit(128 + SIGPIPE)
+                return false
             } else if errno != EINTR && errno != EAGAIN {
-                return  // nowhere left to say it
+                return true  // nowhere left to say it
             }
         }
+        return true
     }
 }
 

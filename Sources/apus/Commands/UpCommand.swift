@@ -40,7 +40,8 @@ enum UpCommand {
                 for await _ in signals { if stop.isRequested { now.request() } else { stop.request() } }
             }
             let cluster = LocalCluster(
-                plan: plan, program: try ownProgram(), environment: invocation.environment, terminal: invocation.terminal, loops: loops)
+                plan: plan, program: try ownProgram(), environment: invocation.environment, terminal: invocation.terminal, loops: loops,
+                readerLeft: { stop.request() })
             try await cluster.run(until: stop, now: now, isFresh: invocation.isSet(fresh))
             return now.isRequested ? .temporary : .success
         })

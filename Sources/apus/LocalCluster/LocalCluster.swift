@@ -15,14 +15,18 @@ struct LocalCluster: Sendable {
     private let http: HTTPClient
     private static let own = "up"
 
-    init(plan: LocalClusterPlan, program: String, environment: [String: String], terminal: Terminal, loops: EventLoops) {
+    /// `readerLeft`: whoever reads the output has gone away, and the cluster is to be stopped.
+    init(
+        plan: LocalClusterPlan, program: String, environment: [String: String], terminal: Terminal, loops: EventLoops,
+        readerLeft: @escaping @Sendable () -> Void
+    ) {
         self.plan = plan
         self.program = program
         // Settings of the whole cluster belong into its file: what else is in the environment is for commands, or for another node.
         self.environment = environment.filter { ["PATH", "HOME", "USER", "LANG", "TZ", "TMPDIR"].contains($0.key) }
         self.terminal = terminal
         self.loops = loops
-        log = MergedLog(names: plan.nodes.map(\.name) + [Self.own], terminal: terminal)
+        log = MergedLog(names: plan.nodes.map(\.name) + [Self.own], terminal: terminal, readerLeft: readerLeft)
         http = HTTPClient(loops: loops)
     }
 

@@ -8,13 +8,16 @@ final class MergedLog: Sendable {
     private let terminal: Terminal
     private let width: Int
     private let names: [String]
+    private let readerLeft: @Sendable () -> Void
     private let output = Mutex<Void>(())
     private let pipes = Mutex<[(writer: Int32, isRead: StopRequest)]>([])
     /// A line that does not end is cut here.
     private static let longestLine = 1 << 16
 
-    init(names: [String], terminal: Terminal) {
+    /// `readerLeft` is called for each line that nobody reads any more (`apus up | head`).
+    init(names: [String], terminal: Terminal, readerLeft: @escaping @Sendable () -> Void) {
         self.names = names
+        self.readerLeft = readerLeft
         self.terminal = terminal
         width = names.map(\.count).max() ?? 0
     }
@@ -39,7 +42,8 @@ final class MergedLog: Sendable {
         let colour = (names.firstIndex(of: name) ?? 0) % Self.colours.count
         let title = name + String(repeating: " ", count: max(0, width - name.count)) + " |"
         let styled = terminal.colours ? "\u{1B}[\(Self.colours[colour])m\(title)\u{1B}[0m" : title
-        output.withLock { _ in Terminal.write("\(styled) \(line)\n", to: STDOUT_FILENO) }
+        let isWritten = output.withLock { _ in Terminal.isWritten("\(styled) \(line)\n", to: STDOUT_FILENO) }
+        if !isWritten { readerLeft() }
     }
 
     /// Waits until what the processes have said is printed, for a second at most: a process that lives on may hold a pipe.
