@@ -29,6 +29,8 @@ struct CompletionTests {
         Case(line: "apus import words fil", offered: ["files.npy"], withheld: ["folder"]),
         Case(line: "apus node --data fol", offered: ["folder"], withheld: ["files.npy"]),
         Case(line: "apus completion ", offered: ["bash", "zsh", "fish"], withheld: ["node"]),
+        Case(line: "apus why ", offered: ["node", "shard", "collection", "rebalance"], withheld: ["list"]),
+        Case(line: "apus why node ", offered: [], withheld: ["node", "shard", "collection", "rebalance"]),
         Case(line: "apus config show --log-level ", offered: ["debug", "warning"], withheld: ["--json"]),
     ]
 

@@ -15,7 +15,7 @@ struct BashCompletion {
                 + " commands=\(shellQuoted(node.command.subcommands.map(\.name).joined(separator: " "))) ;;"
         }
         let arguments = words.nodes.compactMap { node in
-            words.argumentValues(node).map { "        \"\(node.path)\") \(action($0)) ;;" }
+            words.argumentValues(node).map { "        \"\(node.path)\") \(argument($0)) ;;" }
         }
         return """
             # bash completion for apus; load it with:  source <(apus completion bash)
@@ -48,6 +48,12 @@ struct BashCompletion {
             }
             complete -o filenames -F _apus apus
             """
+    }
+
+    /// A choice is made once: after it comes something else.
+    private func argument(_ values: Values) -> String {
+        guard case .choice(let names) = values else { return action(values) }
+        return "case \"$previous\" in \(names.joined(separator: "|"))) ;; *) \(action(values)) ;; esac"
     }
 
     private func action(_ values: Values) -> String {

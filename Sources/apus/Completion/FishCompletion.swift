@@ -16,7 +16,11 @@ struct FishCompletion {
                     "complete -c apus \(condition) -l \(option.name)\(short)\(option.values.map(value) ?? "") -d \(quoted(option.help))")
             }
             switch words.argumentValues(node) {
-            case .choice(let names)?: lines.append("complete -c apus \(condition) -a \(quoted(names.joined(separator: " ")))")
+            case .choice(let names)?:
+                // A choice is made once: after it comes something else.
+                let choices = names.joined(separator: " ")
+                let isOpen = "__apus_at \(quoted(node.path)); and not contains -- (commandline -opc)[-1] \(choices)"
+                lines.append("complete -c apus -n \(quoted(isOpen)) -a \(quoted(choices))")
             case .file?, .directory?: lines.append("complete -c apus \(condition) -F")
             case .text?, .integer?, nil: break
             }

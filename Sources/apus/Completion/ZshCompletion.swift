@@ -11,7 +11,7 @@ struct ZshCompletion {
             return "        (\"\(node.path)\") commands=(\(commands)); options=(\(options)) ;;"
         }
         let arguments = words.nodes.compactMap { node in
-            words.argumentValues(node).map { "        (\"\(node.path)\") \(action($0)) ;;" }
+            words.argumentValues(node).map { "        (\"\(node.path)\") \(argument($0)) ;;" }
         }
         return """
             #compdef apus
@@ -49,6 +49,12 @@ struct ZshCompletion {
     private func item(_ name: String, _ description: String) -> String {
         // A colon would end the name.
         shellQuoted(name + ":" + String(description.map { $0 == ":" ? "," : $0 }))
+    }
+
+    /// A choice is made once: after it comes something else.
+    private func argument(_ values: Values) -> String {
+        guard case .choice(let names) = values else { return action(values) }
+        return "case \"${words[CURRENT-1]}\" in (\(names.joined(separator: "|"))) ;; (*) \(action(values)) ;; esac"
     }
 
     private func action(_ values: Values) -> String {
