@@ -161,6 +161,15 @@ struct HostedCatalogTests {
         let joined = lab.directory.path + "/joined"
         let arguments = ["join", token, "--data", joined, "--listen", "127.0.0.1:0", "--name", "joined"]
 
+        for (option, value, reason) in [
+            ("--name", "leader", "has a node leader, which is active"),
+            ("--listen", String(leader.url.dropFirst("http://".count)), "is where node leader listens"),
+        ] {
+            let twin = try await lab.run(["join", token, "--data", joined, option, value])
+            #expect(twin.exit == .status(3) && twin.output.contains(reason) && twin.output.contains("another \(option)"), "\(twin.output)")
+            #expect(access(joined, F_OK) != 0)
+        }
+
         let trial = try await lab.run(arguments + ["--dry-run"])
         #expect(trial.exit == .status(0) && access(joined, F_OK) != 0, "\(trial.output)")
         let real = try await lab.run(arguments)
@@ -168,7 +177,7 @@ struct HostedCatalogTests {
         #expect(!real.output.contains(try text(of: joined + "/cluster.secret").trimmed))
         let again = try await lab.run(["join", token, "--data", lab.directory.path + "/again"])
         #expect(again.exit == .status(3) && again.output.contains("join.token_used"), "\(again.output)")
-        #expect(access(lab.directory.path + "/again/cluster.secret", F_OK) != 0)
+        #expect(access(lab.directory.path + "/again", F_OK) != 0, "nothing is left of a join that was refused")
 
         let expired = try await leader.send(.post, "/api/join/tokens", #"{"life_seconds": 1}"#)
         let late = try #require(expired.body["token"]?.asString)
@@ -183,6 +192,9 @@ struct HostedCatalogTests {
         try await eventually(within: 60, "all three are active") {
             try await follower.statuses() == ["leader": "active", "joined": "active", "follower": "active"]
         }
+        // Who hosts the catalog is needed: a dry run says so as well.
+        let needed = try await leader.apus("node", "remove", "leader", "--dry-run")
+        #expect(needed.status == 3 && needed.output.contains("would be refused: leader hosts the catalog"), "\(needed)")
         for node in [member, follower, leader] { #expect(await node.terminate() == .status(0)) }
     }
 

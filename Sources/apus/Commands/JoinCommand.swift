@@ -72,9 +72,11 @@ private struct Joining {
         if let listen, SocketAddress(listen) == nil { throw ApusError(.usage, "--listen must be HOST:PORT, not '\(listen)'") }
         var generator = SystemRandomNumberGenerator()
         let trial = try await ask(JoinRequest(token, isTrial: true, using: &generator))
+        try refuseTwin(of: trial["nodes"]?.asArray ?? [])
         try await check(trial)
         if isTrial { return ["nodes": trial["nodes"] ?? .null, "catalog_address": trial["catalog_address"] ?? .null] }
 
+        let isNew = !FileContents.exists(directory)
         try DataDirectory.create(directory)
         let kept =
             FileContents.exists(requestPath)
@@ -88,6 +90,7 @@ private struct Joining {
             try write(try await ask(request))
         } catch let error as ApusError where error.code.surface.http == 403 {
             FileContents.remove(requestPath)  // asking again would be no use
+            if isNew { FileTree.remove(directory) }
             throw error
         }
         FileContents.remove(requestPath)
@@ -129,6 +132,28 @@ private struct Joining {
         throw ApusError(
             .nodeUnreachable, "none of the cluster's nodes answers: \(token.nodes.joined(separator: ", "))",
             hint: "check the network and firewalls from this machine to there", cause: failure)
+    }
+
+    /// Throws `node.alive` where a node that is not down has the name or the address: this one could not run beside it.
+    private func refuseTwin(of nodes: [JSONValue]) throws {
+        let address = listen.flatMap { SocketAddress($0) }
+        for node in nodes where node["status"]?.asString != "down" {
+            let other = node["name"]?.asString ?? ""
+            if let name, name == other {
+                throw ApusError(
+                    .nodeAlive, "the cluster has a node \(name), which is \(node["status"]?.asString ?? "there")",
+                    hint: "give this one another --name; the token is still good")
+            }
+            let addresses = [
+                node["url"]?.asString.flatMap { Reachability.address(ofURL: $0) },
+                node["rpc_address"]?.asString.flatMap { SocketAddress($0) },
+            ]
+            if let address, addresses.contains(address) {
+                throw ApusError(
+                    .nodeAlive, "\(address) is where node \(other) listens", hint: "give this one another --listen; the token is still good"
+                )
+            }
+        }
     }
 
     /// Throws `node.unreachable`, naming everything that is not reached from here.

@@ -57,8 +57,11 @@ extension Cluster {
             "cluster": .string(catalog.identity.id),
             "catalog_address": terms.catalogAddress.map(JSONValue.string) ?? .null,
             "nodes": .array(
-                try await catalog.nodes.list(deadline: deadline).filter { $0.status != .left }.map {
-                    ["name": .string($0.name.rawValue), "url": .string($0.url), "rpc_address": .string($0.rpcAddress)]
+                try await nodes(deadline: deadline).filter { $0.status != .left }.map {
+                    [
+                        "name": .string($0.name.rawValue), "url": .string($0.url), "rpc_address": .string($0.rpcAddress),
+                        "status": .string($0.status.rawValue),
+                    ]
                 }),
         ]
         if !request.isTrial {
