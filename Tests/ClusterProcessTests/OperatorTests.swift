@@ -48,7 +48,10 @@ struct OperatorTests {
             !mentions.isEmpty && mentions.allSatisfy { $0.count == 2 && $0[0].hasPrefix("n2 | ") && $0[1].contains("n2") }, "\(one.text)")
         let nobody = try await apus(nodes[0], "logs", "n9")
         #expect(nobody.status == .status(65) && nobody.text.contains("there is no node n9"), "\(nobody)")
-        #expect(try await apus(nodes[0], "logs", "--request", "no line has these words").status == .status(1))
+        let nothing = try await apus(nodes[0], "logs", "--request", "no line has these words")
+        #expect(nothing.status == .status(1) && nothing.text.contains("no line mentions 'no line has these words'"), "\(nothing)")
+        #expect(try await apus(nodes[0], "node", "token", "--expires", "1h").text.hasPrefix("apus1."))
+        #expect(try await apus(nodes[0], "node", "token", "--expires", "1y").status == .status(64))
 
         nodes[2].send(signal: SIGSTOP)
         let without = try await apus(nodes[0], "logs")
@@ -57,7 +60,14 @@ struct OperatorTests {
             let text = try await nodes[0].metrics()
             return text.contains(#"apus_node_health_failures_total{node="n3",kind="down"} 1"#)
         }
+        // By the leader, which may be another one since.
+        try await eventually(within: 40, "why says that it is down") {
+            try await apus(nodes[0], "why", "node", "n3").text.contains("node n3: down, because its heartbeats stand still for")
+        }
         nodes[2].send(signal: SIGCONT)
+        try await eventually(within: 40, "and that it is back") {
+            try await apus(nodes[0], "why", "node", "n3").text.contains("node n3: back: its heartbeats go on")
+        }
 
         let scraped = try await nodes[0].metrics()
         let names = Set(
@@ -79,6 +89,20 @@ struct OperatorTests {
             scraped.contains(#"apus_node_probe_duration_seconds_count{node="n2"}"#)
                 || scraped.contains(#"apus_node_probe_duration_seconds_count{node="n3"}"#))
         for node in nodes { _ = await node.terminate() }
+    }
+
+    @Test("a node that would keep objects elsewhere than the cluster does is refused at its start, and is given nothing")
+    func foreignStore() async throws {
+        let cluster = try await ProcessCluster()
+        let first = try await cluster.start(0)
+        let failure = await #expect(throws: NodeFailure.self) {
+            try await cluster.start(
+                1, more: ["APUS_STORE_KIND": "directory", "APUS_STORE_DIRECTORY": cluster.directory.path + "/store"])
+        }
+        #expect(failure?.description.contains("this cluster keeps its objects in its catalog") == true, "\(String(describing: failure))")
+        #expect(failure?.description.contains("store.foreign") == true)
+        #expect(try await first.statuses() == ["n1": "active"])
+        _ = await first.terminate()
     }
 
     @Test("status --watch is a line a second in a pipe, and goes on when a node goes and the next one is asked")

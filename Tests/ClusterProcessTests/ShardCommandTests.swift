@@ -26,7 +26,7 @@ struct ShardCommandTests {
         #expect(listed.status == 0 && listed.output.contains("c/5") && listed.output.split(separator: "\n").count == 7, "\(listed)")
         let created = try await nodes[0].apus("shard", "why", "c/0")
         #expect(created.status == 0 && created.output.contains("because collection 'c' was created"), "\(created)")
-        #expect(created.output.contains("is chosen"))
+        #expect(created.output.contains("is chosen") && created.output.contains("  shard c/0: "), "\(created)")
 
         let before = try await nodes[0].replicas(of: "c", 0)
         let source = try #require(before.first)
@@ -75,6 +75,23 @@ struct ShardCommandTests {
         #expect(counts.reduce(0) { $0 + ($1["metadata"]?["vector_count"]?.asInteger ?? 0) } == 60)
     }
 
+    /// Draining, and not draining any more; what forbids it is said before.
+    private func reasons(_ nodes: [NodeProcess]) async throws {
+        for (arguments, missing) in [(["why", "node"], "which node"), (["why", "shard"], "which shard")] {
+            let told = try await nodes[0].apus(arguments)
+            #expect(told.status == 64 && told.errors.contains(missing) && told.errors.contains("try: "), "\(told)")
+        }
+        let unknown = try await nodes[0].apus("why", "node", "nobody")
+        #expect(unknown.status == 65 && unknown.errors.contains("node.unknown") && unknown.errors.contains("apus node list"), "\(unknown)")
+        #expect(try await nodes[0].apus("node", "undrain", "n2").output == "node 'n2' does not drain: nothing to change\n")
+
+        #expect(try await nodes[0].apus("node", "drain", "n2").status == 0)
+        #expect(try await nodes[0].apus("node", "undrain", "n2").output == "node 'n2' takes work again\n")
+        let why = try await nodes[1].apus("why", "node", "n2").output
+        #expect(why.contains("node n2: takes work again, because key"), "\(why)")
+        #expect(why.contains(#/node n2: drains, and \d+ replicas move, because key/#), "\(why)")
+    }
+
     private func factors(_ nodes: [NodeProcess]) async throws {
         let trial = try await nodes[0].apus("collection", "set", "c", "--replication-factor", "2", "--dry-run", "--json")
         let told = try JSONValue(parsing: Array(trial.output.utf8))
@@ -91,6 +108,19 @@ struct ShardCommandTests {
         // The other API's way.
         let lowered = try await nodes[1].send(.patch, "/qdrant/collections/c", #"{"params":{"replication_factor":1}}"#)
         #expect(lowered.status == 200, "\(lowered)")
+        // Everybody is needed while each shard is to have three replicas; a dry run says what would, and exits with what would be.
+        #expect(try await nodes[0].apus("collection", "set", "c", "--replication-factor", "3").status == 0)
+        try await eventually(within: 60, "each shard has three replicas") { try await nodes[2].distinctReplicas(of: "c") == [3] }
+        for command in ["drain", "remove"] {
+            let trial = try await nodes[0].apus("node", command, "n2", "--dry-run")
+            #expect(trial.status == 3 && trial.output.contains("(c/0, c/1, c/2, c/3, c/4)\nwould be refused: without n2"), "\(trial)")
+            #expect(trial.output.contains("(node.needed)\ntry: add a node, or insist with --force"), "\(trial)")
+            let forced = try await nodes[0].apus("node", command, "n2", "--dry-run", "--force")
+            #expect(forced.status == 0 && !forced.output.contains("refused"), "\(forced)")
+        }
+        let drain = try await nodes[0].apus("node", "drain", "n2")
+        #expect(drain.status == 3 && drain.errors.contains("(c/0, c/1"), "\(drain)")
+        #expect(try await nodes[0].apus("collection", "set", "c", "--replication-factor", "1").status == 0)
         try await eventually(within: 60, "each shard has one replica") { try await nodes[0].distinctReplicas(of: "c") == [1] }
         let why = try await nodes[0].apus("why", "collection", "c")
         #expect(why.output.contains("replication factor 2 instead of 1") && why.output.contains("replication factor 1 instead of 2"))
@@ -118,6 +148,7 @@ struct ShardCommandTests {
     }
 
     private func removal(_ nodes: [NodeProcess]) async throws {
+        try await reasons(nodes)
         #expect(try await nodes[0].send(.delete, "/api/v1/cluster/nodes/n3").body["status"] == "leaving")
         try await eventually(within: 60, "the node that was removed has stopped") { nodes[2].ended != nil }
         #expect(nodes[2].ended == .status(0) && nodes[2].log.contains("node.removed"), "\(nodes[2].log)")

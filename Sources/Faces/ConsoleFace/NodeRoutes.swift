@@ -8,21 +8,25 @@ extension ConsoleFace {
     func mountNodes(on router: inout Router) {
         router.on(.post, "/api/nodes/{name}/drain") { request in
             let (name, isForced, isTrial) = try Self.node(request)
-            let plan = isTrial ? nil : try await cluster.drain(name, isForced: isForced, deadline: request.deadline)
+            let plan =
+                isTrial
+                ? try await cluster.drainPlan(of: name, isForced: isForced, deadline: request.deadline)
+                : try await cluster.drain(name, isForced: isForced, by: Self.person(request), deadline: request.deadline)
             return try await reply(name, plan, isTrial, request)
         }
         router.on(.post, "/api/nodes/{name}/undrain") { request in
             let (name, _, isTrial) = try Self.node(request)
-            if isTrial {
-                _ = try await cluster.drainPlan(of: name, deadline: request.deadline)
-            } else {
-                try await cluster.undrain(name, deadline: request.deadline)
-            }
-            return .json(JSONValue.object(["node": .string(name.rawValue), "is_dry_run": .bool(isTrial)]).serialized())
+            let hasChanged = try await cluster.undrain(name, by: Self.person(request), isTrial: isTrial, deadline: request.deadline)
+            return .json(
+                JSONValue.object(["node": .string(name.rawValue), "has_changed": .bool(hasChanged), "is_dry_run": .bool(isTrial)])
+                    .serialized())
         }
         router.on(.delete, "/api/nodes/{name}") { request in
             let (name, isForced, isTrial) = try Self.node(request)
-            let plan = isTrial ? nil : try await cluster.remove(name, isForced: isForced, deadline: request.deadline)
+            let plan =
+                isTrial
+                ? try await cluster.drainPlan(of: name, removing: true, isForced: isForced, deadline: request.deadline)
+                : try await cluster.remove(name, isForced: isForced, deadline: request.deadline)
             return try await reply(name, plan, isTrial, request)
         }
         router.on(.get, "/api/doctor") { request in
@@ -46,6 +50,13 @@ extension ConsoleFace {
             let limit: Int = try request.query.value("limit") ?? 50
             let records = try await cluster.catalog.records.list(
                 subject: request.query["subject"], limit: min(max(limit, 1), 1000), deadline: request.deadline)
+            // There are records of nodes that were removed, too.
+            if records.isEmpty, let subject = request.query["subject"], subject.hasPrefix("node ") {
+                let name = NodeName(String(subject.dropFirst("node ".count)))
+                guard try await cluster.catalog.nodes.find(name, deadline: request.deadline) != nil else {
+                    throw ApusError(.nodeUnknown, "there is no node \(name)", hint: "'apus node list' lists them")
+                }
+            }
             return .json(
                 JSONValue.object([
                     "records": .array(
@@ -69,14 +80,17 @@ extension ConsoleFace {
     }
 
     private func reply(_ name: NodeName, _ plan: DrainPlan?, _ isTrial: Bool, _ request: Request) async throws -> Response {
-        let plan = isTrial ? try await cluster.drainPlan(of: name, deadline: request.deadline) : plan
-        func ids(_ shards: [ShardID]) -> JSONValue { .array(shards.map { .integer($0.value) }) }
+        let view = try await cluster.view(deadline: request.deadline)
+        func names(_ shards: [ShardID]) -> JSONValue { .array(shards.map { .string(view.name(of: $0)) }) }
+        let refusal: JSONValue? = plan?.refusal.map { error in
+            ["code": .string(error.code.rawValue), "message": .string(error.summary), "hint": error.hint.map(JSONValue.string) ?? .null]
+        }
         return .json(
             JSONValue.object([
                 "node": .string(name.rawValue), "is_dry_run": .bool(isTrial),
                 "moves": .array(
-                    (plan?.moves ?? []).map { ["shard": .integer($0.shard.value), "to": .string($0.to.rawValue)] }),
-                "short": ids(plan?.short ?? []), "unserved": ids(plan?.unserved ?? []),
+                    (plan?.moves ?? []).map { ["shard": .string(view.name(of: $0.shard)), "to": .string($0.to.rawValue)] }),
+                "short": names(plan?.short ?? []), "unserved": names(plan?.unserved ?? []), "refusal": refusal ?? .null,
             ]).serialized())
     }
 }

@@ -22,7 +22,10 @@ enum LogsCommand {
                 since: try invocation.text(since).map { text throws(ApusError) in try moment(text) } ?? 0,
                 word: invocation.text(request) ?? "")
             let names = try await show(&reader, invocation)
-            guard invocation.isSet(follow) else { return names ? .success : .negative }
+            guard invocation.isSet(follow) else {
+                if !names { invocation.terminal.note("no line\(invocation.text(request).map { " mentions '\($0)'" } ?? "")") }
+                return names ? .success : .negative
+            }
             reader.most = 10_000
             while true {
                 try await BootClock().sleep(for: .seconds(1))
@@ -59,10 +62,18 @@ enum LogsCommand {
 
     /// Nanoseconds since 1970 of so long ago.
     static func moment(_ text: String, now: WallTime = BootClock().wallTime) throws(ApusError) -> Int64 {
-        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
-        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), (0...100_000_000).contains(count) else {
+        guard let age = seconds(text) else {
             throw ApusError(.usage, "--since must be a number and s, m, h or d, not '\(text)'", hint: "--since 1h")
         }
-        return (now.millisecondsSinceEpoch - count * unit * 1000) * 1_000_000
+        return (now.millisecondsSinceEpoch - age * 1000) * 1_000_000
+    }
+
+    /// Of `30s`, `15m`, `1h` or `2d`; nil for anything else.
+    static func seconds(_ text: String) -> Int64? {
+        let units: [Character: Int64] = ["s": 1, "m": 60, "h": 3600, "d": 86_400]
+        guard let unit = text.last.flatMap({ units[$0] }), let count = Int64(text.dropLast()), (0...100_000_000).contains(count) else {
+            return nil
+        }
+        return count * unit
     }
 }

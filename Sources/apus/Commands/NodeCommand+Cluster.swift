@@ -36,11 +36,13 @@ extension NodeCommand {
             let name = try invocation.required(0)
             let isTrial = invocation.isSet(ClientOptions.dryRun)
             let reply = try await NodeClient(invocation).call(.post, path(name) + "/undrain" + query(invocation))
+            let text = isTrial ? "would give node '\(name)' work again" : "node '\(name)' takes work again"
             return invocation.answer(
-                reply.asObject ?? JSONObject(), isTrial ? "would give node '\(name)' work again" : "node '\(name)' takes work again")
+                reply.asObject ?? JSONObject(), reply["has_changed"] == false ? "node '\(name)' does not drain: nothing to change" : text)
         })
 
-    private static let life = Option.value("expires", "SECONDS", "How long it can be used: a number of seconds; an hour unless said.")
+    private static let life = Option.value(
+        "expires", "TIME", "How long it can be used: 30s, 15m, 1h, 2d, or a number of seconds; an hour unless said.")
 
     static let token: Command = Command(
         name: "token", summary: "Make a token with which one machine joins the cluster.",
@@ -51,8 +53,9 @@ extension NodeCommand {
         examples: [.init("apus node token", "then 'apus join TOKEN' on the new machine")],
         run: { invocation in
             let seconds = try invocation.text(life).map { text throws(ApusError) in
-                guard let seconds = Int64(text) else {
-                    throw ApusError(.usage, "--expires must be a whole number of seconds, not '\(text)'")
+                guard let seconds = Int64(text) ?? LogsCommand.seconds(text) else {
+                    throw ApusError(
+                        .usage, "--expires must be a number of seconds, or a number and s, m, h or d, not '\(text)'", hint: "--expires 1h")
                 }
                 return seconds
             }
@@ -83,15 +86,21 @@ extension NodeCommand {
                 let reply = try await NodeClient(invocation).call(method, path(node) + suffix + query(invocation))
                 func count(_ member: String) -> Int { reply[member]?.asArray?.count ?? 0 }
                 let isTrial = invocation.isSet(ClientOptions.dryRun)
-                var text = "\(isTrial ? "would move" : "moving") \(count("moves")) shards of node '\(node)' to others"
+                let shards = count("moves") == 1 ? "1 shard" : "\(count("moves")) shards"
+                var text = "\(isTrial ? "would move" : "moving") \(shards) of node '\(node)' to others"
                 let blockers = [("unserved", "that nobody else could serve"), ("short", "that would have fewer replicas than they should")]
                 for (member, what) in blockers where count(member) > 0 {
                     let first = (reply[member]?.asArray ?? []).prefix(5).map { Outline.plain($0) }.joined(separator: ", ")
                     text += "\nshards \(what): \(count(member)) (\(first))"
                 }
-                let isRefused = isTrial && (count("unserved") > 0 || count("short") > 0 && !invocation.isSet(force))
+                let refusal = reply["refusal"]
+                if let message = refusal?["message"]?.asString, let code = refusal?["code"]?.asString {
+                    text += "\nwould be refused: \(message) (\(code))"
+                    if let hint = refusal?["hint"]?.asString { text += "\ntry: \(hint)" }
+                }
+                if !isTrial, count("moves") > 0 { text += "\n'apus status --watch' shows how far it is" }
                 _ = invocation.answer(reply.asObject ?? JSONObject(), text)
-                return isRefused ? .refused : .success
+                return refusal?["code"] == nil ? .success : .refused
             })
     }
 }

@@ -95,6 +95,16 @@ enum ShardCommand {
         return String(id)
     }
 
+    /// `shard words/3` of what records call `shard 17`.
+    static func names(_ client: NodeClient) async throws -> [String: String] {
+        let shards = try await client.call(.get, "/api/shards")["shards"]?.asArray ?? []
+        return Dictionary(
+            shards.compactMap { shard in
+                guard let collection = shard["collection"]?.asString, let number = shard["number"]?.asInteger else { return nil }
+                return ("shard \(Outline.plain(shard["shard"] ?? .null))", "shard \(collection)/\(number)")
+            }, uniquingKeysWith: { first, _ in first })
+    }
+
     private static func parse(_ name: String) throws(ApusError) -> (collection: String, number: Int) {
         guard let slash = name.lastIndex(of: "/"), slash != name.startIndex, let number = Int(name[name.index(after: slash)...]),
             number >= 0

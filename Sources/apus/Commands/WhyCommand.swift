@@ -20,7 +20,10 @@ enum WhyCommand {
             let client = try NodeClient(invocation)
             guard let kind = invocation.argument(0) else { return try await show(nil, client, invocation) }
             if kind == "rebalance" { return try await show(kind, client, invocation) }
-            var name = try invocation.required(1)
+            guard var name = invocation.argument(1) else {
+                throw ApusError(
+                    .usage, "NAME is missing: which \(kind)", hint: "apus why \(kind) \(kind == "shard" ? "COLLECTION/N" : "NAME")")
+            }
             if kind == "shard", name.contains("/") { name = try await ShardCommand.id(of: name, client) }
             return try await show("\(kind) \(name)", client, invocation)
         })
@@ -37,9 +40,11 @@ enum WhyCommand {
             return .success
         }
         let records = reply["records"]?.asArray ?? []
+        let names = records.contains { $0["subject"]?.asString?.hasPrefix("shard ") ?? false } ? try await ShardCommand.names(client) : [:]
         for record in records {
             func text(_ member: String) -> String { Outline.plain(record[member] ?? .null) }
-            invocation.terminal.print("\(text("at"))  \(invocation.terminal.styled(text("subject"), .bold)): \(text("summary"))")
+            let subject = names[text("subject")] ?? text("subject")
+            invocation.terminal.print("\(text("at"))  \(invocation.terminal.styled(subject, .bold)): \(text("summary"))")
             if let candidates = record["inputs"]?["candidates"]?.asString { invocation.terminal.print("    \(candidates)") }
         }
         if records.isEmpty { invocation.terminal.note("Nothing is recorded.") }

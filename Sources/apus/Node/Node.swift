@@ -191,7 +191,7 @@ struct Node: Sendable {
     /// What the leader does for all.
     private var duties: [Duty] {
         [
-            cluster.placementDuty,
+            cluster.placementDuty, cluster.standingsDuty,
             Duty("retention of catalog rows", every: .seconds(10)) { [catalog, configuration] _, deadline in
                 _ = try await catalog.retention.sweep(
                     deletedCollections: configuration.retention.deletedCollections, deadline: deadline)

@@ -163,10 +163,10 @@ struct PlacementPlanTests {
         func text(_ shard: Int64) throws -> String { try #require(plan.explanation(of: ShardID(shard))).description }
         #expect(
             try text(7)
-                == "shard 7, factor 2: a is chosen; c is given nothing for now; d leaves; b is full (5 of 5); e is chosen")
+                == "factor 2: a is chosen; c is given nothing for now; d leaves; b is full (5 of 5); e is chosen")
         #expect(
             try text(9)
-                == "shard 9, factor 1: a is full (5 of 5); d leaves; e has a replica too many; c is given nothing for now; "
+                == "factor 1: a is full (5 of 5); d leaves; e has a replica too many; c is given nothing for now; "
                 + "b has a replica and keeps it")
         #expect(plan.explanation(of: ShardID(11)) == nil)
     }

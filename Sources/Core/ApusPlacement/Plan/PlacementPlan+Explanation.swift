@@ -67,7 +67,7 @@ extension ReplicaLayout {
 
 extension PlacementPlan.Explanation: CustomStringConvertible {
     public var description: String {
-        "shard \(shard), factor \(replicationFactor): "
+        "factor \(replicationFactor): "
             + candidates.map { "\($0.node) \($0.verdict)" }.joined(separator: "; ")
     }
 }
@@ -80,6 +80,7 @@ extension PlacementPlan.Explanation.Verdict: CustomStringConvertible {
         case .surplus: "has a replica too many"
         case .leaves: "leaves"
         case .keeps: "is given nothing for now"
+        case .full(_, quota: 0): "is given nothing: others have what it could take"
         case .full(let load, let quota): "is full (\(load) of \(quota))"
         case .hasRoom: "has room and is not needed"
         }

@@ -163,6 +163,6 @@ public final class Nodes: Sendable {
     }
 
     private static func unknown(_ name: NodeName) -> ApusError {
-        ApusError(.nodeUnknown, "there is no node \(name)", hint: "apus status lists the nodes")
+        ApusError(.nodeUnknown, "there is no node \(name)", hint: "'apus node list' lists them")
     }
 }

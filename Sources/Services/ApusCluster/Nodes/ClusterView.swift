@@ -18,6 +18,14 @@ public struct ClusterView: Sendable {
 
     public func node(_ name: NodeName) -> NodeRow? { nodes.first { $0.name == name } }
 
+    /// What people call a shard: `words/3`; its id where it is gone.
+    public func name(of id: ShardID) -> String {
+        guard let shard = shards.first(where: { $0.id == id }), let collection = collections[shard.collection] else {
+            return id.description
+        }
+        return "\(collection)/\(shard.number)"
+    }
+
     /// Shards that `node` has a serving copy of.
     public func shards(on node: NodeName) -> [ShardRow] {
         shards.filter { $0.replicas.contains { $0.node == node && $0.state.answers } }

@@ -11,6 +11,8 @@ struct Observation: Sendable {
     private var machine: MembershipMachine
     /// The leader's own machine, which starts anew with each term of office, and that term.
     private var leading: (machine: MembershipMachine, epoch: Epoch)?
+    /// What the leader has written down of each node in this term; one that it has not written of is alive.
+    private var recorded: [NodeName: NodeStanding.State] = [:]
     /// When the leader first saw that a node had left.
     private(set) var leftSince: [NodeName: Instant] = [:]
 
@@ -30,7 +32,7 @@ struct Observation: Sendable {
             (leading, leftSince) = (nil, [:])
             return
         }
-        if leading?.epoch != leader { (leading, leftSince) = ((MembershipMachine(terms: machine.terms), leader), [:]) }
+        if leading?.epoch != leader { (leading, leftSince, recorded) = ((MembershipMachine(terms: machine.terms), leader), [:], [:]) }
         leading?.machine.observe(sightings, reader: reader, own: probes, at: now)
         leftSince = Dictionary(
             rows.filter { $0.status == .left }.map { ($0.name, leftSince[$0.name] ?? now) }, uniquingKeysWith: { first, _ in first })
@@ -49,6 +51,23 @@ struct Observation: Sendable {
     /// As the leader judges; nil where this node does not lead under that epoch.
     func leaderStanding(of node: NodeName, epoch: Epoch) -> NodeStanding? {
         leading?.epoch == epoch ? leading?.machine.standing(of: node) : nil
+    }
+
+    /// What the leader thinks of nodes otherwise than it has written down; nothing where this node does not lead under that epoch.
+    func unrecorded(leader epoch: Epoch) -> [NodeName: NodeStanding] {
+        var changed: [NodeName: NodeStanding] = [:]
+        for row in rows {
+            guard let standing = leaderStanding(of: row.name, epoch: epoch), standing.state != recorded[row.name] ?? .alive else {
+                continue
+            }
+            changed[row.name] = standing
+        }
+        return changed
+    }
+
+    mutating func recorded(_ standings: [NodeName: NodeStanding], leader epoch: Epoch) {
+        guard leading?.epoch == epoch else { return }
+        recorded.merge(standings.mapValues(\.state)) { $1 }
     }
 
     func row(_ node: NodeName) -> NodeRow? { rows.first { $0.name == node } }

@@ -4,12 +4,14 @@ internal import ApusRuntime
 public import ApusTypes
 
 /// What would happen to a node's replicas if it were to serve no more.
-public struct DrainPlan: Sendable, Hashable {
+public struct DrainPlan: Sendable {
     /// Replicas that another node is given in its place.
     public var moves: [Move]
     /// Shards that would have fewer replicas than their collections ask for, or none that answers.
     public var short: [ShardID]
     public var unserved: [ShardID]
+    /// Why it would be refused; nil where it would not.
+    public var refusal: ApusError?
 
     public struct Move: Sendable, Hashable {
         public var shard: ShardID
@@ -18,9 +20,12 @@ public struct DrainPlan: Sendable, Hashable {
 }
 
 extension Cluster {
-    /// What draining or removing the node would move, by what is known now; nothing is changed. Throws `node.unknown`.
-    public func drainPlan(of name: NodeName, deadline: Instant) async throws -> DrainPlan {
-        try await drainPlan(of: name, in: try await placementInput(deadline: deadline), deadline: deadline)
+    /// What draining the node, or removing it, would move by what is known now, and what forbids it; nothing is changed. Throws `node.unknown`.
+    public func drainPlan(of name: NodeName, removing: Bool = false, isForced: Bool = false, deadline: Instant) async throws -> DrainPlan {
+        let input = try await placementInput(deadline: deadline)
+        var plan = try await drainPlan(of: name, in: input, deadline: deadline)
+        plan.refusal = refusal(of: plan, for: name, as: removing ? .removing : .draining, isForced: isForced, input)
+        return plan
     }
 
     private func drainPlan(of name: NodeName, in input: PlacementInput, deadline: Instant) async throws -> DrainPlan {
@@ -46,18 +51,26 @@ extension Cluster {
     /// collections have fewer replicas then than they ask for.
     ///
     /// Throws `node.unknown`, `node.last_copy` where nobody could serve a shard, `node.needed` where replicas would be too few.
-    public func drain(_ name: NodeName, isForced: Bool = false, deadline: Instant) async throws -> DrainPlan {
+    public func drain(_ name: NodeName, isForced: Bool = false, by person: String, deadline: Instant) async throws -> DrainPlan {
         let (plan, _) = try await release(name, as: .draining, isForced: isForced, deadline: deadline)
         log.notice("a node drains", ["node": name.rawValue, "moves": "\(plan.moves.count)"])
+        try await record("drains, and \(plan.moves.count) replicas move, because \(person) said so", of: name, deadline: deadline)
         return plan
     }
 
-    /// Gives a node that drains, or is to be removed, work again. Throws `node.unknown`.
-    public func undrain(_ name: NodeName, deadline: Instant) async throws {
+    /// Gives a node that drains, or is to be removed, work again; false for one that does neither. `isTrial`: changes nothing. Throws `node.unknown`.
+    public func undrain(_ name: NodeName, by person: String, isTrial: Bool = false, deadline: Instant) async throws -> Bool {
         guard let row = try await catalog.nodes.find(name, deadline: deadline) else { throw Self.unknown(name) }
-        guard [.draining, .removing].contains(row.status) else { return }
+        guard [.draining, .removing].contains(row.status) else { return false }
+        guard !isTrial else { return true }
         try await catalog.nodes.set(.active, of: name, deadline: deadline)
         log.notice("a node takes work again", ["node": name.rawValue])
+        try await record("takes work again, because \(person) said so", of: name, deadline: deadline)
+        return true
+    }
+
+    private func record(_ summary: String, of name: NodeName, deadline: Instant) async throws {
+        try await catalog.records.add(.decision, subject: "node \(name)", summary: summary, deadline: deadline)
     }
 
     /// Forgets a node: at once where it has no replicas, else as soon as others serve its shards, which the leader sees to. Nil: at once.
@@ -79,17 +92,8 @@ extension Cluster {
         while true {
             let input = try await placementInput(deadline: deadline)
             let plan = try await drainPlan(of: name, in: input, deadline: deadline)
-            try Self.check(plan, of: name, isForced: isForced)
-            if status == .removing, input.rows.contains(where: { $0.name == name && $0.hostsCatalog }) {
-                throw ApusError(
-                    .nodeNeeded, "\(name) hosts the catalog, which would end with it",
-                    hint: "have another PostgreSQL hold the catalog first")
-            }
-            if status == .removing, !input.shards.contains(where: { $0.replicas.contains { $0.node == name } }) {
-                guard name != identity.name else {
-                    throw ApusError(
-                        .nodeAlive, "\(name) is the node that you ask, and it is running", hint: "stop it first, then ask another node")
-                }
+            if let refusal = refusal(of: plan, for: name, as: status, isForced: isForced, input) { throw refusal }
+            if status == .removing, input.isEmpty(name) {
                 try await catalog.nodes.remove(name, deadline: deadline)
                 return (plan, true)
             }
@@ -102,22 +106,34 @@ extension Cluster {
         }
     }
 
-    private static func check(_ plan: DrainPlan, of name: NodeName, isForced: Bool) throws(ApusError) {
-        func list(_ shards: [ShardID]) -> String { shards.prefix(5).map(\.description).joined(separator: ", ") }
+    private func refusal(
+        of plan: DrainPlan, for name: NodeName, as status: NodeStatus, isForced: Bool, _ input: PlacementInput
+    ) -> ApusError? {
+        func list(_ shards: [ShardID]) -> String { shards.prefix(5).map(input.followed.name(of:)).joined(separator: ", ") }
         guard plan.unserved.isEmpty else {
-            throw ApusError(
+            return ApusError(
                 .lastCopy, "no other node could serve \(plan.unserved.count) shards of \(name) (\(list(plan.unserved)))",
                 hint: "add a node, or bring one back", context: ["shards": list(plan.unserved)])
         }
         guard plan.short.isEmpty || isForced else {
-            throw ApusError(
+            return ApusError(
                 .nodeNeeded, "without \(name) \(plan.short.count) shards have fewer replicas than they should (\(list(plan.short)))",
                 hint: "add a node, or insist with --force", context: ["shards": list(plan.short)])
         }
+        guard status == .removing else { return nil }
+        if input.rows.contains(where: { $0.name == name && $0.hostsCatalog }) {
+            return ApusError(
+                .nodeNeeded, "\(name) hosts the catalog, which would end with it", hint: "have another PostgreSQL hold the catalog first")
+        }
+        guard name != identity.name || !input.isEmpty(name) else {
+            return ApusError(
+                .nodeAlive, "\(name) is the node that you ask, and it is running", hint: "stop it first, then ask another node")
+        }
+        return nil
     }
 
     static func unknown(_ name: NodeName) -> ApusError {
-        ApusError(.nodeUnknown, "there is no node \(name)", hint: "apus status lists the nodes")
+        ApusError(.nodeUnknown, "there is no node \(name)", hint: "'apus node list' lists them")
     }
 }
 

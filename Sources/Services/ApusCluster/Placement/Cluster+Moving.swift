@@ -68,7 +68,9 @@ extension Cluster {
     private static func source(of shard: ShardRow, _ named: NodeName?) throws(ApusError) -> NodeName {
         let serving = shard.replicas.filter { $0.state == .serving }.map(\.node)
         func refuse(_ text: String) -> ApusError {
-            ApusError(.requestInvalid, "'from': \(text)", hint: "apus shard list", context: ["field": "from"])
+            ApusError(
+                .requestInvalid, "'from': \(text)", hint: "name it with --from; 'apus shard list' shows who serves what",
+                context: ["field": "from"])
         }
         if let named {
             guard serving.contains(named) else { throw refuse("\(named) does not serve the shard, or gives it up already") }

@@ -25,6 +25,14 @@ struct FollowedShards: Sendable {
     /// By id.
     var shards: [ShardRow] { collections.values.flatMap(\.shards).sorted { $0.id < $1.id } }
 
+    /// What people call a shard: `words/3`; its id where it is gone.
+    func name(of id: ShardID) -> String {
+        for collection in collections.values {
+            if let shard = collection.shards.first(where: { $0.id == id }) { return "\(collection.name)/\(shard.number)" }
+        }
+        return id.description
+    }
+
     var factors: [CollectionID: Int] { collections.mapValues(\.factor) }
 
     /// Reads what has changed.

@@ -14,6 +14,9 @@ struct PlacementInput: Sendable {
     var leaving: Set<NodeName> { Set(rows.lazy.filter { [.draining, .removing].contains($0.status) }.map(\.name)) }
     var takers: [NodeName] { nodes.filter { $0.value == .here }.map(\.key).sorted() }
 
+    /// Whether the node has no replica of any shard.
+    func isEmpty(_ node: NodeName) -> Bool { !shards.contains { $0.replicas.contains { $0.node == node } } }
+
     func steps() -> ReplicaSteps { ReplicaSteps(shards: shards, factors: followed.factors, nodes: nodes) }
 }
 
