@@ -98,6 +98,8 @@ struct Node: Sendable {
         let replicas = try configuration.readReplicas(of: database, loops: loops, metrics: metrics)
         await replicas?.look()
         let store = NodeStore(configuration, catalog: catalog, replicas: replicas, health: health, node: identity.name)
+        // Before it is given shards that it could not load.
+        if !catalog.isReadOnly { try await store.agreeOnKind(deadline: clock.now.advanced(by: .seconds(30))) }
         await store.look()
 
         let calls = try calls(configuration, identity.name, metrics: metrics)

@@ -139,8 +139,8 @@ final class NodeStore: Sendable {
         return store
     }
 
-    /// What the first node has chosen holds for all: objects of one kind of store are not found in another.
-    private func agreeOnKind(deadline: Instant) async throws {
+    /// What the first node has chosen holds for all: objects of one kind of store are not found in another. Throws `store.foreign`.
+    func agreeOnKind(deadline: Instant) async throws {
         let settings = try await catalog.settings.all(deadline: deadline)
         let own = configuration.storeKind
         let kind = settings[Self.kindSetting] ?? (settings[Self.storeSetting] == nil ? nil : Configuration.Store.Kind.directory.rawValue)
