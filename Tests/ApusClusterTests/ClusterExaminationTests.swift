@@ -42,6 +42,9 @@ struct ClusterExaminationTests {
         #expect(differs.map(\.facts) == [["key": "leases.length_seconds"]])
         #expect(kinds(["n1": answer { $0.disks[0].free = .gibibytes(9) }]) == ["disk.low n1"])
         #expect(kinds(["n2": answer { $0.problems = [.init(code: "store.foreign", summary: "s")] }, "n1": answer()]) == ["problem n2"])
+        // Whoever shows a finding adds its code.
+        let problem = ClusterExamination(["n1": answer { $0.problems = [.init(code: "store.foreign", summary: "s")] }], own: "n1").findings
+        #expect(problem.map(\.text) == ["n1: s"] && problem[0].facts["code"] == "store.foreign")
     }
 
     @Test("a node that is silent is one finding, not one for each neighbour; a setting that only one says is none")

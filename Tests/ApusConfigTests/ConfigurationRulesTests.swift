@@ -4,6 +4,12 @@ import Testing
 
 @Suite("Rules about several settings")
 struct ConfigurationRulesTests {
+    @Test("nodes agree on what they judge each other by, not on how long each may take to stop")
+    func shared() throws {
+        func isShared(_ path: String) throws -> Bool { try #require(ConfigurationKeys.all.first { $0.path == path }).isShared }
+        #expect(try isShared("membership.down_seconds") && isShared("store.kind") && !isShared("membership.handover_seconds"))
+    }
+
     @Test("the defaults keep all rules")
     func defaults() { #expect(Configuration().problems().isEmpty) }
 

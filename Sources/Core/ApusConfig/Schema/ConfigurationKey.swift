@@ -19,9 +19,10 @@ public struct ConfigurationKey: Sendable {
     /// The value must not be shown, and is not accepted from a flag.
     public let isSecret: Bool
 
-    /// Nodes of one cluster should agree on it.
+    /// Nodes of one cluster should agree on it. How long a node may take to stop is for who stops it to say.
     public var isShared: Bool {
-        ["leases.", "membership.", "retention."].contains(where: path.hasPrefix)
+        guard path != "membership.handover_seconds" else { return false }
+        return ["leases.", "membership.", "retention."].contains(where: path.hasPrefix)
             || ["auth.max_stale_seconds", "vectors.row_append_bytes", "vectors.max_unsealed_bytes", "store.kind"].contains(path)
     }
 

@@ -78,7 +78,7 @@ public struct ClusterExamination: Sendable {
                     ["path": disk.path])
             }
             for problem in answer.facts.problems {
-                add(.problem, "\(node): \(problem.summary) (\(problem.code))", try: "apus status --url of \(node)", ["code": problem.code])
+                add(.problem, "\(node): \(problem.summary)", try: "apus status --url of \(node)", ["code": problem.code])
             }
             guard node != own, case let reference?? = answers[own] else { continue }
             if answer.facts.version != reference.facts.version {
