@@ -49,6 +49,14 @@ struct NodeCommandsTests {
         #expect(dry.status == 0 && dry.output.contains("would create 'old'") && dry.output.contains("EACH POINT"), "\(dry)")
         #expect(try await apus(node, "collection", "forecast", "--points", "5").status == 64)
 
+        #expect(try await apus(node, "collection", "create", "twice", "-d", "4", "--replication-factor", "2").status == 0)
+        #expect(try await apus(node, "collection", "show", "twice").output.contains("replication_factor: 2"))
+        let more = try await apus(node, "import", "thrice", file.vectors, "--create", "--replication-factor", "3")
+        #expect(more.status == 0, "\(more)")
+        #expect(try await apus(node, "collection", "show", "thrice").output.contains("replication_factor: 3"))
+        let other = try await apus(node, "import", "thrice", file.vectors, "--create", "--replication-factor", "2")
+        #expect(other.status != 0 && other.errors.contains("with replication-factor 3 and not 2"), "\(other)")
+
         let imported = try await apus(node, "import", "old", file.vectors, "--payload", file.payloads, "--create", "--metric", "euclidean")
         #expect(imported.status == 0, "\(imported.errors)")
         let verified = try await apus(node, "collection", "verify", "old")

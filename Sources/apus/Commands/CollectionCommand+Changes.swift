@@ -5,7 +5,7 @@ internal import ApusVectors
 /// What changes about a collection in use, and deletions that are taken back.
 extension CollectionCommand {
     static let deletedOnly = Option.flag("deleted", "List those that were deleted and can be brought back.")
-    private static let factor = Option.value(
+    static let factor = Option.value(
         "replication-factor", "N", .integer(CollectionConfiguration.replicaCounts), "How many nodes are to serve each shard.")
     private static let newName = Option.value("as", "NAME", "Give it this name, where its own is taken.")
     private static let identifier = Option.value(
@@ -63,7 +63,8 @@ extension CollectionCommand {
             }
             let query = invocation.text(newName).map { "?name=" + NodeClient.segment($0) } ?? ""
             let reply = try await client.call(.post, "/api/deleted-collections/\(Outline.plain(found["id"] ?? .null))/undelete" + query)
-            return invocation.answer(["undeleted": reply["collection"] ?? .string(shown)], "'\(shown)' is back; its shards are loaded now")
+            return invocation.answer(
+                ["undeleted": reply["collection"] ?? .string(shown)], "'\(shown)' is back; its shards are being loaded")
         })
 
     /// The deleted collection of that name, or throws `collection.unknown`.

@@ -54,7 +54,7 @@ enum CollectionCommand {
         name: "create", summary: "Create a collection.",
         discussion: "With --dry-run and --points it also says what so many points would take, as 'apus collection forecast' does.",
         arguments: [nameArgument],
-        options: [dimension, embedding, metric, shards, virtualNodes, points, payloadBytes, idBytes, ClientOptions.dryRun]
+        options: [dimension, embedding, metric, shards, virtualNodes, factor, points, payloadBytes, idBytes, ClientOptions.dryRun]
             + ClientOptions.all,
         examples: [
             .init("apus collection create words --dimension 384 --metric cosine", "for sentence embeddings of 384 numbers"),
@@ -97,6 +97,7 @@ enum CollectionCommand {
         if let count = invocation.integer(shards) { sharding["shard_count"] = .integer(Int64(count)) }
         if let count = invocation.integer(virtualNodes) { sharding["virtual_nodes_per_shard"] = .integer(Int64(count)) }
         if !sharding.isEmpty { body["sharding"] = .object(sharding) }
+        if let count = invocation.integer(factor) { body["replication_factor"] = .integer(Int64(count)) }
         return body
     }
 

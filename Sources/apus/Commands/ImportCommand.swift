@@ -34,7 +34,7 @@ enum ImportCommand {
         options: [
             payload, idField, textField, create, CollectionCommand.dimension, CollectionCommand.embedding, CollectionCommand.metric,
             CollectionCommand.shards,
-            CollectionCommand.virtualNodes,
+            CollectionCommand.virtualNodes, CollectionCommand.factor,
             onError, batch, inFlight, patience, stateDirectory, restart, ClientOptions.dryRun,
         ] + ClientOptions.all,
         examples: [
@@ -190,6 +190,7 @@ enum ImportCommand {
             (CollectionCommand.embedding, there["embedding_provider"] ?? "none"),
             (CollectionCommand.shards, there["sharding"]?["shard_count"]),
             (CollectionCommand.virtualNodes, there["sharding"]?["virtual_nodes_per_shard"]),
+            (CollectionCommand.factor, there["replication_factor"]),
         ]
         for (option, has) in asked {
             guard let wanted = invocation.text(option), let has, Outline.plain(has) != wanted else { continue }
