@@ -192,9 +192,10 @@ struct UpTests {
     @Test("--dry-run says what would run, and makes nothing")
     func trial() async throws {
         let folder = try TemporaryDirectory()
-        let up = try await Up(folder, port: 15_002, nodes: 2, number: 1, "--dry-run", "--fresh")
-        #expect(await up.process.wait() == .status(0))
-        #expect(up.text.contains("catalog: PostgreSQL on 127.0.0.1:15432") && up.text.contains("n2: http://127.0.0.2:15002"))
+        let port = try freePort()
+        let up = try await Up(folder, port: port, nodes: 2, number: 1, "--dry-run", "--fresh")
+        #expect(await up.process.wait() == .status(0), "\(up.text)")
+        #expect(up.text.contains("catalog: PostgreSQL on 127.0.0.1:\(port + 430)") && up.text.contains("n2: http://127.0.0.2:\(port)"))
         #expect(!TemporaryDirectory.entries(folder.path).contains("cluster"))
     }
 }

@@ -1,3 +1,4 @@
+import ApusRuntime
 import ApusTypes
 import Glibc
 import NodeProcessKit
@@ -143,6 +144,20 @@ struct ProgramTests {
         #expect(finished.status == 77 && finished.errors.contains("chmod 600"))
     }
 
+    @Test("a catalog's URL with a password is read from no file that others can read")
+    func catalogPassword() async throws {
+        let folder = try TemporaryDirectory()
+        let file = folder.path + "/catalog.url"
+        try Program.write("postgresql://apus:secret@127.0.0.1:1/apus\n", to: file)
+        chmod(file, 0o644)
+        let arguments = ["node", "--data", folder.path + "/data", "--catalog", file, "--listen", "127.0.0.1:0"]
+        let refused = try await Program.apus(arguments)
+        #expect(refused.status != 0 && refused.errors.contains("catalog.url can be read by other users"), "\(refused)")
+        #expect(!refused.errors.contains("secret@"))
+        try Program.write("nothing\n", to: file)
+        #expect(try await !Program.apus(arguments).errors.contains("other users"))
+    }
+
     @Test("an input that is not there is exit code 66")
     func noInput() async throws {
         let folder = try TemporaryDirectory()
@@ -162,8 +177,37 @@ struct ProgramTests {
         let fine = try await Program.apus(["doctor", "data", "--data", folder.path])
         #expect(fine.status == 0 && fine.output.contains("a synced write takes"))
         let port = try freePort()
-        let free = try await Program.apus(["doctor", "ports", "--listen", "127.0.0.1:\(port)"])
+        let others = ["APUS_RPC_ADDRESS": "127.0.0.1:\(try freePort())"]
+        let free = try await Program.apus(["doctor", "ports", "--listen", "127.0.0.1:\(port)"], others)
         #expect(free.status == 0 && free.output.contains("is free"))
+        // A node that is somebody else's holds the port: this one cannot have it.
+        let stranger = try await NodeProcess.start(directory: "\(folder.path)/stranger", loops: TestLoops.shared)
+        let address = String(stranger.url.dropFirst("http://".count))
+        let held = try await Program.apus(["doctor", "ports", "--listen", address, "--data", "\(folder.path)/own"], others)
+        #expect(held.status == 1 && held.output.contains("\(address) is held by another node"), "\(held)")
+        let own = try await Program.apus(["doctor", "ports", "--listen", address, "--data", "\(folder.path)/stranger"], others)
+        #expect(own.status == 0 && own.output.contains("\(address) is served by this node"), "\(own)")
+        _ = await stranger.terminate()
+    }
+
+    @Test("a local cluster is put into no directory that holds something else, and a dry run says what is in its way")
+    func upElsewhere() async throws {
+        let folder = try TemporaryDirectory()
+        try Program.write("mine", to: "\(folder.path)/notes.txt")
+        for more in [[], ["--dry-run"], ["--fresh"]] {
+            let refused = try await Program.apus(["up", "--nodes", "1", "--data-dir", folder.path] + more)
+            #expect(refused.status == 78 && refused.errors.contains("holds something else: notes.txt"), "\(refused)")
+            #expect(access("\(folder.path)/up.lock", F_OK) != 0)
+        }
+        let unwritable = try await Program.apus(["up", "--nodes", "1", "--data-dir", "\(folder.path)/notes.txt/up"])
+        #expect(unwritable.status != 0 && unwritable.errors.contains("--data-dir"), "\(unwritable)")
+        let port = try freePort()
+        let stranger = try await NodeProcess.start(
+            directory: "\(folder.path)/stranger", arguments: ["--listen", "127.0.0.1:\(port)"], loops: TestLoops.shared)
+        let trial = try await Program.apus(["up", "--nodes", "1", "--data-dir", "\(folder.path)/new", "--port", "\(port)", "--dry-run"])
+        #expect(trial.status != 0 && trial.errors.contains("n1 cannot listen on 127.0.0.1:\(port)"), "\(trial)")
+        _ = await stranger.terminate()
+        #expect(access("\(folder.path)/new", F_OK) != 0)
     }
 
     @Test(

@@ -66,10 +66,17 @@ enum DoctorCommand {
                     DirectoryExamination(path: configuration.storeDirectory, reserve: configuration.store.reserve, mustBeLocal: false))
         case .cluster: await cluster(invocation, isWanted: isWanted)
         case .ports:
-            configuration.listeners.map { PortExamination(address: $0.address, setting: "listeners").finding() }
-                + (configuration.rpc.isEnabled
-                    ? [PortExamination(address: configuration.rpcAddress, setting: "rpc.address").finding()] : [])
+            ports(configuration)
         }
+    }
+
+    private static func ports(_ configuration: Configuration) -> [Finding] {
+        let node = RunFile.process(in: configuration.node.data)
+        var ports = configuration.listeners.map { PortExamination(address: $0.address, setting: "listeners", node: node) }
+        if configuration.rpc.isEnabled {
+            ports.append(PortExamination(address: configuration.rpcAddress, setting: "rpc.address (APUS_RPC_ADDRESS)", node: node))
+        }
+        return ports.map { $0.finding() }
     }
 
     /// What the nodes of a running cluster say of each other. Nobody need run yet, unless that was asked for.

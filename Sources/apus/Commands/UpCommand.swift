@@ -30,6 +30,8 @@ enum UpCommand {
                 }
                 invocation.terminal.print("would run")
                 for line in plan.lines { invocation.terminal.print("  \(line)") }
+                try LocalFiles.refuseForeign(plan)
+                if let problem = LocalCluster.portProblem(of: plan) { throw problem }
                 return .success
             }
             LogOutput.start(format: .text, level: .notice)

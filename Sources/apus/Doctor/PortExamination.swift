@@ -7,6 +7,8 @@ struct PortExamination: Sendable {
     let address: SocketAddress
     /// What says so in the configuration.
     let setting: String
+    /// The process of the node that is examined; nil where it does not run.
+    var node: Int32?
 
     func finding() -> Finding {
         var hints = addrinfo()
@@ -36,8 +38,9 @@ struct PortExamination: Sendable {
             guard let holder = Self.holder(of: address.port) else {
                 return .bad("\(address) is in use", try: "ss -ltnp 'sport = :\(address.port)' as root says by whom")
             }
-            guard holder.name != "apus" else { return .good("\(address) is served by apus (process \(holder.pid))") }
-            return .bad("\(address) is held by \(holder.name) (process \(holder.pid))", try: "stop it, or listen elsewhere: \(setting)")
+            if let node, holder.pid == Int(node) { return .good("\(address) is served by this node (process \(holder.pid))") }
+            let name = holder.name == "apus" ? "another node" : holder.name
+            return .bad("\(address) is held by \(name) (process \(holder.pid))", try: "stop it, or listen elsewhere: \(setting)")
         case EACCES:
             return .bad("\(address) may not be used by this user", try: "a port from 1024 on, or the capability CAP_NET_BIND_SERVICE")
         case EADDRNOTAVAIL: return .bad("\(address.host) is no address of this machine", try: "ip address lists them")

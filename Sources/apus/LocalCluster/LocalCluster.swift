@@ -39,12 +39,7 @@ struct LocalCluster: Sendable {
             if FileContents.exists(plan.databaseDirectory) { try await hosted(port: 0, password: "").stop() }
             try LocalFiles.removeAll(of: plan)
         }
-        for address in plan.addresses {
-            guard let problem = LoopbackPort.problem(host: address.host, port: address.port) else { continue }
-            throw ApusError(
-                .listenerUnavailable, "\(address.owner) cannot listen on \(address.host):\(address.port): \(problem)",
-                hint: "stop what is there, or choose others with --port")
-        }
+        if let problem = Self.portProblem(of: plan) { throw problem }
         let password = try LocalFiles.prepare(plan)
         let database = try plan.catalogPort.map { port throws(ApusError) in try hosted(port: port, password: password) }
         if let database {
@@ -59,6 +54,17 @@ struct LocalCluster: Sendable {
             log.print("stopping PostgreSQL", as: Self.own)
             try await database.stop()
         }
+    }
+
+    /// Of the first address that is taken; nil where all are free.
+    static func portProblem(of plan: LocalClusterPlan) -> ApusError? {
+        for address in plan.addresses {
+            guard let problem = LoopbackPort.problem(host: address.host, port: address.port) else { continue }
+            return ApusError(
+                .listenerUnavailable, "\(address.owner) cannot listen on \(address.host):\(address.port): \(problem)",
+                hint: "stop what is there, or choose others with --port")
+        }
+        return nil
     }
 
     private func run(_ database: HostedPostgreSQL?, until stop: StopRequest, now: StopRequest) async throws {
@@ -157,7 +163,7 @@ struct LocalCluster: Sendable {
             "ready: " + plan.nodes.map { "\($0.name) \($0.url)" }.joined(separator: ", "),
             "this machine's own user needs no key; others use the administrator's, in \(plan.keyFile)",
             "try:   curl \(first)/api/v1/cluster/nodes",
-            "       curl \(first)/collections -H 'Content-Type: application/json' -d '{\"name\": \"words\", \"dimension\": 4, \"replication_factor\": \(min(2, plan.nodes.count))}'",
+            "       curl \(first)/collections -H 'Content-Type: application/json' -d '{\"name\": \"first\", \"dimension\": 4, \"replication_factor\": \(min(2, plan.nodes.count))}'",
             "       apus status --watch --url \(first)",
             "Ctrl-C stops it; everything is kept in \(plan.directory)",
         ]

@@ -3,9 +3,11 @@ internal import Glibc
 
 /// The small files of a local cluster.
 enum LocalFiles {
-    /// Held by the one `apus up` that works on the directory; the system lets go of it however that ends. Throws `node.alive`.
+    /// Held by the one `apus up` that works on the directory; the system lets go of it however that ends. Throws `node.alive`, and
+    /// `config.invalid` for a directory in which somebody keeps something else.
     static func lock(_ plan: LocalClusterPlan) throws(ApusError) -> Int32 {
-        try DataDirectory.create(plan.directory)
+        try refuseForeign(plan)
+        try DataDirectory.create(plan.directory, option: "--data-dir")
         let descriptor = open(plan.lockFile, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw ApusError(.outputUncreatable, "cannot write \(plan.lockFile): \(String(cString: strerror(errno)))")
@@ -16,6 +18,15 @@ enum LocalFiles {
                 .nodeAlive, "another 'apus up' runs in \(plan.directory)", hint: "stop it, or choose another place with --data-dir")
         }
         return descriptor
+    }
+
+    /// The lock is older than the mark, where a first run was cut short.
+    static func refuseForeign(_ plan: LocalClusterPlan) throws(ApusError) {
+        guard !FileContents.exists(plan.markFile), !FileContents.exists(plan.lockFile), let other = FileTree.entries(plan.directory).first
+        else { return }
+        throw ApusError(
+            .configurationInvalid, "\(plan.directory) is not a local cluster's, and holds something else: \(other)",
+            hint: "name an empty or a new directory with --data-dir")
     }
 
     /// Makes what is not there yet, and gives the catalog's password. Throws `config.invalid` for a directory of a cluster of the other kind,

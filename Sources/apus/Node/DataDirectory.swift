@@ -3,20 +3,20 @@ internal import Glibc
 
 /// The directory that holds what a node keeps for itself.
 enum DataDirectory {
-    /// Makes the directory and its parents, for this user alone. Throws `output.uncreatable` naming the one that fails.
-    static func create(_ path: String) throws(ApusError) {
+    /// Makes the directory and its parents, for this user alone. Throws `output.uncreatable` naming the one that fails. `option`: what names another.
+    static func create(_ path: String, option: String = "--data") throws(ApusError) {
         var prefix = path.hasPrefix("/") ? "/" : ""
         for part in path.split(separator: "/") {
             prefix += part + "/"
             if mkdir(prefix, 0o700) == 0 || errno == EEXIST { continue }
             throw ApusError(
                 .outputUncreatable, "the directory \(prefix) cannot be made: \(String(cString: strerror(errno)))",
-                hint: "choose another with --data, or make it and give it to this user", context: ["path": path])
+                hint: "choose another with \(option), or make it and give it to this user", context: ["path": path])
         }
         guard access(path, R_OK | W_OK | X_OK) == 0 else {
             throw ApusError(
                 .outputUncreatable, "the directory \(path) cannot be written by this user: \(String(cString: strerror(errno)))",
-                hint: "choose another with --data, or give it to this user", context: ["path": path])
+                hint: "choose another with \(option), or give it to this user", context: ["path": path])
         }
     }
 }

@@ -291,7 +291,7 @@ struct Node: Sendable {
     private func start(_ server: StreamServer?) async throws {
         guard let server else { return }
         var address = configuration.rpcAddress
-        address.port = try await server.start(host: address.host, port: address.port, setting: "rpc.address")
+        address.port = try await server.start(host: address.host, port: address.port, setting: "rpc.address (APUS_RPC_ADDRESS)")
         listening.add("rpc", "vectorizer://\(address)")
     }
 }
