@@ -53,6 +53,7 @@ struct StoppingTests {
         try await node.create("words", shards: 2, replicas: 1)
         #expect(try await node.insert(1, into: "words") == 200)
         #expect(await node.terminate() == .status(0))
+        #expect(!node.log.contains("only this node serves"), "nobody is left who could miss anything")
         node = try await cluster.start(0)
         #expect(try await node.completeSearch(1, in: "words").nearest == "p1")
     }

@@ -118,14 +118,16 @@ struct NodeClient: Sendable {
             default: .internalError
             }
         let code = named.flatMap { ErrorCode.surfaces[$0] == nil ? nil : $0 } ?? byStatus
-        let hint = (inner?["hint"] ?? reply.body["hint"])?.asString ?? Self.hint(code)
+        // The node's own hint is for who speaks HTTP.
+        let hint = code == .unauthenticated ? Self.hint(code) : (inner?["hint"] ?? reply.body["hint"])?.asString ?? Self.hint(code)
         let retry: ApusError.Retry? = reply.retryAfter.map { .after($0) }
         return ApusError(code, message.isEmpty ? "the node answered \(reply.status)" : message, hint: hint, retry: retry)
     }
 
     private static func hint(_ code: ErrorCode) -> String? {
         switch code {
-        case .unauthenticated, .forbidden: "make a key with 'apus key create' on the node's own machine, and put it into APUS_KEY"
+        case .unauthenticated, .forbidden:
+            "make a key with 'apus key create' on the node's own machine, and name its file with --key-file or APUS_KEY_FILE (or put it into APUS_KEY)"
         case .collectionUnknown: "apus collection list"
         case .nodeUnready: "apus status"
         default: nil

@@ -68,7 +68,7 @@ enum SearchCommand {
             } else {
                 print(Array(hits), invocation.terminal)
                 if hits.isEmpty { invocation.terminal.print("no point matches") }
-                invocation.terminal.note("\(hits.count) neighbours in \(took.milliseconds) ms")
+                invocation.terminal.note("\(hits.count) neighbour\(hits.count == 1 ? "" : "s") in \(took.milliseconds) ms")
             }
             if let most = reply["limit"]?.asInteger, most < (own == nil ? wanted : wanted + 1) {
                 invocation.terminal.note(

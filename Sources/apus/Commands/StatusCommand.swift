@@ -79,7 +79,12 @@ enum StatusCommand {
         if !listeners.isEmpty { add("listens", listeners.joined(separator: ", ")) }
         for (title, role) in [("reads", "read"), ("writes", "write")] {
             let readiness = status["readiness"]?[role]
-            let reasons = (readiness?["problems"]?.asArray ?? []).map { text($0["problem"]) + " (\(text($0["code"])))" }
+            // Two parts of the node may have one reason.
+            var reasons: [String] = []
+            for problem in readiness?["problems"]?.asArray ?? [] {
+                let reason = text(problem["problem"]) + " (\(text(problem["code"])))"
+                if !reasons.contains(reason) { reasons.append(reason) }
+            }
             let isReady = readiness?["is_ready"]?.asBool == true
             add(title, isReady ? terminal.styled("ready", .green) : terminal.styled("not ready: ", .red) + reasons.joined(separator: "; "))
         }
@@ -105,7 +110,10 @@ enum StatusCommand {
         }
         let moves = status["moves"]?.asArray ?? []
         if let shards = status["shards"]?.asObject, nodes.count > 1 || !moves.isEmpty {
-            add("shards", "\(text(shards["served"])) of \(text(shards["total"])) served, \(moves.count) replicas on their way")
+            add(
+                "shards",
+                "\(text(shards["served"])) of \(text(shards["total"])) served, \(moves.count) replica\(moves.count == 1 ? "" : "s") on the way"
+            )
         }
 
         if nodes.count > 1 {

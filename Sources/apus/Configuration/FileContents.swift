@@ -33,12 +33,17 @@ enum FileContents {
 
     /// The same for a secret. Throws `secret.not_private` where others may read it too.
     static func readPrivate(_ path: String, limit: ByteCount) throws(ApusError) -> [UInt8] {
+        try requirePrivate(path)
+        return try read(path, limit: limit)
+    }
+
+    /// Throws `secret.not_private` for what others than its owner can read.
+    static func requirePrivate(_ path: String) throws(ApusError) {
         var facts = stat()
         guard stat(path, &facts) == 0 else { throw unreadable(path, errno) }
         guard facts.st_mode & 0o077 == 0 else {
             throw ApusError(.notPrivate, "\(path) can be read by other users", hint: "chmod 600 \(path)")
         }
-        return try read(path, limit: limit)
     }
 
     /// Writes all or nothing: to a temporary name beside `path`, then renamed.

@@ -144,6 +144,9 @@ enum NodeOptions {
                 .configurationInvalid, "\(path): the first line must be the catalog's URL",
                 hint: "write postgresql://user:password@host:5432/database into it, and chmod 600 it")
         }
+        // user:password@host
+        let authority = line.drop { $0 != "/" }.drop { $0 == "/" }
+        if let at = authority.firstIndex(of: "@"), authority[..<at].contains(":") { try FileContents.requirePrivate(path) }
         configuration.catalog.url = Redacted(line)
         configuration.catalog.urlFile = nil
     }
