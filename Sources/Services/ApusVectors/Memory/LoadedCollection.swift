@@ -13,9 +13,10 @@ final class LoadedCollection: Sendable {
     /// In the order of their numbers.
     let shards: [Shard]
     private let ring: ShardRing
-    private let factor: Atomic<Int>
+    /// With the moment when the row was asked for that says so.
+    private let factor: Mutex<(replicas: Int, readAt: Instant)>
     /// How many nodes are to serve each shard; changed while it is in use.
-    var replicas: Int { factor.load(ordering: .relaxed) }
+    var replicas: Int { factor.withLock(\.replicas) }
 
     /// `isNew`: this node has just created it, so there is nothing to load. `node`: this one, unless it is the only one.
     init(
@@ -25,7 +26,7 @@ final class LoadedCollection: Sendable {
         id = row.id
         name = row.name
         self.configuration = configuration
-        factor = Atomic(row.replicas)
+        factor = Mutex((row.replicas, Instant(nanosecondsSinceBoot: 0)))
         createdAt = row.createdAt
         ring = ShardRing(shards: row.shards.count, virtualNodes: configuration.sharding.virtualNodes)
         shards = row.shards.enumerated().map { number, shard in
@@ -35,7 +36,12 @@ final class LoadedCollection: Sendable {
         }
     }
 
-    func adopt(_ row: CollectionRow) { if row.id == id { factor.store(row.replicas, ordering: .relaxed) } }
+    /// Takes over a row of the catalog that was asked for at `readAt`, unless a later one is known: the feed's follower may have read before a
+    /// change that this node has acknowledged since.
+    func adopt(_ row: CollectionRow, readAt: Instant) {
+        guard row.id == id else { return }
+        factor.withLock { if readAt >= $0.readAt { $0 = (row.replicas, readAt) } }
+    }
 
     /// The shard's number that an id belongs to, by its text.
     func shardNumber(of id: PointID) -> Int {

@@ -46,10 +46,11 @@ extension VectorService {
         let deadline = clock.now.advanced(by: .seconds(2))
         switch event {
         case .rebuild(let position, let reason):
+            let readAt = clock.now
             let rows = try await catalog.collections.list(deadline: deadline)
             let shards = peers == nil ? [] : try await catalog.shards.list(deadline: deadline)
             try await readAttributes(deadline: deadline)
-            reconcile(rows)
+            reconcile(rows, readAt: readAt)
             adopt(shards, for: allShards())
             models?.forget(nil)
             reached(position)
@@ -60,8 +61,9 @@ extension VectorService {
             for key in Set(changes.lazy.filter { $0.topic == .collection }.map(\.key)) {
                 guard let number = Int64(key) else { continue }
                 let id = CollectionID(number)
+                let readAt = clock.now
                 if let row = try await catalog.collections.find(id, deadline: deadline) {
-                    adoptReporting(row)
+                    adoptReporting(row, readAt: readAt)
                     if peers != nil { adopt(try await catalog.shards.list(of: id, deadline: deadline), for: allShards()) }
                 } else {
                     forget { $0.id == id }

@@ -62,7 +62,8 @@ extension VectorService {
         try requireCatalog()
         let hasChanged = try await catalog.collections.setReplicas(
             replicas, of: collection.id, why: "\(person) said so", deadline: deadline)
-        if let row = try await catalog.collections.find(collection.id, deadline: deadline) { collection.adopt(row) }
+        let readAt = clock.now
+        if let row = try await catalog.collections.find(collection.id, deadline: deadline) { collection.adopt(row, readAt: readAt) }
         return hasChanged
     }
 }

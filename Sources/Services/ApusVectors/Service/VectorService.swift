@@ -208,7 +208,7 @@ public final class VectorService: Sendable {
 
     /// Takes the catalog's list as the truth, all at once: what is new is to be loaded, what is gone is forgotten, the rest stays. So does
     /// what was made after the list was read: ids rise.
-    func reconcile(_ rows: [CollectionRow]) {
+    func reconcile(_ rows: [CollectionRow], readAt: Instant) {
         let read = rows.compactMap(understood)
         let newest = rows.map(\.id).max() ?? CollectionID(0)
         state.withLock { state in
@@ -217,7 +217,7 @@ public final class VectorService: Sendable {
             for collection in read where collections[collection.name] == nil {
                 collections[collection.name] = known[collection.name].flatMap { $0.id == collection.id ? $0 : nil } ?? collection
             }
-            for row in rows { collections[row.name]?.adopt(row) }
+            for row in rows { collections[row.name]?.adopt(row, readAt: readAt) }
             state.collections = collections
         }
     }
@@ -232,7 +232,9 @@ public final class VectorService: Sendable {
         }
     }
 
-    func adoptReporting(_ row: CollectionRow) { if let collection = understood(row) { adopt(collection).adopt(row) } }
+    func adoptReporting(_ row: CollectionRow, readAt: Instant) {
+        if let collection = understood(row) { adopt(collection).adopt(row, readAt: readAt) }
+    }
 
     static func unknown(_ name: CollectionName) -> ApusError {
         ApusError(
