@@ -52,7 +52,7 @@ struct SchemaPropagationTests {
         let reply = try await query(
             "{ shop { t0(limit: 1) { id } } a: __type(name: \"shop_t0\") { fields { name } } b: __type(name: \"shop_t\(tables - 1)\") { fields { name } } }",
             on: node)
-        guard reply["errors"] == nil, let data = reply["data"] else { throw TestKitError("a request failed: \(reply)") }
+        guard reply["errors"] == nil, let data = reply["data"] else { throw TestKitError("a request failed: \(reply)\n\(node.log)") }
         let found = ["a", "b"].map { key in
             (data[key]?["fields"]?.asArray ?? []).compactMap { $0["name"]?.asString }.filter {
                 $0.hasPrefix("v") && Int($0.dropFirst()) != nil

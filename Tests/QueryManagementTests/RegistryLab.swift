@@ -161,7 +161,7 @@ private struct LabPeers: SchemaPeers {
     let node: NodeName
     let network: LabNetwork
 
-    var others: [NodeName] { network.nodes.withLock { $0.map(\.name) }.filter { $0 != node } }
+    func others(deadline: Instant) async -> [NodeName] { network.nodes.withLock { $0.map(\.name) }.filter { $0 != node } }
 
     func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
         let target = network.nodes.withLock { $0.first { $0.name == node } }

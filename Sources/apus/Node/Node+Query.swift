@@ -38,8 +38,11 @@ private struct ClusterSchemaPeers: SchemaPeers {
     let peers: ClusterPeers
 
     var node: NodeName { peers.node }
-    var others: [NodeName] {
-        peers.cluster.knownNodes.filter { $0.name != node && $0.status != .left }.map(\.name)
+
+    /// As the catalog has them now: one that joined a moment ago is asked too.
+    func others(deadline: Instant) async -> [NodeName] {
+        let rows = (try? await peers.cluster.nodes(deadline: deadline)) ?? peers.cluster.knownNodes  // what was read last has to do
+        return rows.filter { $0.name != node && $0.status != .left }.map(\.name)
     }
 
     func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {

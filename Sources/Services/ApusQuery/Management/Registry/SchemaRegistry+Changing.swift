@@ -116,9 +116,10 @@ extension SchemaRegistry {
     public func standings(at version: Int64 = 0, deadline: Instant) async -> [NodeName: SchemaStanding?] {
         let patience = min(deadline, clock.now.advanced(by: options.settleWithin))
         let own = peers?.node ?? "this node"
+        let others = await peers?.others(deadline: min(patience, clock.now.advanced(by: .seconds(1)))) ?? []
         return await withTaskGroup(of: (NodeName, SchemaStanding?).self) { group in
             group.addTask { (own, await self.standing(at: version, deadline: patience)) }
-            for node in peers?.others ?? [] {
+            for node in others {
                 group.addTask { [peers, log, clock] in
                     do {
                         var writer = WireWriter()

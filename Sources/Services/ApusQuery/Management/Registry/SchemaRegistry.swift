@@ -373,8 +373,6 @@ public final class SchemaRegistry: Sendable {
             if let suspended { state.standing.suspended = suspended }
             return (was, state.standing)
         }
-        if now.version < served.value { served.reset() }  // the catalog went back in time
-        served.rise(to: now.version)
         metrics.note(now)
         health?.recover("schema")
         for (name, reason) in now.suspended where was.suspended[name] != reason {
@@ -384,6 +382,9 @@ public final class SchemaRegistry: Sendable {
         if now.version != was.version, let time = now.propagation { metrics.propagated(time) }
         if now.version != was.version { log.info("another version of the schema is served", ["version": "\(now.version)"]) }
         report(now)
+        // Last: whoever waits for it finds everything said.
+        if now.version < served.value { served.reset() }  // the catalog went back in time
+        served.rise(to: now.version)
     }
 
     private func fellBehind(_ set: ServedSet, _ reason: String) {

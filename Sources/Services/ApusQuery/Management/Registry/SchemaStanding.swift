@@ -56,7 +56,7 @@ public protocol SchemaPeers: Sendable {
     /// This node.
     var node: NodeName { get }
     /// All that have not left, without this one: one that is taken for gone may serve its clients all the same.
-    var others: [NodeName] { get }
+    func others(deadline: Instant) async -> [NodeName]
 
     /// Has another node's `SchemaRegistry.answer` answer.
     func call(_ node: NodeName, _ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8]
