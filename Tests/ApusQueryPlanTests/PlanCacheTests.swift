@@ -173,6 +173,26 @@ struct PlanCacheTests {
         #expect(cache.count == 4)
     }
 
+    @Test("what a source does itself is not kept: its values, and those in the text of a mutation, may be secrets")
+    func acting() throws {
+        var source = SourceDescription(name: "own", kind: .database(.sqlite), prefix: "own", isModule: true)
+        source.actsItself = true
+        let file = SchemaFile(name: "own", text: "type keys @table(name: \"keys\") { id: Int! @pk secret: String! }")
+        let api = try DataAPI(of: try DataModel(joining: [SchemaReader.read([file], of: source)]))
+        let text = "mutation($s: String!) { own { insert_keys(data: {id: 1, secret: $s}) { id } } }"
+        let operation = try PreparedOperation(try GraphQLDocument(parsing: text), schema: api.schema)
+        var cache = PlanCache(capacity: 1 << 20)
+        let key = PlanCache.Key(text: Array(text.utf8), scope: .init(schema: 1))
+        let plan = try cache.plan(key, variables: ["s": "hush"], planner: QueryPlanner(api)) { operation }
+        #expect(plan.statements[0].action != nil)
+        var limits = PlanLimits()
+        limits.statements = 0
+        #expect(throws: (any Error).self) {
+            try cache.plan(key, variables: ["s": "hush"], planner: QueryPlanner(api, limits: limits)) { operation }
+        }
+        #expect(cache.count == 0)
+    }
+
     @Test("a cache keeps within its capacity, however many plans an operation has")
     func bounded() throws {
         let api = try Store.api()

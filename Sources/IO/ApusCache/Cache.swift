@@ -206,8 +206,5 @@ public final class Cache: Sendable {
         }
     }
 
-    /// Drops all that is kept here; what others keep is invalidated through the feed.
-    public func removeAll() { stripes.forEach { $0.state.withLock { $0.table.removeAll() } } }
-
     public func close() async { await shared?.close() }
 }

@@ -81,9 +81,12 @@ public struct PlanCache: Sendable {
         do throws(GraphQLError) {
             template = try planner.template(entry.operation, variables, values)
         } catch {
-            if known == nil { cache.insert(entry, for: key, weight: entry.weight) }
+            // A mutation may have secrets in its text.
+            if known == nil, entry.operation.kind != .mutation { cache.insert(entry, for: key, weight: entry.weight) }
             throw GraphQLErrors([error])
         }
+        // What a source does itself is planned with the values that it needs: passwords of data sources among them.
+        if template.statements.contains(where: { $0.action != nil }) { return OperationPlan(template: template, values: values) }
         if entry.plans.count == Self.mostPlans { entry.weight -= entry.plans.removeFirst().template.weight }
         entry.plans.append((values.shape, template))
         entry.weight += template.weight

@@ -54,6 +54,4 @@ struct CacheTable: Sendable {
         guard let entry, invalidations.holds(entry.moment, entry.tags) else { return }
         kept.insert(entry, for: key, weight: entry.weight)
     }
-
-    mutating func removeAll() { kept.removeAll() }
 }
