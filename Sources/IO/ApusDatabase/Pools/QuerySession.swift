@@ -60,13 +60,13 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
 
     /// Sends a query; the answer goes to it.
     func send(_ query: PendingQuery, _ facts: StatementFacts, now: Instant) {
-        guard isOpen else { return query.finish(.failure(failure)) }
-        let name = prepare(facts)
-        guard let name, execute(name, query.query.parameters), PQpipelineSync(handle) == 1 else {
-            failByLibrary()
-            return query.finish(.failure(failure))
-        }
         query.attempts += 1
+        guard isOpen else { return repeatOrFail(query, failure) }
+        guard let name = prepare(facts), execute(name, query.query.parameters), PQpipelineSync(handle) == 1 else {
+            // The connection may have ended since it was last looked at.
+            failByLibrary()
+            return repeatOrFail(query, failure)
+        }
         if pending == 0 { began = now }
         pending += 1
         lastUse = now
@@ -251,9 +251,11 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
         pending = 0
         lost(self)
         repeatThose()
-        for case .execute(let query, _) in left where !query.isOver {
-            if query.mayRepeat, query.attempts < 3 { repeated(query) } else { query.finish(.failure(error)) }
-        }
+        for case .execute(let query, _) in left where !query.isOver { repeatOrFail(query, error) }
+    }
+
+    private func repeatOrFail(_ query: PendingQuery, _ error: any Error) {
+        if query.mayRepeat, query.attempts < 3 { repeated(query) } else { query.finish(.failure(error)) }
     }
 }
 
