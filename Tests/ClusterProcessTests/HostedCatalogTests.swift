@@ -100,8 +100,16 @@ struct HostedCatalogTests {
         }
         #expect(failure?.description.contains("FATAL:  could not create any TCP/IP sockets") == true)
 
+        for (what, names) in [("nodes", "leader"), ("collections", "words"), ("shards", "words/0")] {
+            #expect(try await leader.apus("completion", "--names", what).output == names + "\n")
+        }
+        let doctor = ["doctor", "catalog", "--data", lab.directory.path + "/leader"]
+        let running = try await lab.run(doctor, lab.environment("leader"))
+        #expect(running.exit == .status(0) && running.output.contains("PostgreSQL 15"), "\(running.output)")
         #expect(await leader.terminate() == .status(0))
         #expect(lab.server == nil)
+        let stopped = try await lab.run(doctor, lab.environment("leader"))
+        #expect(stopped.exit == .status(0) && stopped.output.contains("it is stopped, and starts with this node"), "\(stopped.output)")
     }
 
     @Test("a follower that starts first waits and says so; without the secret it is told the three ways; with it it goes on by itself")

@@ -30,7 +30,12 @@ struct CompletionTests {
         Case(line: "apus node --data fol", offered: ["folder"], withheld: ["files.npy"]),
         Case(line: "apus completion ", offered: ["bash", "zsh", "fish"], withheld: ["node"]),
         Case(line: "apus why ", offered: ["node", "shard", "collection", "rebalance"], withheld: ["list"]),
-        Case(line: "apus why node ", offered: [], withheld: ["node", "shard", "collection", "rebalance"]),
+        Case(line: "apus why rebalance ", offered: [], withheld: ["node", "shard", "collection", "rebalance"]),
+        Case(line: "apus node drain ", offered: ["n1", "n2"], withheld: ["words"]),
+        Case(line: "apus collection show ", offered: ["words"], withheld: ["n1"]),
+        Case(line: "apus shard why ", offered: ["words/0", "words/1"], withheld: ["words"]),
+        Case(line: "apus shard move words/0 --to ", offered: ["n1", "n2"], withheld: ["words"]),
+        Case(line: "apus why node ", offered: ["n1", "n2"], withheld: ["node", "words"]),
         Case(line: "apus config show --log-level ", offered: ["debug", "warning"], withheld: ["--json"]),
     ]
 
@@ -38,6 +43,19 @@ struct CompletionTests {
         let folder = try TemporaryDirectory()
         try Program.write("", to: "\(folder.path)/files.npy")
         #expect(mkdir("\(folder.path)/folder", 0o755) == 0)
+        // What the scripts ask; that `apus` answers so is seen beside a node.
+        try Program.write(
+            """
+            #!/bin/sh
+            case "$*" in
+            "completion --names nodes") printf 'n1\nn2\n' ;;
+            "completion --names collections") echo words ;;
+            "completion --names shards") printf 'words/0\nwords/1\n' ;;
+            *) exit 2 ;;
+            esac
+
+            """, to: "\(folder.path)/apus")
+        #expect(chmod("\(folder.path)/apus", 0o755) == 0)
         for shell in Shell.allCases {
             try Program.write(shell.script(CompletionWords(root: Root.command)) + "\n", to: "\(folder.path)/\(shell.rawValue)")
         }
@@ -62,7 +80,7 @@ struct CompletionTests {
         let script = """
             set -u
             source \(folder.path)/bash
-            cd \(folder.path)
+            cd \(folder.path); PATH="$PWD:$PATH"
             COMP_LINE="$1"; read -ra COMP_WORDS <<<"$1"
             case "$1" in *' ') COMP_WORDS+=("") ;; esac
             COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
@@ -75,7 +93,7 @@ struct CompletionTests {
     @Test("fish", .enabled(if: access("/usr/bin/fish", X_OK) == 0), arguments: cases)
     func fish(expected: Case) async throws {
         let folder = try folder()
-        let script = "source \(folder.path)/fish; cd \(folder.path); complete -C \"$argv[1]\""
+        let script = "source \(folder.path)/fish; cd \(folder.path); set PATH \(folder.path) $PATH; complete -C \"$argv[1]\""
         check(expected, try await Program.run("/usr/bin/fish", ["--no-config", "-c", script, expected.line]))
     }
 
@@ -85,7 +103,7 @@ struct CompletionTests {
         let folder = try folder()
         let inner = """
             PROMPT='READY> '; autoload -Uz compinit; compinit -u -D
-            source \(folder.path)/zsh; cd \(folder.path)
+            source \(folder.path)/zsh; cd \(folder.path); path=(\(folder.path) $path)
             compadd() {
                 local -a found; builtin compadd -O found "$@"
                 (( ${#found} )) && print -rl -- "OFFER:"${^found}

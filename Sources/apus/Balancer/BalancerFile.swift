@@ -9,6 +9,8 @@ struct BalancerFile: Sendable {
     let reloadCommand: String
     let tool: Tool
 
+    func holds(_ text: String) -> Bool { (try? FileContents.read(path, limit: .mebibytes(16))) == Array(text.utf8) }
+
     /// Throws `balancer.refused` with what the program says against the text.
     func check(_ text: String) async throws(ApusError) {
         let candidate = try await accepted(text)

@@ -66,7 +66,11 @@ struct BalancerWatch {
             let states = known.values.sorted { $0.node < $1.node }.map { "\($0.node) \($0.state.rawValue)" }.joined(separator: ", ")
             let facts = ["file": file.path, "nodes": states]
             if isTrial {
-                Self.log.notice("would write the file and reload the balancer", facts)
+                if file.holds(text) {
+                    Self.log.notice("would reload the balancer; the file is as it would be", facts)
+                } else {
+                    Self.log.notice("would write the file and reload the balancer", facts)
+                }
             } else {
                 Self.log.notice("wrote the file and reloaded the balancer", facts)
             }

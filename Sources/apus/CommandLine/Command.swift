@@ -84,11 +84,13 @@ enum Values: Sendable, Hashable {
     /// A file, preferably with one of these name endings.
     case file([String])
     case directory
+    /// A name that a running node knows.
+    case named(ClusterNames)
 
     /// Why `text` is not acceptable, nil when it is.
     func complaint(about text: String) -> String? {
         switch self {
-        case .text, .file, .directory: return nil
+        case .text, .file, .directory, .named: return nil
         case .integer(let range):
             guard let value = Int(text), range.contains(value) else {
                 return "must be a whole number"
@@ -98,4 +100,12 @@ enum Values: Sendable, Hashable {
         case .choice(let names): return names.contains(text) ? nil : "must be one of \(names.joined(separator: ", "))"
         }
     }
+}
+
+/// Names of things of a cluster, which completion asks a node for.
+enum ClusterNames: String, Sendable, CaseIterable {
+    case nodes, collections, shards
+
+    /// One of them, as an argument says it: `apus why node`.
+    var kind: String { String(rawValue.dropLast()) }
 }

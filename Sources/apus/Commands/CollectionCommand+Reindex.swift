@@ -19,7 +19,7 @@ extension CollectionCommand {
             can be repeated with --resume. The old collection stays until it is deleted.
             """,
         arguments: [
-            Argument(name: "OLD", help: "The collection to copy, or an alias of it."),
+            Argument(name: "OLD", help: "The collection to copy, or an alias of it.", values: .named(.collections)),
             Argument(name: "NEW", help: "The collection to make."),
         ],
         options: [shards, alias, resume, ClientOptions.dryRun] + ClientOptions.all,

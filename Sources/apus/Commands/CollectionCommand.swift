@@ -8,7 +8,9 @@ enum CollectionCommand {
         subcommands: [list, create, show, set, verify, forecast, reindex, delete, undelete])
 
     static let metrics = ["cosine", "dot", "euclidean", "manhattan"]
-    static let nameArgument = Argument(name: "COLLECTION", help: "The collection's name.")
+    static let nameArgument = Argument(name: "COLLECTION", help: "The collection's name.", values: .named(.collections))
+    /// It may be new.
+    static let newNameArgument = Argument(name: "COLLECTION", help: "The collection's name.")
     static let dimension = Option.value(
         "dimension", short: "d", "N", .integer(CollectionConfiguration.dimensions), "Numbers in each vector.")
     static let metric = Option.value("metric", "METRIC", .choice(metrics), "How near two vectors are; default cosine.")
@@ -53,7 +55,7 @@ enum CollectionCommand {
     private static let create: Command = Command(
         name: "create", summary: "Create a collection.",
         discussion: "With --dry-run and --points it also says what so many points would take, as 'apus collection forecast' does.",
-        arguments: [nameArgument],
+        arguments: [newNameArgument],
         options: [dimension, embedding, metric, shards, virtualNodes, factor, points, payloadBytes, idBytes, ClientOptions.dryRun]
             + ClientOptions.all,
         examples: [

@@ -29,7 +29,7 @@ enum ImportCommand {
             Rows that cannot be imported are reported by their line; with --on-error skip the rest goes on, and the exit code is 1.
             """,
         arguments: [
-            CollectionCommand.nameArgument, Argument(name: "FILE", help: "A .npy or .jsonl file.", values: .file(["npy", "jsonl"])),
+            CollectionCommand.newNameArgument, Argument(name: "FILE", help: "A .npy or .jsonl file.", values: .file(["npy", "jsonl"])),
         ],
         options: [
             payload, idField, textField, create, CollectionCommand.dimension, CollectionCommand.embedding, CollectionCommand.metric,

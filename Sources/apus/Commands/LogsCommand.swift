@@ -8,7 +8,7 @@ enum LogsCommand {
             Any node answers for all of them, also while the catalog is away; who does not answer is named. Nodes keep their latest lines in \
             memory, some 20,000 of them; what is older is where their standard error goes.
             """,
-        arguments: [Argument(name: "NODE", help: "Only this node's.", isRequired: false)],
+        arguments: [Argument(name: "NODE", help: "Only this node's.", isRequired: false, values: .named(.nodes))],
         options: [tail, since, request, follow, ClientOptions.urls, ClientOptions.keyFile],
         examples: [
             .init("apus logs --tail 20", "the latest lines of each node"),

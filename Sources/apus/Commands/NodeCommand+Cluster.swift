@@ -64,7 +64,7 @@ extension NodeCommand {
             return invocation.answer(reply.asObject ?? JSONObject(), reply["token"]?.asString ?? "")
         })
 
-    private static let node = Argument(name: "NODE", help: "Its name, as 'apus node list' shows it.")
+    private static let node = Argument(name: "NODE", help: "Its name, as 'apus node list' shows it.", values: .named(.nodes))
     private static let force = Option.flag("force", "Also where collections have fewer replicas then than they ask for.")
 
     private static func path(_ name: String) -> String { "/api/nodes/" + NodeClient.segment(name) }

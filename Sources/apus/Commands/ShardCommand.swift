@@ -6,14 +6,15 @@ enum ShardCommand {
     static let command: Command = Command(
         name: "shard", summary: "Show where shards are served and why, and move them.", subcommands: [list, move, why])
 
-    private static let shard = Argument(name: "COLLECTION/N", help: "A collection's shard, by its number from 0.")
-    private static let node = Option.value("node", "NODE", "Only those that this node has a replica of.")
-    private static let target = Option.value("to", "NODE", "The node that is to serve it.")
-    private static let source = Option.value("from", "NODE", "The node that gives it up; needed where several serve it.")
+    private static let shard = Argument(name: "COLLECTION/N", help: "A collection's shard, by its number from 0.", values: .named(.shards))
+    private static let node = Option.value("node", "NODE", .named(.nodes), "Only those that this node has a replica of.")
+    private static let target = Option.value("to", "NODE", .named(.nodes), "The node that is to serve it.")
+    private static let source = Option.value("from", "NODE", .named(.nodes), "The node that gives it up; needed where several serve it.")
 
     private static let list: Command = Command(
         name: "list", summary: "List the shards and the nodes that serve them.",
-        arguments: [Argument(name: "COLLECTION", help: "Only its shards.", isRequired: false)], options: [node] + ClientOptions.all,
+        arguments: [Argument(name: "COLLECTION", help: "Only its shards.", isRequired: false, values: .named(.collections))],
+        options: [node] + ClientOptions.all,
         examples: [
             .init("apus shard list words", "each shard's nodes, and what the replicas are doing"),
             .init("apus shard list --node n2", "what a node has"),

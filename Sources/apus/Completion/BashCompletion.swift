@@ -50,10 +50,10 @@ struct BashCompletion {
             """
     }
 
-    /// A choice is made once: after it comes something else.
     private func argument(_ values: Values) -> String {
         guard case .choice(let names) = values else { return action(values) }
-        return "case \"$previous\" in \(names.joined(separator: "|"))) ;; *) \(action(values)) ;; esac"
+        let behind = names.map { "\($0)) \(words.names(behind: $0).map { action(.named($0)) } ?? ":") ;;" }
+        return "case \"$previous\" in \(behind.joined(separator: " ")) *) \(action(values)) ;; esac"
     }
 
     private func action(_ values: Values) -> String {
@@ -61,6 +61,8 @@ struct BashCompletion {
         case .text, .integer: ":"
         case .choice(let names): "COMPREPLY=($(compgen -W \(shellQuoted(names.joined(separator: " "))) -- \"$current\"))"
         case .file: "COMPREPLY=($(compgen -f -- \"$current\"))"
+        case .named(let names):
+            "COMPREPLY=($(compgen -W \"$(\"${COMP_WORDS[0]}\" completion --names \(names.rawValue) 2>/dev/null)\" -- \"$current\"))"
         case .directory: "COMPREPLY=($(compgen -d -- \"$current\"))"
         }
     }

@@ -24,10 +24,13 @@ struct CompletionWords {
         nodes.flatMap { node in node.options.compactMap { option in option.values.map { (node.path, option, $0) } } }
     }
 
-    /// What the first positional argument that is a file or a choice may be.
+    /// What the first positional argument that can be completed may be.
     func argumentValues(_ node: Node) -> Values? {
         node.command.arguments.map(\.values).first { $0 != .text }
     }
+
+    /// Whose names stand behind a choice: `apus why node NAME`. A choice is made once: behind any other comes something that is not known here.
+    func names(behind choice: String) -> ClusterNames? { ClusterNames.allCases.first { $0.kind == choice } }
 }
 
 enum Shell: String, CaseIterable {

@@ -17,10 +17,14 @@ struct FishCompletion {
             }
             switch words.argumentValues(node) {
             case .choice(let names)?:
-                // A choice is made once: after it comes something else.
                 let choices = names.joined(separator: " ")
                 let isOpen = "__apus_at \(quoted(node.path)); and not contains -- (commandline -opc)[-1] \(choices)"
                 lines.append("complete -c apus -n \(quoted(isOpen)) -a \(quoted(choices))")
+                for (choice, names) in names.compactMap({ choice in words.names(behind: choice).map { (choice, $0) } }) {
+                    let isMade = "__apus_at \(quoted(node.path)); and test (commandline -opc)[-1] = \(choice)"
+                    lines.append("complete -c apus -n \(quoted(isMade)) -a \(quoted(asked(names)))")
+                }
+            case .named(let names)?: lines.append("complete -c apus \(condition) -a \(quoted(asked(names)))")
             case .file?, .directory?: lines.append("complete -c apus \(condition) -F")
             case .text?, .integer?, nil: break
             }
@@ -48,8 +52,11 @@ struct FishCompletion {
         case .choice(let names): " -x -a \(quoted(names.joined(separator: " ")))"
         case .file: " -r -F"
         case .directory: " -x -a '(__fish_complete_directories)'"
+        case .named(let names): " -x -a \(quoted(asked(names)))"
         }
     }
+
+    private func asked(_ names: ClusterNames) -> String { "(apus completion --names \(names.rawValue) 2>/dev/null)" }
 
     /// Text inside double quotes of fish, which may hold single quotes.
     private func quoted(_ text: String) -> String {

@@ -51,10 +51,10 @@ struct ZshCompletion {
         shellQuoted(name + ":" + String(description.map { $0 == ":" ? "," : $0 }))
     }
 
-    /// A choice is made once: after it comes something else.
     private func argument(_ values: Values) -> String {
         guard case .choice(let names) = values else { return action(values) }
-        return "case \"${words[CURRENT-1]}\" in (\(names.joined(separator: "|"))) ;; (*) \(action(values)) ;; esac"
+        let behind = names.map { "(\($0)) \(words.names(behind: $0).map { action(.named($0)) } ?? ":") ;;" }
+        return "case \"${words[CURRENT-1]}\" in \(behind.joined(separator: " ")) (*) \(action(values)) ;; esac"
     }
 
     private func action(_ values: Values) -> String {
@@ -63,6 +63,7 @@ struct ZshCompletion {
         case .choice(let names): "compadd -- \(names.map(shellQuoted).joined(separator: " "))"
         case .file: "_files"
         case .directory: "_files -/"
+        case .named(let names): "compadd -- ${(f)\"$(${words[1]} completion --names \(names.rawValue) 2>/dev/null)\"}"
         }
     }
 }

@@ -14,9 +14,9 @@ struct CatalogExamination {
     func findings() async -> [Finding] {
         switch configuration.catalogPlace {
         case .file: return await sqlite()
-        case .hosted(let address) where !isMade: return [notMade(at: address)]
+        case .hosted(let address): if let finding = hosted(at: address) { return [finding] }
         case .peer(let address): return [Finding(ClusterSecret.missing(catalog: address), doing: "cannot connect to the catalog")]
-        case .hosted, .url: break
+        case .url: break
         }
         guard let url = configuration.catalog.url else {
             return [
@@ -29,18 +29,22 @@ struct CatalogExamination {
     }
 
     private var hostedDirectory: String { FileContents.absolute(configuration.node.data) + "/postgresql" }
-    private var isMade: Bool { FileContents.exists(hostedDirectory + "/data") }
 
-    /// The catalog that this node will host, and whether it can.
-    private func notMade(at address: SocketAddress) -> Finding {
+    /// The catalog that this node hosts while it runs, and whether it can; nil for one that runs.
+    private func hosted(at address: SocketAddress) -> Finding? {
         let loops = EventLoops(count: 1)
         defer { loops.stop() }
         do {
-            _ = try HostedPostgreSQL(
+            let server = try HostedPostgreSQL(
                 .init(
                     directory: hostedDirectory, host: address.host, port: address.port, password: Redacted(""),
                     binaries: configuration.catalog.binaries), loops: loops)
-            return .good("PostgreSQL in \(hostedDirectory), at \(address): not there yet, the first start makes it")
+            guard FileContents.exists(hostedDirectory + "/data") else {
+                return .good("PostgreSQL in \(hostedDirectory), at \(address): not there yet, the first start makes it")
+            }
+            // Without the cluster's secret nobody can start it as it was.
+            if server.isRunning || configuration.catalog.url == nil { return nil }
+            return .good("PostgreSQL in \(hostedDirectory), at \(address): it is stopped, and starts with this node")
         } catch {
             return Finding(error, doing: "this node cannot host the catalog")
         }

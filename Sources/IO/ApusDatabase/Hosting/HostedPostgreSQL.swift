@@ -109,6 +109,9 @@ public final class HostedPostgreSQL: Sendable {
         Self.log.notice("PostgreSQL is stopped")
     }
 
+    /// Whether its server runs, as far as this user can see.
+    public var isRunning: Bool { process() != nil }
+
     /// The server's process, by the file that it keeps; nil where it is gone, and the number may be another's.
     private func process() -> Int32? {
         guard let text = TextFile.read(data + "/postmaster.pid"), let line = text.split(separator: "\n").first, let process = Int32(line)

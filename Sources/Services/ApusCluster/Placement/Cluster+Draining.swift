@@ -54,7 +54,8 @@ extension Cluster {
     public func drain(_ name: NodeName, isForced: Bool = false, by person: String, deadline: Instant) async throws -> DrainPlan {
         let (plan, _) = try await release(name, as: .draining, isForced: isForced, deadline: deadline)
         log.notice("a node drains", ["node": name.rawValue, "moves": "\(plan.moves.count)"])
-        try await record("drains, and \(plan.moves.count) replicas move, because \(person) said so", of: name, deadline: deadline)
+        let moves = plan.moves.count == 1 ? "1 replica moves" : "\(plan.moves.count) replicas move"
+        try await record("drains, and \(moves), because \(person) said so", of: name, deadline: deadline)
         return plan
     }
 
