@@ -76,6 +76,9 @@ extension GuideSuites {
         )
         func ring() async throws {
             let cluster = try await GuideCluster.shared.value
+            // Shards are placed by all that a node has, on nodes that answer.
+            try await cluster.deleteCollections()
+            try await cluster.settle()
             let made = try await cluster[0].send(
                 .post, "/collections",
                 #"{"name":"distributed-collection","dimension":2,"metric":"euclidean","sharding":{"shard_count":6,"virtual_nodes_per_shard":100}}"#
@@ -86,6 +89,7 @@ extension GuideSuites {
             }
             let shards = try await cluster[0].points(perShardOf: "distributed-collection")
             #expect(shards.reduce(0, +) == 1500 && shards.count == 6 && Double(shards.max() ?? 0) / 250 < 1.25, "\(shards)")
+            try await eventually(within: 60, "two lie on each node") { try await cluster.loads() == ["n1": 2, "n2": 2, "n3": 2] }
             var maps: Set<String> = []
             for node in cluster.nodes {
                 #expect(try await node.points(perShardOf: "distributed-collection") == shards)
