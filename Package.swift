@@ -82,7 +82,7 @@ let package = Package(
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
-        io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV"]),
+        io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV", "COpenSSL"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusCache", ["ApusTypes", "ApusRuntime", "CHiredis", "CMemcached"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),

@@ -32,6 +32,10 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
     ("limits", "what an idle cluster costs its catalog and its nodes, by nodes and by shards", { try await LimitsBench.run() }),
     ("graphql", "operations parsed, validated and found in the cache, beside graphql-core", { try GraphQLBench.run() }),
     ("plan", "operations planned, plans found in the cache, and rows written as JSON", { try await PlanBench.run() }),
+    (
+        "query", "GraphQL over HTTP beside pgbench with the same statements: rates, latency, CPU, at 1, 16 and 64 connections",
+        { try await QueryBench.run() }
+    ),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
 

@@ -27,7 +27,7 @@ struct PoolTests {
     private static func text(_ values: String...) -> [[UInt8]?] { values.map { Array($0.utf8) } }
 
     private static func one(_ pool: PostgreSQLPool, _ sql: StaticSQL, _ parameters: [[UInt8]?] = []) async throws -> String? {
-        try await pool.read(TextQuery(sql, parameters), deadline: soon()).text(row: 0, column: 0)
+        try await pool.read(TextQuery(sql, parameters), deadline: soon()).texts.first?[0]
     }
 
     /// Waits until a question to the pool has this answer.
@@ -57,7 +57,7 @@ struct PoolTests {
                 "SELECT $1::int + 1, NULL, $2::text, ''::text, 1.50::numeric, '2026-01-02 03:04:05+02'::timestamptz",
                 [Array("41".utf8), nil]), deadline: Self.soon())
         #expect(result.rowCount == 1 && result.columnCount == 6)
-        #expect((0..<6).map { result.text(row: 0, column: $0) } == ["42", nil, nil, "", "1.50", "2026-01-02 01:04:05+00"])
+        #expect(result.texts == [["42", nil, nil, "", "1.50", "2026-01-02 01:04:05+00"]])
         pool.close()
     }
 
@@ -137,6 +137,82 @@ struct PoolTests {
             try await pool.transaction(deadline: Self.soon(.milliseconds(300))) { _ = try await $0.run(TextQuery("SELECT pg_sleep(602)")) }
         }
         try await Self.until(pool, Self.sleeping, "0")
+        pool.close()
+    }
+
+    @Test("reads that were sent behind one that takes long are answered before it")
+    func overtaking() async throws {
+        let pool = try await Self.pool(Self.options(readers: 1))
+        let loop = TestLoops.shared.first
+        let isOver = Mutex(false)
+        // One after the other in no time, over the one connection.
+        _ = try await Task(executorPreference: loop) { try await Self.one(pool, "SELECT 'open'") }.value
+        let long = Task(executorPreference: loop) {
+            defer { isOver.withLock { $0 = true } }
+            return try await pool.read(TextQuery("SELECT pg_sleep(600)"), deadline: Self.soon(.seconds(300)))
+        }
+        let short = (0..<20).map { number in
+            Task(executorPreference: loop) { try await Self.one(pool, "SELECT $1::text", Self.text("\(number)")) }
+        }
+        for (number, read) in short.enumerated() {
+            let told = try await read.value
+            #expect(told == "\(number)")
+        }
+        #expect(!isOver.withLock { $0 })
+        long.cancel()
+        _ = await long.result
+        pool.close()
+    }
+
+    @Test("over TLS: long texts both ways, many at once, and the end of the connection")
+    func secured() async throws {
+        let server = try await PostgreSQLServer.start()
+        try await server.secure()
+        let url = server.url().reveal().replacing("sslmode=disable", with: "sslmode=require")
+        let pool = try PostgreSQLPool("shop", url: Redacted(url), loops: TestLoops.shared, options: Self.options())
+        let isSecured = try await Self.one(pool, "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()")
+        #expect(isSecured == "t")
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<40 {
+                group.addTask {
+                    let text = String(repeating: "\(number),", count: number % 4 == 0 ? 500_000 : 10)
+                    let told = try await Self.one(pool, "SELECT $1::text || '!'", Self.text(text))
+                    #expect(told == text + "!")
+                }
+            }
+            try await group.waitForAll()
+        }
+        await server.stop(.immediate)
+        let error = await #expect(throws: ApusError.self) { try await Self.one(pool, "SELECT 1") }
+        #expect(error?.code == .sourceUnavailable)
+        pool.close()
+    }
+
+    @Test("a result beyond its bound is refused, and so is a row; the connection's other reads are answered")
+    func resultSize() async throws {
+        var options = Self.options(readers: 1)
+        options.resultSize = .kibibytes(64)
+        let pool = try await Self.pool(options)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for number in 0..<30 {
+                group.addTask {
+                    switch number % 3 {
+                    case 0:
+                        let told = try await Self.one(pool, "SELECT repeat('x', 60000)")
+                        #expect(told?.count == 60_000)
+                    case 1:
+                        let error = await #expect(throws: ApusError.self) {
+                            try await Self.one(pool, "SELECT repeat('x', 1000) FROM generate_series(1, 100)")
+                        }
+                        #expect(error?.code == .sourceRejected && error?.summary.contains("64 KiB") == true, "\(String(describing: error))")
+                    default:
+                        let error = await #expect(throws: ApusError.self) { try await Self.one(pool, "SELECT repeat('x', 70000)") }
+                        #expect(error?.code == .sourceRejected, "\(String(describing: error))")
+                    }
+                }
+            }
+            try await group.waitForAll()
+        }
         pool.close()
     }
 

@@ -240,6 +240,18 @@ public final class PostgreSQLServer: Sendable {
         }
     }
 
+    /// Takes connections over TLS from now on, with a certificate of its own.
+    public func secure() async throws {
+        try await Self.runAsServer(
+            "openssl",
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-subj", "/CN=localhost", "-days",
+                "2",
+                "-keyout", dataDirectory + "/server.key", "-out", dataDirectory + "/server.crt",
+            ])
+        try await reload(["ssl": "on"])
+    }
+
     /// Runs SQL as the superuser, through psql.
     public func execute(_ sql: String, database: String = "postgres") async throws { _ = try await query(sql, database: database) }
 
@@ -300,7 +312,8 @@ public final class PostgreSQLServer: Sendable {
     // MARK: Processes
 
     /// Where PostgreSQL's programs are: the newest version that Debian installed, else the PATH of the tests.
-    private static func program(_ name: String) throws -> String {
+    /// The path of one of its programs.
+    public static func program(_ name: String) throws -> String {
         let base = "/usr/lib/postgresql"
         let versions = TemporaryDirectory.entries(base).sorted { (Int($0) ?? 0) > (Int($1) ?? 0) }
         let places = versions.map { "\(base)/\($0)/bin/\(name)" } + ["/usr/bin/\(name)", "/usr/local/bin/\(name)"]

@@ -57,8 +57,8 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
         let now = BootClock.now
         startTicking()
         if !query.query.isLong, facts.milliseconds < Self.long {
-            if let reader = leastLoaded(now) {
-                if reader.pending > 0 { openReader() }
+            if let reader = reader(now) {
+                if reader.backlog >= Self.backlog || reader.pending > 0 && facts.milliseconds == 0 { openReader() }
                 return reader.send(query, facts, now: now)
             }
             if readers.isEmpty {
@@ -83,12 +83,18 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
     /// Statements that may be on their way over one shared connection.
     private static let depth = 64
 
-    /// Nil when all are full, or have been busy with one statement for so long that a new one had better not wait behind it.
-    private func leastLoaded(_ now: Instant) -> QuerySession? {
+    /// Milliseconds of work that is collected on one connection before another is used: what travels together needs fewer calls and wakes
+    /// fewer processes, as long as the server's cores have enough to do. (One connection instead of three: 26 instead of 30 µs of processor
+    /// time for a read by key with 16 clients, and half as many again with 64.)
+    private static let backlog = 0.25
+
+    /// The first with little to do, else the one with least. Nil when all are full, or have been busy with one statement for so long that a new
+    /// one had better not wait behind it.
+    private func reader(_ now: Instant) -> QuerySession? {
         var best: QuerySession?
-        for reader in readers where reader.pending < (best?.pending ?? Self.depth) {
-            if reader.pending == 0 { return reader }
-            if reader.busy(now: now) < .milliseconds(20) { best = reader }
+        for reader in readers where reader.pending < Self.depth && reader.busy(now: now) < QuerySession.long {
+            if reader.backlog < Self.backlog { return reader }
+            if reader.backlog < best?.backlog ?? .infinity { best = reader }
         }
         return best
     }
@@ -184,7 +190,7 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
 
     private func session(isExclusive: Bool) -> QuerySession {
         QuerySession(
-            loop: loop, source: source, isExclusive: isExclusive,
+            loop: loop, source: source, limit: limits.resultBytes, isExclusive: isExclusive,
             idle: { [weak self] session in self?.taken.removeValue(forKey: ObjectIdentifier(session))?(session) },
             lost: { [weak self] session in self?.lost(session) }, repeated: { [weak self] query in self?.read(query) })
     }
@@ -234,6 +240,7 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
         for waiter in late { waiter.take(.failure(source.late)) }
         for session in all { session.expire(now: now, source.late, patience: limits.cancelTime) }
         cancelAbandoned(now)
+        for query in readers.flatMap({ $0.takeBack(now: now) }) { read(query) }
         let isWorking = all.contains { !$0.isIdle } || !waitingReads.isEmpty || !waiting.isEmpty || !opening.isEmpty
         if isWorking { startTicking() }
     }

@@ -19,6 +19,8 @@ public final class PostgreSQLPool: Sendable {
         public var connectTime: Duration = .seconds(5)
         /// What the server cancels by itself.
         public var statementTime: Duration = .seconds(30)
+        /// Of the rows that one statement tells, as the server sends them.
+        public var resultSize: ByteCount = .mebibytes(256)
         public var isReadOnly = false
 
         public init() {}
@@ -28,6 +30,7 @@ public final class PostgreSQLPool: Sendable {
         var readers: Int
         var exclusives: Int
         var waiting: Int
+        var resultBytes: Int
         var connectTime: Duration
         /// After that without use a connection is closed.
         var idleTime: Duration = .seconds(60)
@@ -49,7 +52,7 @@ public final class PostgreSQLPool: Sendable {
         let count = loops.all.count
         let limits = Limits(
             readers: max(1, options.readers), exclusives: max(1, (options.connections + count - 1) / count), waiting: options.waiting,
-            connectTime: options.connectTime)
+            resultBytes: options.resultSize.bytes, connectTime: options.connectTime)
         let connector = SessionConnector(address: address, options: options, source: wording, pool: pool)
         servers = address.servers
         self.name = name

@@ -3,23 +3,37 @@ internal import ApusTypes
 internal import CPostgreSQL
 
 /// One connection to a data source: statements in a pipeline, each a transaction of its own unless the session is in one.
+///
+/// libpq opens it, with TLS and authentication. After that this speaks PostgreSQL's protocol itself: rows are copied once, from the receive
+/// buffer into the result; what is sent in one turn of the loop travels together; and a result is bounded while it comes. With libpq a read by
+/// key took half as much processor time again.
 final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its superclass
     private let source: SourceWording
+    private let limit: Int
     /// All that was sent has been answered.
     private let idle: (QuerySession) -> Void
     private let lost: (QuerySession) -> Void
     /// A read that has to be sent again, over any connection.
     private let repeated: (PendingQuery) -> Void
 
-    private var steps: [Step] = []
-    private var nextStep = 0
+    private var stream: ServerStream?
+    private var requests = FrontendMessages()
+    private var replies: BackendMessages
+    private var isFlushing = false
+    /// What the server has said of its settings since libpq heard it last.
+    private var settings: [String: String] = [:]
+
+    private var exchanges: [Exchange] = []
+    /// Milliseconds that the server will need for what it has not answered, by what such statements took before.
+    private(set) var backlog = 0.0
+    /// The exchange that the server answers now.
+    private var head = 0
+    private var result = ResultBuilder()
+    private var report: ServerReport?
+
     private var prepared: [Int: Prepared] = [:]
     private var preparedCount = 0
     private var uses = 0
-    /// Statements that were sent and are not answered.
-    private(set) var pending = 0
-    /// To be asked again once libpq has told all that it has.
-    private var toRepeat: [PendingQuery] = []
     /// When the server began with what it does now.
     private(set) var began: Instant = BootClock.now
     /// A cancellation that was sent and has not been seen to hit anything.
@@ -37,24 +51,36 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
         var lastUse: Int
     }
 
-    fileprivate enum Step {
-        case prepare(Int)
-        case deallocate
-        case execute(PendingQuery, StatementFacts)
-        case synchronise
+    /// A statement that was sent, up to its synchronisation point.
+    private struct Exchange {
+        /// Nil: what comes is for nobody.
+        var query: PendingQuery?
+        var facts: StatementFacts
+        /// Its part of the backlog.
+        var expected: Double
+        /// Its text was sent to be prepared, and has not been yet.
+        var isPreparing: Bool
     }
 
+    /// `limit`: bytes of one result.
     init(
-        loop: EventLoop, source: SourceWording, isExclusive: Bool, idle: @escaping (QuerySession) -> Void,
+        loop: EventLoop, source: SourceWording, limit: Int, isExclusive: Bool, idle: @escaping (QuerySession) -> Void,
         lost: @escaping (QuerySession) -> Void, repeated: @escaping (PendingQuery) -> Void
     ) {
         self.source = source
+        self.limit = limit
         self.isExclusive = isExclusive
         self.idle = idle
         self.lost = lost
         self.repeated = repeated
+        replies = BackendMessages(limit: limit)
         super.init(loop: loop, wording: source)
     }
+
+    /// What libpq may have read ahead is lost: a server says nothing then but that its settings have changed, and that it does not do at once.
+    override func opened() { stream = ServerStream(handle) }
+
+    override func setting(_ name: String) -> String? { settings[name] ?? super.setting(name) }
 
     // MARK: Sending
 
@@ -62,151 +88,151 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     func send(_ query: PendingQuery, _ facts: StatementFacts, now: Instant) {
         query.attempts += 1
         guard isOpen else { return repeatOrFail(query, failure) }
-        guard let name = prepare(facts), execute(name, query.query.parameters), PQpipelineSync(handle) == 1 else {
-            // The connection may have ended since it was last looked at.
-            failByLibrary()
-            return repeatOrFail(query, failure)
-        }
-        if pending == 0 { began = now }
-        pending += 1
+        let (name, isPreparing) = prepare(facts)
+        requests.execute(name, query.query.parameters)
+        requests.synchronise()
+        if isIdle { began = now }
         lastUse = now
-        steps.append(.execute(query, facts))
-        steps.append(.synchronise)
-        flush()
+        exchanges.append(Exchange(query: query, facts: facts, expected: facts.milliseconds, isPreparing: isPreparing))
+        backlog += facts.milliseconds
+        guard !isFlushing else { return }
+        isFlushing = true
+        loop.atEndOfTurn { [self] in
+            isFlushing = false
+            if isOpen { flush() }
+        }
     }
 
-    /// The name under which the statement is prepared; nil when libpq refuses.
-    private func prepare(_ facts: StatementFacts) -> String? {
+    /// The name under which the statement is prepared.
+    private func prepare(_ facts: StatementFacts) -> (name: String, isPreparing: Bool) {
         uses += 1
         if let known = prepared[facts.id] {
             prepared[facts.id]?.lastUse = uses
-            return known.name
+            return (known.name, false)
         }
-        if prepared.count >= Self.preparedLimit { guard forgetHalf() else { return nil } }
+        if prepared.count >= Self.preparedLimit { forgetHalf() }
         preparedCount += 1
         let name = "s\(preparedCount)"
-        guard PQsendPrepare(handle, name, facts.text, 0, nil) == 1 else { return nil }
+        requests.parse(facts.text, as: name)
         prepared[facts.id] = Prepared(name: name, lastUse: uses)
-        steps.append(.prepare(facts.id))
-        return name
+        return (name, true)
     }
 
     /// Drops the statements that were used longest ago.
-    private func forgetHalf() -> Bool {
+    private func forgetHalf() {
         for (id, old) in prepared.sorted(by: { $0.value.lastUse < $1.value.lastUse }).prefix(Self.preparedLimit / 2) {
-            guard PQsendQueryParams(handle, "DEALLOCATE \(old.name)", 0, nil, nil, nil, nil, 0) == 1 else { return false }
-            steps.append(.deallocate)
+            requests.close(old.name)
             prepared[id] = nil
         }
-        return true
     }
 
-    private func execute(_ name: String, _ parameters: [[UInt8]?]) -> Bool {
-        if parameters.isEmpty { return PQsendQueryPrepared(handle, name, 0, nil, nil, nil, 0) == 1 }
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(parameters.reduce(0) { $0 + ($1?.count ?? 0) + 1 })
-        var offsets: [Int] = []
-        offsets.reserveCapacity(parameters.count)
-        for parameter in parameters {
-            offsets.append(parameter == nil ? -1 : bytes.count)
-            if let parameter { bytes += parameter }
-            bytes.append(0)
-        }
-        return bytes.withUnsafeBytes { buffer in
-            let start = buffer.baseAddress!.assumingMemoryBound(to: CChar.self)  // there is at least one zero in it
-            return withUnsafeTemporaryAllocation(of: UnsafePointer<CChar>?.self, capacity: offsets.count) { values in
-                for (index, offset) in offsets.enumerated() { values[index] = offset < 0 ? nil : start + offset }
-                return PQsendQueryPrepared(handle, name, Int32(offsets.count), values.baseAddress, nil, nil, 0) == 1
+    override func flush() {
+        guard let stream else { return super.flush() }
+        var ended: String?
+        var isBlocked = false
+        while !requests.isEmpty, ended == nil, !isBlocked {
+            requests.send { bytes in
+                switch stream.write(bytes) {
+                case .bytes(let count): return count
+                case .none: isBlocked = true
+                case .ended(let reason): ended = reason
+                }
+                return 0
             }
         }
+        if let ended { fail(source.connectionLost(ended)) } else { watch(forRoom: isBlocked) }
     }
 
     // MARK: Receiving
 
-    override func received(isAlive: Bool) {
-        while nextStep < steps.count, PQisBusy(handle) == 0 {
-            let result = PQgetResult(handle)
-            // Of a connection that has ended there is nothing to come, which libpq would say for ever.
-            if result == nil, case .synchronise = steps[nextStep] { break }
-            if !take(result, for: steps[nextStep]) { PQclear(result) }
+    override func readable() {
+        guard let stream else { return super.readable() }
+        var ended: String?
+        var isMore = true
+        while isMore, ended == nil {
+            isMore = replies.receive { space in
+                switch stream.read(into: space) {
+                case .bytes(let count): return count
+                case .none: return 0
+                case .ended(let reason):
+                    ended = reason
+                    return 0
+                }
+            }
+            takeReplies()
             guard isOpen else { return }
         }
-        if nextStep == steps.count {
-            steps.removeAll(keepingCapacity: true)
-            nextStep = 0
-        } else if nextStep > 512 {
-            steps.removeFirst(nextStep)
-            nextStep = 0
+        if let ended { fail(source.connectionLost(ended)) }
+    }
+
+    private func takeReplies() {
+        do throws(BackendMessages.Malformed) {
+            while isOpen, let message = try replies.next() { try take(message) }
+        } catch {
+            fail(source.connectionLost("the server does not keep to its protocol"))
         }
-        // After the steps: libpq forgets that a command has ended when another is sent before it said so. Who is told may send at once, too.
-        repeatThose()
-        if nextStep == steps.count, isExclusive { idle(self) }
     }
 
-    private func repeatThose() {
-        let queries = toRepeat
-        toRepeat = []
-        for query in queries { repeated(query) }
-    }
-
-    /// One result of the step; whether somebody else clears it. A command's results end with nil, a synchronisation point has exactly one.
-    private func take(_ result: OpaquePointer?, for step: Step) -> Bool {
-        let status = result.map { PQresultStatus($0) }
-        var report: ServerReport?
-        if status == PGRES_FATAL_ERROR {
-            let told = ServerReport(result)
-            if told.state.isEmpty {
-                failByLibrary()
-                return false
-            }
-            if told.endsConnection {
-                fail(source.refused(told))
-                return false
-            }
+    private func take(_ message: BackendMessages.Message) throws(BackendMessages.Malformed) {
+        switch Unicode.Scalar(message.kind) {
+        case "D":
+            guard head < exchanges.count else { throw BackendMessages.Malformed() }
+            guard let query = exchanges[head].query, !query.isOver else { return }
+            guard message.isTooLong || result.add(message.body) else { throw BackendMessages.Malformed() }
+            guard message.isTooLong || result.size > limit else { return }
+            query.abandon(source.tooMuch(limit), now: BootClock.now)
+            _ = result.take()
+        case "C": result.end(message.body)
+        case "1": if head < exchanges.count { exchanges[head].isPreparing = false }
+        case "E":
+            let told = ServerReport(message.body.reportFields)
+            if told.endsConnection { return fail(source.refused(told)) }
             report = told
+        case "Z": finishExchange()
+        case "S":
+            let texts = message.body.split(separator: 0, omittingEmptySubsequences: false)
+            if texts.count >= 2 { settings[String(decoding: texts[0], as: UTF8.self)] = String(decoding: texts[1], as: UTF8.self) }
+        case "2", "3", "I", "N", "A", "K", "T", "n", "t": break
+        default: throw BackendMessages.Malformed()
         }
-        switch step {
-        case .synchronise: if status == PGRES_PIPELINE_SYNC { nextStep += 1 }
-        case .deallocate: if status == nil { nextStep += 1 }
-        case .prepare(let id):
-            if status == nil { nextStep += 1 }
-            guard let report else { return false }
-            prepared[id] = nil
-            // The error of a text that cannot be prepared is its statement's error.
-            if case .execute(let query, _)? = steps[(nextStep + 1)...].first(where: { $0.isExecute }) { finish(query, report) }
-        case .execute(let query, let facts):
-            guard let result, let status else {
-                nextStep += 1
-                return false
-            }
-            let now = BootClock.now
-            pending -= 1
-            defer { began = now }
-            if status == PGRES_PIPELINE_ABORTED {
-                // Its own text could not be prepared, which it was told; or what stood before it in its transaction failed.
-                if !query.isOver { query.finish(.failure(source.unavailable("what was asked before it failed"))) }
-                return false
-            }
-            facts.took(began.duration(to: now))
-            if let report {
-                if report.isStalePlan { prepared[facts.id] = nil }
-                finish(query, report)
-                return false
-            }
-            query.finish(.success(TextResult(result)))
-            return true
+    }
+
+    /// A statement is done when the server is ready for the next: before that a transaction of its own is not committed.
+    private func finishExchange() {
+        guard head < exchanges.count else { return }
+        let (exchange, report) = (exchanges[head], report)
+        let result = result.take()
+        self.report = nil
+        head += 1
+        backlog -= exchange.expected
+        if head == exchanges.count {
+            backlog = 0
+            exchanges.removeAll(keepingCapacity: true)
+            head = 0
+        } else if head > 512 {
+            exchanges.removeFirst(head)
+            head = 0
         }
-        return false
+        let now = BootClock.now
+        exchange.facts.took(began.duration(to: now))
+        began = now
+        if exchange.isPreparing { prepared[exchange.facts.id] = nil }
+        if report?.isStalePlan == true { prepared[exchange.facts.id] = nil }
+        if let query = exchange.query {
+            if let report { finish(query, report) } else { query.finish(.success(result)) }
+        }
+        if isIdle, isExclusive { idle(self) }
     }
 
     private func finish(_ query: PendingQuery, _ report: ServerReport) {
         let wasCancelledByUs = report.state == "57014" && cancelling != nil
         if wasCancelledByUs { cancelling = nil }
         // A cancellation hits what runs when it arrives, which may be another's statement by then; a plan may be older than its tables.
-        if !query.isOver, query.mayRepeat, query.attempts < 3, wasCancelledByUs || report.isStalePlan {
-            return toRepeat.append(query)
+        if !query.isOver, wasCancelledByUs || report.isStalePlan {
+            repeatOrFail(query, source.refused(report))
+        } else {
+            query.finish(.failure(source.refused(report)))
         }
-        query.finish(.failure(source.refused(report)))
     }
 
     // MARK: Cancelling
@@ -214,7 +240,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     /// The request to cancel what runs, where nobody waits for that any more; to be carried out on a thread that may block. Nil while there is
     /// none, or one has just been sent.
     func cancellation(now: Instant) -> Cancellation? {
-        guard isOpen, head?.abandoned != nil else { return nil }
+        guard isOpen, current?.abandoned != nil else { return nil }
         if let cancelling, cancelling.duration(to: now) < .milliseconds(500) { return nil }
         guard let cancel = PQgetCancel(handle) else { return nil }
         cancelling = now
@@ -222,45 +248,52 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     }
 
     /// What the server works on.
-    private var head: PendingQuery? {
-        for step in steps[nextStep...] { if case .execute(let query, _) = step { return query } }
-        return nil
-    }
+    private var current: PendingQuery? { isIdle ? nil : exchanges[head].query }
 
     /// Answers those whose time is over, and ends the connection when the server has not stopped a statement `patience` after nobody waits
     /// for it any more.
     func expire(now: Instant, _ error: ApusError, patience: Duration) {
-        for case .execute(let query, _) in steps[nextStep...] where !query.isOver && query.deadline <= now {
-            query.abandon(error, now: now)
-        }
-        if let since = head?.abandoned, since.duration(to: now) > patience { fail(source.unavailable("a statement did not stop")) }
+        for query in exchanges[head...].compactMap(\.query) where !query.isOver && query.deadline <= now { query.abandon(error, now: now) }
+        if let since = current?.abandoned, since.duration(to: now) > patience { fail(source.unavailable("a statement did not stop")) }
     }
 
     /// Whether all that was sent has been answered.
-    var isIdle: Bool { nextStep == steps.count }
+    var isIdle: Bool { head == exchanges.count }
+
+    /// Statements that were sent and are not answered.
+    var pending: Int { exchanges.count - head }
 
     /// How long the server has been working on the same statement.
-    func busy(now: Instant) -> Duration { pending == 0 ? .zero : began.duration(to: now) }
+    func busy(now: Instant) -> Duration { isIdle ? .zero : began.duration(to: now) }
+
+    /// Takes reads back that wait behind a statement which turned out to take long: another connection answers them sooner.
+    func takeBack(now: Instant) -> [PendingQuery] {
+        guard isOpen, !isExclusive, pending > 1, busy(now: now) >= Self.long else { return [] }
+        var taken: [PendingQuery] = []
+        for index in (head + 1)..<exchanges.count {
+            guard let query = exchanges[index].query, !query.isOver, query.mayRepeat, query.attempts < 3 else { continue }
+            exchanges[index].query = nil
+            taken.append(query)
+        }
+        return taken
+    }
+
+    /// What shares a connection is done in less.
+    static let long = Duration.milliseconds(20)
 
     // MARK: Ending
 
     override func ended(_ error: ApusError) {
-        let left = steps[nextStep...]
-        steps = []
-        nextStep = 0
-        pending = 0
+        let left = exchanges[head...]
+        exchanges = []
+        head = 0
         lost(self)
-        repeatThose()
-        for case .execute(let query, _) in left where !query.isOver { repeatOrFail(query, error) }
+        for query in left.compactMap(\.query) where !query.isOver { repeatOrFail(query, error) }
     }
 
     private func repeatOrFail(_ query: PendingQuery, _ error: any Error) {
         if query.mayRepeat, query.attempts < 3 { repeated(query) } else { query.finish(.failure(error)) }
     }
-}
-
-extension QuerySession.Step {
-    fileprivate var isExecute: Bool { if case .execute = self { true } else { false } }
 }
 
 /// A request to cancel, which libpq sends over a connection of its own and waits for.

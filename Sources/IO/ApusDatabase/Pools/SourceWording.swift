@@ -19,6 +19,12 @@ struct SourceWording: DatabaseWording {
 
     var late: ApusError { ApusError(.deadlineExceeded, "data source \"\(name)\" did not answer in time", context: ["source": name]) }
 
+    func tooMuch(_ bytes: Int) -> ApusError {
+        ApusError(
+            .sourceRejected, "data source \"\(name)\" told more than \(ByteCount(bytes)) for one statement", hint: "ask for fewer rows",
+            context: ["source": name])
+    }
+
     func busy(_ waiting: Int) -> ApusError {
         ApusError(
             .sourceBusy, "\(waiting) requests wait for data source \"\(name)\" already", hint: "ask again later, or raise its connections",

@@ -1,36 +1,54 @@
-internal import CPostgreSQL
+public import ApusQueryPlan
 
-/// What a statement told, as libpq holds it: columns as PostgreSQL writes them as text.
-public final class TextResult: @unchecked Sendable {  // libpq only reads a result that is complete
-    private let result: OpaquePointer
+/// What a statement told: rows with columns as PostgreSQL writes them as text.
+public final class TextResult: Sendable {
+    /// DataRow messages, one behind the other, and the command's own word behind them.
+    private let bytes: [UInt8]
+    private let rowBytes: Int
     public let rowCount: Int
     public let columnCount: Int
 
-    /// Takes `result` over.
-    init(_ result: OpaquePointer) {
-        self.result = result
-        rowCount = Int(PQntuples(result))
-        columnCount = Int(PQnfields(result))
+    /// `rows` are the bodies of whole DataRow messages of so many columns.
+    init(rows: [UInt8], rowBytes: Int, rowCount: Int, columnCount: Int) {
+        bytes = rows
+        self.rowBytes = rowBytes
+        self.rowCount = rowCount
+        self.columnCount = columnCount
     }
 
-    deinit { PQclear(result) }
+    /// The command's own word for what it did: `UPDATE 5`; COMMIT, or ROLLBACK of a transaction that had failed.
+    var command: String { String(decoding: bytes[rowBytes...], as: UTF8.self) }
 
     /// Rows that an INSERT, UPDATE or DELETE changed.
-    public var changed: Int { Int(String(cString: PQcmdTuples(result))) ?? 0 }
+    public var changed: Int { command.split(separator: " ").last.flatMap { Int($0) } ?? 0 }
 
-    /// The command's own word for what it did: COMMIT, or ROLLBACK of a transaction that had failed.
-    var command: String { String(cString: PQcmdStatus(result)) }
-
-    /// Nil for NULL. Valid as long as the result is held.
-    public func bytes(row: Int, column: Int) -> UnsafeRawBufferPointer? {
-        let (row, column) = (Int32(truncatingIfNeeded: row), Int32(truncatingIfNeeded: column))
-        let count = Int(PQgetlength(result, row, column))
-        if count == 0, PQgetisnull(result, row, column) == 1 { return nil }
-        return UnsafeRawBufferPointer(start: PQgetvalue(result, row, column), count: count)
+    /// Each row in its order, until `body` says that it is enough.
+    public func forEachRow(_ body: (UnsafeBufferPointer<RowCell>) -> Bool) {
+        bytes.withUnsafeBytes { bytes in
+            withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, columnCount)) { cells in
+                var offset = 0
+                for _ in 0..<rowCount {
+                    var column = 0
+                    let row = UnsafeRawBufferPointer(rebasing: bytes[offset..<rowBytes]).eachColumn { start, count in
+                        cells[column] = count < 0 ? .null : RowCell(start, count: count)
+                        column += 1
+                    }
+                    guard let row, body(UnsafeBufferPointer(rebasing: cells[..<column])) else { return }
+                    offset += row.bytes
+                }
+            }
+        }
     }
 
-    /// The text of a column; nil for NULL.
-    public func text(row: Int, column: Int) -> String? {
-        bytes(row: row, column: column).map { String(decoding: $0, as: UTF8.self) }
+    /// All columns of all rows; nil for NULL.
+    public var texts: [[String?]] {
+        var texts: [[String?]] = []
+        forEachRow { row in
+            texts.append(
+                row.map { cell in cell.start.map { String(decoding: UnsafeRawBufferPointer(start: $0, count: cell.count), as: UTF8.self) } }
+            )
+            return true
+        }
+        return texts
     }
 }

@@ -4,8 +4,8 @@ internal import CPostgreSQL
 internal import CUV
 internal import Glibc
 
-/// A connection of libpq in its non-blocking pipeline mode, its socket polled by an event loop: how it is opened, polled and ended. What is
-/// asked over it, and who is answered, its subclasses know.
+/// A connection that libpq opens without blocking, its socket polled by an event loop: how it is opened, polled and ended. What is asked over
+/// it, and who is answered, its subclasses know; they may speak through libpq's pipeline mode, or over the socket themselves.
 ///
 /// connecting -> open -> closed. All of it belongs to the loop's thread.
 class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `loop` only, which the entries see to
@@ -31,7 +31,16 @@ class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `l
 
     // MARK: What subclasses do
 
-    /// Bytes came; without `isAlive` they are the last.
+    /// It is open now, and nothing has been asked over it.
+    func opened() {}
+    /// Bytes have come, or the connection's end.
+    func readable() {
+        let isAlive = PQconsumeInput(handle) == 1
+        received(isAlive: isAlive)
+        guard case .open = state, !isAlive else { return }
+        failByLibrary()
+    }
+    /// libpq has bytes that came; without `isAlive` they are the last.
     func received(isAlive: Bool) {}
     /// There is room to send again.
     func sendable() {}
@@ -71,6 +80,7 @@ class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `l
             guard PQserverVersion(handle) >= 140_000 else { return fail(wording.tooOld) }
             guard PQsetnonblocking(handle, 1) == 0, PQenterPipelineMode(handle) == 1 else { return failByLibrary() }
             state = .open
+            opened()
             if let timer = connectTimer.take() { loop.timers.cancel(timer) }
             watch(UV_READABLE.rawValue)
             connected.take()?.resume()
@@ -89,10 +99,10 @@ class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `l
     }
 
     /// Whether the server says that it takes no writes; it keeps that up to date.
-    var takesNoWrites: Bool {
-        func isOn(_ name: String) -> Bool { PQparameterStatus(handle, name).map { String(cString: $0) == "on" } ?? false }
-        return isOn("in_hot_standby") || isOn("default_transaction_read_only")
-    }
+    var takesNoWrites: Bool { setting("in_hot_standby") == "on" || setting("default_transaction_read_only") == "on" }
+
+    /// What the server has said of one of its settings.
+    func setting(_ name: String) -> String? { PQparameterStatus(handle, name).map { String(cString: $0) } }
 
     // MARK: Ending
 
@@ -114,14 +124,16 @@ class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `l
 
     // MARK: Polling
 
-    /// Sends what libpq holds, and asks to be told when there is more room or something came.
+    /// Sends what waits, and asks to be told when there is more room or something came.
     func flush() {
         switch PQflush(handle) {
-        case 0: watch(UV_READABLE.rawValue)
-        case 1: watch(UV_READABLE.rawValue | UV_WRITABLE.rawValue)
+        case 0: watch(forRoom: false)
+        case 1: watch(forRoom: true)
         default: failByLibrary()
         }
     }
+
+    final func watch(forRoom: Bool) { watch(UV_READABLE.rawValue | (forRoom ? UV_WRITABLE.rawValue : 0)) }
 
     private func ready(_ events: Int32, status: Int32) {
         switch state {
@@ -129,10 +141,7 @@ class PostgreSQLConnection: @unchecked Sendable {  // all state is touched on `l
         case .connecting: goOnConnecting()
         case .open:
             if status < 0 || events & Int32(UV_READABLE.rawValue) != 0 {
-                let isAlive = PQconsumeInput(handle) == 1
-                received(isAlive: isAlive)
-                guard case .open = state else { return }
-                guard isAlive else { return failByLibrary() }
+                readable()
             } else {
                 sendable()
             }

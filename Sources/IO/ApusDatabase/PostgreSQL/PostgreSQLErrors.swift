@@ -22,6 +22,15 @@ struct ServerReport: Error, Sendable {
         function = field("R") ?? ""
     }
 
+    /// Fields of the message by their codes.
+    init(_ fields: [UInt8: String]) {
+        severity = fields[UInt8(ascii: "V")] ?? "ERROR"
+        state = fields[UInt8(ascii: "C")] ?? ""
+        message = fields[UInt8(ascii: "M")] ?? ""
+        constraint = fields[UInt8(ascii: "n")]
+        function = fields[UInt8(ascii: "R")] ?? ""
+    }
+
     /// The server ends the connection after this report.
     var endsConnection: Bool { severity == "FATAL" || severity == "PANIC" }
 

@@ -19,6 +19,8 @@ public final class EventLoop: TaskExecutor, Sendable {
     private let remote = Mutex(Remote())
     /// Work that was added on the loop's own thread, taken in order. Loop thread only, hence no lock.
     private nonisolated(unsafe) var local: [Work] = []
+    /// Run once what is queued has run. Loop thread only.
+    private nonisolated(unsafe) var endings: [() -> Void] = []
     /// The handles are being closed. Loop thread only.
     private nonisolated(unsafe) var isClosing = false
 
@@ -124,6 +126,13 @@ public final class EventLoop: TaskExecutor, Sendable {
         if isCurrent { body() } else { execute(body) }
     }
 
+    /// Runs `body` before the loop waits again, behind the work that is queued by then: what was collected meanwhile is sent at once. On the
+    /// loop's thread.
+    package func atEndOfTurn(_ body: @escaping () -> Void) {
+        if local.isEmpty, endings.isEmpty, !isClosing { uv_idle_start(idle) { _ in } }
+        endings.append(body)
+    }
+
     /// Runs `body` on the loop's thread and returns what it gives.
     public func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         if isCurrent { return try body() }
@@ -169,7 +178,12 @@ public final class EventLoop: TaskExecutor, Sendable {
             }
             rounds += 1
         }
+        if !endings.isEmpty {
+            var due: [() -> Void] = []
+            swap(&due, &endings)
+            for body in due { body() }
+        }
         guard !isClosing else { return }
-        if local.isEmpty { uv_idle_stop(idle) } else { uv_idle_start(idle) { _ in } }
+        if local.isEmpty, endings.isEmpty { uv_idle_stop(idle) } else { uv_idle_start(idle) { _ in } }
     }
 }

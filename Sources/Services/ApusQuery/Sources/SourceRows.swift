@@ -17,23 +17,12 @@ public enum SourceRows: Sendable {
     /// Gives the rows to what writes them into a reply.
     func add(to rows: RowAssembler) {
         switch self {
-        case .text(let result): Self.add(result, to: rows)
-        case .values(let values): Self.add(values, to: rows)
-        }
-    }
-
-    /// Straight from where libpq put what came from the socket.
-    private static func add(_ result: TextResult, to rows: RowAssembler) {
-        let columns = result.columnCount
-        withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, columns)) { cells in
-            let row = UnsafeBufferPointer(rebasing: cells[..<columns])
-            for number in 0..<result.rowCount where !rows.isDone {
-                for column in 0..<columns {
-                    let bytes = result.bytes(row: number, column: column)
-                    cells[column] = RowCell(bytes?.baseAddress, count: bytes?.count ?? 0)
-                }
-                rows.add(row)
+        case .text(let result):
+            result.forEachRow { row in
+                if !rows.isDone { rows.add(row) }
+                return !rows.isDone
             }
+        case .values(let values): Self.add(values, to: rows)
         }
     }
 
@@ -60,8 +49,7 @@ public enum SourceRows: Sendable {
     /// All columns of all rows; nil for NULL.
     var texts: [[String?]] {
         switch self {
-        case .text(let result):
-            (0..<result.rowCount).map { row in (0..<result.columnCount).map { result.text(row: row, column: $0) } }
+        case .text(let result): result.texts
         case .values(let rows):
             rows.map { row in
                 row.values.map { value in
