@@ -77,6 +77,7 @@ let package = Package(
         core("ApusEmbedding", ["ApusTypes", "CTransformer"]),
         core("ApusRender", ["ApusTypes"]),
         core("ApusGraphQL", ["ApusTypes"]),
+        core("ApusTokens", ["ApusTypes", "COpenSSL"]),
         core("ApusSchemas", ["ApusTypes", "ApusGraphQL"]),
         core("ApusQueryPlan", ["ApusTypes", "ApusGraphQL", "ApusSchemas"]),
 
@@ -97,7 +98,9 @@ let package = Package(
         service(
             "ApusVectors",
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
-        service("ApusQuery", ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog"]),
+        service(
+            "ApusQuery",
+            ["ApusTypes", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog"]),
 
         // Faces: one per client protocol
         face(
@@ -119,7 +122,8 @@ let package = Package(
         .executableTarget(
             name: "apus",
             dependencies: [
-                "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusThunder", "ApusVectorIndex", "ApusRender",
+                "ApusTypes", "ApusConfig", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusThunder", "ApusVectorIndex",
+                "ApusRender",
                 "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
@@ -128,6 +132,7 @@ let package = Package(
             path: "Sources/apus", swiftSettings: swiftSettings),
 
         tests("ApusTypesTests", ["ApusTypes"]),
+        tests("ApusTokensTests", ["ApusTypes", "ApusTokens"]),
         tests("ApusRuntimeTests", ["ApusRuntime", "ApusTypes"]),
         tests("ApusConfigTests", ["ApusConfig", "ApusTypes", "TestKit"]),
         kit("TestKit", ["ApusTypes", "ApusRuntime"]),
@@ -216,7 +221,10 @@ let package = Package(
             ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusQuery", "TestKit"]),
         tests(
             "HugrFaceTests",
-            ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "DatabaseTestKit", "TestKit", "apus"],
+            [
+                "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "DatabaseTestKit", "HTTPTestKit", "TestKit",
+                "COpenSSL", "apus",
+            ],
             excluding: ["Suite"]),
         tests(
             "VectorizerRPCTests",
