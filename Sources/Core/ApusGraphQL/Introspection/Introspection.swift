@@ -7,21 +7,25 @@ public struct Introspection: Sendable {
     public static let mostBytes = 128 << 20
 
     private let collector: FieldCollector
+    private let hidden: HiddenParts
     private var schema: GraphQLSchema { collector.schema }
 
-    public init(_ collector: FieldCollector) { self.collector = collector }
+    public init(_ collector: FieldCollector, hidden: HiddenParts = HiddenParts()) {
+        self.collector = collector
+        self.hidden = hidden
+    }
 
     /// The value of a `__schema` or `__type` field of the query type; nil for the null of an unknown type.
     public func value(
         of field: CollectedField, _ definition: FieldDefinition, _ arguments: JSONObject
     ) throws(GraphQLError) -> ResponseValue? {
         let selections = try self.selections(field, definition.type)
-        let writer = IntrospectionWriter(schema: schema)
+        let writer = IntrospectionWriter(schema: schema, hidden: hidden)
         var json = JSONWriter()
         if field.name == "__schema" {
             try writer.schema(selections, &json)
         } else {
-            guard let type = arguments["name"]?.asString.flatMap({ schema.type($0) }) else { return nil }
+            guard let type = arguments["name"]?.asString.flatMap({ schema.type($0) }), !hidden.types.contains(type.name) else { return nil }
             try writer.type(TypeReference(type.id), selections, &json)
         }
         return .written(json.bytes)

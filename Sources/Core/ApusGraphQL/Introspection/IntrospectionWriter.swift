@@ -3,6 +3,7 @@ import ApusTypes
 /// Writes one object of each of introspection's types for its selections.
 struct IntrospectionWriter {
     let schema: GraphQLSchema
+    let hidden: HiddenParts
 
     typealias Selection = Introspection.Selection
 
@@ -11,7 +12,7 @@ struct IntrospectionWriter {
             switch selection.name {
             case "description": text(schema.description, &json)
             case "types":
-                try list(schema.types, &json) { (type, json) throws(GraphQLError) in
+                try list(schema.types.filter { !hidden.types.contains($0.name) }, &json) { (type, json) throws(GraphQLError) in
                     try self.type(TypeReference(type.id), selection.selections, &json)
                 }
             case "queryType": try root(.query, selection.selections, &json)
@@ -40,14 +41,17 @@ struct IntrospectionWriter {
             case "description": text(type.description, &json)
             case "specifiedByURL": text(type.specifiedByURL, &json)
             case "fields" where type.kind.hasFields:
-                let fields = type.fields.filter { selection.includesDeprecated || $0.deprecationReason == nil }
+                let fields = type.fields.filter {
+                    (selection.includesDeprecated || $0.deprecationReason == nil) && !hidden.hides($0, of: type, in: schema)
+                }
                 try list(fields, &json) { (field, json) throws(GraphQLError) in try self.field(field, selection.selections, &json) }
             case "interfaces" where type.kind.hasFields: try types(type.interfaces, selection.selections, &json)
             case "possibleTypes" where type.kind.isAbstract: try types(schema.possibleTypes(of: type), selection.selections, &json)
             case "enumValues" where type.kind == .enumeration:
                 let values = type.enumValues.filter { selection.includesDeprecated || $0.deprecationReason == nil }
                 try list(values, &json) { (value, json) throws(GraphQLError) in try enumValue(value, selection.selections, &json) }
-            case "inputFields" where type.kind == .inputObject: try inputs(type.inputFields, selection, &json)
+            case "inputFields" where type.kind == .inputObject:
+                try inputs(type.inputFields.filter { !hidden.hides($0, of: type, in: schema) }, selection, &json)
             default: json.null()
             }
         }

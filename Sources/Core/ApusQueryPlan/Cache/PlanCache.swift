@@ -97,7 +97,17 @@ public struct PlanCache: Sendable {
 
 extension PlanTemplate {
     /// About how many bytes it takes.
-    fileprivate var weight: Int { statements.reduce(512) { $0 + $1.weight } }
+    fileprivate var weight: Int { statements.reduce(512 + data.weight) { $0 + $1.weight } }
+}
+
+extension PlanTemplate.Node {
+    fileprivate var weight: Int {
+        switch self {
+        case .object(let members): members.reduce(0) { $0 + $1.name.count + $1.node.weight + 64 }
+        case .text(let bytes): bytes.count
+        case .statement: 16
+        }
+    }
 }
 
 extension StatementPlan {

@@ -5,12 +5,20 @@ internal import ApusTypes
 /// What a request may do.
 extension RequestContext {
     private var permissions: RolePermissions { planner.permissions }
-    private static let forbidden = GraphQLError("forbidden")
+    static let forbidden = GraphQLError("forbidden")
 
     /// A field that is asked for. `__typename` says nothing that the schema does not.
     func allow(_ field: String, on type: String) throws(GraphQLError) {
         guard !record.isInRule, !field.hasPrefix("__") else { return }
-        let isGuarded = model.objects[type] != nil || planner.api.meaning(of: field, on: type) != nil
+        let meaning = planner.api.meaning(of: field, on: type)
+        if case .function(let id)? = meaning, !permissions.manages, let source = model.functions[id]?.source, manages(source),
+            permissions.rule(naming: type, field) == nil
+        {
+            throw Self.forbidden
+        }
+        // It tells of nothing that is hidden, and of no data.
+        if case .description? = meaning { return }
+        let isGuarded = model.objects[type] != nil || meaning != nil
         guard permissions.rule(type, field).map({ !$0.isDisabled }) ?? !(permissions.deniesByDefault && isGuarded) else {
             throw Self.forbidden
         }
@@ -29,11 +37,32 @@ extension RequestContext {
         guard !record.isInRule else { return nil }
         var filter: JSONObject?
         for operation in operation == .query ? [.query] : [RolePermissions.Operation.query, operation] {
-            let rule = permissions.rule(operation.rawValue, object.name)
-            guard rule.map({ !$0.isDisabled }) ?? !permissions.deniesByDefault else { throw Self.forbidden }
+            let isClosed = !permissions.manages && manages(object.source)
+            let rule = isClosed ? permissions.rule(about: object.name, operation) : permissions.rule(operation.rawValue, object.name)
+            guard rule.map({ !$0.isDisabled }) ?? !(permissions.deniesByDefault || isClosed) else { throw Self.forbidden }
             filter = rule?.filter ?? filter
         }
         return filter.map { Self.value(.object($0)).asObject ?? [:] }
+    }
+
+    private func manages(_ source: String) -> Bool { model.sources[source]?.isManagement == true }
+
+    /// What an insertion stores, with the rows that come with it: checked, and with what rules store instead.
+    func allowed(inserting data: PlanObject, into object: DataObject, _ stamps: PlanObject) throws(GraphQLError) -> PlanObject {
+        _ = try filter(.insert, object)
+        try allow(inputs: data, "_mut_input_data", of: object)
+        var allowed = data.stamped(with: stamps.stamped(with: self.stamps(.insert, object)))
+        for (name, value) in allowed {
+            guard let target = object.navigation(name)?.target, let related = model.objects[target] else { continue }
+            if let rows = value.asArray {
+                var list: [PlanValue] = []
+                for row in rows { list.append(.object(try self.allowed(inserting: row.asObject ?? [:], into: related, [:]).members)) }
+                allowed[name] = .list(list)
+            } else if let row = value.asObject {
+                allowed[name] = .object(try self.allowed(inserting: row, into: related, [:]).members)
+            }
+        }
+        return allowed
     }
 
     /// The filter of a field that leads to rows, beside that of their object.

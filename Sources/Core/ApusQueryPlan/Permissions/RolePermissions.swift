@@ -32,11 +32,14 @@ public struct RolePermissions: Sendable {
     }
 
     private var rules: [String: [String: Rule]] = [:]
+    /// Whether what manages the cluster is allowed, too, without a rule that names it.
+    public var manages: Bool
     /// Whether what no rule is about is denied.
     public var deniesByDefault: Bool
 
     /// The last of several rules about one field counts.
-    public init(_ rules: [Rule] = [], deniesByDefault: Bool = false) {
+    public init(_ rules: [Rule] = [], deniesByDefault: Bool = false, manages: Bool = true) {
+        self.manages = manages
         for rule in rules { self.rules[rule.type, default: [:]][rule.field] = rule }
         self.deniesByDefault = deniesByDefault
     }
@@ -45,6 +48,17 @@ public struct RolePermissions: Sendable {
     public func rule(_ type: String, _ field: String) -> Rule? {
         rules[type]?[field] ?? rules[type]?["*"] ?? rules["*"]?[field] ?? rules["*"]?["*"]
     }
+
+    /// The rule that decides where none for all types does.
+    func rule(naming type: String, _ field: String) -> Rule? { rules[type]?[field] ?? rules[type]?["*"] }
+
+    /// The rule about one object, and no other.
+    func rule(about object: String, _ operation: Operation) -> Rule? { rules[operation.rawValue]?[object] }
+
+    /// All of them, by type and field.
+    public var all: [Rule] { rules.values.flatMap(\.values).sorted { ($0.type, $0.field) < ($1.type, $1.field) } }
+
+    public var hidesAnything: Bool { rules.values.contains { $0.values.contains(where: \.isHidden) } }
 
     /// What is done with the rows of an object.
     enum Operation: String {

@@ -57,6 +57,7 @@ extension SourceAction {
     ) throws(GraphQLError) -> [Selected] {
         var selected: [Selected] = []
         for field in fields {
+            try request.allow(field.name, on: type.name)
             let definition = request.collector.definition(of: field, on: type)
             let below = definition.map { request.planner.api.schema[$0.type.named] }
             var members: [Selected] = []
@@ -80,12 +81,20 @@ extension StatementBuilder {
         case .insert(let name)?, .update(let name)?, .delete(let name)?:
             let object = try request.object(name)
             guard request.actsItself(object.source) else { return nil }
-            let data = use.arguments["data"]?.json.asObject ?? [:]
+            let data = use.arguments["data"]?.asObject ?? [:]
+            let stamps = request.stamps(of: use.field.name, on: use.parent)
             switch meaning {
-            case .insert?: return try acting(.insert(name), use, source: object.source, data, isMutation: true, request)
+            case .insert?:
+                let row = try request.allowed(inserting: data, into: object, stamps)
+                return try acting(.insert(name), use, source: object.source, row.json(request.planner.identity), isMutation: true, request)
             case .update?:
-                return try acting(.update(name), use, source: object.source, data, isMutation: true, request, rowsOf: object)
-            default: return try acting(.delete(name), use, source: object.source, data, isMutation: true, request, rowsOf: object)
+                try request.allow(inputs: data, "_mut_data", of: object)
+                let row = data.stamped(with: stamps).stamped(with: request.stamps(.update, object))
+                return try acting(
+                    .update(name), use, source: object.source, row.json(request.planner.identity), isMutation: true, request,
+                    rowsOf: (object, .update))
+            default:
+                return try acting(.delete(name), use, source: object.source, [:], isMutation: true, request, rowsOf: (object, .delete))
             }
         default: return nil
         }
@@ -93,18 +102,25 @@ extension StatementBuilder {
 
     private static func acting(
         _ kind: SourceAction.Kind, _ use: FieldUse, source: String, _ arguments: JSONObject, isMutation: Bool, _ request: RequestContext,
-        rowsOf object: DataObject? = nil
+        rowsOf rows: (object: DataObject, operation: RolePermissions.Operation)? = nil
     ) throws(GraphQLError) -> StatementPlan {
         var builder = try StatementBuilder(request, source: source)
         builder.beginLevel()
         builder.levels[0].item = .value(column: builder.select.column("1"), .json)
         var sql: SQLFragment = "SELECT 1"
-        if let object {
+        if let (object, operation) = rows {
             let scope = builder.scope(object, level: 0)
-            guard let condition = try builder.condition(use, scope) ?? builder.everyRow(use) else {
+            let rule = try request.filter(operation, object)
+            let asked = try use.given("filter")?.asObject.flatMap { filter throws(GraphQLError) in
+                try builder.condition(filter, scope.row)
+            }
+            guard var condition = asked ?? builder.everyRow(use) else {
                 throw GraphQLError(
                     "\"\(use.field.name)\" has no filter that says anything, and would change every row; if that is meant, write @\(allRows) behind the field."
                 )
+            }
+            for rule in [rule, request.filter(of: use.field.name, on: use.parent)] {
+                if let rule, let allowed = try builder.rule(rule, scope.row) { condition = "(\(condition)) AND (\(allowed))" }
             }
             let from = try builder.from(scope, RowSet(condition: condition), use, isRestricted: false)
             let keys = object.primaryKey.map { builder.column($0, of: scope) }.joined(separator: ", ")
@@ -126,4 +142,18 @@ extension RequestContext {
 extension PlanObject {
     /// Looks at every value: the plan serves requests with these values alone, because they do not travel as parameters.
     fileprivate var json: JSONObject { JSONObject(members.map { ($0.key, $0.value.json) }) }
+
+    /// The same with what rules store: parts of the identity, which does not travel as a parameter either.
+    fileprivate func json(_ identity: JSONObject) -> JSONObject { JSONObject(members.map { ($0.key, $0.value.json(identity)) }) }
+}
+
+extension PlanValue {
+    fileprivate func json(_ identity: JSONObject) -> JSONValue {
+        switch self {
+        case .identity(let name): identity[name] ?? .null
+        case .list(let elements): .array(elements.map { $0.json(identity) })
+        case .object(let members): .object(JSONObject(members.map { ($0.key, $0.value.json(identity)) }))
+        default: json
+        }
+    }
 }

@@ -80,11 +80,26 @@ extension APIGenerator {
                 description:
                     "Performs jq query on result set\nResults will be placed in 'extension' field by field or alias name",
                 meaning: .transform)
-            return functions(false, .function) + [transform]
+            return functions(false, .function) + [transform] + Self.descriptions
         case .mutation: return functions(true, .mutationFunction)
         case .function, .mutationFunction: return []
         }
     }
+
+    private static let descriptions = [
+        Field(
+            name: "_catalog", type: "_Module",
+            description:
+                "Logical-model introspection: the root module tree (name \"\").\nResolved on the metadata path, like __schema/__type.",
+            meaning: .description(.root)),
+        Field(
+            name: "_module", arguments: "(name: String!)", type: "_Module",
+            description: "Logical-model introspection: direct module lookup; \"\" = the root module.", meaning: .description(.module)),
+        Field(
+            name: "_dataObject", arguments: "(name: String!)", type: "_DataObject",
+            description: "Logical-model introspection: data object by GraphQL type name;\nnull for non-data-object types.",
+            meaning: .description(.object)),
+    ]
 
     // MARK: Fields of objects
 

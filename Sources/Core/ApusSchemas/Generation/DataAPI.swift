@@ -31,6 +31,10 @@ public enum RootField: Sendable, Hashable {
     case update(String)
     case delete(String)
     case function(DataFunction.ID)
+    /// The model itself, without its data: the module or object that `name` names, or the root module.
+    case description(Described)
     /// Another query, whose result a jq program transforms.
     case transform
+
+    public enum Described: Sendable, Hashable { case module, object, root }
 }

@@ -6,6 +6,16 @@ enum SystemTypes {
             enum OrderDirection { ASC DESC }
             type OperationResult { success: Boolean affected_rows: BigInt last_id: BigInt message: String }
 
+            type _Module { name: String! modules: [_Module!]! dataObjects: [_DataObject!]! }
+            enum _DataObjectType { TABLE VIEW }
+            type _DataObject {
+              name: String! type: _DataObjectType! description: String module: String! dataSource: String!
+              fields: [_Field!]! relations: [_Relation!]!
+            }
+            type _Field { name: String! type: String! isPk: Boolean! description: String }
+            enum _RelationKind { FK }
+            type _Relation { name: String! kind: _RelationKind! dataObject: _DataObject! }
+
             enum TimeBucket { minute hour day week month quarter year }
             enum TimeExtract { epoch minute hour day doy dow iso_dow week month year iso_year quarter }
             enum GeometryTransform {

@@ -25,6 +25,8 @@ public struct SourceDescription: Sendable, Hashable {
     public var isReadOnly: Bool
     /// Whether functions and changes of rows are code of the source's own, and no SQL.
     public var actsItself = false
+    /// Whether it manages the cluster: only what a rule names is for others than administrators.
+    public var isManagement = false
 
     public init(name: String, kind: Kind, prefix: String = "", isModule: Bool = false, isReadOnly: Bool = false) {
         self.name = name

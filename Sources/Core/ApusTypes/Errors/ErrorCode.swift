@@ -79,6 +79,10 @@ extension ErrorCode {
     public static let unauthenticated: ErrorCode = "auth.required"
     public static let forbidden: ErrorCode = "auth.forbidden"
     public static let keyUnknown: ErrorCode = "auth.key_unknown"
+    /// What roles may do was last known too long ago to decide by.
+    public static let accessStale: ErrorCode = "access.stale"
+    /// A role has as many requests under way, and waiting, as it may.
+    public static let roleBusy: ErrorCode = "role.busy"
     public static let idempotencyConflict: ErrorCode = "write.idempotency_conflict"
     public static let deadlineExceeded: ErrorCode = "deadline.exceeded"
 
@@ -274,6 +278,8 @@ extension ErrorCode {
         .unauthenticated: Surface(401, 16, .notPermitted),
         .forbidden: Surface(403, 7, .notPermitted),
         .keyUnknown: Surface(404, 5, .badInput),
+        .accessStale: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
+        .roleBusy: Surface(429, 8, .temporary, retry: .after(.seconds(1))),
         .idempotencyConflict: Surface(409, 6, .refused),
         .deadlineExceeded: Surface(503, 4, .temporary, retry: .after(.seconds(1))),
 

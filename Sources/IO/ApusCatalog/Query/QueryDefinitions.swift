@@ -116,6 +116,13 @@ public final class QueryChange {
         return true
     }
 
+    /// A data source that is served ceases to be; false where it was not.
+    public func cease(_ name: String) async throws -> Bool {
+        guard try await transaction.isServed(name) else { return false }
+        servedVersion = try await transaction.serve([name: nil], "\(name) was unloaded")
+        return true
+    }
+
     fileprivate func finish() async throws {
         if changed.contains(where: \.grantsAccess) {
             _ = try await transaction.run(Statement("UPDATE apus.query_state SET permission_version = permission_version + 1"))

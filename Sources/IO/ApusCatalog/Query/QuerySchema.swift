@@ -82,3 +82,11 @@ extension Migration {
             """),
     ]
 }
+
+extension Migration {
+    /// What requests of a role may take. Null: as the node's configuration says.
+    static let roleLimits = Migration(
+        number: 10, name: "limits of roles", minReader: 2, minWriter: 6,
+        steps: ["max_in_flight bigint", "max_rows bigint", "max_seconds double precision", "max_cost bigint", "deny_by_default boolean"]
+            .map { (column: StaticSQL) in .both("ALTER TABLE apus.query_role ADD COLUMN " + column) })
+}

@@ -6,7 +6,7 @@ public import ApusTypes
 /// The set is closed: names of tables and columns become SQL, and only these can.
 public struct QueryTable: Sendable, Hashable {
     public enum Kind: Sendable, Hashable {
-        case text, boolean, json
+        case text, boolean, json, integer, double
         /// RFC 3339.
         case instant
     }
@@ -38,6 +38,7 @@ public struct QueryTable: Sendable, Hashable {
     }
 
     private static func flag(_ name: String) -> Column { Column(name: name, kind: .boolean, isRequired: true, initial: false) }
+    private static func number(_ name: String) -> Column { Column(name: name, kind: .integer, isRequired: false, initial: nil) }
     private static func json(_ name: String) -> Column { Column(name: name, kind: .json, isRequired: false, initial: nil) }
 
     public static let dataSources = QueryTable(
@@ -62,7 +63,11 @@ public struct QueryTable: Sendable, Hashable {
         ], key: ["name"], grantsAccess: false, hasUpdateTime: false)
     public static let roles = QueryTable(
         name: "roles", relation: "apus.query_role",
-        columns: [text("name"), text("description", isRequired: false), flag("disabled"), flag("can_impersonate")], key: ["name"],
+        columns: [
+            text("name"), text("description", isRequired: false), flag("disabled"), flag("can_impersonate"),
+            number("max_in_flight"), number("max_rows"), Column(name: "max_seconds", kind: .double, isRequired: false, initial: nil),
+            number("max_cost"), Column(name: "deny_by_default", kind: .boolean, isRequired: false, initial: nil),
+        ], key: ["name"],
         grantsAccess: true, hasUpdateTime: false)
     public static let permissions = QueryTable(
         name: "role_permissions", relation: "apus.role_permission",
@@ -86,6 +91,8 @@ extension QueryTable {
         case (.null, _): .null
         case (_, .json): .text(value.description)
         case (.bool(let flag), _): .bool(flag)
+        case (_, .integer): value.asInteger.map { .integer($0) } ?? .text(value.description)
+        case (_, .double): value.asDouble.map { .double($0) } ?? .text(value.description)
         default: .text(value.asString ?? value.description)
         }
     }
@@ -155,6 +162,8 @@ extension QueryTable {
                 if row.isNull(index) { return (column.name, .null) }
                 switch column.kind {
                 case .boolean: return (column.name, .bool(try row.bool(index)))
+                case .integer: return (column.name, .integer(try row.integer(index)))
+                case .double: return (column.name, .double(try row.double(index)))
                 case .json: return (column.name, try JSONValue(parsing: Array(try row.text(index).utf8)))
                 case .text, .instant: return (column.name, .string(try row.text(index)))
                 }

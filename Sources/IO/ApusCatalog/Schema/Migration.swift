@@ -39,6 +39,6 @@ struct Migration: Sendable {
     var checksum: String { Digest(of: steps.map(\.text).joined(separator: "\n\u{1e}\n")).description }
 
     static let all: [Migration] = [
-        .foundation, .segments, .models, .collectionNames, .keyScopes, .replicas, .deletedCollections, .query, .manifestTimes,
+        .foundation, .segments, .models, .collectionNames, .keyScopes, .replicas, .deletedCollections, .query, .manifestTimes, .roleLimits,
     ]
 }
