@@ -139,7 +139,40 @@ struct GuideVariablesTests {
         // Rarer than ours would only find later what is wrong.
         #expect(made.membership.probe == .seconds(1) && made.membership.probeTimeout == .seconds(1))
         #expect(load("", ["CLUSTER_NODE_NAME": "n", "CHECK": "500ms"]).configuration.membership.probe == .milliseconds(500))
+        #expect(made.node.roles == [.manager, .worker])
+        #expect(load("", ["CLUSTER_ROLE": "worker"]).configuration.node.roles == [.worker])
+        #expect(load("", ["CLUSTER_ROLE": "management"]).configuration.node.roles == [.manager, .worker])
+        #expect(load("", ["CLUSTER_ROLE": "king"]).errors.map(\.key) == ["CLUSTER_ROLE"])
         #expect(load("", ["CORE_DB_PATH": "core-db.duckdb"]).errors.map(\.key) == ["CORE_DB_PATH"])
         #expect(load("", ["CLUSTER_NODE_NAME": "n", "CHECK": "often"]).errors.map(\.key) == ["CHECK"])
+    }
+
+    @Test("Hugr: who may ask, each variable with its effect")
+    func hugrAccess() {
+        func made(_ variables: [String: String]) -> Configuration.Query {
+            let loaded = load("", variables.merging(["CLUSTER_NODE_NAME": "n"]) { own, _ in own })
+            #expect(loaded.errors.isEmpty, "\(loaded.errors)")
+            return loaded.configuration.query
+        }
+        #expect(made([:]).anonymous == nil && made([:]).managedKeys)
+        #expect(made(["ALLOWED_ANONYMOUS": "true", "ANONYMOUS_ROLE": "visitor"]).anonymous == "visitor")
+        #expect(made(["ALLOWED_ANONYMOUS": "false", "ANONYMOUS_ROLE": "visitor"]).anonymous == nil)
+        #expect(!made(["ALLOW_MANAGED_API_KEYS": "false"]).managedKeys && !made(["ALLOWED_MANAGED_API_KEYS": "false"]).managedKeys)
+        #expect(made(["AUTH_CONFIG_FILE": "/etc/auth.yml"]).authFile == "/etc/auth.yml")
+        #expect(made(["SECRET_KEY": "0123456789abcdef"]).serviceKey?.reveal() == "0123456789abcdef")
+        let oidc = made([
+            "OIDC_ISSUER": "https://login.example", "OIDC_CLIENT_ID": "apus", "OIDC_TIMEOUT": "7s", "OIDC_COOKIE_NAME": "c",
+            "OIDC_SCOPE_ROLE_PREFIX": "x:", "OIDC_ROLE_CLAIM": "r", "OIDC_USERID_CLAIM": "i", "OIDC_USERNAME_CLAIM": "n",
+        ]).oidc
+        #expect(oidc.issuer == "https://login.example" && oidc.clientID == "apus" && oidc.timeout == .seconds(7) && oidc.cookie == "c")
+        #expect(oidc.scopePrefix == "x:" && oidc.roleClaim == "r" && oidc.userIDClaim == "i" && oidc.userNameClaim == "n")
+        func wrong(_ variables: [String: String]) -> [String?] {
+            load("", variables.merging(["CLUSTER_NODE_NAME": "n"]) { own, _ in own }).errors.map(\.key)
+        }
+        // Theirs is the administrator, for the whole world.
+        #expect(wrong(["ALLOWED_ANONYMOUS": "true"]) == ["ANONYMOUS_ROLE"])
+        #expect(wrong(["OIDC_TLS_INSECURE": "true"]) == ["OIDC_TLS_INSECURE"])
+        #expect(wrong(["OIDC_ISSUER": "https://login.example"]) == ["query.oidc.client_id"])
+        #expect(wrong(["SECRET_KEY": "short"]) == ["query.service_key"])
     }
 }

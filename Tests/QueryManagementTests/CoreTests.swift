@@ -47,7 +47,7 @@ struct CoreTests {
             #expect(
                 described
                     == (try Self.json(
-                        #"{"data":{"function":{"core":{"a":"type t @table(name: \"t\") { id: Int! @pk }","data_source_status":"attached","cluster":{"schema_version":1,"my_role":"management","b":[{"node":"n1","status":"attached","error":null},{"node":"n2","status":"attached","error":null}]}}}}}"#
+                        #"{"data":{"function":{"core":{"a":"type t @table(name: \"t\") {\n\tid: Int! @pk\n}\n","data_source_status":"attached","cluster":{"schema_version":1,"my_role":"management","b":[{"node":"n1","status":"attached","error":null},{"node":"n2","status":"attached","error":null}]}}}}}"#
                     )), "\(described)")
             let list = try await other.query(
                 "{ core { data_sources { name type prefix path as_module disabled catalogs { name type } } data_sources_by_pk(name: \"s\") { name } catalog_sources_aggregation { _rows_count } } }"

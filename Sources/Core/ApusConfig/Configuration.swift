@@ -30,6 +30,11 @@ public struct Configuration: Sendable, Equatable {
         public var url: String?
         /// Nil: not announced.
         public var rpcAddress: SocketAddress?
+
+        /// What it does: a manager may lead, a worker serves data.
+        public enum Role: String, Sendable, Hashable, CaseIterable { case manager, worker }
+
+        public var roles = Role.allCases
     }
 
     /// One address that the node listens on.
@@ -199,10 +204,14 @@ public struct Configuration: Sendable, Equatable {
     }
 
     public struct Query: Sendable, Equatable {
-        /// What those may do who bring no credential.
-        public enum Anonymous: String, Sendable, CaseIterable { case nobody, reader, writer, administrator }
-
-        public var anonymous = Anonymous.nobody
+        /// The role of those who bring no credential; nil: nobody may.
+        public var anonymous: String?
+        public var managedKeys = true
+        public var deniesByDefault = false
+        public var authFile: String?
+        /// Of the operator's other services.
+        public var serviceKey: Redacted<String>?
+        public var oidc = OIDC()
         public var sources: [QuerySource] = []
         /// Where the keys are that secrets in the catalog are sealed under.
         public var secretKeyFile: String?
@@ -216,6 +225,25 @@ public struct Configuration: Sendable, Equatable {
         public var readers = 3
         public var maxWaiting = 512
         public var statementTimeout: Duration = .seconds(30)
+        public var maxInFlight = 64
+        /// Requests of one role.
+        public var maxQueued = 256
+        public var queueTime: Duration = .seconds(5)
+    }
+
+    /// An issuer of tokens.
+    public struct OIDC: Sendable, Equatable {
+        public var issuer: String?
+        public var clientID: String?
+        public var timeout: Duration = .seconds(5)
+        public var roleClaim = "x-hugr-role"
+        public var userIDClaim = "sub"
+        public var userNameClaim = "name"
+        public var scopePrefix = "hugr:"
+        public var cookie: String?
+        public var authorities: String?
+
+        public init() {}
     }
 
     /// A data source of the query service.

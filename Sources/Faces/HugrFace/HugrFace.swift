@@ -14,15 +14,18 @@ public struct HugrFace: Sendable {
     }
 
     let queries: QueryService
-    let registry: MetricsRegistry
     let options: Options
+    private let registry: SchemaRegistry
     private let metrics: HugrMetrics
-    private let callers = CallerIdentities()
+    private let callers: HugrCallers
 
-    public init(queries: QueryService, metrics: MetricsRegistry, options: Options = Options()) {
+    public init(
+        queries: QueryService, registry: SchemaRegistry, callers: HugrCallers, metrics: MetricsRegistry, options: Options = Options()
+    ) {
         self.queries = queries
+        self.registry = registry
+        self.callers = callers
         self.options = options
-        registry = metrics
         self.metrics = HugrMetrics(metrics)
     }
 
@@ -48,14 +51,14 @@ public struct HugrFace: Sendable {
 
     private func answer(_ request: Request) async throws -> Response {
         let start = BootClock.now
-        let caller = try callers.identity(of: request)
+        let caller = try await callers.caller(of: request)
+        try await requireVersion(of: request)
         let media = try ReplyMedia(accepting: request.headers["Accept"])
         var problem: RequestProblem?
         let reply: QueryReply
         do {
             var asked = try await question(request)
-            asked.identity = caller.values
-            if !caller.mayMutate, asked.mutations == .allowed { asked.mutations = .forbidden }
+            asked.caller = caller
             reply = await queries.answer(asked)
         } catch let error as RequestProblem {
             problem = error
@@ -63,6 +66,16 @@ public struct HugrFace: Sendable {
         }
         metrics.count(reply.outcome, start.duration(to: BootClock.now).seconds)
         return media.response(to: reply, isGet: request.method == .get, isUnreadable: problem?.isUnreadable == true)
+    }
+
+    /// The version of the schema that a request must see: one that a change was told to have. It is waited for a moment.
+    private func requireVersion(of request: Request) async throws {
+        guard let text = request.headers["X-Apus-Schema-Version"] else { return }
+        guard let version = Int64(text), version >= 0 else {
+            throw ApusError(
+                .requestInvalid, "X-Apus-Schema-Version must be a number", context: ["field": "X-Apus-Schema-Version"])
+        }
+        try await registry.require(version, deadline: min(request.deadline, BootClock.now.advanced(by: .seconds(2))))
     }
 
     private func question(_ request: Request) async throws -> QueryRequest {
@@ -82,6 +95,7 @@ struct HugrMetrics: Sendable {
     private let failed: Counter
     private let refused: Counter
     private let forbidden: Counter
+    private let limited: Counter
     private let seconds: Histogram
 
     init(_ registry: MetricsRegistry) {
@@ -90,6 +104,7 @@ struct HugrMetrics: Sendable {
         failed = requests.with("failed")
         refused = requests.with("refused")
         forbidden = requests.with("forbidden")
+        limited = requests.with("limited")
         seconds = registry.histogram(
             "apus_query_request_seconds", help: "Time of a GraphQL request.", labels: [],
             buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
@@ -102,6 +117,7 @@ struct HugrMetrics: Sendable {
         case .failed: failed.increment()
         case .refused: refused.increment()
         case .forbidden: forbidden.increment()
+        case .limited: limited.increment()
         }
         seconds.observe(time)
     }

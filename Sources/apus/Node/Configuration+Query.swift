@@ -15,6 +15,10 @@ extension Configuration {
         options.plans.defaultRows = query.defaultRows
         options.plans.rows = query.maxRows
         options.plans.replyBytes = query.maxReply.bytes
+        options.needsCaller = true
+        options.inFlight = query.maxInFlight
+        options.waiting = query.maxQueued
+        options.patience = query.queueTime
         return options
     }
 
@@ -32,18 +36,6 @@ extension Configuration {
         var definitions: [SourceDefinition] = []
         for source in query.sources { definitions.append(try source.definition()) }
         return definitions
-    }
-}
-
-extension Configuration.Query {
-    /// Whom a request without a credential counts as; nil where there must be one.
-    var anonymousPrincipal: Principal? {
-        switch anonymous {
-        case .nobody: nil
-        case .reader: Principal(id: "anonymous", role: .reader)
-        case .writer: Principal(id: "anonymous", role: .writer)
-        case .administrator: Principal(id: "anonymous", role: .administrator)
-        }
     }
 }
 

@@ -71,9 +71,9 @@ extension Node {
         let isQdrantAtRoot = listener.isQdrantAtRoot
         router.use(FaceCORS(configuration.faces, isQdrantAtRoot: isQdrantAtRoot))
         router.use(Compression())
-        let anonymous = configuration.query.anonymousPrincipal
+        let hasHugr = listener.faces.contains(.hugr)
         router.use(
-            AccessControl(trust: trust, anonymous: { HugrFace.owns($0) ? anonymous : nil }) { [access] key, deadline in
+            AccessControl(trust: trust, judgesItself: { hasHugr && HugrFace.owns($0) }) { [access] key, deadline in
                 try await access.verify(key, deadline: deadline)
             })
         var consoleOptions = ConsoleFace.Options()
@@ -93,7 +93,10 @@ extension Node {
         if listener.faces.contains(.hugr) {
             var options = HugrFace.Options()
             options.maxBody = configuration.faces.hugr.maxBody
-            HugrFace(queries: queries, metrics: metrics, options: options).mount(on: &router)
+            HugrFace(
+                queries: queries, registry: query.registry, callers: HugrCallers(query.callers, trust: trust), metrics: metrics,
+                options: options
+            ).mount(on: &router)
         }
         router.errors(listener.errorReply)
         return router
@@ -145,6 +148,7 @@ extension Configuration {
 
     func clusterOptions(storePlace: String) -> Cluster.Options {
         var options = Cluster.Options(version: Version.current, storePlace: storePlace)
+        options.roles = Set(node.roles.map { $0 == .manager ? .manager : .worker })
         options.storeHome = store.kind == .catalog ? .catalog : store.directory == nil ? .ownDirectory : .directory
         options.terms.length = leases.length
         options.terms.renewal = leases.renewal

@@ -11,9 +11,20 @@ struct NodeQuery: Sendable {
     let registry: SchemaRegistry
     let queries: QueryService
     let keys: SecretKeys
+    let access: QueryAccess
+    let callers: CallerProviders
+    /// Whose keys are asked for; nil where there is nobody.
+    let issuer: RemoteIssuer?
+    private let anonymousRole: String?
+    private static let log = Logger("access")
 
-    init(_ base: NodeBase, _ catalog: Catalog, _ cluster: Cluster, _ calls: RPCPeers?) throws(ApusError) {
+    init(_ base: NodeBase, _ catalog: Catalog, _ cluster: Cluster, _ calls: RPCPeers?, _ nodeKeys: Access) throws(ApusError) {
         let configuration = base.configuration
+        access = QueryAccess(catalog: catalog, options: configuration.accessOptions)
+        issuer = configuration.remoteIssuer(loops: base.loops)
+        let options = try configuration.callerOptions()
+        anonymousRole = options.anonymousRole
+        callers = CallerProviders(access: access, options: options, remote: issuer) { try await nodeKeys.verify($0, deadline: $1) }
         let keys = try SecretKeys(configuration)
         self.keys = keys
         let opener = configuration.sourceOpener(loops: base.loops)
@@ -28,8 +39,29 @@ struct NodeQuery: Sendable {
                 registry,
                 facts: CoreSource.Facts(version: Version.current, isManager: isManager) {
                     cluster.knownNodes.first { $0.roles.contains(.manager) && $0.status == .active }?.url
-                }))
+                }, access: access))
         queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, options: configuration.queryOptions)
+    }
+}
+
+extension NodeQuery {
+    /// Follows the catalog and the issuer. Says what may be done by whoever brings no credential.
+    func follow() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await registry.run() }
+            group.addTask { try await access.run() }
+            if let issuer { group.addTask { await issuer.run() } }
+            if let role = anonymousRole { group.addTask { try await tell(ofAnonymous: role) } }
+            while try await group.next() != nil {}
+        }
+    }
+
+    private func tell(ofAnonymous role: String) async throws {
+        for await _ in BootClock().ticks(every: .milliseconds(100)) {
+            guard let description = access.description(ofRole: role) else { continue }
+            Self.log.warning("whoever reaches this node may ask the query service without a credential", description)
+            return
+        }
     }
 }
 

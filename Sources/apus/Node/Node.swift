@@ -122,12 +122,12 @@ struct Node: Sendable {
             objects: objects, peers: catalog.isReadOnly ? nil : ClusterPeers(cluster: cluster, calls: calls),
             sealer: { [session = cluster.session, name = identity.name] in session.epoch.map { Sealer(node: name, session: $0) } },
             metrics: metrics)
+        let access = Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale)
         return Node(
             base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database,
             replicas: replicas, catalog: catalog, store: store,
             cluster: cluster,
-            vectors: vectors, query: try NodeQuery(base, catalog, cluster, calls),
-            access: Access(keys: catalog.keys, clock: clock, maxStale: configuration.auth.maxStale))
+            vectors: vectors, query: try NodeQuery(base, catalog, cluster, calls, access), access: access)
     }
 
     /// With the cluster's secret, and what follows from it. A node that is to find it in a shared store waits for it there.
@@ -211,11 +211,6 @@ struct Node: Sendable {
     func serve(until stop: StopRequest, reloadingOn hangUps: AsyncStream<Signals.Signal>) async throws {
         // The other listeners first: a node that cannot listen must not stand among the nodes. Until the vectors are loaded it is unready.
         let (server, bound) = (base.front.server, base.front.bound)
-        if configuration.query.anonymous != .nobody {
-            Self.log.warning(
-                "the query service is open to whoever reaches this node",
-                ["as": configuration.query.anonymous.rawValue, "setting": "query.anonymous"])
-        }
         server.route(try await routers())
         health.recover("node")
         for listener in bound { listening.add(listener.name, listener.url) }
@@ -237,7 +232,7 @@ struct Node: Sendable {
             group.addTask { try await cluster.run(duties: duties) }
             group.addTask { try await vectors.run() }
             group.addTask { try await store.run() }
-            group.addTask { try await query.registry.run() }
+            group.addTask { try await query.follow() }
             group.addTask { await query.keys.run(catalog, health) }
             if let replicas { group.addTask { try await replicas.run() } }
             if let domain = configuration.cluster.dnsName { group.addTask { try await watch(domain: domain) } }

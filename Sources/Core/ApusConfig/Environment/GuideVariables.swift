@@ -105,10 +105,18 @@ struct GuideVariables {
             if let service = environment["SERVICE_BIND"] { listeners += ",\(everyAddress(service.text))=service" }
             set("listeners", listeners, bind, &loaded)
         }
-        if let allowed = environment["ALLOWED_ANONYMOUS"], allowed.text == "true" { setAnonymous(allowed, &loaded) }
+        applyHugrAccess(&loaded)
         // The management process of one generation reads the shorter name.
         if let secret = environment["CLUSTER_SECRET"] ?? environment["SECRET"] { set("cluster.secret", secret.text, secret, &loaded) }
         if let name = environment["CLUSTER_NODE_NAME"] { set("node.name", name.text, name, &loaded) }
+        // A work node of the other generation (CLUSTER_MANAGEMENT_URL) may lead here: the more can, the fewer losses stop what the leader does.
+        if let role = environment["CLUSTER_ROLE"] {
+            switch role.text {
+            case "management": break
+            case "worker": set("node.roles", "worker", role, &loaded)
+            default: complain("CLUSTER_ROLE", role, "must be management or worker, not '\(role.text)'", &loaded)
+            }
+        }
         if let url = environment["CLUSTER_NODE_URL"] {
             set("node.url", url.text.hasSuffix("/ipc") ? String(url.text.dropLast(4)) : url.text, url, &loaded)
         }
@@ -129,12 +137,32 @@ struct GuideVariables {
     private func setAnonymous(_ allowed: EnvironmentVariables.Value, _ loaded: inout LoadedConfiguration) {
         guard let role = environment["ANONYMOUS_ROLE"] else {
             return complain(
-                "ANONYMOUS_ROLE", allowed, "must be set with ALLOWED_ANONYMOUS=true: admin, or readonly", &loaded)
+                "ANONYMOUS_ROLE", allowed, "must be set with ALLOWED_ANONYMOUS=true: readonly, or another role", &loaded)
         }
-        switch role.text {
-        case "admin": set("query.anonymous", "administrator", role, &loaded)
-        case "readonly": set("query.anonymous", "reader", role, &loaded)
-        default: complain("ANONYMOUS_ROLE", role, "must be admin or readonly, not '\(role.text)'", &loaded)
+        set("query.anonymous", role.text, role, &loaded)
+    }
+
+    private func applyHugrAccess(_ loaded: inout LoadedConfiguration) {
+        if let allowed = environment["ALLOWED_ANONYMOUS"], allowed.text == "true" { setAnonymous(allowed, &loaded) }
+        // The documentation and the program spell it differently.
+        for variable in ["ALLOW_MANAGED_API_KEYS", "ALLOWED_MANAGED_API_KEYS"] {
+            if let managed = environment[variable] { set("query.managed_keys", managed.text, managed, &loaded) }
+        }
+        for (variable, setting) in [
+            ("AUTH_CONFIG_FILE", "query.auth_file"), ("SECRET_KEY", "query.service_key"), ("OIDC_ISSUER", "query.oidc.issuer"),
+            ("OIDC_CLIENT_ID", "query.oidc.client_id"), ("OIDC_TIMEOUT", "query.oidc.timeout_seconds"),
+            ("OIDC_CLIENT_TIMEOUT", "query.oidc.timeout_seconds"), ("OIDC_COOKIE_NAME", "query.oidc.cookie_name"),
+            ("OIDC_SCOPE_ROLE_PREFIX", "query.oidc.scope_role_prefix"), ("OIDC_ROLE_CLAIM", "query.oidc.role_claim"),
+            ("OIDC_USERID_CLAIM", "query.oidc.user_id_claim"), ("OIDC_USERNAME_CLAIM", "query.oidc.user_name_claim"),
+        ] {
+            if let value = environment[variable] { set(setting, value.text, value, &loaded) }
+        }
+        if let insecure = environment["OIDC_TLS_INSECURE"], insecure.text == "true" {
+            complain("OIDC_TLS_INSECURE", insecure, "is not possible; name the issuer's authority: query.oidc.ca_file", &loaded)
+        }
+        for variable in ["OIDC_CLIENT_SECRET", "OIDC_SCOPES", "OIDC_REDIRECT_URL"] {
+            guard let value = environment[variable] else { continue }
+            warn(variable, value, "has no effect: tokens are accepted here, and nobody is sent to a log-in", &loaded)
         }
     }
 

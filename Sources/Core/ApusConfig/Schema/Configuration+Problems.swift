@@ -77,6 +77,9 @@ extension Configuration {
             store.kind != .catalog || store.directory == nil, "store.directory", ["store.kind"],
             "must not be set when store.kind is 'catalog': objects would not go there")
         require(
+            query.oidc.issuer == nil || query.oidc.clientID != nil, "query.oidc.client_id", ["query.oidc.issuer"],
+            "must be set with query.oidc.issuer: else a token for any other program would do")
+        require(
             http.maxHeaderBytes > http.maxPathBytes, "http.max_header_bytes", ["http.max_path_bytes"],
             "must be more than http.max_path_bytes (\(YAMLWriter.inline(http.maxPathBytes.node)) bytes), which it includes")
         var names: Set<String> = []

@@ -23,7 +23,8 @@ public struct ConfigurationKey: Sendable {
     public var isShared: Bool {
         guard path != "membership.handover_seconds" else { return false }
         return ["leases.", "membership.", "retention."].contains(where: path.hasPrefix)
-            || ["auth.max_stale_seconds", "vectors.row_append_bytes", "vectors.max_unsealed_bytes", "store.kind"].contains(path)
+            || ["auth.max_stale_seconds", "vectors.row_append_bytes", "vectors.max_unsealed_bytes", "store.kind", "query.deny_by_default"]
+                .contains(path)
     }
 
     let set: @Sendable (YAMLNode, inout Configuration) throws(ConfigurationMistake) -> Void

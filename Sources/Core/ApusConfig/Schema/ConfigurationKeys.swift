@@ -48,6 +48,10 @@ public enum ConfigurationKeys {
             "node.rpc_address", \.node.rpcAddress, whenNull: "the host of `node.url` and the port of `cluster.address`",
             "The address under which other nodes reach this node's `cluster.address`.",
             reason: "Set it where the two differ: behind a translated address, or a host with several networks."),
+        ConfigurationKey(
+            "node.roles", \.node.roles, limit: ValueLimit(text: "a list with worker in it") { $0.contains(.worker) },
+            "What the node does: `manager` may lead and has the leader's duties, `worker` serves data.",
+            reason: "Without `manager` a node never leads: for machines that come and go. A cluster needs a manager, better two."),
     ]
 
     private static let serving: [ConfigurationKey] = [
@@ -269,7 +273,7 @@ public enum ConfigurationKeys {
         ),
         ConfigurationKey(
             "auth.max_stale_seconds", \.auth.maxStale, limit: .between(.zero, .seconds(86_400)),
-            "How long keys that were valid stay in force while the catalog is away; then protected routes answer 503.",
+            "How long keys that were valid, and what roles may do, stay in force while the catalog is away; then protected routes answer 503.",
             reason: "Longer survives longer outages; a revoked key then also works longer on a node that is cut off."),
         ConfigurationKey(
             "log.format", \.log.format, "`text` for people, `json` for machines; `automatic` is text on a terminal, else JSON.",
@@ -287,8 +291,56 @@ public enum ConfigurationKeys {
 
     private static let query: [ConfigurationKey] = [
         ConfigurationKey(
-            "query.anonymous", \.query.anonymous, "What whoever brings no credential may do with the query service, from any machine.",
-            reason: "nobody: a key is needed, but for this machine's own user. Other paths of the node are not concerned."),
+            "query.anonymous", \.query.anonymous, limit: .notEmpty,
+            whenNull: "nobody: a credential is needed, but for this machine's own user",
+            "The role in which whoever brings no credential may ask the query service, from any machine: `readonly`, `public`, `admin`, "
+                + "or another of the catalog's.",
+            reason: "The node says at its start what that role may do. Other paths of the node are not concerned."),
+        ConfigurationKey(
+            "query.deny_by_default", \.query.deniesByDefault,
+            "Whether a role may do nothing that no permission of it allows.",
+            reason: "A role's own `deny_by_default` counts before it. `admin` is never denied what no rule is about."),
+        ConfigurationKey(
+            "query.managed_keys", \.query.managedKeys, "Whether API keys that the catalog manages (`core.api_keys`) are accepted.",
+            reason: "Turn it off where keys of the configuration or tokens are all there should be."),
+        ConfigurationKey(
+            "query.service_key", \.query.serviceKey, limit: .longSecret, isSecret: true,
+            "A key for services of the operator's own, in the header `x-hugr-secret-key`: it may ask in any role (`x-hugr-role`).",
+            reason: "For a backend that knows its users itself. It is the administrator where it names no role."),
+        ConfigurationKey(
+            "query.auth_file", \.query.authFile, limit: .notEmpty,
+            "A file with API keys and issuers of tokens, YAML or JSON as Hugr's AUTH_CONFIG_FILE; readable by this user alone.",
+            reason: "`docs/query.md` says what it may hold. It is read at the start."),
+        ConfigurationKey(
+            "query.oidc.issuer", \.query.oidc.issuer, limit: .httpURL,
+            "The URL of an OpenID Connect issuer whose tokens are accepted.",
+            reason: "Its keys are found through `/.well-known/openid-configuration`, and asked for again every 5 minutes."),
+        ConfigurationKey(
+            "query.oidc.client_id", \.query.oidc.clientID, limit: .notEmpty, "Whom the issuer's tokens must be for (`aud` or `azp`).",
+            reason: "Tokens of the same issuer for another program must not be of use here."),
+        ConfigurationKey(
+            "query.oidc.timeout_seconds", \.query.oidc.timeout, limit: .between(.milliseconds(100), .seconds(60)),
+            "How long the issuer may take to tell its keys.", reason: "A token under a key that is not known yet waits for it."),
+        ConfigurationKey(
+            "query.oidc.role_claim", \.query.oidc.roleClaim, limit: .notEmpty, "The claim that names the role.",
+            reason: "Dots lead into objects: `realm.role`."),
+        ConfigurationKey(
+            "query.oidc.user_id_claim", \.query.oidc.userIDClaim, limit: .notEmpty, "The claim that becomes `[$auth.user_id]`.",
+            reason: "`email` where rules compare addresses."),
+        ConfigurationKey(
+            "query.oidc.user_name_claim", \.query.oidc.userNameClaim, limit: .notEmpty, "The claim that becomes `[$auth.user_name]`.",
+            reason: "`preferred_username` with Keycloak."),
+        ConfigurationKey(
+            "query.oidc.scope_role_prefix", \.query.oidc.scopePrefix,
+            "The beginning of a scope, or of one of several roles, whose rest is the role.",
+            reason: "It counts where the claim names no role by itself. Empty: scopes name none."),
+        ConfigurationKey(
+            "query.oidc.cookie_name", \.query.oidc.cookie, limit: .notEmpty, "A cookie that may hold the token.",
+            reason: "For browsers that were logged in by a program in front."),
+        ConfigurationKey(
+            "query.oidc.ca_file", \.query.oidc.authorities, limit: .notEmpty, whenNull: "the system's",
+            "A PEM file with the authorities of the issuer's certificate.",
+            reason: "For an issuer with a certificate of one's own. There is no way to accept any certificate."),
         ConfigurationKey(
             "query.sources", \.query.sources,
             "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
@@ -318,6 +370,18 @@ public enum ConfigurationKeys {
             "query.statement_timeout_seconds", \.query.statementTimeout, limit: .between(.milliseconds(10), .seconds(86_400)),
             "What a PostgreSQL source cancels by itself.",
             reason: "A request's own time is `http.request_timeout_seconds`; this holds when the node is gone."),
+        ConfigurationKey(
+            "query.max_in_flight", \.query.maxInFlight, limit: .between(1, 100_000),
+            "GraphQL requests that run at the same time on this node; further ones wait, and roles take turns.",
+            reason: "It is what one role can delay another by. More keep more of a source busy."),
+        ConfigurationKey(
+            "query.max_queued", \.query.maxQueued, limit: .between(0, 1_000_000),
+            "GraphQL requests of one role that wait for their turn; beyond it 429.",
+            reason: "A client that sends more than is answered must hear of it."),
+        ConfigurationKey(
+            "query.queue_seconds", \.query.queueTime, limit: .between(.zero, .seconds(3600)),
+            "How long a request waits for its turn; then 429.",
+            reason: "Longer only where clients would rather wait."),
         ConfigurationKey(
             "query.default_rows", \.query.defaultRows, limit: .between(1, 10_000_000),
             "Rows of a list that says no limit; what is cut is told in the reply's `extensions`.",

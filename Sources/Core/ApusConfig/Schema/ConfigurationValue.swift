@@ -228,8 +228,8 @@ extension RawRepresentable where Self: CaseIterable & ConfigurationValue, RawVal
 }
 
 extension Configuration.Listener.Face: ConfigurationValue {}
+extension Configuration.Node.Role: ConfigurationValue {}
 extension Configuration.Store.Kind: ConfigurationValue {}
-extension Configuration.Query.Anonymous: ConfigurationValue {}
 extension Configuration.Log.Format: ConfigurationValue {}
 extension Configuration.Log.Level: ConfigurationValue {}
 

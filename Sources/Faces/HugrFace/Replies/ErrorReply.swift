@@ -7,7 +7,13 @@ extension HugrFace {
     public static func errorReply(_ error: ApusError, _ request: Request) -> Response {
         let status = error.code.surface.http
         // Its client tells people apart who have no key and people who may not.
-        if status == 401 { return .text("unauthorized\n", status: 401) }
+        if status == 401 {
+            var response = Response.text("unauthorized\n", status: 401)
+            // The reason helps whoever has a credential, and says nothing of anybody else's (RFC 6750, 3).
+            let reason = error.context["reason"].map { ", error=\"invalid_token\", error_description=\"\($0)\"" }
+            response.headers["WWW-Authenticate"] = "Bearer realm=\"apus\"" + (reason ?? "")
+            return response
+        }
         var writer = JSONWriter()
         writer.object {
             $0.key("errors")

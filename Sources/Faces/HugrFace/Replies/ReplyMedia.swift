@@ -55,6 +55,7 @@ enum ReplyMedia: Hashable {
             type: self == .graphQLResponse ? "application/graphql-response+json; charset=utf-8" : "application/json; charset=utf-8",
             bytes: bytes)
         if response.status == 405 { response.headers["Allow"] = "POST" }
+        if response.status == 429 { response.headers["Retry-After"] = "1" }
         return response
     }
 
@@ -62,6 +63,7 @@ enum ReplyMedia: Hashable {
         switch reply.outcome {
         case .forbidden where isGet: 405
         case .refused, .forbidden: self == .graphQLResponse || isUnreadable && self == .json ? 400 : 200
+        case .limited: 429
         case .answered, .failed: 200
         }
     }

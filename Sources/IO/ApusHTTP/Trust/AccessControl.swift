@@ -21,16 +21,16 @@ public struct AccessControl: Middleware {
     private let trust: LocalTrust
     private let open: Set<[String]>
     private let verify: Verify
-    private let anonymous: @Sendable (_ path: [String]) -> Principal?
+    private let judgesItself: @Sendable (_ path: [String]) -> Bool
 
-    /// `open`: further public paths, of a listener that has nothing else. `anonymous`: whom a request without a credential counts as at a path;
-    /// nil where it needs one.
+    /// `open`: further public paths, of a listener that has nothing else. `judgesItself`: paths of a face with credentials of its own, which
+    /// finds out itself who asks: to anything else there nobody is somebody's principal.
     public init(
-        trust: LocalTrust, open: Set<[String]> = [], anonymous: @escaping @Sendable (_ path: [String]) -> Principal? = { _ in nil },
+        trust: LocalTrust, open: Set<[String]> = [], judgesItself: @escaping @Sendable (_ path: [String]) -> Bool = { _ in false },
         verify: @escaping Verify
     ) {
         self.trust = trust
-        self.anonymous = anonymous
+        self.judgesItself = judgesItself
         self.open = Self.publicPaths.union(open)
         self.verify = verify
     }
@@ -38,6 +38,9 @@ public struct AccessControl: Middleware {
     public func handle(_ request: Request, next: Handler) async throws -> Response {
         if [.get, .head].contains(request.method), open.contains(request.path) { return try await next(request) }
         if request.method == .post, Self.provedPaths.contains(request.path) { return try await next(request) }
+        if judgesItself(request.path) {
+            return try await Caller.$current.withValue(Caller.Facts(scope: .everything, request: request.id)) { try await next(request) }
+        }
         var request = request
         let principal = try await principal(of: request)
         request.principal = principal
@@ -53,7 +56,6 @@ public struct AccessControl: Middleware {
             }
             return principal
         }
-        if let anonymous = anonymous(request.path) { return anonymous }
         if let refusal = try await trust.refusal(for: request) {
             throw ApusError(.unauthenticated, "a key is needed, because \(refusal)", hint: Self.howToMakeAKey)
         }

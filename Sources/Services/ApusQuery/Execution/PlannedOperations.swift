@@ -27,8 +27,10 @@ final class PlannedOperations: Sendable {
 
     /// The plan of a request that was perhaps asked before.
     func plan(_ request: QueryRequest, in schema: ServedSchema) throws(GraphQLErrors) -> OperationPlan {
-        let planner = QueryPlanner(schema.api, identity: request.identity, limits: plans)
-        let key = PlanCache.Key(text: request.text, operation: request.operationName, scope: .init(schema: schema.version))
+        let planner = planner(of: request, in: schema)
+        let caller = request.caller
+        let scope = PlanCache.Key.Scope(schema: schema.version, permissions: caller?.sequence ?? 0, role: caller?.scope ?? "")
+        let key = PlanCache.Key(text: request.text, operation: request.operationName, scope: scope)
         let shard = shards[max(0, EventLoop.current?.index ?? 0) % shards.count]
         let result: Result<OperationPlan, GraphQLErrors> = shard.cache.withLock { cache in
             do throws(GraphQLErrors) {
@@ -53,10 +55,24 @@ final class PlannedOperations: Sendable {
     ) throws(GraphQLErrors) -> OperationPlan {
         let variables = try operation.variables(from: request.variables)
         do throws(GraphQLError) {
-            return try QueryPlanner(schema.api, identity: request.identity, limits: plans).plan(operation, variables: variables)
+            if let most = request.caller?.limits.cost {
+                let cost = try planner(of: request, in: schema).cost(of: operation, variables: variables)
+                guard cost <= most else {
+                    throw GraphQLError(
+                        "Operation has cost \(cost), which exceeds the limit of \(most) of its role; ask for fewer fields, or give lists a limit."
+                    )
+                }
+            }
+            return try planner(of: request, in: schema).plan(operation, variables: variables)
         } catch {
             throw GraphQLErrors([error])
         }
+    }
+
+    private func planner(of request: QueryRequest, in schema: ServedSchema) -> QueryPlanner {
+        guard let caller = request.caller else { return QueryPlanner(schema.api, identity: request.identity, limits: plans) }
+        return QueryPlanner(
+            schema.api, identity: caller.values, permissions: caller.permissions, limits: plans.within(caller.limits))
     }
 
     private func prepared(_ request: QueryRequest, _ schema: GraphQLSchema) throws(GraphQLErrors) -> PreparedOperation {
@@ -65,6 +81,18 @@ final class PlannedOperations: Sendable {
         let problems = schema.problems(with: document)
         if !problems.isEmpty { throw GraphQLErrors(problems) }
         return try PreparedOperation(document, schema: schema, name: request.operationName, limits: operations)
+    }
+}
+
+extension PlanLimits {
+    /// With those of a role where they are less.
+    func within(_ role: RoleLimits) -> PlanLimits {
+        var limits = self
+        if let most = role.rows {
+            limits.rows = min(rows, most)
+            limits.defaultRows = min(defaultRows, most)
+        }
+        return limits
     }
 }
 

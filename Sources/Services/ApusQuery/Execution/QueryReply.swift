@@ -11,6 +11,8 @@ public struct QueryReply: Sendable {
         case refused
         /// A mutation where none may be.
         case forbidden
+        /// Whoever asks has too much under way.
+        case limited
     }
 
     public var outcome: Outcome

@@ -12,6 +12,13 @@ public struct QueryRequest: Sendable {
     public var onlyValidates = false
     /// The values of placeholders such as `[$auth.user_id]`, by their names.
     public var identity: JSONObject = [:]
+    /// Who asks, with what that is allowed. Sets the identity.
+    public var caller: QueryCaller? {
+        didSet {
+            identity = caller?.values ?? [:]
+            if caller?.identity.isReadOnly == true, mutations == .allowed { mutations = .forbidden }
+        }
+    }
     public var deadline: Instant
 
     public enum Mutations: Sendable, Hashable {

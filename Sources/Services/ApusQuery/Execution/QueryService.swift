@@ -10,6 +10,13 @@ public final class QueryService: Sendable {
         public var plans = PlanLimits()
         /// Of each loop, for plans of operations that were asked before.
         public var planMemory: ByteCount = .mebibytes(32)
+        /// Whether a request must say who asks. One that does not would be bound by nothing.
+        public var needsCaller = false
+        /// Requests that run at the same time; further ones wait, and roles take turns.
+        public var inFlight = 64
+        /// Of one role, that wait, and for how long at most.
+        public var waiting = 256
+        public var patience: Duration = .seconds(5)
 
         public init() {}
     }
@@ -17,22 +24,39 @@ public final class QueryService: Sendable {
     public let schemas: SchemaHolder
     private let options: Options
     private let planned: PlannedOperations
+    private let gate: RoleGate
 
     public init(schemas: SchemaHolder, loops: Int, options: Options = Options()) {
         self.schemas = schemas
         self.options = options
+        gate = RoleGate(places: options.inFlight, mostWaiting: options.waiting, patience: options.patience)
         planned = PlannedOperations(
             loops: loops, capacity: options.planMemory.bytes, operations: options.operations, plans: options.plans)
     }
 
     /// Never throws: what goes wrong is told in the reply.
     public func answer(_ request: QueryRequest) async -> QueryReply {
+        guard let caller = request.caller else {
+            return options.needsCaller ? QueryReply(.forbidden, [GraphQLError("forbidden")]) : await run(request)
+        }
+        var request = request
+        if let time = caller.limits.time { request.deadline = min(request.deadline, BootClock.now.advanced(by: time)) }
+        do throws(ApusError) {
+            try await gate.enter(role: caller.scope, limit: caller.limits.inFlight, deadline: request.deadline)
+        } catch {
+            return QueryReply(.limited, [GraphQLError(telling: error)])
+        }
+        defer { gate.leave(role: caller.scope) }
+        return await run(request)
+    }
+
+    private func run(_ request: QueryRequest) async -> QueryReply {
         guard let schema = schemas.current else {
             return QueryReply(.refused, [GraphQLError("this node serves no schema yet", extensions: ["code": "schema.unavailable"])])
         }
         let plan: OperationPlan
         do throws(GraphQLErrors) {
-            if request.needsOperation {
+            if request.needsOperation || request.caller?.limits.cost != nil {
                 let operation = try planned.operation(request, in: schema)
                 if operation.kind == .mutation, request.mutations != .allowed {
                     let why = request.mutations == .forbidden ? "forbidden" : "mutations are not allowed in this context"
@@ -48,7 +72,12 @@ public final class QueryService: Sendable {
             return QueryReply(error.errors[0].path == nil ? .refused : .failed, error.errors)
         }
         do {
-            let reply = try await PlanExecution(plan, schema, options.plans, deadline: request.deadline).reply()
+            let limits = request.caller.map { options.plans.within($0.limits) } ?? options.plans
+            let execution = PlanExecution(plan, schema, limits, deadline: request.deadline)
+            // Functions of this program may want to know on whose behalf; binding it costs.
+            let reply =
+                plan.statements.contains { $0.action != nil }
+                ? try await QueryCaller.$current.withValue(request.caller) { try await execution.reply() } : try await execution.reply()
             return QueryReply(data: reply.data, truncated: reply.truncated)
         } catch {
             return QueryReply(.failed, [GraphQLError(telling: error)])

@@ -50,7 +50,9 @@ public final class SchemaCompiler: Sendable {
 
     private func model(_ inputs: [Input]) throws(SchemaProblems) -> DataModel {
         var schemas: [SourceSchema] = []
-        for input in inputs where input.source.kind != .extension { schemas.append(try schema(of: input)) }
+        for input in inputs where input.source.kind != .extension {
+            do throws(SchemaProblems) { schemas.append(try schema(of: input)) } catch { throw explained(error, input, beside: inputs) }
+        }
         let base = try DataModel(joining: schemas)
         let extensions = inputs.filter { $0.source.kind == .extension }
         guard !extensions.isEmpty else { return base }
@@ -66,6 +68,19 @@ public final class SchemaCompiler: Sendable {
         let schema = try SchemaReader.read(input.files, of: input.source)
         read.withLock { $0[input.source.name] = (input, schema) }
         return schema
+    }
+
+    /// The problems of a source once more with what the others have: what it wants of theirs is said to be theirs.
+    private func explained(_ problems: SchemaProblems, _ input: Input, beside inputs: [Input]) -> SchemaProblems {
+        let others = inputs.filter { $0.source.name != input.source.name && $0.source.kind != .extension }
+        // Those that are wrong themselves have their turn.
+        guard let model = try? DataModel(joining: others.compactMap({ try? schema(of: $0) })) else { return problems }
+        do throws(SchemaProblems) {
+            _ = try SchemaReader.read(input.files, of: input.source, beside: model)
+            return problems
+        } catch {
+            return error
+        }
     }
 
     private func forget(besides inputs: [Input]) {

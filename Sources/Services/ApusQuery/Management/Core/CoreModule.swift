@@ -4,18 +4,20 @@ internal import ApusSchemas
 /// The module `core` as a data source: its tables are the catalog's, and what changes them, or has an effect, is code (`CoreSource`). Names
 /// and arguments are Hugr's, of both generations of its clusters.
 enum CoreModule {
-    /// Three sources, because a name may be a function's in each of the modules.
+    /// Several sources, because a name may be a function's in each of the modules.
     static func inputs(_ dialect: SQLDialect) -> [SchemaCompiler.Input] {
-        func input(_ name: String, prefix: String, _ text: String) -> SchemaCompiler.Input {
+        func input(_ name: String, prefix: String, isManagement: Bool = true, _ text: String) -> SchemaCompiler.Input {
             var source = SourceDescription(
                 name: name, kind: .database(dialect == .sqlite ? .sqlite : .postgreSQL), prefix: prefix, isModule: true)
             source.actsItself = true
+            source.isManagement = isManagement
             return SchemaCompiler.Input(source, files: [SchemaFile(name: name, text: text)])
         }
         return [
             input("core", prefix: "core", tables + functions),
             input("core.cluster", prefix: "core_cluster", nodes(dialect) + clusterFunctions),
             input("core.storage", prefix: "core_storage", storageModule),
+            input("core.auth", prefix: "core_auth", isManagement: false, ownAccess),
         ]
     }
 
@@ -54,6 +56,16 @@ enum CoreModule {
           description: String
           disabled: Boolean
           can_impersonate: Boolean
+          "Requests that run at the same time on one node; further ones wait."
+          max_in_flight: BigInt
+          "Rows that one statement may tell."
+          max_rows: BigInt
+          "Time of one request."
+          max_seconds: Float
+          "Fields of one operation, each as often as there may be rows of the lists around it."
+          max_cost: BigInt
+          "Whether nothing is allowed that no permission allows. Null: as the nodes' configuration says."
+          deny_by_default: Boolean
         }
         type role_permissions @table(name: "apus.role_permission") {
           role: String! @pk @field_references(
@@ -138,6 +150,7 @@ enum CoreModule {
         """
 
     private static let functions = #"""
+        type node_info { cluster_mode: Boolean! node_role: String! node_name: String version: String! }
         type schema_version_info { version: BigInt! at: Timestamp! summary: String! }
         type schema_change { version: BigInt! difference: [String!] }
         type node_schema { node: String! version: BigInt! newest: BigInt! behind: Boolean! reason: String suspended: JSON propagation_seconds: Float }
@@ -147,6 +160,7 @@ enum CoreModule {
           describe_data_source_schema(name: String!, self: Boolean = false, log: Boolean = false): String
             @function(name: "describe_data_source_schema")
           version: String @function(name: "version")
+          info: node_info @function(name: "info")
           "The versions of the schema that can be gone back to, the newest first."
           schema_versions: [schema_version_info] @function(name: "schema_versions", is_table: true)
           "How far each node is with the schema."
@@ -163,6 +177,28 @@ enum CoreModule {
           roll_back_schema(version: BigInt!): OperationResult @function(name: "roll_back_schema")
           "Seals all secrets under the first key that this node has; the others are still accepted."
           rotate_secrets: OperationResult @function(name: "rotate_secrets")
+        }
+
+        """#
+
+    /// For everybody, about themselves.
+    private static let ownAccess = #"""
+        type identity {
+          user_id: String user_name: String role: String auth_type: String auth_provider: String
+          impersonated_by_user_id: String impersonated_by_user_name: String impersonated_by_role: String
+        }
+        type rule { object: String field: String hidden: Boolean disabled: Boolean filter: JSON data: JSON }
+        type role { role_name: String disabled: Boolean permissions: [rule] }
+        type access { field: String enabled: Boolean visible: Boolean filter: JSON data: JSON }
+
+        extend type Function {
+          "Who asks."
+          me: identity @function(name: "me")
+          "What the rules of whoever asks say."
+          my_permissions: role @function(name: "my_permissions")
+          "Which fields of a type whoever asks may use; `fields` has commas between them."
+          check_access(type_name: String!, fields: String!): [access] @function(name: "check_access", is_table: true)
+          check_access_info(type_name: String!, field: String!): access @function(name: "check_access_info")
         }
 
         """#

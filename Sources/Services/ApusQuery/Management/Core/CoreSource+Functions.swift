@@ -1,4 +1,5 @@
 internal import ApusCatalog
+internal import ApusGraphQL
 internal import ApusRuntime
 public import ApusSchemas
 public import ApusTypes
@@ -6,7 +7,10 @@ public import ApusTypes
 /// The functions of the module `core`.
 extension CoreSource {
     public func call(_ function: DataFunction, _ arguments: JSONObject, deadline: Instant) async throws -> JSONValue {
-        guard !Self.isChanging || !function.isMutation else {
+        if let changing = Self.changing, function.sqlName == "unload" {
+            return try await changing.unload(arguments["name"]?.asString ?? "")
+        }
+        guard Self.changing == nil || !function.isMutation else {
             throw ApusError(
                 .requestInvalid, "\(function.name) cannot be called in a mutation that changes rows of core",
                 hint: "send two mutations: the rows first, then the call")
@@ -14,7 +18,16 @@ extension CoreSource {
         let name = arguments["name"]?.asString ?? ""
         switch function.sqlName {
         case "load": return await outcome("Datasource was loaded") { try await self.registry.load(name, deadline: deadline) }
-        case "unload": return await outcome("Datasource was unloaded") { try await self.registry.unload(name, deadline: deadline) }
+        case "unload":
+            return await outcome(CoreTransaction.unloaded) {
+                do { return try await self.registry.unload(name, deadline: deadline) } catch let error as ApusError
+                    where error.code == .sourceUnknown
+                {
+                    // One that is defined is unloaded already.
+                    guard try await self.isDefined(name, deadline: deadline) else { throw error }
+                    return SchemaChange(version: self.registry.standing.version)
+                }
+            }
         case "load_source", "reload_source":
             return try await clusterOutcome(function.sqlName) { try await self.registry.load(name, deadline: deadline).missing }
         case "unload_source":
@@ -30,7 +43,13 @@ extension CoreSource {
         case "data_source_status": return .string(try await status(of: name, deadline: deadline))
         case "cluster_source_status": return .array(try await clusterStatus(of: name, deadline: deadline))
         case "describe_data_source_schema": return .string(try await text(of: name, deadline: deadline))
+        case "me", "my_permissions", "check_access", "check_access_info": return try Self.access(function.sqlName, arguments)
         case "version": return .string(facts.version)
+        case "info":
+            return [
+                "cluster_mode": .bool(registry.peers != nil), "node_role": facts.isManager ? "management" : "worker",
+                "node_name": registry.peers.map { .string($0.node.rawValue) } ?? .null, "version": .string(facts.version),
+            ]
         case "schema_version": return .integer(registry.standing.version)
         case "my_role": return .string(facts.isManager ? "management" : "worker")
         case "management_url": return facts.managementURL().map { .string($0) } ?? .null
@@ -51,6 +70,10 @@ extension CoreSource {
         case "rotate_secrets": return try await rotate(deadline: deadline)
         default: throw ApusError(.unsupported, "there is no function \(function.name)")
         }
+    }
+
+    private func isDefined(_ name: String, deadline: Instant) async throws -> Bool {
+        try await catalog.definitions.rows(of: .dataSources, deadline: deadline).contains { $0["name"]?.asString == name }
     }
 
     // MARK: Results
@@ -137,7 +160,26 @@ extension CoreSource {
         let source: ServedSource
         if let served { source = served } else { source = try await registry.prepared(name, deadline: deadline) }
         let files = try SourceDefinition(source, secret: nil).files
-        return files.map(\.text).joined(separator: "\n")
+        return files.map(Self.printed).joined()
+    }
+
+    /// As Hugr prints schemas: without comments and empty lines, with tabs. A text that cannot be read is told as it is.
+    private static func printed(_ file: SchemaFile) -> String {
+        guard let document = try? GraphQLDocument(parsing: file.text, limits: .schema) else { return file.text + "\n" }
+        var isInText = false
+        var lines: [String] = []
+        for line in document.printed().split(separator: "\n", omittingEmptySubsequences: false) {
+            let quotes = line.ranges(of: #"""""#).count
+            let indent = line.prefix { $0 == " " }.count
+            // What stands in a description is somebody's own.
+            if isInText {
+                lines.append(String(line))
+            } else if !line.isEmpty {
+                lines.append(String(repeating: "\t", count: indent / 2) + line.dropFirst(indent))
+            }
+            if !quotes.isMultiple(of: 2) { isInText.toggle() }
+        }
+        return lines.map { $0 + "\n" }.joined()
     }
 
     // MARK: Object storages

@@ -27,9 +27,11 @@ public final class CoreSource: SQLSource, FunctionSource {
     let registry: SchemaRegistry
     let secrets: @Sendable () -> SecretRing?
     let facts: Facts
+    private let access: QueryAccess?
 
-    private init(_ name: String, _ registry: SchemaRegistry, _ facts: Facts) {
+    private init(_ name: String, _ registry: SchemaRegistry, _ facts: Facts, _ access: QueryAccess?) {
         self.name = name
+        self.access = access
         self.registry = registry
         self.facts = facts
         catalog = registry.catalog
@@ -37,10 +39,10 @@ public final class CoreSource: SQLSource, FunctionSource {
         engine = registry.catalog.database.dialect == .sqlite ? .sqlite : .postgreSQL
     }
 
-    /// To be added to the registry.
-    public static func all(_ registry: SchemaRegistry, facts: Facts) -> [BuiltInSource] {
+    /// To be added to the registry. `access`: what changes of roles and keys are told to at once.
+    public static func all(_ registry: SchemaRegistry, facts: Facts, access: QueryAccess? = nil) -> [BuiltInSource] {
         CoreModule.inputs(registry.catalog.database.dialect).map { input in
-            BuiltInSource(input, source: CoreSource(input.source.name, registry, facts))
+            BuiltInSource(input, source: CoreSource(input.source.name, registry, facts, access))
         }
     }
 
@@ -49,17 +51,18 @@ public final class CoreSource: SQLSource, FunctionSource {
     }
 
     /// Set while definitions are being changed: a function that changes what is served needs a transaction of its own, and would wait for this one.
-    @TaskLocal static var isChanging = false
+    @TaskLocal static var changing: CoreTransaction?
 
     public func transaction<Value: Sendable>(
         deadline: Instant, _ body: (any SourceTransaction) async throws -> Value
     ) async throws -> Value {
         let rules = DefinitionRules(secrets: secrets())
-        return try await catalog.definitions.change(deadline: deadline) { [engine] change in
-            try await Self.$isChanging.withValue(true) {
-                try await body(CoreTransaction(change, rules, engine: engine))
-            }
+        let value = try await catalog.definitions.change(deadline: deadline) { [engine] change in
+            let transaction = CoreTransaction(change, rules, engine: engine)
+            return try await Self.$changing.withValue(transaction) { try await body(transaction) }
         }
+        await access?.changed(deadline: deadline)
+        return value
     }
 
     public func close() async {}
@@ -121,6 +124,17 @@ final class CoreTransaction: ActingTransaction, @unchecked Sendable {  // one ta
         case .call(let function): throw ApusError(.internalError, "\(function.name) is no change of rows")
         }
     }
+
+    /// Unloads a source as a part of what is changed.
+    func unload(_ name: String) async throws -> JSONValue {
+        guard try await change.row([name], of: .dataSources) != nil else {
+            return ["success": false, "message": .string("there is no data source \"\(name)\"")]
+        }
+        _ = try await change.cease(name)
+        return ["success": true, "message": .string(Self.unloaded)]
+    }
+
+    static let unloaded = "Datasource was unloaded"
 
     private func keys(_ rows: SourceStatement) async throws -> [[String]] {
         try await change.read(CoreSource.statement(rows, engine)).map { row in try row.values.indices.map { try row.text($0) } }

@@ -8,8 +8,8 @@ struct DefinitionRules {
     /// A row to insert: with its initial values, its secrets sealed. Throws `request.invalid`.
     func inserted(_ data: JSONObject, into table: QueryTable) throws(ApusError) -> JSONObject {
         var row = JSONObject(data.filter { !$0.value.isNull }.map { ($0.key, $0.value) })
-        for column in table.columns where row[column.name] == nil { row[column.name] = column.initial }
         try seal(&row, in: table, over: nil)
+        for column in table.columns where row[column.name] == nil { row[column.name] = column.initial }
         for column in table.columns where column.isRequired && (row[column.name] ?? .null) == .null {
             if column.name == "digest" { throw Self.invalid(table, "key", "is missing") }
             throw Self.invalid(table, column.name, "is missing")
@@ -37,6 +37,8 @@ struct DefinitionRules {
     // MARK: Secrets
 
     private func seal(_ row: inout JSONObject, in table: QueryTable, over old: JSONObject?) throws(ApusError) {
+        // Whoever gives a key an end means it.
+        if table == .keys, row["expires_at"].map({ !$0.isNull }) == true, row["is_temporal"] == nil { row["is_temporal"] = true }
         switch table {
         case .dataSources, .catalogSources:
             // The path of a text is the text.
@@ -108,6 +110,10 @@ struct DefinitionRules {
         case .permissions:
             for name in ["filter", "data"] {
                 try require(row[name].map { $0.isNull || $0.asObject != nil } ?? true, name, "must be an object")
+            }
+        case .roles:
+            for name in ["max_in_flight", "max_rows", "max_seconds", "max_cost"] {
+                try require(row[name].flatMap { $0.isNull ? nil : $0.asDouble }.map { $0 > 0 } ?? true, name, "must be more than 0")
             }
         case .keys:
             let expiry = row["expires_at"]?.asString
