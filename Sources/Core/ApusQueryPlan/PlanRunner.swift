@@ -1,6 +1,6 @@
 internal import ApusGraphQL
 internal import ApusSchemas
-internal import ApusTypes
+public import ApusTypes
 
 /// Carries a plan out: gives statements to whoever runs them, asks batches for the keys that were found, and puts the reply together.
 /// It holds the JSON of the reply and the keys of batches; more than the limits is an error.
@@ -58,7 +58,7 @@ public struct PlanRunner: Sendable {
                 try checkRows(node.call)
                 node.batches = try node.call.statement.batches.indices.map { index in
                     let keys = node.call.rows.keys[index]
-                    try checkKeys(keys, node.call.statement)
+                    try checkKeys(keys, of: node.call.statement.batches[index], node.call.statement)
                     return keys.count == 0
                         ? nil : Node(try StatementCall(node.call.statement.batches[index], values, keys.columns, limits))
                 }
@@ -76,9 +76,12 @@ public struct PlanRunner: Sendable {
         }
     }
 
-    private func checkKeys(_ keys: BatchKeys, _ statement: StatementPlan) throws {
+    private func checkKeys(_ keys: BatchKeys, of batch: StatementPlan, _ statement: StatementPlan) throws {
         guard keys.count <= limits.keys else {
             throw error(statement, "leads to rows by \(keys.count) keys, and \(limits.keys) are the limit; ask for fewer rows.")
+        }
+        guard batch.action == nil || keys.count <= limits.calls else {
+            throw error(statement, "calls a function for \(keys.count) rows, and \(limits.calls) are the limit; ask for fewer rows.")
         }
     }
 
@@ -145,6 +148,10 @@ public struct PlanRunner: Sendable {
 public struct StatementCall: Sendable {
     public let statement: StatementPlan
     public let parameters: [BoundParameter]
+    /// Of a function that a source calls itself: the arguments of each call. Of a batch, a row says first to which of them it belongs.
+    public private(set) var calls: [JSONObject] = []
+    /// The values of placeholders such as `[$auth.user_id]`, by their names.
+    public let identity: JSONObject
     /// Takes the rows in their order.
     public let rows: RowAssembler
 
@@ -159,5 +166,7 @@ public struct StatementCall: Sendable {
         }
         self.parameters = parameters
         rows = RowAssembler(statement, mostRows: limits.rows, mostBytes: limits.replyBytes)
+        identity = values.identity
+        if let action = statement.action { calls = try calls(of: action, keys: keys, values) }
     }
 }

@@ -27,6 +27,12 @@ extension RequestContext {
     /// A member of an object that rows are found, ordered, joined or grouped by: who may not see a column must not learn it that way.
     func allow(_ member: String, of object: DataObject) throws(GraphQLError) { try allow(member, on: object.name) }
 
+    /// A function that is called for rows: who may not call it must not do so that way.
+    func allow(calling function: DataFunction) throws(GraphQLError) {
+        let module = function.module.replacing(".", with: "_")
+        try allow(function.name, on: module.isEmpty ? "Function" : "_module_\(module)_function")
+    }
+
     /// Members of what a mutation stores.
     func allow(inputs data: PlanObject, _ suffix: String, of object: DataObject) throws(GraphQLError) {
         for (name, _) in data where permissions.rule(object.name + suffix, name)?.isDisabled == true { throw Self.forbidden }

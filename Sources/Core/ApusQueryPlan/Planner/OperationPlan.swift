@@ -40,6 +40,8 @@ public struct StatementPlan: Sendable {
     public let batches: [StatementPlan]
     /// Of a batch: how many columns its keys have.
     let keyCount: Int
+    /// Whether it is asked with keys of another's rows; its rows say first to which key they belong.
+    public var isBatch: Bool { keyCount > 0 }
     /// Whether it changes anything. Such statements run one after the other, in one transaction.
     public internal(set) var isMutation = false
     /// What the source does itself instead of running the SQL for its reply.

@@ -16,31 +16,20 @@ public struct SourceAction: Sendable {
     public let kind: Kind
     /// Of a function; the `data` of an insertion or update.
     public let arguments: JSONObject
-    private let selection: [Selected]
+    /// Arguments that no client gives, by their names: texts of the schema's author, which may be placeholders.
+    let injected: [(name: String, text: String)]
+    /// Of a function that is called for rows: the arguments that are columns of the rows' keys, in their order.
+    var keyed: [(name: String, format: ValueFormat)] = []
+    let selection: SelectedValue
 
-    /// A field that the operation asks for.
-    fileprivate struct Selected: Sendable {
-        var responseKey: String
-        var name: String
-        var below: [Selected]
-        /// The type's name, for `__typename`.
-        var typeName: String
-    }
-
-    /// What the operation asked for of what came of it, as JSON.
-    public func reply(_ value: JSONValue) -> JSONValue { Self.picked(selection, of: value) }
-
-    private static func picked(_ selection: [Selected], of value: JSONValue) -> JSONValue {
-        switch value {
-        case .array(let elements): .array(elements.map { picked(selection, of: $0) })
-        case .object(let object) where !selection.isEmpty:
-            .object(
-                JSONObject(
-                    selection.map { field in
-                        let value = field.name == "__typename" ? .string(field.typeName) : object[field.name] ?? .null
-                        return (field.responseKey, picked(field.below, of: value))
-                    }))
-        default: value
+    /// What the operation asked for of what came of it, as JSON. Throws where that is not of the declared type.
+    public func reply(_ value: JSONValue) throws -> JSONValue {
+        do throws(SelectedValue.Mismatch) {
+            return try selection.picked(from: value, at: "")
+        } catch {
+            let what = if case .call(let function) = kind { "function \"\(function.name)\"" } else { "the change" }
+            let place = error.place.isEmpty ? "a value" : "a value for \"\(error.place)\""
+            throw GraphQLError("\(what) gave \(place) that is no \(error.type); correct the type in the schema, or what it calls.")
         }
     }
 }
@@ -49,24 +38,54 @@ extension SourceAction {
     init(_ kind: Kind, _ use: FieldUse, arguments: JSONObject, _ request: RequestContext) throws(GraphQLError) {
         self.kind = kind
         self.arguments = arguments
-        selection = try Self.selected(use.fields, on: use.type, request)
-    }
-
-    private static func selected(
-        _ fields: [CollectedField], on type: NamedType, _ request: RequestContext
-    ) throws(GraphQLError) -> [Selected] {
-        var selected: [Selected] = []
-        for field in fields {
-            try request.allow(field.name, on: type.name)
-            let definition = request.collector.definition(of: field, on: type)
-            let below = definition.map { request.planner.api.schema[$0.type.named] }
-            var members: [Selected] = []
-            if let below, below.kind.isComposite {
-                members = try self.selected(request.collector.subfields(of: field, on: below), on: below, request)
-            }
-            selected.append(Selected(responseKey: field.responseKey, name: field.name, below: members, typeName: type.name))
+        var result: DataType?
+        var injected: [(String, String)] = []
+        if case .call(let function) = kind {
+            result = function.result
+            for parameter in function.parameters { if let text = parameter.injected { injected.append((parameter.name, text)) } }
         }
-        return selected
+        self.injected = injected
+        selection = try SelectedValue(use.fields, on: use.type, as: result, request)
+    }
+}
+
+extension StatementCall {
+    /// The arguments of each call of a function: one, or of a batch one for each of its keys.
+    func calls(of action: SourceAction, keys: [[[UInt8]]], _ values: RequestValues) throws(GraphQLError) -> [JSONObject] {
+        var arguments = action.arguments
+        for (name, text) in action.injected {
+            if text.hasPrefix("[$"), text.hasSuffix("]") {
+                let placeholder = String(text.dropFirst(2).dropLast())
+                arguments[name] = placeholder == "catalog" ? .string(statement.source) : values.identity[placeholder] ?? .null
+            } else {
+                arguments[name] = .string(text)
+            }
+        }
+        guard let first = keys.first else { return [arguments] }
+        var calls: [JSONObject] = []
+        for row in first.indices {
+            var call = arguments
+            for (column, argument) in action.keyed.enumerated() {
+                guard let value = argument.format.value(of: keys[column][row]) else {
+                    throw GraphQLError(
+                        "Data source \"\(statement.source)\" was to be given a value for \"\(argument.name)\" that is no \(argument.format.scalar.name)."
+                    )
+                }
+                call[argument.name] = value
+            }
+            calls.append(call)
+        }
+        return calls
+    }
+}
+
+extension ValueFormat {
+    /// The value of a column's text; nil where it is none of this format.
+    fileprivate func value(of text: [UInt8]) -> JSONValue? {
+        var output = ReplyBuffer(capacity: text.count + 16)
+        defer { output.free() }
+        guard text.withUnsafeBytes({ output.write($0, as: self, isChecked: true) }) else { return nil }
+        return try? JSONValue(parsing: Array(output.bytes))
     }
 }
 
@@ -104,7 +123,7 @@ extension StatementBuilder {
         _ kind: SourceAction.Kind, _ use: FieldUse, source: String, _ arguments: JSONObject, isMutation: Bool, _ request: RequestContext,
         rowsOf rows: (object: DataObject, operation: RolePermissions.Operation)? = nil
     ) throws(GraphQLError) -> StatementPlan {
-        var builder = try StatementBuilder(request, source: source)
+        var builder = try StatementBuilder(request, acting: source)
         builder.beginLevel()
         builder.levels[0].item = .value(column: builder.select.column("1"), .json)
         var sql: SQLFragment = "SELECT 1"
@@ -133,10 +152,69 @@ extension StatementBuilder {
     }
 
     private func everyRow(_ use: FieldUse) -> SQLFragment? { request.hasDirective(Self.allRows, use.field) ? "1 = 1" : nil }
+
+    /// A function of another source, called once for each different set of arguments that rows of this statement have. A row with a null among
+    /// them gets null.
+    mutating func batch(
+        calling function: DataFunction, _ columns: [(argument: String, field: DataField)], _ use: FieldUse, _ scope: Scope
+    ) throws(GraphQLError) -> Shape {
+        var key: [Int] = []
+        for (_, field) in columns {
+            guard case .scalar = field.type else {
+                throw GraphQLError(
+                    "\"\(use.field.name)\" takes \"\(field.name)\", and a \(field.type.text) cannot be given to a function of another source."
+                )
+            }
+            key.append(select.column(column(field, of: scope)))
+        }
+        // Without a column it is called once for all rows.
+        if key.isEmpty { key.append(select.column("1")) }
+        batches.append(
+            try request.actsItself(function.source)
+                ? Self.acting(function, columns, use, keyCount: key.count, request)
+                : Self.calling(function, columns, use, keyCount: key.count, request))
+        return .batch(batches.count - 1, key: key)
+    }
+
+    private static func acting(
+        _ function: DataFunction, _ columns: [(argument: String, field: DataField)], _ use: FieldUse, keyCount: Int,
+        _ request: RequestContext
+    ) throws(GraphQLError) -> StatementPlan {
+        var builder = try StatementBuilder(request, acting: function.source)
+        builder.beginLevel()
+        let group = builder.select.column("0")
+        builder.levels[0].item = .value(column: builder.select.column("1"), .json)
+        var plan = try builder.plan("SELECT 0, 1", result: .one, group: group, keyCount: keyCount)
+        var action = try SourceAction(.call(function), use, arguments: use.arguments.json, request)
+        action.keyed = columns.compactMap { argument, field in
+            if case .scalar(let scalar) = field.type { (argument, scalar.format) } else { nil }
+        }
+        plan.action = action
+        return plan
+    }
+
+    /// A function of SQL, over rows of arguments.
+    private static func calling(
+        _ function: DataFunction, _ columns: [(argument: String, field: DataField)], _ use: FieldUse, keyCount: Int,
+        _ request: RequestContext
+    ) throws(GraphQLError) -> StatementPlan {
+        guard !function.isTable else {
+            throw GraphQLError(
+                "\"\(use.field.name)\" calls \"\(function.name)\", whose rows are another source's; that is not planned yet.")
+        }
+        var builder = try StatementBuilder(request, source: function.source)
+        builder.beginLevel()
+        let arguments = builder.arguments(columns.map(\.field), keyCount: keyCount)
+        let given = Dictionary(zip(columns.map(\.argument), arguments.values), uniquingKeysWith: { $1 })
+        let group = builder.select.column(arguments.number)
+        builder.levels[0].item = try builder.value(try builder.call(function, use, given), function.result, use)
+        let sql: SQLFragment = "\(builder.selectClause) FROM \(arguments.source) ORDER BY \(arguments.number)"
+        return try builder.plan(sql, result: .one, group: group, keyCount: keyCount)
+    }
 }
 
 extension RequestContext {
-    fileprivate func actsItself(_ source: String) -> Bool { model.sources[source]?.actsItself == true }
+    func actsItself(_ source: String) -> Bool { model.sources[source]?.actsItself == true }
 }
 
 extension PlanObject {

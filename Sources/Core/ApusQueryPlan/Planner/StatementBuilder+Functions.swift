@@ -39,17 +39,25 @@ extension StatementBuilder {
         guard case .functionCall(let call) = field.kind, let function = request.model.functions[call.function] else {
             throw GraphQLError("There is no function behind \"\(field.name)\" any more.")
         }
-        guard function.source == source, !function.isTable else {
-            throw GraphQLError("\"\(field.name)\" calls \"\(function.name)\" of another source, or for rows; that is not planned yet.")
+        try request.allow(calling: function)
+        var columns: [(argument: String, field: DataField)] = []
+        for (argument, name) in call.arguments.sorted(by: { $0.key < $1.key }) {
+            columns.append((argument, try self.field(name, of: scope.object)))
         }
-        var columns: [String: SQLFragment] = [:]
-        for (argument, name) in call.arguments { columns[argument] = column(try self.field(name, of: scope.object), of: scope) }
-        return try value(try self.call(function, use, columns), field.type, use)
+        guard function.source == source, !request.actsItself(source) else {
+            guard !isGrouping else { throw GraphQLError("Rows cannot be grouped by \"\(field.name)\", which another source computes.") }
+            return try batch(calling: function, columns, use, scope)
+        }
+        guard !function.isTable else {
+            throw GraphQLError("\"\(field.name)\" calls \"\(function.name)\", which gives rows; that is not planned yet.")
+        }
+        let given = Dictionary(columns.map { ($0.argument, column($0.field, of: scope)) }, uniquingKeysWith: { $1 })
+        return try value(try self.call(function, use, given), field.type, use)
     }
 
     /// The call itself: what the author wrote, or the function's name with its arguments in their order. `columns` are arguments that come
     /// from a row.
-    private func call(
+    func call(
         _ function: DataFunction, _ use: FieldUse, _ columns: [String: SQLFragment] = [:]
     ) throws(GraphQLError) -> SQLFragment {
         func argument(_ parameter: Parameter) throws(GraphQLError) -> SQLFragment {

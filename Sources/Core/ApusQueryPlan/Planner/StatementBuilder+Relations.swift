@@ -354,6 +354,28 @@ extension StatementBuilder {
         return Keyed(source: "\(keys) JOIN \(related.joined) ON \(on.joined(separator: " AND "))", number: number)
     }
 
+    /// Rows of keys as arguments of a function: the value of each column.
+    func arguments(_ fields: [DataField], keyCount: Int) -> (source: SQLFragment, number: SQLFragment, values: [SQLFragment]) {
+        func cast(_ value: SQLFragment, _ field: DataField) -> SQLFragment {
+            if case .scalar(let scalar) = field.type { engine.cast(value, to: scalar) } else { value }
+        }
+        guard engine == .postgreSQL else {
+            let encodings = fields.isEmpty ? [KeyEncoding.number] : fields.map(\.type.keyEncoding)
+            let values = fields.enumerated().map { index, field in
+                let value: SQLFragment =
+                    keyCount == 1 ? "\"k\".\"value\"" : "json_extract(\"k\".\"value\", \(.value(.string("$[\(index)]"))))"
+                return cast(engine == .duckDB ? "json_extract_string(\(value), '$')" : value, field)
+            }
+            return ("json_each(\(.parameter(SQLParameter(.keyRows(encodings))))) AS \"k\"", "\"k\".\"key\"", values)
+        }
+        let lists = (0..<keyCount).map { "unnest(\(.parameter(SQLParameter(.keys(column: $0), type: nil)))::text[])" as SQLFragment }
+        let names = ((0..<keyCount).map { .identifier("v\($0)") } + ["\"n\""]).joined(separator: ", ")
+        return (
+            "ROWS FROM (\(lists.joined(separator: ", "))) WITH ORDINALITY AS \"k\"(\(names))", "(\"k\".\"n\" - 1)",
+            fields.enumerated().map { cast("\"k\".\(.identifier("v\($0)"))", $1) }
+        )
+    }
+
     /// The object whose fields a way's keys are compared with.
     private func farEnd(of navigation: Navigation) throws(GraphQLError) -> (object: DataObject, names: [String]) {
         switch navigation.path {

@@ -76,6 +76,14 @@ struct StatementBuilder {
         try request.record.beginStatement()
     }
 
+    /// Of what a source does itself. Where it speaks no SQL, its values are looked at as closely as SQLite's.
+    init(_ request: RequestContext, acting source: String) throws(GraphQLError) {
+        self.request = request
+        self.source = source
+        if case .database(let engine)? = request.model.sources[source]?.kind { self.engine = engine } else { engine = .sqlite }
+        try request.record.beginStatement()
+    }
+
     mutating func scope(_ object: DataObject, level: Int, isNumbered: Bool = false) -> Scope {
         scopes += 1
         return Scope(

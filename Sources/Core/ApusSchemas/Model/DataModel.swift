@@ -111,8 +111,9 @@ public struct DataModel: Sendable {
     private func checkCalls(_ schemas: [SourceSchema]) throws(SchemaProblems) {
         for schema in schemas {
             var problems: [SchemaProblem] = []
-            for object in schema.objects.compactMap({ objects[$0.name] }) {
-                for field in object.fields {
+            for object in orderedObjects {
+                // What an extension adds is the extension's own problem.
+                for field in object.fields where (field.addedBy ?? object.source) == schema.source.name {
                     guard case .functionCall(let call) = field.kind else { continue }
                     let place = schema.places[object.name]
                     guard let function = functions[call.function] else {

@@ -261,6 +261,8 @@ public struct DataFunction: Sendable {
     public let sqlName: String
     public let sql: String?
     public let skipsNullArguments: Bool
+    /// The request that it is, of a source over HTTP.
+    public let request: RequestTemplate?
     /// Whether its result is JSON that stands for the declared type.
     public let isJSON: Bool
 

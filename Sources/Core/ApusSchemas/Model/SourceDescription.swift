@@ -24,7 +24,7 @@ public struct SourceDescription: Sendable, Hashable {
     /// Without mutations.
     public var isReadOnly: Bool
     /// Whether functions and changes of rows are code of the source's own, and no SQL.
-    public var actsItself = false
+    public var actsItself: Bool
     /// Whether it manages the cluster: only what a rule names is for others than administrators.
     public var isManagement = false
 
@@ -34,6 +34,7 @@ public struct SourceDescription: Sendable, Hashable {
         self.prefix = prefix
         self.isModule = isModule
         self.isReadOnly = isReadOnly
+        actsItself = kind == .http
     }
 
     /// The name of one of its types in the API.

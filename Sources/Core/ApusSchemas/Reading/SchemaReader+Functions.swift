@@ -12,13 +12,22 @@ extension SchemaReader {
             return report(.definition, "\(root).\(name): a function needs @function(name: …), the function in the database", at: node)
         }
         guard let result = dataType(definition.type, at: node) else { return }
+        var request: RequestTemplate?
+        if source.kind == .http {
+            do throws(RequestTemplate.Problem) {
+                request = try RequestTemplate(function.text("sql") ?? "", arguments: definition.arguments.map(\.name))
+            } catch {
+                report(.definition, "\(root).\(name): \(error.what)", at: node)
+            }
+        }
         self.result.functions.append(
             DataFunction(
                 name: name, source: source.name, module: source.module(applied["module"]?.text("name")), isMutation: isMutation,
                 description: definition.description, deprecationReason: definition.deprecationReason,
                 parameters: parameters(definition.arguments, at: node), result: result, isNonNull: definition.type.isNonNull,
                 isTable: function.isTrue("is_table") || result.element.isObject, sqlName: function.text("name") ?? name,
-                sql: function.text("sql"), skipsNullArguments: function.isTrue("skip_null_arg"), isJSON: function.isTrue("json_cast")))
+                sql: function.text("sql"), skipsNullArguments: function.isTrue("skip_null_arg"), request: request,
+                isJSON: function.isTrue("json_cast")))
     }
 
     mutating func parameters(_ inputs: [InputValue], at node: NodeID) -> [Parameter] {

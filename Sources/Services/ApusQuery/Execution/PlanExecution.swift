@@ -54,30 +54,51 @@ struct PlanExecution {
         do {
             let rows: SourceRows
             if let action = call.statement.action {
-                rows = try await .reply(perform(action, SourceStatement(call), call.statement, transactions))
+                rows = try await perform(action, call, transactions)
             } else if let transaction = transactions[call.statement.source] {
                 rows = try await transaction.run(SourceStatement(call))
             } else {
                 rows = try await source(call.statement.source).read(SourceStatement(call), deadline: deadline)
             }
             rows.add(to: call.rows)
-        } catch let error as ApusError {
+        } catch  where error is ApusError || error is GraphQLError {
             var told = GraphQLError(telling: error)
-            if !call.statement.path.isEmpty { told.path = call.statement.path.map { .key($0) } }
+            if told.path == nil, !call.statement.path.isEmpty { told.path = call.statement.path.map { .key($0) } }
             throw told
         }
     }
 
     /// What a source does itself.
     private func perform(
-        _ action: SourceAction, _ asked: SourceStatement, _ statement: StatementPlan, _ transactions: [String: any SourceTransaction]
-    ) async throws -> JSONValue {
+        _ action: SourceAction, _ call: StatementCall, _ transactions: [String: any SourceTransaction]
+    ) async throws -> SourceRows {
+        let name = call.statement.source
         if case .call(let function) = action.kind {
-            guard let source = schema.sources[statement.source] as? any FunctionSource else { throw unavailable(statement.source) }
-            return action.reply(try await source.call(function, action.arguments, deadline: deadline))
+            guard let source = schema.sources[name] as? any FunctionSource else { throw unavailable(name) }
+            let values = try await values(of: function, source, call)
+            return call.statement.isBatch ? .replies(try values.map(action.reply)) : .reply(try action.reply(values[0]))
         }
-        guard let transaction = transactions[statement.source] as? any ActingTransaction else { throw unavailable(statement.source) }
-        return action.reply(try await transaction.change(action, of: asked))
+        guard let transaction = transactions[name] as? any ActingTransaction else { throw unavailable(name) }
+        return .reply(try action.reply(try await transaction.change(action, of: SourceStatement(call))))
+    }
+
+    /// What the calls give, so many of them at a time as the source bears.
+    private func values(
+        of function: DataFunction, _ source: any FunctionSource, _ call: StatementCall
+    ) async throws -> [JSONValue] {
+        let (calls, identity, deadline) = (call.calls, call.identity, deadline)
+        guard calls.count > 1 else {
+            return [try await source.call(function, calls[0], identity: identity, deadline: deadline)]
+        }
+        var values = [JSONValue](repeating: .null, count: calls.count)
+        try await withThrowingTaskGroup(of: (Int, JSONValue).self) { group in
+            for number in calls.indices {
+                if number >= source.callsAtOnce, let (done, value) = try await group.next() { values[done] = value }
+                group.addTask { (number, try await source.call(function, calls[number], identity: identity, deadline: deadline)) }
+            }
+            for try await (done, value) in group { values[done] = value }
+        }
+        return values
     }
 
     private func source(_ name: String) throws -> any SQLSource {

@@ -39,8 +39,15 @@ public protocol ActingTransaction: SourceTransaction {
 
 /// A source with functions that are no SQL: code of this program, or requests to another server.
 public protocol FunctionSource: DataSource {
-    /// The value as JSON, in the shape of the function's declared result.
-    func call(_ function: DataFunction, _ arguments: JSONObject, deadline: Instant) async throws -> JSONValue
+    /// The value as JSON, in the shape of the function's declared result. `identity`: the values of placeholders such as `[$auth.user_id]`.
+    func call(_ function: DataFunction, _ arguments: JSONObject, identity: JSONObject, deadline: Instant) async throws -> JSONValue
+
+    /// How many calls for the rows of one request may be under way.
+    var callsAtOnce: Int { get }
+}
+
+extension FunctionSource {
+    public var callsAtOnce: Int { 8 }
 }
 
 /// A statement with the values of its parameters.

@@ -14,6 +14,11 @@ public enum SourceRows: Sendable {
         .values(Rows(rows: [Row([value.isNull ? .null : .text(value.description)])]))
     }
 
+    /// Of a batch of calls: the number of each call, and its reply.
+    static func replies(_ values: [JSONValue]) -> SourceRows {
+        .values(Rows(rows: values.enumerated().map { Row([.integer(Int64($0)), .text($1.description)]) }))
+    }
+
     /// Gives the rows to what writes them into a reply.
     func add(to rows: RowAssembler) {
         switch self {

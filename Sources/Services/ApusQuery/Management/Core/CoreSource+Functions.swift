@@ -6,7 +6,9 @@ public import ApusTypes
 
 /// The functions of the module `core`.
 extension CoreSource {
-    public func call(_ function: DataFunction, _ arguments: JSONObject, deadline: Instant) async throws -> JSONValue {
+    public func call(
+        _ function: DataFunction, _ arguments: JSONObject, identity: JSONObject, deadline: Instant
+    ) async throws -> JSONValue {
         if let changing = Self.changing, function.sqlName == "unload" {
             return try await changing.unload(arguments["name"]?.asString ?? "")
         }
