@@ -100,7 +100,10 @@ let package = Package(
             ["ApusTypes", "ApusRuntime", "ApusPlacement", "ApusVectorIndex", "ApusEmbedding", "ApusCatalog", "ApusStore"]),
         service(
             "ApusQuery",
-            ["ApusTypes", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog"]),
+            [
+                "ApusTypes", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog",
+                "ApusHTTP",
+            ]),
 
         // Faces: one per client protocol
         face(
@@ -218,7 +221,10 @@ let package = Package(
             ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
         tests(
             "ApusQueryTests",
-            ["ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusQuery", "TestKit"]),
+            [
+                "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusHTTP", "ApusQuery",
+                "TestKit", "HTTPTestKit",
+            ]),
         tests(
             "HugrFaceTests",
             [

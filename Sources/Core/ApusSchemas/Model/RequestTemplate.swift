@@ -43,6 +43,7 @@ public struct RequestTemplate: Sendable, Hashable {
 
     /// `arguments`: the names of the function's own.
     public init(_ text: String, arguments: [String]) throws(Problem) {
+        guard text.contains("(") else { throw Problem(what: "a source over HTTP calls requests; \(Self.form)") }
         var parser = RequestTemplateParser(text, arguments: Set(arguments))
         let call = try parser.call()
         guard ["http_data_source_request_scalar", "http_data_source_request"].contains(call.name) else {

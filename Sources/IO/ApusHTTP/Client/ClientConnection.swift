@@ -25,8 +25,12 @@ final class ClientConnection: Sendable {
         _ origin: ClientURL.Origin, tls: ClientTLS?, limits: HTTPClientLimits, on loop: EventLoop
     ) async throws -> ClientConnection {
         let deadline = BootClock.now.advanced(by: limits.connectTime)
-        let addresses = try await withDeadline(deadline, "looking up \(origin.host)") {
+        let resolved = try await withDeadline(deadline, "looking up \(origin.host)") {
             try await NetworkAddress.resolve(origin.host, port: origin.port, on: loop)
+        }
+        let addresses = limits.allowsLinkLocal ? resolved : resolved.filter { !$0.isLinkLocal }
+        guard !addresses.isEmpty || resolved.isEmpty else {
+            throw ApusError(.forbidden, "\(origin.host) is a link-local address or that of a metadata service, which is not asked")
         }
         var failure: any Error = ApusError(.peerUnavailable, "\(origin.host) has no address")
         for (index, address) in addresses.enumerated() {

@@ -11,6 +11,9 @@ public struct HTTPClientLimits: Sendable, Hashable {
     public var idleTime: Duration = .seconds(30)
     /// Name lookup, connection and TLS handshake together.
     public var connectTime: Duration = .seconds(5)
+    /// Whether it connects to addresses of this machine's own link, where clouds answer with credentials (169.254.169.254), and to the other
+    /// addresses of such services. What counts is what the name resolves to, and what is connected to is what was judged.
+    public var allowsLinkLocal = true
     /// Status line, header fields and trailers of a reply.
     public var responseHead: ByteCount = .kibibytes(64)
 

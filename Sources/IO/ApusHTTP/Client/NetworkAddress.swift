@@ -13,6 +13,28 @@ struct NetworkAddress: Sendable, Hashable {
 
     private init<Address>(_ address: Address) { bytes = withUnsafeBytes(of: address) { Array($0) } }
 
+    /// Whether it is an address of the link, or one at which clouds tell their machines' credentials; also where it is written as IPv6.
+    var isLinkLocal: Bool {
+        let family = bytes.withUnsafeBytes { $0.load(as: sa_family_t.self) }
+        if family == sa_family_t(AF_INET) { return Self.isLinkLocal(four: bytes[4..<8]) }
+        guard family == sa_family_t(AF_INET6) else { return false }
+        let six = Array(bytes[8..<24])  // behind family, port and flow
+        if six[0] == 0xfe, six[1] & 0xc0 == 0x80 { return true }
+        if six == Self.amazon { return true }
+        let isMapped = six[..<10].allSatisfy { $0 == 0 } && (six[10] == 0 && six[11] == 0 || six[10] == 0xff && six[11] == 0xff)
+        if isMapped || six.starts(with: [0, 0x64, 0xff, 0x9b]) { return Self.isLinkLocal(four: six[12...]) }
+        return six.starts(with: [0x20, 0x02]) && Self.isLinkLocal(four: six[2..<6])
+    }
+
+    /// fd00:ec2::254
+    private static let amazon: [UInt8] = [0xfd, 0, 0x0e, 0xc2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x02, 0x54]
+
+    private static func isLinkLocal(four: ArraySlice<UInt8>) -> Bool {
+        let four = Array(four)
+        // Of Alibaba, Azure and Oracle.
+        return four.starts(with: [169, 254]) || [[100, 100, 100, 200], [168, 63, 129, 16], [192, 0, 0, 192]].contains(four)
+    }
+
     /// The addresses of `host`, IPv6 and IPv4 in the system's order; asked for on libuv's threads when it is a name.
     static func resolve(_ host: String, port: Int, on loop: EventLoop) async throws -> [NetworkAddress] {
         var four = sockaddr_in()

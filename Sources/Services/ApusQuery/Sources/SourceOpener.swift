@@ -1,12 +1,19 @@
 public import ApusDatabase
+internal import ApusHTTP
 public import ApusRuntime
-internal import ApusTypes
+public import ApusTypes
 
 /// Opens data sources.
 public struct SourceOpener: Sendable {
     /// Of each source.
     public struct Options: Sendable {
         public var pool = PostgreSQLPool.Options()
+        /// Largest reply of a server over HTTP.
+        public var httpReply: ByteCount = .mebibytes(16)
+        /// Whether servers over HTTP may be at link-local addresses, where clouds tell credentials.
+        public var allowsLinkLocal = false
+        /// Runs the jq programs of functions; nil where there is no jq.
+        public var transform: JSONTransform?
 
         public init() {}
     }
@@ -14,11 +21,15 @@ public struct SourceOpener: Sendable {
     private let loops: EventLoops
     private let environment: [String: String]
     private let options: Options
+    private let http: HTTPClient
 
     public init(loops: EventLoops, environment: [String: String], options: Options = Options()) {
         self.loops = loops
         self.environment = environment
         self.options = options
+        var limits = HTTPClientLimits()
+        limits.allowsLinkLocal = options.allowsLinkLocal
+        http = HTTPClient(loops: loops, limits: limits)
     }
 
     /// Nil for a source without data of its own. A server that does not answer is no error here: its requests are told.
@@ -31,6 +42,11 @@ public struct SourceOpener: Sendable {
             let replicas = try definition.replicas.map { try SourceDefinition.resolved($0, environment: environment) }
             return try PostgreSQLSource(definition.name, path, replicas: replicas, loops: loops, options: options)
         case .sqlite: return try await SQLiteSource.open(definition.name, path.reveal(), isReadOnly: definition.isReadOnly)
+        case .http:
+            var limits = HTTPSource.Options()
+            limits.reply = options.httpReply
+            let address = try HTTPAddress(path, source: definition.name)
+            return try HTTPSource(definition.name, address, client: http, transform: options.transform, options: limits)
         case .extension: return nil
         default: throw Self.unsupported(definition)
         }
@@ -42,7 +58,7 @@ public struct SourceOpener: Sendable {
         case "mysql", "mssql":
             ApusError(
                 .sourceUnsupported, summary, hint: "copy its data, or have PostgreSQL read it through a foreign data wrapper")
-        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, extension")
+        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, http, extension")
         }
     }
 }
