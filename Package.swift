@@ -57,6 +57,7 @@ let package = Package(
         system("CMemcached"),
         .target(name: "CHiredis", path: "Sources/C/CHiredis", linkerSettings: [.linkedLibrary("hiredis"), .linkedLibrary("uv")]),
         system("CMPack"),
+        .target(name: "CJQ", path: "Sources/C/CJQ", linkerSettings: [.linkedLibrary("jq")]),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
         .target(
             name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
@@ -130,7 +131,7 @@ let package = Package(
                 "ApusRuntime", "ApusDatabase", "ApusCatalog",
                 "ApusStore", "ApusSockets", "ApusHTTP", "ApusRPC", "ApusCluster", "ApusMembership", "ApusVectors", "ApusEmbedding",
                 "ConsoleFace",
-                "ApusQuery", "HugrFace", "QdrantFace", "VectorizerFace", "CLinux", "CZlib",
+                "ApusQuery", "HugrFace", "QdrantFace", "VectorizerFace", "CJQ", "CLinux", "CZlib",
             ],
             path: "Sources/apus", swiftSettings: swiftSettings),
 
@@ -219,9 +220,11 @@ let package = Package(
                 "ApusTypes", "ApusRuntime", "ApusHTTP", "ApusDatabase", "ApusCatalog", "ApusStore", "NodeProcessKit", "NodeTestKit",
                 "TestKit", "apus",
             ], path: "Tests/QdrantFaceTests", exclude: ["client"], swiftSettings: swiftSettings),
+        .executableTarget(name: "JQProcess", dependencies: ["CJQ"], path: "Tests/Kits/JQProcess", swiftSettings: swiftSettings),
         tests(
             "ApusQueryTests",
             [
+                "JQProcess",
                 "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusHTTP", "ApusQuery",
                 "TestKit", "HTTPTestKit",
             ]),

@@ -2,6 +2,8 @@ internal import ApusRuntime
 internal import ApusTypes
 internal import Glibc
 
+JQProcess.serveIfTold()
+
 // A closed pipe is an error of one write, not the end of the process.
 signal(SIGPIPE, SIG_IGN)
 let environment = processEnvironment()

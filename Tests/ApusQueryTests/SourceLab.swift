@@ -28,6 +28,8 @@ struct SourceLab: Sendable {
         let output = try SchemaCompiler().compile(inputs)
         try #require(output.suspended == [:])
         let schema = ServedSchema(version: 1, api: output.api, sources: sources, suspended: output.suspended)
+        var service = service
+        service.transform = options.transform
         let lab = SourceLab(
             service: QueryService(schemas: SchemaHolder(schema), loops: 1, options: service), sources: Array(sources.values))
         do {

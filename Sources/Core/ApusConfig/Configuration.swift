@@ -220,6 +220,7 @@ public struct Configuration: Sendable, Equatable {
         public var defaultRows = 2000
         public var maxRows = 1_000_000
         public var maxReply = ByteCount.mebibytes(64)
+        public var allowsLinkLocal = false
         /// Of each source.
         public var connections = 16
         public var readers = 3

@@ -24,6 +24,16 @@ public struct PlanRunner: Sendable {
         public var data: [UInt8]
         /// The paths of lists that a default limit cut.
         public var truncated: [[String]] = []
+        public var transforms: [Transform] = []
+    }
+
+    /// What a jq program is to make something of.
+    public struct Transform: Sendable {
+        /// Of the field: response keys from the root.
+        public var path: [String]
+        public var program: String
+        /// The object that the field's query came to, as JSON.
+        public var input: [UInt8]
     }
 
     public func reply(_ run: Run) async throws -> Reply {
@@ -35,8 +45,10 @@ public struct PlanRunner: Sendable {
         }
         var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + $1.call.rows.byteCount })
         defer { output.free() }
-        try write(plan.data, roots, to: &output)
-        return Reply(data: Array(output.bytes), truncated: roots.filter(\.call.rows.isTruncated).map(\.call.statement.path))
+        var transforms: [Transform] = []
+        try write(plan.data, roots, to: &output, &transforms)
+        return Reply(
+            data: Array(output.bytes), truncated: roots.filter(\.call.rows.isTruncated).map(\.call.statement.path), transforms: transforms)
     }
 
     /// A statement that was run, and what was asked with the keys of its rows; nil where there were none.
@@ -110,7 +122,9 @@ public struct PlanRunner: Sendable {
 
     // MARK: The reply
 
-    private func write(_ part: PlanTemplate.Node, _ roots: [Node], to output: inout ReplyBuffer) throws {
+    private func write(
+        _ part: PlanTemplate.Node, _ roots: [Node], to output: inout ReplyBuffer, _ transforms: inout [Transform]
+    ) throws {
         switch part {
         case .text(let bytes): output.append(bytes)
         case .statement(let index): try write(roots[index].call.rows.whole, of: roots[index], to: &output)
@@ -119,9 +133,15 @@ public struct PlanRunner: Sendable {
             for (index, member) in members.enumerated() {
                 if index > 0 { output.append(UInt8(ascii: ",")) }
                 output.append(member.name)
-                try write(member.node, roots, to: &output)
+                try write(member.node, roots, to: &output, &transforms)
             }
             output.append(UInt8(ascii: "}"))
+        case .transformed(let transform, let inner):
+            var origin = ReplyBuffer(capacity: 1024)
+            defer { origin.free() }
+            try write(inner, roots, to: &origin, &transforms)
+            transforms.append(Transform(path: transform.path, program: transform.program, input: Array(origin.bytes)))
+            if transform.includesOrigin { output.append(origin.bytes) } else { output.append("null") }
         }
     }
 

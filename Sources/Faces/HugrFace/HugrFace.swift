@@ -33,6 +33,7 @@ public struct HugrFace: Sendable {
     public func mount(on router: inout Router) {
         router.on(.post, "/query") { try await answer($0) }
         router.on(.get, "/query") { try await answer($0) }
+        router.on(.post, "/jq-query") { try await transformed($0) }
         // No provider: there is nobody to be sent to for a log-in.
         router.on(.get, "/auth/config") { _ in .json(Array("{}".utf8)) }
     }
@@ -47,7 +48,7 @@ public struct HugrFace: Sendable {
     public static let servicePaths: Set<[String]> = [["health"], ["metrics"]]
 
     /// Whether a path is this face's: errors there have its shape.
-    public static func owns(_ path: [String]) -> Bool { path.first == "query" || path == ["auth", "config"] }
+    public static func owns(_ path: [String]) -> Bool { ["query", "jq-query"].contains(path.first) || path == ["auth", "config"] }
 
     private func answer(_ request: Request) async throws -> Response {
         let start = BootClock.now
@@ -76,6 +77,26 @@ public struct HugrFace: Sendable {
                 .requestInvalid, "X-Apus-Schema-Version must be a number", context: ["field": "X-Apus-Schema-Version"])
         }
         try await registry.require(version, deadline: min(request.deadline, BootClock.now.advanced(by: .seconds(2))))
+    }
+
+    /// What a jq program makes of the whole reply, as JSON. What goes wrong with the request or the program is a text.
+    private func transformed(_ request: Request) async throws -> Response {
+        let start = BootClock.now
+        let caller = try await callers.caller(of: request)
+        try await requireVersion(of: request)
+        do {
+            var asked = try JQRequest(reading: try await request.body.collect(limit: options.maxBody), deadline: request.deadline)
+            asked.query.caller = caller
+            let variables = asked.query.variables
+            let reply = await queries.answer(asked.query)
+            metrics.count(reply.outcome, start.duration(to: BootClock.now).seconds)
+            return .json(
+                try await queries.transform(reply.json(), by: asked.program, variables: variables, deadline: request.deadline))
+        } catch let problem as RequestProblem {
+            return .text(problem.message + "\n", status: 400)
+        } catch let error as ApusError where error.code == .requestInvalid {
+            return .text(error.summary + "\n", status: 400)
+        }
     }
 
     private func question(_ request: Request) async throws -> QueryRequest {

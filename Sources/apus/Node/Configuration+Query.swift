@@ -22,12 +22,15 @@ extension Configuration {
         return options
     }
 
-    func sourceOpener(loops: EventLoops) -> SourceOpener {
+    func sourceOpener(loops: EventLoops, transform: JSONTransform?) -> SourceOpener {
         var options = SourceOpener.Options()
         options.pool.readers = query.readers
         options.pool.connections = query.connections
         options.pool.waiting = query.maxWaiting
         options.pool.statementTime = query.statementTimeout
+        options.httpReply = query.maxReply
+        options.allowsLinkLocal = query.allowsLinkLocal
+        options.transform = transform
         return SourceOpener(loops: loops, environment: processEnvironment(), options: options)
     }
 

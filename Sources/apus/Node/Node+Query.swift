@@ -27,7 +27,8 @@ struct NodeQuery: Sendable {
         callers = CallerProviders(access: access, options: options, remote: issuer) { try await nodeKeys.verify($0, deadline: $1) }
         let keys = try SecretKeys(configuration)
         self.keys = keys
-        let opener = configuration.sourceOpener(loops: base.loops)
+        let jq = JQWorkers(loops: base.loops, options: .ofThisProgram)
+        let opener = configuration.sourceOpener(loops: base.loops, transform: jq.transform)
         registry = SchemaRegistry(
             catalog: catalog, secrets: { keys.current },
             peers: catalog.isReadOnly ? nil : ClusterSchemaPeers(peers: ClusterPeers(cluster: cluster, calls: calls)), health: base.health,
@@ -40,7 +41,18 @@ struct NodeQuery: Sendable {
                 facts: CoreSource.Facts(version: Version.current, isManager: isManager) {
                     cluster.knownNodes.first { $0.roles.contains(.manager) && $0.status == .active }?.url
                 }, access: access))
-        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, options: configuration.queryOptions)
+        var options = configuration.queryOptions
+        options.transform = jq.transform
+        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, options: options)
+    }
+}
+
+extension JQWorkers.Options {
+    /// The program itself, which is a worker when it is started so.
+    fileprivate static var ofThisProgram: JQWorkers.Options {
+        var options = JQWorkers.Options(executable: "/proc/self/exe")
+        options.arguments = [JQProcess.argument]
+        return options
     }
 }
 

@@ -345,7 +345,7 @@ public enum ConfigurationKeys {
             "query.sources", \.query.sources,
             "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
             reason:
-                "For a node alone, and for trying a schema out. `type` is postgres, sqlite or extension; `path` a URL or a file, in which "
+                "For a node alone, and for trying a schema out. `type` is postgres, sqlite, http or extension; `path` a URL or a file, in which "
                 + "[$NAME] stands for a variable of the environment; `schema` files, or directories of *.graphql files."),
         ConfigurationKey(
             "query.secret_key_file", \.query.secretKeyFile, limit: .notEmpty,
@@ -392,6 +392,11 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "query.max_reply_bytes", \.query.maxReply, limit: .between(.kibibytes(4), .gibibytes(4)),
             "Largest reply; beyond it the request fails.", reason: "A reply is held in memory."),
+        ConfigurationKey(
+            "query.allow_link_local", \.query.allowsLinkLocal,
+            "Whether sources over HTTP may be at link-local addresses and those of clouds' metadata services.",
+            reason:
+                "169.254.169.254 tells a machine's credentials to whoever can make it ask. Redirects and names count by their addresses."),
         ConfigurationKey(
             "query.max_depth", \.query.maxDepth, limit: .between(1, 100), "Fields below each other in one operation.",
             reason: "Each relation is a join."),

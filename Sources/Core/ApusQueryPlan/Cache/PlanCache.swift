@@ -74,7 +74,7 @@ public struct PlanCache: Sendable {
         let values = RequestValues(variables, of: entry.operation, identity: planner.identity)
         for plan in entry.plans.reversed() where plan.shape == values.shape && plan.template.observations.hold(for: values) {
             hits += 1
-            return OperationPlan(template: plan.template, values: values)
+            return OperationPlan(template: plan.template, values: values, variables: variables)
         }
         misses += 1
         let template: PlanTemplate
@@ -86,12 +86,14 @@ public struct PlanCache: Sendable {
             throw GraphQLErrors([error])
         }
         // What a source does itself is planned with the values that it needs: passwords of data sources among them.
-        if template.statements.contains(where: { $0.action != nil }) { return OperationPlan(template: template, values: values) }
+        if template.statements.contains(where: { $0.action != nil }) {
+            return OperationPlan(template: template, values: values, variables: variables)
+        }
         if entry.plans.count == Self.mostPlans { entry.weight -= entry.plans.removeFirst().template.weight }
         entry.plans.append((values.shape, template))
         entry.weight += template.weight
         cache.insert(entry, for: key, weight: entry.weight)
-        return OperationPlan(template: template, values: values)
+        return OperationPlan(template: template, values: values, variables: variables)
     }
 }
 

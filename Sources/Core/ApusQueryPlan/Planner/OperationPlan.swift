@@ -1,9 +1,12 @@
 public import ApusSchemas
+public import ApusTypes
 
 /// What an operation comes to, with one request's values.
 public struct OperationPlan: Sendable {
     let template: PlanTemplate
     let values: RequestValues
+    /// Coerced, with defaults.
+    public let variables: JSONObject
 
     public var statements: [StatementPlan] { template.statements }
 }
@@ -25,6 +28,16 @@ final class PlanTemplate: Sendable {
         case object([(name: [UInt8], node: Node)])
         case text([UInt8])
         case statement(Int)
+        /// A query whose result a program transforms; what the program makes of it is no part of the data.
+        case transformed(Transform, Node)
+    }
+
+    struct Transform: Sendable {
+        var path: [String]
+        /// Of jq.
+        var program: String
+        /// Whether the query's result stays in the data.
+        var includesOrigin: Bool
     }
 }
 

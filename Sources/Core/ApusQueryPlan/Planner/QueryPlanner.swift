@@ -25,7 +25,7 @@ public struct QueryPlanner: Sendable {
     /// `variables` are coerced. Errors are the client's: they have a place in its text.
     public func plan(_ operation: PreparedOperation, variables: JSONObject) throws(GraphQLError) -> OperationPlan {
         let values = RequestValues(variables, of: operation, identity: identity)
-        return OperationPlan(template: try template(operation, variables, values), values: values)
+        return OperationPlan(template: try template(operation, variables, values), values: values, variables: variables)
     }
 
     /// `values` are those of the variables.
@@ -43,7 +43,8 @@ public struct QueryPlanner: Sendable {
 
     /// The fields of a root or module: modules are objects of the reply, anything else a statement.
     private func node(
-        _ fields: [CollectedField], on type: NamedType, _ path: [String], _ request: RequestContext, _ statements: inout [StatementPlan]
+        _ fields: [CollectedField], on type: NamedType, _ path: [String], _ request: RequestContext, _ statements: inout [StatementPlan],
+        isTransformed: Bool = false
     ) throws(GraphQLError) -> PlanTemplate.Node {
         var members: [(name: [UInt8], node: PlanTemplate.Node)] = []
         for field in fields {
@@ -70,7 +71,17 @@ public struct QueryPlanner: Sendable {
                     throw request.located(error, field, path)
                 }
             } else if api.meaning(of: field.name, on: type.name) == .module, let below = request.type(of: field, on: type) {
-                node = try self.node(request.collector.subfields(of: field, on: below), on: below, path, request, &statements)
+                node = try self.node(
+                    request.collector.subfields(of: field, on: below), on: below, path, request, &statements, isTransformed: isTransformed)
+            } else if api.meaning(of: field.name, on: type.name) == .transform {
+                do throws(GraphQLError) {
+                    guard !isTransformed else {
+                        throw GraphQLError("jq cannot stand inside jq; write one program, with | between its parts.")
+                    }
+                    node = try transformed(field, on: type, path, request, &statements)
+                } catch {
+                    throw request.located(error, field, path)
+                }
             } else {
                 do throws(GraphQLError) {
                     var statement = try self.statement(field, on: type, request)
@@ -84,6 +95,15 @@ public struct QueryPlanner: Sendable {
             members.append((JSONText.quoted(field.responseKey) + [UInt8(ascii: ":")], node))
         }
         return .object(members)
+    }
+
+    private func transformed(
+        _ field: CollectedField, on type: NamedType, _ path: [String], _ request: RequestContext, _ statements: inout [StatementPlan]
+    ) throws(GraphQLError) -> PlanTemplate.Node {
+        let use = try request.use(of: field, on: type)
+        let transform = PlanTemplate.Transform(
+            path: path, program: use.arguments["query"]?.asString ?? "", includesOrigin: use.arguments["include_origin"]?.asBool == true)
+        return .transformed(transform, try node(use.fields, on: use.type, path, request, &statements, isTransformed: true))
     }
 
     private func introspection(_ field: CollectedField, on type: NamedType, _ request: RequestContext) throws(GraphQLError) -> [UInt8] {

@@ -22,10 +22,14 @@ public struct QueryReply: Sendable {
     /// The paths of lists that a default limit cut.
     public var truncated: [[String]] = []
 
-    init(data: [UInt8], truncated: [[String]]) {
+    /// What jq made of fields, as JSON, by their response keys.
+    public var transformed: [(key: String, value: [UInt8])] = []
+
+    init(data: [UInt8], truncated: [[String]] = [], transformed: [(key: String, value: [UInt8])] = []) {
         outcome = .answered
         self.data = data
         self.truncated = truncated
+        self.transformed = transformed
     }
 
     /// Of what is no GraphQL request.
@@ -51,11 +55,19 @@ public struct QueryReply: Sendable {
                 writer.key("data")
                 writer.null()
             }
-            guard !truncated.isEmpty else { return }
+            guard !truncated.isEmpty || !transformed.isEmpty else { return }
             writer.key("extensions")
-            writer.object {
-                $0.key("truncated")
-                $0.array { for path in truncated { $0.string(path.joined(separator: ".")) } }
+            writer.object { writer in
+                for field in transformed {
+                    writer.key(field.key)
+                    writer.object {
+                        $0.key("jq")
+                        $0.raw(field.value)
+                    }
+                }
+                guard !truncated.isEmpty, !transformed.contains(where: { $0.key == "truncated" }) else { return }
+                writer.key("truncated")
+                writer.array { for path in truncated { $0.string(path.joined(separator: ".")) } }
             }
         }
         return writer.bytes

@@ -17,6 +17,8 @@ public final class QueryService: Sendable {
         /// Of one role, that wait, and for how long at most.
         public var waiting = 256
         public var patience: Duration = .seconds(5)
+        /// Runs jq programs; nil where there is no jq.
+        public var transform: JSONTransform?
 
         public init() {}
     }
@@ -32,6 +34,48 @@ public final class QueryService: Sendable {
         gate = RoleGate(places: options.inFlight, mostWaiting: options.waiting, patience: options.patience)
         planned = PlannedOperations(
             loops: loops, capacity: options.planMemory.bytes, operations: options.operations, plans: options.plans)
+    }
+
+    /// What a jq program makes of JSON. Throws `request.invalid` with what is wrong with it.
+    public func transform(
+        _ input: [UInt8], by program: String, variables: JSONObject, deadline: Instant
+    ) async throws -> [UInt8] {
+        guard let transform = options.transform else { throw ApusError(.unsupported, "this node has no jq") }
+        return try await transform(program, input, variables, deadline)
+    }
+
+    private func transformed(
+        _ transforms: [PlanRunner.Transform], _ variables: JSONObject, deadline: Instant
+    ) async throws -> [(key: String, value: [UInt8])] {
+        var results: [(key: String, value: [UInt8])] = []
+        for one in transforms {
+            do {
+                let value = try await transform(one.input, by: one.program, variables: variables, deadline: deadline)
+                results.append((one.path.joined(separator: "."), value))
+            } catch {
+                var told = GraphQLError(telling: error)
+                told.path = one.path.map { .key($0) }
+                throw told
+            }
+        }
+        return results
+    }
+
+    /// Variables with what a program in the variable `_jq` makes of them.
+    private func prepared(_ request: QueryRequest) async throws -> QueryRequest {
+        guard let program = request.variables["_jq"] else { return request }
+        var prepared = request
+        prepared.variables["_jq"] = nil
+        guard let text = program.asString else {
+            throw ApusError(.requestInvalid, "the variable _jq must be a jq program, which is a text")
+        }
+        let made = try await transform(
+            JSONValue.object(prepared.variables).serialized(), by: text, variables: [:], deadline: request.deadline)
+        guard case .object(let members) = try JSONValue(parsing: made) else {
+            throw ApusError(.requestInvalid, "the program of the variable _jq makes no object of the variables")
+        }
+        for (name, value) in members { prepared.variables[name] = value }
+        return prepared
     }
 
     /// Never throws: what goes wrong is told in the reply.
@@ -50,7 +94,9 @@ public final class QueryService: Sendable {
         return await run(request)
     }
 
-    private func run(_ request: QueryRequest) async -> QueryReply {
+    private func run(_ asked: QueryRequest) async -> QueryReply {
+        let request: QueryRequest
+        do { request = try await prepared(asked) } catch { return QueryReply(.refused, [GraphQLError(telling: error)]) }
         guard let schema = schemas.current else {
             return QueryReply(.refused, [GraphQLError("this node serves no schema yet", extensions: ["code": "schema.unavailable"])])
         }
@@ -63,7 +109,7 @@ public final class QueryService: Sendable {
                     return QueryReply(.forbidden, [GraphQLError(why)])
                 }
                 plan = try planned.plan(operation, request, in: schema)
-                if request.onlyValidates { return QueryReply(data: Array("{}".utf8), truncated: []) }
+                if request.onlyValidates { return QueryReply(data: Array("{}".utf8)) }
             } else {
                 plan = try planned.plan(request, in: schema)
             }
@@ -78,7 +124,9 @@ public final class QueryService: Sendable {
             let reply =
                 plan.statements.contains { $0.action != nil }
                 ? try await QueryCaller.$current.withValue(request.caller) { try await execution.reply() } : try await execution.reply()
-            return QueryReply(data: reply.data, truncated: reply.truncated)
+            return QueryReply(
+                data: reply.data, truncated: reply.truncated,
+                transformed: try await transformed(reply.transforms, plan.variables, deadline: request.deadline))
         } catch {
             return QueryReply(.failed, [GraphQLError(telling: error)])
         }

@@ -1,7 +1,7 @@
 internal import ApusHTTP
 internal import ApusRuntime
-public import ApusSchemas
-public import ApusTypes
+internal import ApusSchemas
+internal import ApusTypes
 
 /// A server over HTTP whose requests are functions.
 ///
@@ -55,7 +55,7 @@ final class HTTPSource: FunctionSource {
             throw ApusError(
                 .sourceRejected, "function \"\(function.name)\" of data source \"\(name)\" needs jq, which this node does not have")
         }
-        return try await transform(template.program, value, arguments, deadline)
+        return try JSONValue(parsing: try await transform(template.program, value.serialized(), arguments, deadline))
     }
 
     // MARK: Requests
