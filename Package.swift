@@ -58,6 +58,7 @@ let package = Package(
         .target(name: "CHiredis", path: "Sources/C/CHiredis", linkerSettings: [.linkedLibrary("hiredis"), .linkedLibrary("uv")]),
         system("CMPack"),
         .target(name: "CJQ", path: "Sources/C/CJQ", linkerSettings: [.linkedLibrary("jq")]),
+        .target(name: "CDuckDB", path: "Sources/C/CDuckDB"),
         .target(name: "CLinux", path: "Sources/C/CLinux"),
         .target(
             name: "CSimdjson", path: "Sources/C/CSimdjson", cxxSettings: [.unsafeFlags(["-O3"])],
@@ -84,7 +85,7 @@ let package = Package(
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
-        io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CPostgreSQL", "CSQLite", "CUV", "COpenSSL"]),
+        io("ApusDatabase", ["ApusTypes", "ApusQueryPlan", "ApusRuntime", "CDuckDB", "CPostgreSQL", "CSQLite", "CUV", "COpenSSL"]),
         io("ApusCatalog", ["ApusTypes", "ApusMembership", "ApusRuntime", "ApusDatabase"]),
         io("ApusCache", ["ApusTypes", "ApusRuntime", "CHiredis", "CMemcached"]),
         io("ApusStore", ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "COpenSSL", "CXXHash", "CLinux"]),

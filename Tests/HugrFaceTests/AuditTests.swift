@@ -97,7 +97,7 @@ struct AuditTests {
             accept: audit.accept, body: audit.body)
     }
 
-    private func exchange(
+    func exchange(
         _ node: NodeProcess, _ method: Method, _ path: String, type: String? = "application/json", accept: String? = nil,
         headers: Headers = [:], body: String? = nil, isKnown: Bool = true
     ) async throws -> Answer {

@@ -38,7 +38,8 @@ struct SuiteTests {
 
     private func run(_ cases: [String], _ rest: TestServer) async throws {
         let cluster = try await ProcessCluster()
-        let nodes = try await Self.start(cluster, rest: rest)
+        let directory = try TemporaryDirectory()
+        let nodes = try await Self.start(cluster, rest: rest, in: directory.path)
         var passed: [String] = []
         for name in cases {
             if name == "views/parameterized" { try await Self.changeAsWholeSuiteDoes() }
@@ -71,20 +72,18 @@ struct SuiteTests {
     }
 
     private static let store = "hugr_store"
-    private static let local = "hugr_local"
 
     /// Two nodes on which whoever asks is the administrator, as the recordings were made, and the sources as an operator adds them. All are
     /// known before the first is loaded: the last cannot be, and a case lists it.
-    private static func start(_ cluster: ProcessCluster, rest: TestServer) async throws -> [NodeProcess] {
+    private static func start(_ cluster: ProcessCluster, rest: TestServer, in directory: String) async throws -> [NodeProcess] {
         let server = try await PostgreSQLServer.shared()
-        for (database, seed) in [(store, try storeSeed()), (local, try localSeed())] {
-            try await server.execute("DROP DATABASE IF EXISTS \(database)")
-            try await server.execute("CREATE DATABASE \(database)")
-            try await server.execute(seed, database: database)
-        }
+        try await server.execute("DROP DATABASE IF EXISTS \(store)")
+        try await server.execute("CREATE DATABASE \(store)")
+        try await server.execute(try storeSeed(), database: store)
+        try await DuckDBFiles.make(directory + "/local.duckdb", try text("fixtures/duckdb/init.sql"))
         let environment = [
             "APUS_QUERY_ANONYMOUS": "admin", "PG_STORE": server.url(database: store).reveal(),
-            "LOCAL_DB": server.url(database: local).reveal(),
+            "LOCAL_DB": directory + "/local.duckdb", "APUS_QUERY_DUCKDB_LIBRARY": DuckDBFiles.library,
         ]
         var nodes: [NodeProcess] = []
         for number in 0..<2 {
@@ -94,7 +93,7 @@ struct SuiteTests {
         }
         try await cluster.settle(nodes)
         for (name, type, path) in [
-            ("pg_store", "postgres", "[$PG_STORE]"), ("local_db", "postgres", "[$LOCAL_DB]"), ("ext_bridge", "extension", ""),
+            ("pg_store", "postgres", "[$PG_STORE]"), ("local_db", "duckdb", "[$LOCAL_DB]"), ("ext_bridge", "extension", ""),
             ("rest_api", "http", "http://127.0.0.1:\(rest.port)"),
         ] {
             let isModule = type != "extension"
@@ -135,14 +134,6 @@ struct SuiteTests {
             return String(line).replacing(/GEOMETRY\([A-Za-z]+, 4326\)/, with: "TEXT")
                 .replacing(/ST_SetSRID\(ST_Make[A-Za-z]+\([^)]*\), 4326\)/, with: "'a place'")
         }.joined(separator: "\n")
-    }
-
-    /// DuckDB's data in PostgreSQL: structs are JSON there.
-    private static func localSeed() throws -> String {
-        try text("fixtures/duckdb/init.sql").replacing(/STRUCT\([^)]*\)/, with: "JSONB").replacing("DOUBLE,", with: "DOUBLE PRECISION,")
-            .replacing(/\{'cpu': '([^']*)', 'ram_gb': (\d+), 'storage_gb': (\d+)\}/) { match in
-                "'{\"cpu\":\"\(match.1)\",\"ram_gb\":\(match.2),\"storage_gb\":\(match.3)}'"
-            }
     }
 
     /// What cases change that are not among the recorded ones, and that views were recorded after.

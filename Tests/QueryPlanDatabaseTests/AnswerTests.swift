@@ -120,7 +120,7 @@ struct AnswerTests {
         ),
     ]
 
-    @Test("what is asked is answered", arguments: [SQLEngine.postgreSQL, .sqlite])
+    @Test("what is asked is answered", arguments: [SQLEngine.postgreSQL, .sqlite, .duckDB])
     func answers(_ engine: SQLEngine) async throws {
         try await StoreDatabase.with(engine) { store in
             for (operation, expected) in Self.cases {
@@ -135,7 +135,7 @@ struct AnswerTests {
         }
     }
 
-    @Test("a list that only a default limit cut is told, and a given limit is not", arguments: [SQLEngine.postgreSQL, .sqlite])
+    @Test("a list that only a default limit cut is told, and a given limit is not", arguments: [SQLEngine.postgreSQL, .sqlite, .duckDB])
     func truncation(_ engine: SQLEngine) async throws {
         var limits = PlanLimits()
         limits.defaultRows = 3
@@ -180,7 +180,8 @@ struct AnswerTests {
         }
     }
 
-    @Test("the answer to random trees of relations is that of walking them one by one", arguments: [SQLEngine.postgreSQL, .sqlite])
+    @Test(
+        "the answer to random trees of relations is that of walking them one by one", arguments: [SQLEngine.postgreSQL, .sqlite, .duckDB])
     func randomTrees(_ engine: SQLEngine) async throws {
         var random = SeededGenerator(seed: 11)
         try await StoreDatabase.with(engine) { store in

@@ -20,12 +20,15 @@ struct Tables {
 /// The data of Hugr's end-to-end suite in a real database, and operations run over it.
 struct StoreDatabase: Sendable {
     let engine: SQLEngine
-    let database: any Database
+    /// Of PostgreSQL and SQLite.
+    private let database: (any Database)!
+    private let duckDB: DuckDBDatabase?
     let api: DataAPI
 
     /// Runs `body` with the store in a new database.
     /// `more`: tables beside the store's.
     static func with(_ engine: SQLEngine, more: Tables = Tables(), _ body: (StoreDatabase) async throws -> Void) async throws {
+        if engine == .duckDB { return try await withDuckDB(more, body) }
         let directory = try TemporaryDirectory()
         let database: any Database
         if engine == .sqlite {
@@ -38,13 +41,27 @@ struct StoreDatabase: Sendable {
             try await database.transaction(.write, on: .write, deadline: soon()) { transaction in
                 _ = try await transaction.run((Seed.statements(for: engine) + more.statements).map { .once(StaticSQL(joined: $0)) })
             }
-            try await body(StoreDatabase(engine: engine, database: database, api: try api(engine, more)))
+            try await body(StoreDatabase(engine: engine, database: database, duckDB: nil, api: try api(engine, more)))
         } catch {
             await database.close()
             throw error
         }
         await database.close()
         withExtendedLifetime(directory) {}
+    }
+
+    private static func withDuckDB(_ more: Tables, _ body: (StoreDatabase) async throws -> Void) async throws {
+        let database = try await DuckDBDatabase.open(path: nil, library: DuckDBEngine.path)
+        do {
+            for statement in Seed.statements(for: .duckDB) + more.statements {
+                _ = try await database.read(StaticSQL(joined: statement), [], deadline: soon())
+            }
+            try await body(StoreDatabase(engine: .duckDB, database: nil, duckDB: database, api: try api(.duckDB, more)))
+        } catch {
+            await database.close()
+            throw error
+        }
+        await database.close()
     }
 
     static func soon() -> Instant { BootClock.now.advanced(by: .milliseconds(30_000)) }
@@ -117,6 +134,13 @@ struct StoreDatabase: Sendable {
                 }
             }
             : try await runner.reply { calls in
+                if let duckDB {
+                    for call in calls {
+                        let values = call.parameters.map { $0.duckDBValue }
+                        call.add(try await duckDB.read(StaticSQL(call.statement.sql), values, deadline: Self.soon()))
+                    }
+                    return
+                }
                 let answers = try await database.run(calls.map { sqlStatement($0) }, on: .read, deadline: Self.soon())
                 for (call, rows) in zip(calls, answers) { call.add(rows) }
             }
@@ -143,7 +167,29 @@ struct StoreDatabase: Sendable {
     }
 }
 
+extension BoundParameter {
+    var duckDBValue: JSONValue {
+        switch self {
+        case .value(let value): value
+        case .list(let values): .array(values)
+        case .text(let text): .string(String(decoding: text, as: UTF8.self))
+        }
+    }
+}
+
 extension StatementCall {
+    func add(_ packed: PackedRows) {
+        packed.bytes.withUnsafeBytes { bytes in
+            for row in 0..<packed.rowCount {
+                let cells = (0..<packed.columnCount).map { column in
+                    // There is one byte at least.
+                    packed.place(row: row, column: column).map { RowCell(bytes.baseAddress! + $0.lowerBound, count: $0.count) } ?? .null
+                }
+                cells.withUnsafeBufferPointer { rows.add($0) }
+            }
+        }
+    }
+
     /// Gives the rows that a database told to the assembler, as text.
     func add(_ answer: Rows) {
         for row in answer {
@@ -176,14 +222,22 @@ extension StatementCall {
     }
 }
 
+/// DuckDB's engine as `scripts/setup --test` fetches it.
+enum DuckDBEngine {
+    static let path = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .appending(path: ".deps/duckdb/libduckdb.so").path
+}
+
 /// The suite's data, without geometry: PostGIS need not be installed.
 enum Seed {
     static func statements(for engine: SQLEngine) -> [String] {
-        let isPostgreSQL = engine == .postgreSQL
-        let serial = isPostgreSQL ? "SERIAL PRIMARY KEY" : "INTEGER PRIMARY KEY"
-        let json = isPostgreSQL ? "JSONB" : "TEXT"
+        // DuckDB has PostgreSQL's types, but for serial numbers, JSON in binary form and ranges.
+        let isPostgreSQL = engine != .sqlite
+        let serial = engine == .postgreSQL ? "SERIAL PRIMARY KEY" : "INTEGER PRIMARY KEY"
+        let json = engine == .postgreSQL ? "JSONB" : engine == .duckDB ? "JSON" : "TEXT"
         let instant = isPostgreSQL ? "TIMESTAMPTZ" : "TEXT"
         func type(_ postgreSQL: String) -> String { isPostgreSQL ? postgreSQL : "TEXT" }
+        func range(_ postgreSQL: String) -> String { engine == .postgreSQL ? postgreSQL : "TEXT" }
         var statements = [
             "CREATE TABLE categories (id \(serial), name VARCHAR NOT NULL UNIQUE, parent_id INTEGER REFERENCES categories(id))",
             "INSERT INTO categories (id, name, parent_id) VALUES (1, 'Electronics', NULL), (2, 'Computers', 1), (3, 'Accessories', 1)",
@@ -211,7 +265,7 @@ enum Seed {
               (2, '{"dpi": 1600, "buttons": 5, "wireless": true}', '{"warranty_years": 1, "origin": "CN"}'),
               (5, '{"cpu": "i9", "ram_gb": 64, "storage_gb": 2000}', '{"warranty_years": 3, "origin": "US"}')
             """,
-            "CREATE TABLE price_ranges (id \(serial), product_id INTEGER, valid_price \(type("INT4RANGE")), valid_period \(type("TSTZRANGE")))",
+            "CREATE TABLE price_ranges (id \(serial), product_id INTEGER, valid_price \(range("INT4RANGE")), valid_period \(range("TSTZRANGE")))",
             """
             INSERT INTO price_ranges VALUES (1, 1, '[1000,1500)', '[2025-01-01, 2025-06-30)'), (2, 2, '[20,40)', '[2025-03-01, 2025-12-31)'),
               (3, 5, '[2000,3000)', '[2025-01-01, 2025-12-31)')
@@ -241,11 +295,29 @@ enum Seed {
             "INSERT INTO notes (id, value) VALUES (1, 1), (2, 2), (3, 3)",
             "CREATE VIEW active_products AS SELECT id, name, price, quantity FROM products WHERE is_active",
         ]
-        if isPostgreSQL {
+        if engine == .postgreSQL {
             statements.append(
                 "CREATE FUNCTION note_label(id int, mode text) RETURNS text LANGUAGE sql AS 'SELECT id::text || coalesce(mode, ''?'')'")
         }
-        if isPostgreSQL { statements += ["categories", "tags", "products", "price_ranges"].map { "SELECT setval('\($0)_id_seq', 5)" } }
+        // DuckDB looks for what a row refers to before it has the other rows of the statement.
+        if engine == .duckDB { statements = statements.map { $0.replacing(/\ REFERENCES [a-z]+\(id\)/, with: "") } + structures }
+        if engine == .postgreSQL {
+            statements += ["categories", "tags", "products", "price_ranges"].map { "SELECT setval('\($0)_id_seq', 5)" }
+        }
         return statements
     }
+
+    /// Structs, which are JSON in the others, as DuckDB has them; and the function that PostgreSQL has.
+    private static let structures = [
+        """
+        CREATE OR REPLACE TABLE product_details AS SELECT product_id, from_json(metadata, \
+        '{"warranty_years": "INTEGER", "origin": "VARCHAR"}') AS metadata, from_json(specs, '{"cpu": "VARCHAR", "ram_gb": "INTEGER", \
+        "storage_gb": "INTEGER", "dpi": "INTEGER", "buttons": "INTEGER", "wireless": "BOOLEAN"}') AS specs FROM product_details
+        """,
+        """
+        CREATE OR REPLACE TABLE items AS SELECT id, name, tags, created_at, \
+        from_json(specs, '{"cpu": "VARCHAR", "ram_gb": "INTEGER", "storage_gb": "INTEGER"}') AS specs FROM items
+        """,
+        "CREATE MACRO note_label(id, mode) AS id::varchar || coalesce(mode, '?')",
+    ]
 }

@@ -221,6 +221,10 @@ public struct Configuration: Sendable, Equatable {
         public var maxRows = 1_000_000
         public var maxReply = ByteCount.mebibytes(64)
         public var allowsLinkLocal = false
+        /// Of DuckDB's engine; nil: found by its name.
+        public var duckDBLibrary: String?
+        /// Of each DuckDB source.
+        public var duckDBMemory = ByteCount.gibibytes(1)
         /// Of each source.
         public var connections = 16
         public var readers = 3

@@ -1,4 +1,5 @@
 internal import ApusConfig
+internal import ApusDatabase
 internal import ApusRuntime
 internal import ApusTypes
 internal import CLinux
@@ -8,7 +9,19 @@ internal import Glibc
 struct MachineExamination {
     let configuration: Configuration
 
-    func findings() -> [Finding] { [processor(), memory(), openFiles(), hugePages(), clock()] }
+    func findings() -> [Finding] { [processor(), memory(), openFiles(), hugePages(), clock()] + duckDB() }
+
+    /// Only where a source of the configuration needs it: who does not use DuckDB need not have it.
+    private func duckDB() -> [Finding] {
+        guard configuration.query.duckDBLibrary != nil || configuration.query.sources.contains(where: { $0.type == "duckdb" }) else {
+            return []
+        }
+        do throws(ApusError) {
+            return [.good("DuckDB \(try DuckDBLibrary.load(configuration.query.duckDBLibrary))")]
+        } catch {
+            return [Finding(error, doing: "data sources of type duckdb")]
+        }
+    }
 
     private func processor() -> Finding {
         let cores = sysconf(Int32(_SC_NPROCESSORS_ONLN))

@@ -31,6 +31,9 @@ extension Configuration {
         options.httpReply = query.maxReply
         options.allowsLinkLocal = query.allowsLinkLocal
         options.transform = transform
+        options.duckDBLibrary = query.duckDBLibrary
+        options.duckDB.memory = query.duckDBMemory
+        options.duckDB.rows = query.maxReply
         return SourceOpener(loops: loops, environment: processEnvironment(), options: options)
     }
 

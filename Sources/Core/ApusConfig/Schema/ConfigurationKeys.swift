@@ -345,7 +345,7 @@ public enum ConfigurationKeys {
             "query.sources", \.query.sources,
             "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
             reason:
-                "For a node alone, and for trying a schema out. `type` is postgres, sqlite, http or extension; `path` a URL or a file, in which "
+                "For a node alone, and for trying a schema out. `type` is postgres, sqlite, duckdb, http or extension; `path` a URL or a file, in which "
                 + "[$NAME] stands for a variable of the environment; `schema` files, or directories of *.graphql files."),
         ConfigurationKey(
             "query.secret_key_file", \.query.secretKeyFile, limit: .notEmpty,
@@ -397,6 +397,14 @@ public enum ConfigurationKeys {
             "Whether sources over HTTP may be at link-local addresses and those of clouds' metadata services.",
             reason:
                 "169.254.169.254 tells a machine's credentials to whoever can make it ask. Redirects and names count by their addresses."),
+        ConfigurationKey(
+            "query.duckdb_library", \.query.duckDBLibrary, limit: .notEmpty,
+            whenNull: "libduckdb.so is looked for where the system has its libraries, and in .deps/duckdb",
+            "DuckDB's engine, a shared library, which is loaded when a source of that type is opened.",
+            reason: "It is as large as the rest of the program, and no part of it."),
+        ConfigurationKey(
+            "query.duckdb_memory_bytes", \.query.duckDBMemory, limit: .between(.mebibytes(16), .gibibytes(4096)),
+            "What the engine may take for all statements of one DuckDB source.", reason: "Its own default is most of the machine's memory."),
         ConfigurationKey(
             "query.max_depth", \.query.maxDepth, limit: .between(1, 100), "Fields below each other in one operation.",
             reason: "Each relation is a join."),

@@ -187,7 +187,8 @@ extension StatementBuilder {
         case .postgreSQL: return path.isEmpty ? "(\(expression))::jsonb" : "(\(expression))::jsonb #> \(.values(names))::text[]"
         case .sqlite:
             return path.isEmpty ? expression : "\(expression) -> \(.value(.string("$" + names.map { ".\($0)" }.joined())))"
-        case .duckDB: return path.reduce(expression) { "struct_extract(\($0), \(.value(.string($1))))" }
+        // The name must be part of the statement: the engine computes the type from it.
+        case .duckDB: return path.reduce(expression) { "(\($0)).\(.identifier($1))" }
         }
     }
 

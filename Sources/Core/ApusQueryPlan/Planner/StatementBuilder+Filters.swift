@@ -118,7 +118,7 @@ extension StatementBuilder {
         }
         switch operation {
         case .isNull: return value.asBool == true ? "\(expression) IS NULL" : "\(expression) IS NOT NULL"
-        case .in: return engine.isAmong(expression, .value(value))
+        case .in: return engine.isAmong(expression, .value(value), type)
         case .eq: return type == .json ? "(\(expression))::jsonb = \(given)" : "\(expression) = \(given)"
         case .ne: return "\(expression) <> \(given)"
         case .gt: return "\(expression) > \(given)"

@@ -235,7 +235,7 @@ extension StatementBuilder {
             let on = links + conditions
             return "LEFT JOIN \(related.joined) ON \(on.isEmpty ? "true" : on.joined(separator: " AND "))"
         }
-        if engine.hasLateral {
+        if engine.hasLateralLimit {
             var sql: SQLFragment = "SELECT \(alias).* FROM \(related.source)"
             if !(links + conditions).isEmpty { sql.append(" WHERE \((links + conditions).joined(separator: " AND "))") }
             sql.append(Self.clause(" ORDER BY ", set.order))

@@ -7,6 +7,9 @@ extension SQLEngine {
     /// Whether a joined subquery may look at the row that it is joined to.
     var hasLateral: Bool { self != .sqlite }
 
+    /// Whether such a subquery may have a limit that is a parameter.
+    var hasLateralLimit: Bool { self == .postgreSQL }
+
     func cast(to type: ScalarType) -> String {
         guard let name = typeName(type) else { return "" }
         // SQLite has no types to tell, and takes parameters as they come.
@@ -45,11 +48,11 @@ extension SQLEngine {
     }
 
     /// Whether the expression is one of a list that travels as one parameter.
-    func isAmong(_ expression: SQLFragment, _ list: SQLFragment) -> SQLFragment {
+    func isAmong(_ expression: SQLFragment, _ list: SQLFragment, _ type: ScalarType) -> SQLFragment {
         switch self {
         case .postgreSQL: "\(expression) = ANY(\(list))"
         case .sqlite: "\(expression) IN (SELECT value FROM json_each(\(list)))"
-        case .duckDB: "list_contains(\(list), \(expression))"
+        case .duckDB: "list_contains((\(list))\(.written(byAuthor: cast(to: type) + "[]")), \(expression))"
         }
     }
 

@@ -11,13 +11,13 @@ enum SelfDescription {
             switch source.engine {
             case .postgreSQL: try await postgreSQL(source, deadline)
             case .sqlite: try await sqlite(source, deadline)
-            case .duckDB: [DescribedTable]()
+            case .duckDB: try await duckDB(source, deadline)
             }
         let written = files.reduce(into: Set<String>()) { $0.formUnion($1.definedTypes) }
         return SchemaFile(name: "\(source.name) (as it describes itself)", text: DescribedSchema(tables, without: written).text)
     }
 
-    private static func rows(_ source: any SQLSource, _ sql: StaticSQL, _ deadline: Instant) async throws -> [[String?]] {
+    static func rows(_ source: any SQLSource, _ sql: StaticSQL, _ deadline: Instant) async throws -> [[String?]] {
         try await source.read(SourceStatement(sql), deadline: deadline).texts
     }
 
@@ -74,7 +74,7 @@ enum SelfDescription {
         return tables
     }
 
-    private static func texts(_ json: String?) -> [String] {
+    static func texts(_ json: String?) -> [String] {
         guard let json, let value = try? JSONValue(parsing: Array(json.utf8)) else { return [] }
         return value.asArray?.compactMap(\.asString) ?? []
     }

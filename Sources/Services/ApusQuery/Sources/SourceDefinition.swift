@@ -47,6 +47,8 @@ public struct SourceDefinition: Sendable, Hashable {
             case .extension: .extension
             default: nil
             }
+        // A DuckDB file can be written by one process alone, and every node serves it.
+        let isReadOnly = isReadOnly || self.kind == .duckDB
         return kind.map { SourceDescription(name: name, kind: $0, prefix: prefix, isModule: isModule, isReadOnly: isReadOnly) }
     }
 

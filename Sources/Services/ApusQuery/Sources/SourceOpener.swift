@@ -12,6 +12,9 @@ public struct SourceOpener: Sendable {
         public var httpReply: ByteCount = .mebibytes(16)
         /// Whether servers over HTTP may be at link-local addresses, where clouds tell credentials.
         public var allowsLinkLocal = false
+        /// Where DuckDB's engine is; nil: where it is found by its name.
+        public var duckDBLibrary: String?
+        public var duckDB = DuckDBDatabase.Options()
         /// Runs the jq programs of functions; nil where there is no jq.
         public var transform: JSONTransform?
 
@@ -42,6 +45,9 @@ public struct SourceOpener: Sendable {
             let replicas = try definition.replicas.map { try SourceDefinition.resolved($0, environment: environment) }
             return try PostgreSQLSource(definition.name, path, replicas: replicas, loops: loops, options: options)
         case .sqlite: return try await SQLiteSource.open(definition.name, path.reveal(), isReadOnly: definition.isReadOnly)
+        case .duckDB:
+            return try await DuckDBSource.open(
+                definition.name, path.reveal(), library: options.duckDBLibrary, options: options.duckDB)
         case .http:
             var limits = HTTPSource.Options()
             limits.reply = options.httpReply
@@ -58,7 +64,7 @@ public struct SourceOpener: Sendable {
         case "mysql", "mssql":
             ApusError(
                 .sourceUnsupported, summary, hint: "copy its data, or have PostgreSQL read it through a foreign data wrapper")
-        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, http, extension")
+        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, duckdb, http, extension")
         }
     }
 }

@@ -6,6 +6,8 @@ internal import ApusTypes
 public enum SourceRows: Sendable {
     /// As PostgreSQL wrote them.
     case text(TextResult)
+    /// Texts that a database of this process wrote.
+    case packed(PackedRows)
     /// Values of a database in this process.
     case values(Rows)
 
@@ -27,7 +29,22 @@ public enum SourceRows: Sendable {
                 if !rows.isDone { rows.add(row) }
                 return !rows.isDone
             }
+        case .packed(let packed): Self.add(packed, to: rows)
         case .values(let values): Self.add(values, to: rows)
+        }
+    }
+
+    private static func add(_ packed: PackedRows, to rows: RowAssembler) {
+        packed.bytes.withUnsafeBytes { bytes in
+            guard let base = bytes.baseAddress else { return }
+            var cells = [RowCell](repeating: .null, count: max(1, packed.columnCount))
+            for row in 0..<packed.rowCount where !rows.isDone {
+                for column in 0..<packed.columnCount {
+                    let place = packed.place(row: row, column: column)
+                    cells[column] = place.map { RowCell(base + $0.lowerBound, count: $0.count) } ?? .null
+                }
+                cells.withUnsafeBufferPointer { rows.add($0) }
+            }
         }
     }
 
@@ -55,6 +72,12 @@ public enum SourceRows: Sendable {
     var texts: [[String?]] {
         switch self {
         case .text(let result): result.texts
+        case .packed(let packed):
+            (0..<packed.rowCount).map { row in
+                (0..<packed.columnCount).map { column in
+                    packed.place(row: row, column: column).map { String(decoding: packed.bytes[$0], as: UTF8.self) }
+                }
+            }
         case .values(let rows):
             rows.map { row in
                 row.values.map { value in

@@ -1,0 +1,108 @@
+import ApusHTTP
+import ApusRuntime
+import ApusTypes
+import Foundation
+import NodeProcessKit
+import TestKit
+import Testing
+
+/// DuckDB through a real node: with its engine, and without.
+@Suite("DuckDB")
+struct DuckDBTests {
+    private static func with(_ library: String, _ body: (NodeProcess, String) async throws -> Void) async throws {
+        let directory = try TemporaryDirectory()
+        try await SourceFiles.sqlite(in: directory.path)
+        try await DuckDBFiles.make(
+            directory.path + "/sales.duckdb",
+            """
+            CREATE TYPE mood AS ENUM ('sad', 'ok');
+            CREATE TABLE shops (id INTEGER PRIMARY KEY, name VARCHAR NOT NULL UNIQUE);
+            CREATE TABLE sales (id BIGINT PRIMARY KEY, shop INTEGER REFERENCES shops(id), amount DECIMAL(10,2), total HUGEINT, at TIMESTAMPTZ,
+              day DATE, moment TIMESTAMP, span INTERVAL, code UUID, mood mood, note VARCHAR, flag BOOLEAN, ratio FLOAT, tags VARCHAR[], t TIME);
+            INSERT INTO shops VALUES (1, 'north'), (2, 'south');
+            INSERT INTO sales VALUES (1, 1, -12.05, 170141183460469231731687303715884105727, '2026-01-02 03:04:05.25+01', '1969-12-31',
+              '0001-01-01 00:00:00', INTERVAL '14 months 3 days -90 seconds', '00112233-4455-6677-8899-aabbccddeeff', 'ok', 'a text of more than twelve bytes',
+              true, 0.1, ['a', 'b'], '23:59:59.5'),
+              (2, 2, 0.5, -1, 'infinity', '9999-12-31', '2026-01-01 00:00:00.000001', INTERVAL '0 seconds', 'ffffffff-ffff-ffff-ffff-ffffffffffff', NULL, '', false, 2, [], '00:00:00'),
+              (3, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL);
+            COMMENT ON TABLE sales IS 'What was sold';
+            COPY (SELECT i AS id, 'name ' || i AS name FROM range(3) t(i)) TO '\(directory.path)/people.parquet';
+            """)
+        try SourceFiles.write("id,size\n1,2.5\n2,7\n", to: directory.path + "/sizes.csv")
+        try SourceFiles.write(
+            """
+            type people @view(name: "people", sql: "SELECT * FROM read_parquet('\(directory.path)/people.parquet')") { id: BigInt! @pk name: String }
+            type sizes @view(name: "sizes", sql: "SELECT * FROM read_csv('\(directory.path)/sizes.csv')") {
+              id: BigInt! @field_references(references_name: "people", field: "id", query: "person", references_query: "sizes")
+              size: Float
+            }
+            """, to: directory.path + "/files.graphql")
+        try SourceFiles.write(
+            """
+            query:
+              duckdb_library: "\(library)"
+              sources:
+                - {name: sales, type: duckdb, path: "\(directory.path)/sales.duckdb", self_defined: true, as_module: true, prefix: s}
+                - {name: files, type: duckdb, path: "", as_module: true, prefix: f, schema: ["\(directory.path)/files.graphql"]}
+                - {name: notes, type: sqlite, path: "\(directory.path)/notes.db", self_defined: true}
+            """, to: directory.path + "/apus.yml")
+        let node = try await NodeProcess.start(
+            directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"], loops: TestLoops.shared)
+        try await body(node, directory.path + "/apus.yml")
+        #expect(await node.terminate() == .status(0))
+    }
+
+    private static func ask(_ node: NodeProcess, _ query: String) async throws -> String {
+        let body = JSONValue.object(["query": .string(query)]).description
+        return try await AuditTests().exchange(node, .post, "/query", body: body).text
+    }
+
+    @Test("values of every type are told as PostgreSQL's are, tables describe themselves, and files are read by views")
+    func engine() async throws {
+        try await Self.with(DuckDBFiles.library) { node, _ in
+            let answer = try await Self.ask(
+                node,
+                "{ sales { sales(order_by: [{field: \"id\"}]) { id amount total at day moment span code mood note flag ratio tags t ref_shops_1 { name } } } }"
+            )
+            #expect(
+                answer.replacing(/ref_shops_\d+/, with: "shop")
+                    == #"{"data":{"sales":{"sales":[{"id":1,"amount":-12.05,"total":170141183460469231731687303715884105727,"at":"2026-01-02T02:04:05.25Z","day":"1969-12-31","moment":"0001-01-01T00:00:00Z","span":"P1Y2M3DT-1M-30S","code":"00112233-4455-6677-8899-aabbccddeeff","mood":"ok","note":"a text of more than twelve bytes","flag":true,"ratio":0.1,"tags":["a","b"],"t":"23:59:59.500000000","shop":{"name":"north"}},{"id":2,"amount":0.50,"total":-1,"at":"infinity","day":"9999-12-31","moment":"2026-01-01T00:00:00.000001Z","span":"PT0S","code":"ffffffff-ffff-ffff-ffff-ffffffffffff","mood":null,"note":"","flag":false,"ratio":2.0,"tags":[],"t":"00:00:00.000000000","shop":{"name":"south"}},{"id":3,"amount":null,"total":null,"at":null,"day":null,"moment":null,"span":null,"code":null,"mood":null,"note":null,"flag":null,"ratio":null,"tags":null,"t":null,"shop":null}]}}}"#
+            )
+            #expect(
+                try await Self.ask(node, "{ files { people(order_by: [{field: \"id\"}]) { name sizes { size } } } }")
+                    == #"{"data":{"files":{"people":[{"name":"name 0","sizes":null},{"name":"name 1","sizes":[{"size":2.5}]},{"name":"name 2","sizes":[{"size":7.0}]}]}}}"#
+            )
+            #expect(
+                try await Self.ask(
+                    node,
+                    "{ sales { sales_aggregation(filter: {id: {in: [1, 2]}, mood: {in: [\"ok\", \"sad\"]}}) { _rows_count amount { sum } } } }"
+                )
+                    == #"{"data":{"sales":{"sales_aggregation":{"_rows_count":1,"amount":{"sum":-12.05}}}}}"#)
+            #expect(
+                try await Self.ask(node, "mutation { sales { delete_sales(filter: {id: {eq: 1}}) { success } } }").contains(
+                    "Cannot query field"))
+        }
+    }
+
+    @Test("without the engine its sources say how to get it, the doctor too, and everything else is served")
+    func missing() async throws {
+        try await Self.with("/nowhere/libduckdb.so") { node, configuration in
+            #expect(
+                try await Self.ask(node, "{ notes_aggregation { _rows_count } }") == #"{"data":{"notes_aggregation":{"_rows_count":2}}}"#)
+            let told = try await Self.ask(node, "{ files { people { id } } }")
+            #expect(told.contains("DuckDB's engine cannot be loaded") && told.contains("/nowhere/libduckdb.so"), "\(told)")
+            let doctor = Process()
+            let output = Pipe()
+            doctor.executableURL = URL(fileURLWithPath: try BuiltProgram.path("apus"))
+            doctor.arguments = ["doctor", "machine", "--config", configuration, "--json"]
+            doctor.standardOutput = output
+            try doctor.run()
+            let report = try JSONValue(parsing: Array(output.fileHandleForReading.readDataToEndOfFile()))
+            doctor.waitUntilExit()
+            #expect(doctor.terminationStatus == 1)
+            let finding = report["findings"]?["machine"]?.asArray?.last
+            #expect(finding?["verdict"] == "bad")
+            #expect(finding?["remedy"]?.asString?.contains("scripts/setup --duckdb") == true, "\(report)")
+        }
+    }
+}
