@@ -18,8 +18,8 @@ struct JQQueryTests {
                 #""query":{"query":"query($n: Int) { notes(order_by: [{field: \"id\"}], filter: {id: {gte: $n}}) { id text } }","variables":{"n":1}}"#
             #expect(try await answer(#"{"jq":".data.notes | map(.text)",\#(query)}"#) == #"200 ["one","two"]"#)
             #expect(try await answer(#"{"jq":".data.notes[$n].id",\#(query)}"#) == "200 2")
-            #expect(
-                try await answer(#"{"jq":".errors[0].message","query":{"query":"{ nothing }"}}"#) == #"200 "Cannot query field \"nothing\" on type \"Query\".""#)
+            let unknown = try await answer(#"{"jq":".errors[0].message","query":{"query":"{ nothing }"}}"#)
+            #expect(unknown == #"200 "Cannot query field \"nothing\" on type \"Query\".""#)
             let wrong = try await answer(#"{"jq":".[",\#(query)}"#)
             #expect(wrong.hasPrefix("400 the jq program cannot be compiled: "))
             #expect(try await answer(#"{\#(query)}"#) == "400 \"jq\" is missing: the program, a text\n")

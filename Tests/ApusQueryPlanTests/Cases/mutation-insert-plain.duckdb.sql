@@ -9,7 +9,7 @@ INSERT INTO "tags" ("name", "id") VALUES ($1, nextval($2::text)) RETURNING "id"
     --   rows: by key number 2: one {id: 0 integer, name: 1 text}
 
 -- pg_store.update_tags (pg_store, duckdb)
-UPDATE "tags" AS "t1" SET "name" = $1 WHERE list_contains($2, "t1"."id") RETURNING 1
+UPDATE "tags" AS "t1" SET "name" = $1 WHERE list_contains(($2)::integer[], "t1"."id") RETURNING 1
 --   $1 = "y"
 --   $2 = list ["1", "2"]
 --   rows: one {affected_rows: 0 count, success: true, message: "success"}

@@ -1,5 +1,5 @@
 -- pg_store.products (pg_store, duckdb)
-SELECT "t1"."id", "t3"."#0", "t3"."#1" FROM "products" AS "t1" LEFT JOIN LATERAL (SELECT count(*) AS "#0", max("t2"."price") AS "#1" FROM (SELECT id, name, price FROM products WHERE price >= $1::double precision AND price <= $2::double precision) AS "t2" WHERE "t1"."id" = "t2"."id") AS "t3" ON true WHERE list_contains($3, "t1"."id") ORDER BY "t1"."id" LIMIT 2001
+SELECT "t1"."id", "t3"."#0", "t3"."#1" FROM "products" AS "t1" LEFT JOIN LATERAL (SELECT count(*) AS "#0", max("t2"."price") AS "#1" FROM (SELECT id, name, price FROM products WHERE price >= $1::double precision AND price <= $2::double precision) AS "t2" WHERE "t1"."id" = "t2"."id") AS "t3" ON true WHERE list_contains(($3)::integer[], "t1"."id") ORDER BY "t1"."id" LIMIT 2001
 --   $1 = 20.0
 --   $2 = 60.0
 --   $3 = list ["2", "3"]
