@@ -40,7 +40,7 @@ struct DuckDBColumn {
         case 9: add(String(value(UInt64.self)))
         case 10: add(Self.text(Double(value(Float.self)), value(Float.self).description))
         case 11: add(Self.text(value(Double.self), value(Double.self).description))
-        case 12, 31: add(Self.instant(value(Int64.self), unitsInSecond: 1_000_000) + (column.type == 31 ? "+00" : ""))
+        case 12, 31: add(Self.instant(value(Int64.self), unitsInSecond: 1_000_000, zone: column.type == 31 ? "+00" : ""))
         case 20: add(Self.instant(value(Int64.self), unitsInSecond: 1))
         case 21: add(Self.instant(value(Int64.self), unitsInSecond: 1000))
         case 22: add(Self.instant(value(Int64.self), unitsInSecond: 1_000_000_000))
@@ -116,12 +116,14 @@ struct DuckDBColumn {
 
     // MARK: Times
 
-    static func instant(_ units: Int64, unitsInSecond: Int64) -> String {
+    static func instant(_ units: Int64, unitsInSecond: Int64, zone: String = "") -> String {
         if units == .max { return "infinity" }
         if units == -.max { return "-infinity" }
         let day = 86_400 * unitsInSecond
         let days = units >= 0 ? units / day : -((-units + day - 1) / day)
-        return "\(date(days, infinity: .max)) \(time(units - days * day, unitsInSecond: unitsInSecond))"
+        let time = time(units - days * day, unitsInSecond: unitsInSecond) + zone
+        let date = date(days, infinity: .max)
+        return date.hasSuffix(" BC") ? "\(date.dropLast(3)) \(time) BC" : "\(date) \(time)"
     }
 
     /// Of days since 1970, in the Gregorian calendar also before it was there (Howard Hinnant, "chrono-compatible low-level date algorithms").
