@@ -41,7 +41,8 @@ struct RequestTemplateTests {
     @Test(
         "what cannot be a request is refused with its place",
         arguments: [
-            ("", "a source over HTTP calls requests"), ("now()", "calls nothing but"), ("http_data_source_request_scalar()", "has 0 arguments"),
+            ("", "a source over HTTP calls requests"), ("now()", "calls nothing but"),
+            ("http_data_source_request_scalar()", "has 0 arguments"),
             ("http_data_source_request_scalar('other', '/', 'GET')", "[$catalog]"),
             ("http_data_source_request_scalar([$catalog], '/', 'TRACE')", "GET"),
             ("http_data_source_request_scalar([$catalog], '/', [name])", "GET"),

@@ -22,9 +22,9 @@ struct NodeQuery: Sendable {
         let configuration = base.configuration
         access = QueryAccess(catalog: catalog, options: configuration.accessOptions)
         issuer = configuration.remoteIssuer(loops: base.loops)
-        let options = try configuration.callerOptions()
-        anonymousRole = options.anonymousRole
-        callers = CallerProviders(access: access, options: options, remote: issuer) { try await nodeKeys.verify($0, deadline: $1) }
+        let callers = try configuration.callerOptions()
+        anonymousRole = callers.anonymousRole
+        self.callers = CallerProviders(access: access, options: callers, remote: issuer) { try await nodeKeys.verify($0, deadline: $1) }
         let keys = try SecretKeys(configuration)
         self.keys = keys
         let jq = JQWorkers(loops: base.loops, options: .ofThisProgram)

@@ -399,7 +399,7 @@ public enum ConfigurationKeys {
                 "169.254.169.254 tells a machine's credentials to whoever can make it ask. Redirects and names count by their addresses."),
         ConfigurationKey(
             "query.duckdb_library", \.query.duckDBLibrary, limit: .notEmpty,
-            whenNull: "libduckdb.so is looked for where the system has its libraries, and in .deps/duckdb",
+            whenNull: "libduckdb.so is looked for where the system has its libraries",
             "DuckDB's engine, a shared library, which is loaded when a source of that type is opened.",
             reason: "It is as large as the rest of the program, and no part of it."),
         ConfigurationKey(

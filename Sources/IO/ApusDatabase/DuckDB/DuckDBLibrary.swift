@@ -3,26 +3,19 @@ internal import CDuckDB
 
 /// DuckDB's engine, which is loaded when a data source first needs it: it is no part of this program.
 public enum DuckDBLibrary {
-    /// Loads it from `path`, or from where it is found by its name. Throws `source.unsupported`, which says how to get it. Returns its version.
+    /// Loads it from `path`, or from where the system has its libraries: never from the working directory, which anybody may have filled. Throws `source.unsupported`, which says how to get it. Returns its version.
     @discardableResult
     public static func load(_ path: String?) throws(ApusError) -> String {
-        var problems: [String] = []
-        for candidate in path.map({ [$0] }) ?? places {
-            var problem = [CChar](repeating: 0, count: 512)
-            if apus_duckdb_load(candidate, stub(beside: candidate), &problem, problem.count) == 0 {
-                return String(cString: apus_duckdb_version())
-            }
-            problems.append(String(decoding: problem.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self))
-        }
+        let path = path ?? "libduckdb.so"
+        var problem = [CChar](repeating: 0, count: 512)
+        if apus_duckdb_load(path, stub(beside: path), &problem, problem.count) == 0 { return String(cString: apus_duckdb_version()) }
+        let reason = String(decoding: problem.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
         throw ApusError(
-            .sourceUnsupported, "DuckDB's engine cannot be loaded: \(problems.last ?? "")",
+            .sourceUnsupported, "DuckDB's engine cannot be loaded: \(reason)",
             hint:
                 "install libduckdb.so (https://duckdb.org/install, C/C++), or run scripts/setup --duckdb, and name it in query.duckdb_library"
         )
     }
-
-    /// The second is where `scripts/setup --duckdb` puts it, as a checkout's builds see it.
-    static let places = ["libduckdb.so", ".deps/duckdb/libduckdb.so"]
 
     /// DuckDB's Python module, which has the same functions, wants names of Python, which it does not call for them.
     private static func stub(beside path: String) -> String {
