@@ -6,6 +6,7 @@ typealias FuzzTarget = @Sendable (UnsafeRawBufferPointer) -> Void
 
 let targets: [String: FuzzTarget] = [
     "archive": fuzzArchive,
+    "column": fuzzColumn,
     "connection": fuzzConnection,
     "filter": fuzzFilter,
     "graphql": fuzzGraphQL,

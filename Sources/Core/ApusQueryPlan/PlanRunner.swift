@@ -1,4 +1,4 @@
-internal import ApusGraphQL
+public import ApusGraphQL
 internal import ApusSchemas
 public import ApusTypes
 
@@ -8,8 +8,11 @@ public struct PlanRunner: Sendable {
     private let plan: PlanTemplate
     private let values: RequestValues
     private let limits: PlanLimits
+    private let isPartial: Bool
 
-    public init(_ plan: OperationPlan, limits: PlanLimits = PlanLimits()) {
+    /// `isPartial`: a field that fails is null, and the others are told; mutations are done whole or not at all.
+    public init(_ plan: OperationPlan, limits: PlanLimits = PlanLimits(), isPartial: Bool = false) {
+        self.isPartial = isPartial && !plan.template.statements.contains(where: \.isMutation)
         self.plan = plan.template
         values = plan.values
         self.limits = limits
@@ -25,6 +28,8 @@ public struct PlanRunner: Sendable {
         /// The paths of lists that a default limit cut.
         public var truncated: [[String]] = []
         public var transforms: [Transform] = []
+        /// Of fields that are null because of them.
+        public var errors: [GraphQLError] = []
     }
 
     /// What a jq program is to make something of.
@@ -37,24 +42,78 @@ public struct PlanRunner: Sendable {
     }
 
     public func reply(_ run: Run) async throws -> Reply {
-        let roots = try plan.statements.map { Node(try StatementCall($0, values, [], limits)) }
-        if plan.statements.contains(where: \.isMutation) {
-            for root in roots { try await self.run([root], run) }
-        } else {
-            try await self.run(roots, run)
-        }
+        let roots = try await roots(plan.statements.indices, run)
         var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + $1.call.rows.byteCount })
         defer { output.free() }
         var transforms: [Transform] = []
         try write(plan.data, roots, to: &output, &transforms)
         return Reply(
-            data: Array(output.bytes), truncated: roots.filter(\.call.rows.isTruncated).map(\.call.statement.path), transforms: transforms)
+            data: Array(output.bytes), truncated: roots.filter(\.call.rows.isTruncated).map(\.call.statement.path), transforms: transforms,
+            errors: roots.compactMap(\.failure))
+    }
+
+    /// The same in parts: each field that is no module by itself. Lists of rows are not run; whoever asks does so, through `table`.
+    public func parts(_ form: TableForm, _ run: Run) async throws -> [ReplyPart] {
+        let isMutation = plan.statements.contains(where: \.isMutation)
+        let statements = plan.statements.indices.filter { isMutation || !plan.statements[$0].isTable(orRow: form.hasRowsOnly) }
+        if form.hasRowsOnly, let other = statements.first {
+            throw plan.statements[other].error("is no list of rows and no object, which is all that can be told here.")
+        }
+        let roots = Dictionary(uniqueKeysWithValues: zip(statements, try await roots(statements, run)))
+        var parts: [ReplyPart] = []
+        try add(plan.data, [], roots, to: &parts)
+        guard parts.count <= form.mostParts else {
+            throw GraphQLError("\(parts.count) fields are asked for, and \(form.mostParts) can be told here.")
+        }
+        return parts
+    }
+
+    private func roots(_ statements: some Sequence<Int>, _ run: Run) async throws -> [Node] {
+        let roots = try statements.map { Node(try StatementCall(plan.statements[$0], values, [], limits)) }
+        if isPartial {
+            for root in roots {
+                do { try await self.run([root], run) } catch let error as GraphQLError { root.failure = error }
+            }
+        } else if plan.statements.contains(where: \.isMutation) {
+            for root in roots { try await self.run([root], run) }
+        } else {
+            try await self.run(roots, run)
+        }
+        return roots
+    }
+
+    private func add(_ part: PlanTemplate.Node, _ path: [String], _ roots: [Int: Node], to parts: inout [ReplyPart]) throws {
+        var output = ReplyBuffer(capacity: 256)
+        defer { output.free() }
+        switch part {
+        case .object(let members):
+            for member in members {
+                let name = member.name.dropLast().withUnsafeBytes { JSONScanner.text(of: $0) } ?? ""
+                try add(member.node, path + [name], roots, to: &parts)
+            }
+        case .text(let bytes): parts.append(ReplyPart(path: path, content: .json(bytes)))
+        case .transformed: throw GraphQLError("A jq program's result is told at /query and /jq-query alone.", path: path.map { .key($0) })
+        case .statement(let index):
+            guard let root = roots[index] else { return parts.append(ReplyPart(path: path, content: .table(statement: index))) }
+            try write(root.call.rows.whole, of: root, to: &output)
+            let statement = root.call.statement
+            var part = ReplyPart(path: path, content: .json(Array(output.bytes)))
+            part.geometry = GeometryColumn.all(of: statement, inTable: false)
+            part.isTruncated = root.call.rows.isTruncated
+            parts.append(part)
+        }
+    }
+
+    /// What writes the rows of a list as a table.
+    public func table(_ statement: Int, _ form: TableForm) throws -> TableWriter {
+        try TableWriter(plan.statements[statement], values, limits, form)
     }
 
     /// A statement that was run, and what was asked with the keys of its rows; nil where there were none.
     private final class Node {
         let call: StatementCall
         var batches: [Node?] = []
+        var failure: GraphQLError?
 
         init(_ call: StatementCall) { self.call = call }
     }
@@ -81,43 +140,17 @@ public struct PlanRunner: Sendable {
 
     // MARK: Limits
 
-    private func checkParameters(_ call: StatementCall) throws {
-        let bytes = call.parameters.reduce(0) { $0 + $1.byteCount }
-        guard bytes <= limits.parameterBytes else {
-            throw error(call.statement, "is asked with \(bytes) bytes of values, and \(limits.parameterBytes) are the limit; give fewer.")
-        }
-    }
+    private func checkParameters(_ call: StatementCall) throws { try call.checkParameters(limits) }
 
     private func checkKeys(_ keys: BatchKeys, of batch: StatementPlan, _ statement: StatementPlan) throws {
-        guard keys.count <= limits.keys else {
-            throw error(statement, "leads to rows by \(keys.count) keys, and \(limits.keys) are the limit; ask for fewer rows.")
-        }
+        guard keys.count <= limits.keys else { throw statement.hasTooManyKeys(keys.count, limits) }
         guard batch.action == nil || keys.count <= limits.calls else {
-            throw error(statement, "calls a function for \(keys.count) rows, and \(limits.calls) are the limit; ask for fewer rows.")
+            throw statement.error("calls a function for \(keys.count) rows, and \(limits.calls) are the limit; ask for fewer rows.")
         }
     }
 
     private func checkRows(_ call: StatementCall) throws {
-        switch call.rows.problem {
-        case nil: return
-        case .rows: throw error(call.statement, "has more than \(limits.rows) rows, which is the limit; give a limit.")
-        case .bytes: throw tooLarge(call.statement)
-        case .columns: throw error(call.statement, "was answered by data source \"\(call.statement.source)\" with rows of another form.")
-        case .value(let place, let format):
-            let field = call.statement.path + place.split(separator: ".").map(String.init)
-            let type = (format.isList ? "list of " : "") + format.scalar.name
-            throw GraphQLError(
-                "Data source \"\(call.statement.source)\" holds a value for \"\(field.joined(separator: "."))\" that is no \(type); correct the data, or the type in the schema.",
-                path: call.statement.path.map { .key($0) })
-        }
-    }
-
-    private func tooLarge(_ statement: StatementPlan) -> GraphQLError {
-        error(statement, "makes the reply larger than \(limits.replyBytes) bytes, which is the limit; ask for fewer rows or fields.")
-    }
-
-    private func error(_ statement: StatementPlan, _ what: String) -> GraphQLError {
-        GraphQLError("\"\(statement.path.joined(separator: "."))\" \(what)", path: statement.path.map { .key($0) })
+        if let problem = call.rows.problem { throw call.statement.failure(problem, limits) }
     }
 
     // MARK: The reply
@@ -127,6 +160,7 @@ public struct PlanRunner: Sendable {
     ) throws {
         switch part {
         case .text(let bytes): output.append(bytes)
+        case .statement(let index) where roots[index].failure != nil: output.append("null")
         case .statement(let index): try write(roots[index].call.rows.whole, of: roots[index], to: &output)
         case .object(let members):
             output.append(UInt8(ascii: "{"))
@@ -160,7 +194,7 @@ public struct PlanRunner: Sendable {
         }
         output.append(rows.bytes(start..<piece.bytes.upperBound))
         // Keys may share what was found for them, so that the whole is larger than its parts.
-        if output.count > limits.replyBytes { throw tooLarge(node.call.statement) }
+        if output.count > limits.replyBytes { throw node.call.statement.failure(.bytes, limits) }
     }
 }
 

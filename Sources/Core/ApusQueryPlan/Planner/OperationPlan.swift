@@ -1,3 +1,4 @@
+public import ApusGraphQL
 public import ApusSchemas
 public import ApusTypes
 
@@ -9,6 +10,7 @@ public struct OperationPlan: Sendable {
     public let variables: JSONObject
 
     public var statements: [StatementPlan] { template.statements }
+    public var kind: OperationKind { template.kind }
 }
 
 /// What an operation comes to, for all requests whose variables have one shape: statements, and the reply that their rows are part of.
@@ -16,8 +18,10 @@ final class PlanTemplate: Sendable {
     let statements: [StatementPlan]
     let data: Node
     let observations: Observations
+    let kind: OperationKind
 
-    init(_ statements: [StatementPlan], _ data: Node, _ observations: Observations) {
+    init(_ kind: OperationKind, _ statements: [StatementPlan], _ data: Node, _ observations: Observations) {
+        self.kind = kind
         self.statements = statements
         self.data = data
         self.observations = observations

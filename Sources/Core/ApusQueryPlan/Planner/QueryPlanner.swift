@@ -38,7 +38,7 @@ public struct QueryPlanner: Sendable {
         let fields = request.collector.fields(of: operation.node, on: operation.root)
         var statements: [StatementPlan] = []
         let data = try node(fields, on: operation.root, [], request, &statements)
-        return PlanTemplate(statements, data, record.observations)
+        return PlanTemplate(operation.kind, statements, data, record.observations)
     }
 
     /// The fields of a root or module: modules are objects of the reply, anything else a statement.

@@ -29,7 +29,11 @@ extension StatementBuilder {
     private mutating func field(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
         if case .derived(_, let field)? = scope.object.member(use.field.name) { try request.allow(field.name, of: scope.object) }
         switch scope.object.member(use.field.name) {
-        case .field(let field): return try value(column(field, of: scope), field.type, use)
+        case .field(let field):
+            let shape = try value(column(field, of: scope), field.type, use)
+            guard case .value(let column, var format) = shape, format.scalar == .geometry else { return shape }
+            format.srid = Int32(truncatingIfNeeded: use.given("to")?.asInteger ?? Int64(field.srid ?? 0))
+            return .value(column: column, format)
         case .derived(let derived, let field):
             return .value(column: select.column(try self.derived(derived, field, use, scope)), derived.scalar.format)
         case .navigation(let navigation):
@@ -77,7 +81,7 @@ extension StatementBuilder {
         case .json:
             guard let wanted = use.given("struct")?.asObject else { return (expression, .json) }
             return (projected(expression, wanted.map(\.key)), .json)
-        case .geometry: return ("ST_AsGeoJSON(\(try geometry(expression, use)))", .json)
+        case .geometry: return ("ST_AsGeoJSON(\(try geometry(expression, use)))", .geometry)
         default: return (expression, scalar.format)
         }
     }
@@ -236,15 +240,18 @@ extension ScalarType {
     /// How its text in a result is written.
     var format: ValueFormat {
         switch self {
-        case .int, .bigInt: .integer
+        case .int: .int32
+        case .bigInt: .integer
         case .float: .number
         case .boolean: .boolean
-        case .json, .geometry: .json
+        case .json: .json
+        case .geometry: .geometry
         case .date: .date
         case .dateTime: .dateTime
         case .timestamp: .timestamp
         case .time: .time
-        case .string, .interval, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
+        case .interval: .interval
+        case .string, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
         }
     }
 }

@@ -1,3 +1,5 @@
+internal import ApusTypes
+
 /// Walks over JSON text (RFC 8259) without making values of it: to check what another wrote, and to find the elements of an array.
 struct JSONScanner {
     private let bytes: UnsafeRawBufferPointer
@@ -121,5 +123,13 @@ struct JSONScanner {
         else { return false }
         at += length
         return true
+    }
+}
+
+extension JSONScanner {
+    /// What a JSON string says.
+    static func text(of string: UnsafeRawBufferPointer) -> String? {
+        guard let value = try? JSONValue(parsing: Array(string)) else { return nil }  // no string says nothing
+        return value.asString
     }
 }

@@ -11,9 +11,9 @@ extension ReplyBuffer {
     @inline(__always)
     mutating func write(_ bytes: UnsafeRawBufferPointer, as format: ValueFormat.Scalar, _ isChecked: Bool) -> Bool {
         switch format {
-        case .integer, .count: return writeInteger(bytes)
+        case .integer, .int32, .count: return writeInteger(bytes)
         case .number: return writeNumber(bytes)
-        case .text:
+        case .text, .interval:
             if isChecked, !Self.isUTF8(bytes) { return false }
             quote(bytes)
             return true
@@ -22,7 +22,7 @@ extension ReplyBuffer {
         case .dateTime: return writeInstant(bytes, hasZone: false)
         case .date: return writeDate(bytes)
         case .time: return writeTime(bytes)
-        case .json:
+        case .json, .geometry:
             if isChecked { return writeChecked(bytes) }
             append(bytes)
             return true

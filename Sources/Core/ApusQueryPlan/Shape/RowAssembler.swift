@@ -302,7 +302,7 @@ struct BatchKeys {
     var count: Int { columns.first?.count ?? 0 }
 
     /// Below zero for a key with a null in it: nothing equals that.
-    mutating func number(of key: Slice<UnsafeBufferPointer<Int32>>, _ row: UnsafeBufferPointer<RowCell>) -> Int {
+    mutating func number(of key: some Collection<Int32>, _ row: UnsafeBufferPointer<RowCell>) -> Int {
         var text: [UInt8] = []
         for column in key {
             let cell = row[Int(column)]

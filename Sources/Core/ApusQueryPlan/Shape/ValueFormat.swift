@@ -5,12 +5,18 @@ struct ValueFormat: Sendable, Hashable {
         /// What is no number in JSON (NaN, infinity) becomes null.
         case number
         case integer
+        /// The same, of 32 bits.
+        case int32
         /// A number of rows: none are 0, also where there was nothing to count.
         case count
         case boolean
         case text
+        /// A length of time as the database writes it.
+        case interval
         /// JSON already.
         case json
+        /// A geometry as GeoJSON.
+        case geometry
         case date
         /// `2026-01-01 00:00:00` with a T between, and Z behind.
         case dateTime
@@ -23,10 +29,12 @@ struct ValueFormat: Sendable, Hashable {
         var name: String {
             switch self {
             case .number: "number"
-            case .integer, .count: "whole number"
+            case .integer, .int32, .count: "whole number"
             case .boolean: "Boolean"
             case .text: "text in UTF-8"
+            case .interval: "length of time"
             case .json: "JSON"
+            case .geometry: "geometry"
             case .date: "date"
             case .dateTime, .timestamp: "date with a time"
             case .time: "time"
@@ -37,12 +45,17 @@ struct ValueFormat: Sendable, Hashable {
     var scalar: Scalar
     /// Whether the column holds a JSON array of such values.
     var isList = false
+    /// Of a geometry, where the schema says it: in which coordinates it is.
+    var srid: Int32 = 0
 
     static let number = ValueFormat(scalar: .number)
     static let integer = ValueFormat(scalar: .integer)
+    static let int32 = ValueFormat(scalar: .int32)
     static let count = ValueFormat(scalar: .count)
     static let boolean = ValueFormat(scalar: .boolean)
     static let text = ValueFormat(scalar: .text)
+    static let interval = ValueFormat(scalar: .interval)
+    static let geometry = ValueFormat(scalar: .geometry)
     static let json = ValueFormat(scalar: .json)
     static let date = ValueFormat(scalar: .date)
     static let dateTime = ValueFormat(scalar: .dateTime)
@@ -51,6 +64,15 @@ struct ValueFormat: Sendable, Hashable {
 
     var list: ValueFormat { ValueFormat(scalar: scalar, isList: true) }
 
-    /// As messages and plans call it.
-    var name: String { isList ? "list of \(scalar)" : "\(scalar)" }
+    /// As plans call it: what is written the same in JSON has one name.
+    var name: String {
+        let word =
+            switch scalar {
+            case .int32: "integer"
+            case .interval: "text"
+            case .geometry: "json"
+            default: "\(scalar)"
+            }
+        return isList ? "list of \(word)" : word
+    }
 }

@@ -16,6 +16,17 @@ extension APIGenerator {
             }
             addTree(kind, fields.filter { !$0.value.isEmpty })
         }
+        let arguments = """
+            ("Max number of executions. 0 = unlimited (until client cancels)." count: Int = 0, \
+            "Re-execution interval. If unset, query executes once and streams results." interval: Interval)
+            """
+        type(
+            "Subscription", nil,
+            [
+                Field(
+                    name: "query", arguments: arguments, type: "Query",
+                    description: "Stream results of a regular query. If interval is set, re-executes periodically.", meaning: .module)
+            ])
     }
 
     private enum RootKind: String, CaseIterable {

@@ -1,0 +1,7 @@
+/// Rows that are held somewhere, to be gone through more than once.
+public protocol RowSource: Sendable {
+    var rowCount: Int { get }
+
+    /// Calls `body` with the texts of one row, which are valid until it returns.
+    func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value
+}
