@@ -18,6 +18,8 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
     private var exclusives: [QuerySession] = []
     private var openingExclusives = 0
     private var idle: [QuerySession] = []
+    /// Connections that tables are read over, which may take long: never all of them.
+    private var readings = 0
     private var taken: [ObjectIdentifier: (QuerySession) -> Void] = [:]
     private var waiting: [Waiter] = []
     private var statements: [String: StatementFacts] = [:]
@@ -146,6 +148,15 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
         session.lastUse = BootClock.now
         idle.append(session)
     }
+
+    /// False when as many tables are being read as may be.
+    func beginReading() -> Bool {
+        guard readings < max(1, limits.exclusives / 2) else { return false }
+        readings += 1
+        return true
+    }
+
+    func endReading() { readings -= 1 }
 
     func send(_ query: PendingQuery, over session: QuerySession) {
         session.send(query, facts(query.query.sql.text), now: BootClock.now)

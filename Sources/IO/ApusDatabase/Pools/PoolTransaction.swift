@@ -7,19 +7,25 @@ public final class PoolTransaction: @unchecked Sendable {  // one task uses it, 
     private let connections: LoopConnections
     private let source: SourceWording
     private let deadline: Instant
+    private let begin: StaticSQL
     private var isOpen = false
 
-    init(session: QuerySession, connections: LoopConnections, source: SourceWording, deadline: Instant) {
+    init(
+        session: QuerySession, connections: LoopConnections, source: SourceWording, deadline: Instant, begin: StaticSQL = "BEGIN"
+    ) {
+        self.begin = begin
         self.session = session
         self.connections = connections
         self.source = source
         self.deadline = deadline
     }
 
-    public func run(_ query: TextQuery) async throws -> TextResult {
+    public func run(_ query: TextQuery) async throws -> TextResult { try await run(query, deadline: deadline) }
+
+    func run(_ query: TextQuery, deadline: Instant) async throws -> TextResult {
         try await PostgreSQLPool.perform(PendingQuery(query, deadline: deadline, mayRepeat: false), on: connections) { [self] in
             // BEGIN travels with the first statement.
-            if !isOpen { send("BEGIN") }
+            if !isOpen { send(begin) }
             isOpen = true
             connections.send($0, over: session)
         }

@@ -118,6 +118,23 @@ public final class PostgreSQLPool: Sendable {
         return value
     }
 
+    /// Runs `body` over one state of the server's data, on a connection of its own, for statements whose rows are read in pieces: so many
+    /// that they are never held at once. Each piece must come within `pieceTime`, and be taken within a minute. Half of the connections are
+    /// there for it; beyond: `source.busy`.
+    public func reading<Value: Sendable>(
+        deadline: Instant, pieceTime: Duration, _ body: (PoolReading) async throws -> Value
+    ) async throws -> Value {
+        let own = own
+        guard try await own.loop.run({ own.beginReading() }) else { throw SourceWording(name: name).tooManyTables }
+        defer { own.loop.soon { own.endReading() } }
+        let session = try await Self.take(own, deadline)
+        let transaction = PoolTransaction(
+            session: session, connections: own, source: SourceWording(name: name), deadline: deadline,
+            begin: "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        defer { transaction.end() }
+        return try await body(PoolReading(transaction, pieceTime: pieceTime))
+    }
+
     private static func take(_ connections: LoopConnections, _ deadline: Instant) async throws -> QuerySession {
         try await withCheckedThrowingContinuation { continuation in
             connections.loop.soon {

@@ -25,6 +25,12 @@ struct SourceWording: DatabaseWording {
             context: ["source": name])
     }
 
+    var tooManyTables: ApusError {
+        ApusError(
+            .sourceBusy, "as many tables of data source \"\(name)\" are being read as may be at a time",
+            hint: "ask again later, or raise its connections", context: ["source": name])
+    }
+
     func busy(_ waiting: Int) -> ApusError {
         ApusError(
             .sourceBusy, "\(waiting) requests wait for data source \"\(name)\" already", hint: "ask again later, or raise its connections",

@@ -52,3 +52,47 @@ public final class TextResult: Sendable {
         return texts
     }
 }
+
+extension TextResult {
+    var byteCount: Int { bytes.count }
+
+    /// The rows by their numbers.
+    public var numbered: some RowSource { NumberedRows(self) }
+
+    private struct NumberedRows: RowSource {
+        private let result: TextResult
+        /// Where each row begins.
+        private let starts: [Int]
+
+        var rowCount: Int { starts.count }
+
+        init(_ result: TextResult) {
+            self.result = result
+            var starts: [Int] = []
+            starts.reserveCapacity(result.rowCount)
+            result.bytes.withUnsafeBytes { bytes in
+                var offset = 0
+                while starts.count < result.rowCount,
+                    let row = UnsafeRawBufferPointer(rebasing: bytes[offset..<result.rowBytes]).eachColumn({ _, _ in })
+                {
+                    starts.append(offset)
+                    offset += row.bytes
+                }
+            }
+            self.starts = starts
+        }
+
+        func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value {
+            try result.bytes.withUnsafeBytes { bytes in
+                try withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, result.columnCount)) { cells in
+                    var column = 0
+                    _ = UnsafeRawBufferPointer(rebasing: bytes[starts[number]..<result.rowBytes]).eachColumn { start, count in
+                        cells[column] = count < 0 ? .null : RowCell(start, count: count)
+                        column += 1
+                    }
+                    return try body(UnsafeBufferPointer(rebasing: cells[..<column]))
+                }
+            }
+        }
+    }
+}

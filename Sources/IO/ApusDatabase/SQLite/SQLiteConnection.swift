@@ -59,6 +59,13 @@ final class SQLiteConnection {
         return try step(compiled)
     }
 
+    /// Begins with a statement whose rows `step` tells; the connection has one such at a time, and runs nothing else meanwhile.
+    func begin(_ statement: Statement) throws -> OpaquePointer {
+        let compiled = try preparedStatement(statement.sql)
+        try bind(statement.parameters, to: compiled)
+        return compiled
+    }
+
     /// One of our own commands, without parameters.
     @discardableResult
     func execute(_ sql: StaticSQL) throws -> Rows { try run(Statement(sql)) }
@@ -150,12 +157,17 @@ final class SQLiteConnection {
         }
     }
 
-    private func step(_ compiled: OpaquePointer) throws -> Rows {
+    /// Rows up to the end of the statement, or until there are `most` or these have about `bytes` bytes.
+    func step(_ compiled: OpaquePointer, most: Int = .max, bytes: Int = .max) throws -> Rows {
         let count = sqlite3_column_count(compiled)
         var rows = Rows(columns: (0..<count).map { String(cString: sqlite3_column_name(compiled, $0)) })
+        var size = 0
         while true {
+            if rows.count >= most || size >= bytes { return rows }
             switch sqlite3_step(compiled) {
-            case SQLITE_ROW: rows.rows.append(Row((0..<count).map { value(compiled, $0) }))
+            case SQLITE_ROW:
+                rows.rows.append(Row((0..<count).map { value(compiled, $0) }))
+                if bytes < .max { size += (0..<count).reduce(0) { $0 + Int(sqlite3_column_bytes(compiled, $1)) + 16 } }
             case SQLITE_DONE:
                 rows.changed = sqlite3_stmt_readonly(compiled) == 0 ? Int(sqlite3_changes64(handle)) : 0
                 return rows
