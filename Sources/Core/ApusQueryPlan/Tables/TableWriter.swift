@@ -12,6 +12,8 @@ public struct TableForm: Sendable {
     public var bytes = 1 << 20
     /// Whether single objects are tables of one row, too, and nothing but tables can be told.
     public var hasRowsOnly = false
+    /// Rows that a table may be read from.
+    public var mostRows = Int.max
     /// Parts that a reply may have.
     public var mostParts = Int.max
     /// Of the schema of the table at a path.
@@ -35,6 +37,7 @@ public final class TableWriter {
     private let table: ArrowTable
     private var isBegun = false
     private var rowCount = 0
+    private var readCount = 0
     private var byteCount = 0
 
     /// Runs one statement, which asks for rows by keys, and gives all of its rows.
@@ -75,6 +78,8 @@ public final class TableWriter {
                     return cells.reduce(0) { $0 + $1.count + 8 }
                 }
                 rowCount += 1
+                readCount += 1
+                if readCount > form.mostRows { throw TableProblem(.rows) }
                 if byteCount > limits.replyBytes { throw TableProblem(.bytes) }
             }
         } catch let error as TableProblem {

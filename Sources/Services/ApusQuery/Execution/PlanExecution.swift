@@ -6,12 +6,14 @@ internal import ApusTypes
 /// Carries a plan out over the sources of one schema. What changes anything runs in one transaction for each source, and so does what is read
 /// there meanwhile; all of them are committed when everything has been done, one after the other.
 struct PlanExecution {
-    private let plan: OperationPlan
+    let plan: OperationPlan
     private let schema: ServedSchema
-    private let limits: PlanLimits
-    private let deadline: Instant
+    let limits: PlanLimits
+    let deadline: Instant
+    private let isPartial: Bool
 
-    init(_ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, deadline: Instant) {
+    init(_ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, deadline: Instant, isPartial: Bool = false) {
+        self.isPartial = isPartial
         self.plan = plan
         self.schema = schema
         self.limits = limits
@@ -19,25 +21,41 @@ struct PlanExecution {
     }
 
     func reply() async throws -> PlanRunner.Reply {
+        try await within(changing[...], [:]) { try await PlanRunner(plan, limits: limits, isPartial: isPartial).reply($0) }
+    }
+
+    /// Functions of this program may want to know on whose behalf; binding it costs.
+    func onBehalf<Value: Sendable>(of caller: QueryCaller?, _ body: () async throws -> Value) async throws -> Value {
+        plan.statements.contains { $0.action != nil } ? try await QueryCaller.$current.withValue(caller, operation: body) : try await body()
+    }
+
+    /// All but lists of rows, which are read while they are told.
+    func parts(_ form: TableForm) async throws -> [ReplyPart] {
+        try await within(changing[...], [:]) { try await PlanRunner(plan, limits: limits).parts(form, $0) }
+    }
+
+    private var changing: [String] {
         var changing: [String] = []
         for statement in plan.statements where statement.isTransactional && !changing.contains(statement.source) {
             changing.append(statement.source)
         }
-        return try await within(changing[...], [:])
+        return changing
     }
 
     /// Begins the transactions of the sources that are left, then runs everything.
-    private func within(_ sources: ArraySlice<String>, _ begun: [String: any SourceTransaction]) async throws -> PlanRunner.Reply {
-        guard let name = sources.first else { return try await run(begun) }
+    private func within<Value: Sendable>(
+        _ sources: ArraySlice<String>, _ begun: [String: any SourceTransaction], _ body: (PlanRunner.Run) async throws -> Value
+    ) async throws -> Value {
+        guard let name = sources.first else { return try await body(runner(begun)) }
         return try await source(name).transaction(deadline: deadline) { transaction in
             var begun = begun
             begun[name] = transaction
-            return try await within(sources.dropFirst(), begun)
+            return try await within(sources.dropFirst(), begun, body)
         }
     }
 
-    private func run(_ transactions: [String: any SourceTransaction]) async throws -> PlanRunner.Reply {
-        try await PlanRunner(plan, limits: limits).reply { calls in
+    private func runner(_ transactions: [String: any SourceTransaction]) -> PlanRunner.Run {
+        { calls in
             if calls.count == 1 || !transactions.isEmpty {
                 for call in calls { try await run(call, transactions) }
             } else {
@@ -101,7 +119,7 @@ struct PlanExecution {
         return values
     }
 
-    private func source(_ name: String) throws -> any SQLSource {
+    func source(_ name: String) throws -> any SQLSource {
         if let source = schema.speakingSQL[name] { return source }
         if schema.sources[name] != nil { throw ApusError(.sourceRejected, "data source \"\(name)\" does not speak SQL") }
         throw unavailable(name)

@@ -25,8 +25,11 @@ public struct QueryReply: Sendable {
     /// What jq made of fields, as JSON, by their response keys.
     public var transformed: [(key: String, value: [UInt8])] = []
 
-    init(data: [UInt8], truncated: [[String]] = [], transformed: [(key: String, value: [UInt8])] = []) {
+    init(
+        data: [UInt8], truncated: [[String]] = [], errors: [GraphQLError] = [], transformed: [(key: String, value: [UInt8])] = []
+    ) {
         outcome = .answered
+        self.errors = errors
         self.data = data
         self.truncated = truncated
         self.transformed = transformed
@@ -55,20 +58,28 @@ public struct QueryReply: Sendable {
                 writer.key("data")
                 writer.null()
             }
-            guard !truncated.isEmpty || !transformed.isEmpty else { return }
+            guard let extensions else { return }
             writer.key("extensions")
-            writer.object { writer in
-                for field in transformed {
-                    writer.key(field.key)
-                    writer.object {
-                        $0.key("jq")
-                        $0.raw(field.value)
-                    }
+            writer.raw(extensions)
+        }
+        return writer.bytes
+    }
+
+    /// What is said beside the data, as a JSON object; nil where there is nothing.
+    public var extensions: [UInt8]? {
+        guard !truncated.isEmpty || !transformed.isEmpty else { return nil }
+        var writer = JSONWriter()
+        writer.object { writer in
+            for field in transformed {
+                writer.key(field.key)
+                writer.object {
+                    $0.key("jq")
+                    $0.raw(field.value)
                 }
-                guard !truncated.isEmpty, !transformed.contains(where: { $0.key == "truncated" }) else { return }
-                writer.key("truncated")
-                writer.array { for path in truncated { $0.string(path.joined(separator: ".")) } }
             }
+            guard !truncated.isEmpty, !transformed.contains(where: { $0.key == "truncated" }) else { return }
+            writer.key("truncated")
+            writer.array { for path in truncated { $0.string(path.joined(separator: ".")) } }
         }
         return writer.bytes
     }

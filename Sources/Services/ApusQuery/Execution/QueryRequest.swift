@@ -8,6 +8,10 @@ public struct QueryRequest: Sendable {
     /// Needed where the text has several operations.
     public var operationName: String?
     public var mutations = Mutations.allowed
+    /// Whether it is one run of a subscription.
+    public internal(set) var isSubscription = false
+    /// Whether fields that fail are null, and the others are told; else all or nothing is.
+    public var isPartial = false
     /// Whether nothing is to be done beyond finding out whether it could be.
     public var onlyValidates = false
     /// The values of placeholders such as `[$auth.user_id]`, by their names.

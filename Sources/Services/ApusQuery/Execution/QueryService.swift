@@ -24,8 +24,8 @@ public final class QueryService: Sendable {
     }
 
     public let schemas: SchemaHolder
-    private let options: Options
-    private let planned: PlannedOperations
+    let options: Options
+    let planned: PlannedOperations
     private let gate: RoleGate
 
     public init(schemas: SchemaHolder, loops: Int, options: Options = Options()) {
@@ -79,9 +79,12 @@ public final class QueryService: Sendable {
     }
 
     /// Never throws: what goes wrong is told in the reply.
-    public func answer(_ request: QueryRequest) async -> QueryReply {
+    public func answer(_ request: QueryRequest) async -> QueryReply { await admitted(request) { await run($0) } }
+
+    /// Runs `body` when whoever asks may do something, and it is its role's turn.
+    func admitted(_ request: QueryRequest, _ body: (QueryRequest) async -> QueryReply) async -> QueryReply {
         guard let caller = request.caller else {
-            return options.needsCaller ? QueryReply(.forbidden, [GraphQLError("forbidden")]) : await run(request)
+            return options.needsCaller ? QueryReply(.forbidden, [GraphQLError("forbidden")]) : await prepared(request, body)
         }
         var request = request
         if let time = caller.limits.time { request.deadline = min(request.deadline, BootClock.now.advanced(by: time)) }
@@ -91,14 +94,41 @@ public final class QueryService: Sendable {
             return QueryReply(.limited, [GraphQLError(telling: error)])
         }
         defer { gate.leave(role: caller.scope) }
-        return await run(request)
+        return await prepared(request, body)
     }
 
-    private func run(_ asked: QueryRequest) async -> QueryReply {
-        let request: QueryRequest
-        do { request = try await prepared(asked) } catch { return QueryReply(.refused, [GraphQLError(telling: error)]) }
+    private func prepared(_ request: QueryRequest, _ body: (QueryRequest) async -> QueryReply) async -> QueryReply {
+        let made: QueryRequest
+        do { made = try await prepared(request) } catch { return QueryReply(.refused, [GraphQLError(telling: error)]) }
+        return await body(made)
+    }
+
+    private func run(_ request: QueryRequest) async -> QueryReply {
+        switch plan(request) {
+        case .reply(let reply): return reply
+        case .execution(let execution):
+            do {
+                let reply = try await execution.onBehalf(of: request.caller) { try await execution.reply() }
+                return QueryReply(
+                    data: reply.data, truncated: reply.truncated, errors: reply.errors,
+                    transformed: try await transformed(reply.transforms, execution.plan.variables, deadline: request.deadline))
+            } catch {
+                return QueryReply(.failed, [GraphQLError(telling: error)])
+            }
+        }
+    }
+
+    /// What a request comes to before anything is done.
+    enum Planned {
+        case execution(PlanExecution)
+        /// There is nothing to do.
+        case reply(QueryReply)
+    }
+
+    func plan(_ request: QueryRequest) -> Planned {
         guard let schema = schemas.current else {
-            return QueryReply(.refused, [GraphQLError("this node serves no schema yet", extensions: ["code": "schema.unavailable"])])
+            return .reply(
+                QueryReply(.refused, [GraphQLError("this node serves no schema yet", extensions: ["code": "schema.unavailable"])]))
         }
         let plan: OperationPlan
         do throws(GraphQLErrors) {
@@ -106,30 +136,22 @@ public final class QueryService: Sendable {
                 let operation = try planned.operation(request, in: schema)
                 if operation.kind == .mutation, request.mutations != .allowed {
                     let why = request.mutations == .forbidden ? "forbidden" : "mutations are not allowed in this context"
-                    return QueryReply(.forbidden, [GraphQLError(why)])
+                    return .reply(QueryReply(.forbidden, [GraphQLError(why)]))
                 }
                 plan = try planned.plan(operation, request, in: schema)
-                if request.onlyValidates { return QueryReply(data: Array("{}".utf8)) }
+                if request.onlyValidates { return .reply(QueryReply(data: Array("{}".utf8))) }
             } else {
                 plan = try planned.plan(request, in: schema)
             }
         } catch {
             // What is found while it is planned has a place in the reply already.
-            return QueryReply(error.errors[0].path == nil ? .refused : .failed, error.errors)
+            return .reply(QueryReply(error.errors[0].path == nil ? .refused : .failed, error.errors))
         }
-        do {
-            let limits = request.caller.map { options.plans.within($0.limits) } ?? options.plans
-            let execution = PlanExecution(plan, schema, limits, deadline: request.deadline)
-            // Functions of this program may want to know on whose behalf; binding it costs.
-            let reply =
-                plan.statements.contains { $0.action != nil }
-                ? try await QueryCaller.$current.withValue(request.caller) { try await execution.reply() } : try await execution.reply()
-            return QueryReply(
-                data: reply.data, truncated: reply.truncated,
-                transformed: try await transformed(reply.transforms, plan.variables, deadline: request.deadline))
-        } catch {
-            return QueryReply(.failed, [GraphQLError(telling: error)])
+        guard (plan.kind == .subscription) == request.isSubscription else {
+            return .reply(QueryReply(refusing: "a subscription needs a WebSocket, at /subscribe or /ipc; all else is no subscription"))
         }
+        let limits = request.caller.map { options.plans.within($0.limits) } ?? options.plans
+        return .execution(PlanExecution(plan, schema, limits, deadline: request.deadline, isPartial: request.isPartial))
     }
 }
 
@@ -142,5 +164,17 @@ extension GraphQLError {
         case is CancellationError: self.init("the client went away", extensions: ["code": "client.gone"])
         default: self.init("Internal error.", extensions: ["code": "internal"])
         }
+    }
+
+    /// What a client is told of any error, in one line.
+    public static func text(of error: any Error) -> String {
+        if let errors = error as? GraphQLErrors { return errors.errors.map(\.message).joined(separator: "; ") }
+        return GraphQLError(telling: error).message
+    }
+
+    /// The same, of the field at `path`.
+    init(telling error: any Error, at path: [String]) {
+        self.init(telling: error)
+        if !path.isEmpty { self.path = path.map { .key($0) } }
     }
 }

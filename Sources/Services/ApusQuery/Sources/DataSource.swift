@@ -21,6 +21,9 @@ public protocol SQLSource: DataSource {
     /// Runs one statement outside a transaction. At `deadline`, or when the caller's task is cancelled, the statement is cancelled too.
     func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows
 
+    /// Runs `body`, which reads statements in pieces; their time is counted for each piece, and `deadline` is for beginning.
+    func reading<Value: Sendable>(deadline: Instant, _ body: (any SourceReading) async throws -> Value) async throws -> Value
+
     /// Runs `body` in one transaction, which is committed when it returns and undone when it throws.
     func transaction<Value: Sendable>(
         deadline: Instant, _ body: (any SourceTransaction) async throws -> Value

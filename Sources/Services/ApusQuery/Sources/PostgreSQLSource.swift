@@ -36,6 +36,33 @@ final class PostgreSQLSource: SQLSource {
         return .text(try await primary.read(query, deadline: deadline))
     }
 
+    /// A piece that takes longer is an error.
+    private static let pieceTime = Duration.seconds(60)
+
+    func reading<Value: Sendable>(
+        deadline: Instant, _ body: (any SourceReading) async throws -> Value
+    ) async throws -> Value {
+        let pool = replicas.isEmpty ? primary : replicas[(turn.wrappingAdd(1, ordering: .relaxed).oldValue & Int.max) % replicas.count]
+        return try await pool.reading(deadline: deadline, pieceTime: Self.pieceTime) { try await body(Reading($0)) }
+    }
+
+    private final class Reading: SourceReading {
+        private let reading: PoolReading
+
+        init(_ reading: PoolReading) { self.reading = reading }
+
+        func open(_ statement: SourceStatement) async throws -> any RowPieces { Pieces(try await reading.open(statement.textQuery)) }
+    }
+
+    private final class Pieces: RowPieces {
+        private let cursor: PoolCursor
+
+        init(_ cursor: PoolCursor) { self.cursor = cursor }
+
+        func next() async throws -> SourceRows? { try await cursor.next().map { .text($0) } }
+        func close() async { await cursor.close() }
+    }
+
     func transaction<Value: Sendable>(
         deadline: Instant, _ body: (any SourceTransaction) async throws -> Value
     ) async throws -> Value {

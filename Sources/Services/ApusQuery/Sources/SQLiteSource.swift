@@ -8,20 +8,57 @@ final class SQLiteSource: SQLSource {
     let name: String
     let engine = SQLEngine.sqlite
     private let database: SQLiteDatabase
+    private let pieces: SQLiteReading
 
-    private init(_ name: String, _ database: SQLiteDatabase) {
+    private init(_ name: String, _ path: String, _ database: SQLiteDatabase) {
         self.name = name
         self.database = database
+        pieces = SQLiteReading(path: path, pieceTime: .seconds(60))
     }
 
     static func open(_ name: String, _ path: String, isReadOnly: Bool) async throws -> SQLiteSource {
-        try await told(name) { SQLiteSource(name, try await SQLiteDatabase.open(path: path, mode: isReadOnly ? .sharedReadOnly : .shared)) }
+        try await told(name) {
+            SQLiteSource(name, path, try await SQLiteDatabase.open(path: path, mode: isReadOnly ? .sharedReadOnly : .shared))
+        }
     }
 
     func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
         try await Self.told(name) {
             .values(try await database.run([statement.statement], on: .read, deadline: deadline)[0])
         }
+    }
+
+    func reading<Value: Sendable>(
+        deadline: Instant, _ body: (any SourceReading) async throws -> Value
+    ) async throws -> Value {
+        try await body(Reading(name: name, pieces: pieces))
+    }
+
+    private final class Reading: SourceReading {
+        private let name: String
+        private let pieces: SQLiteReading
+
+        init(name: String, pieces: SQLiteReading) {
+            self.name = name
+            self.pieces = pieces
+        }
+
+        func open(_ statement: SourceStatement) async throws -> any RowPieces {
+            Pieces(name, try await told(name) { try await pieces.open(statement.statement) })
+        }
+    }
+
+    private final class Pieces: RowPieces {
+        private let name: String
+        private let cursor: SQLiteCursor
+
+        init(_ name: String, _ cursor: SQLiteCursor) {
+            self.name = name
+            self.cursor = cursor
+        }
+
+        func next() async throws -> SourceRows? { try await told(name) { try await cursor.next().map { .values($0) } } }
+        func close() async { await cursor.close() }
     }
 
     func transaction<Value: Sendable>(

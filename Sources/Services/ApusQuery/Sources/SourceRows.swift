@@ -29,41 +29,56 @@ public enum SourceRows: Sendable {
                 if !rows.isDone { rows.add(row) }
                 return !rows.isDone
             }
-        case .packed(let packed): Self.add(packed, to: rows)
-        case .values(let values): Self.add(values, to: rows)
+        case .packed, .values:
+            let source = source
+            for number in 0..<source.rowCount where !rows.isDone { source.withRow(number) { rows.add($0) } }
         }
     }
 
-    private static func add(_ packed: PackedRows, to rows: RowAssembler) {
-        packed.bytes.withUnsafeBytes { bytes in
-            guard let base = bytes.baseAddress else { return }
-            var cells = [RowCell](repeating: .null, count: max(1, packed.columnCount))
-            for row in 0..<packed.rowCount where !rows.isDone {
-                for column in 0..<packed.columnCount {
-                    let place = packed.place(row: row, column: column)
-                    cells[column] = place.map { RowCell(base + $0.lowerBound, count: $0.count) } ?? .null
+    /// Rows that can be gone through more than once.
+    var source: any RowSource {
+        switch self {
+        case .text(let result): result.numbered
+        case .packed(let packed): PackedSource(packed: packed)
+        case .values(let values): ValueRows(values: values)
+        }
+    }
+
+    private struct PackedSource: RowSource {
+        let packed: PackedRows
+
+        var rowCount: Int { packed.rowCount }
+
+        func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value {
+            try packed.bytes.withUnsafeBytes { bytes in
+                let cells = (0..<packed.columnCount).map { column in
+                    packed.place(row: number, column: column).map { place in
+                        RowCell(bytes.baseAddress.map { $0 + place.lowerBound }, count: place.count)
+                    } ?? .null
                 }
-                cells.withUnsafeBufferPointer { rows.add($0) }
+                return try cells.withUnsafeBufferPointer(body)
             }
         }
     }
 
-    private static func add(_ values: Rows, to rows: RowAssembler) {
-        var text: [UInt8] = []
-        var places: [Range<Int>?] = []
-        for row in values where !rows.isDone {
-            text.removeAll(keepingCapacity: true)
-            places.removeAll(keepingCapacity: true)
-            for value in row.values {
+    private struct ValueRows: RowSource {
+        let values: Rows
+
+        var rowCount: Int { values.count }
+
+        func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value {
+            var text: [UInt8] = []
+            let places = values[number].values.map { value in
                 let start = text.count
-                places.append(value.write(to: &text) ? start..<text.count : nil)
+                return value.write(to: &text) ? start..<text.count : nil
             }
             // An empty text has an address, too.
             text.append(0)
-            text.withUnsafeBytes { bytes in
-                guard let base = bytes.baseAddress else { return }
-                let cells = places.map { place in place.map { RowCell(base + $0.lowerBound, count: $0.count) } ?? .null }
-                cells.withUnsafeBufferPointer { rows.add($0) }
+            return try text.withUnsafeBytes { bytes in
+                let cells = places.map { place in
+                    place.map { place in RowCell(bytes.baseAddress.map { $0 + place.lowerBound }, count: place.count) } ?? .null
+                }
+                return try cells.withUnsafeBufferPointer(body)
             }
         }
     }
