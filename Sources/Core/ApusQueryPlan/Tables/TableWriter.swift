@@ -79,7 +79,7 @@ public final class TableWriter {
                 }
                 rowCount += 1
                 readCount += 1
-                if readCount > form.mostRows { throw TableProblem(.rows) }
+                if readCount > form.mostRows, !rows.isTruncated { throw TableProblem(.rows) }
                 if byteCount > limits.replyBytes { throw TableProblem(.bytes) }
             }
         } catch let error as TableProblem {
