@@ -9,15 +9,23 @@ public struct HugrFace: Sendable {
     public struct Options: Sendable {
         /// Beyond: 413.
         public var maxBody: ByteCount = .mebibytes(8)
+        /// Of one message's question over a WebSocket.
+        public var requestTime: Duration = .seconds(60)
+        /// How long a client of `/subscribe` may take to say who it is.
+        public var initTime: Duration = .seconds(10)
+        /// Whose pages may open a WebSocket beside the server's own; `*` for all.
+        public var origins: [String] = []
+        /// Where a node that stops finds its open sessions.
+        public var sockets = HugrSockets()
 
         public init() {}
     }
 
     let queries: QueryService
     let options: Options
+    let callers: HugrCallers
+    let metrics: HugrMetrics
     private let registry: SchemaRegistry
-    private let metrics: HugrMetrics
-    private let callers: HugrCallers
 
     public init(
         queries: QueryService, registry: SchemaRegistry, callers: HugrCallers, metrics: MetricsRegistry, options: Options = Options()
@@ -34,6 +42,12 @@ public struct HugrFace: Sendable {
         router.on(.post, "/query") { try await answer($0) }
         router.on(.get, "/query") { try await answer($0) }
         router.on(.post, "/jq-query") { try await transformed($0) }
+        for path in ["/ipc", "/ipc/"] {
+            router.on(.post, path) { try await answerParts($0) }
+            router.on(.get, path) { try await upgradeParts($0) }
+        }
+        router.on(.get, "/subscribe") { try await upgradeSubscriptions($0) }
+        mountPage(on: &router)
         // No provider: there is nobody to be sent to for a log-in.
         router.on(.get, "/auth/config") { _ in .json(Array("{}".utf8)) }
     }
@@ -48,19 +62,17 @@ public struct HugrFace: Sendable {
     public static let servicePaths: Set<[String]> = [["health"], ["metrics"]]
 
     /// Whether a path is this face's: errors there have its shape.
-    public static func owns(_ path: [String]) -> Bool { ["query", "jq-query"].contains(path.first) || path == ["auth", "config"] }
+    public static func owns(_ path: [String]) -> Bool {
+        ["query", "jq-query", "ipc", "subscribe", "admin"].contains(path.first) || path == ["auth", "config"]
+    }
 
     private func answer(_ request: Request) async throws -> Response {
         let start = BootClock.now
-        let caller = try await callers.caller(of: request)
-        try await requireVersion(of: request)
         let media = try ReplyMedia(accepting: request.headers["Accept"])
         var problem: RequestProblem?
         let reply: QueryReply
         do {
-            var asked = try await question(request)
-            asked.caller = caller
-            reply = await queries.answer(asked)
+            reply = await queries.answer(try await identified(request))
         } catch let error as RequestProblem {
             problem = error
             reply = QueryReply(refusing: error.message)
@@ -77,6 +89,16 @@ public struct HugrFace: Sendable {
                 .requestInvalid, "X-Apus-Schema-Version must be a number", context: ["field": "X-Apus-Schema-Version"])
         }
         try await registry.require(version, deadline: min(request.deadline, BootClock.now.advanced(by: .seconds(2))))
+    }
+
+    /// What is asked, and by whom. Throws `RequestProblem` where it is no GraphQL request.
+    func identified(_ request: Request) async throws -> QueryRequest {
+        let caller = try await callers.caller(of: request)
+        try await requireVersion(of: request)
+        var asked = try await question(request)
+        asked.caller = caller
+        asked.isPartial = request.headers["X-Apus-Partial-Data"]?.lowercased() == "true"
+        return asked
     }
 
     /// What a jq program makes of the whole reply, as JSON. What goes wrong with the request or the program is a text.
@@ -118,6 +140,8 @@ struct HugrMetrics: Sendable {
     private let forbidden: Counter
     private let limited: Counter
     private let seconds: Histogram
+    /// Replies in parts that are being told.
+    let streams: Gauge
 
     init(_ registry: MetricsRegistry) {
         let requests = registry.counter("apus_query_requests_total", help: "GraphQL requests, by what came of them.", labels: ["outcome"])
@@ -126,6 +150,7 @@ struct HugrMetrics: Sendable {
         refused = requests.with("refused")
         forbidden = requests.with("forbidden")
         limited = requests.with("limited")
+        streams = registry.gauge("apus_query_streams", help: "Replies of /ipc that are being told.").with()
         seconds = registry.histogram(
             "apus_query_request_seconds", help: "Time of a GraphQL request.", labels: [],
             buckets: [0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 30]
@@ -141,5 +166,11 @@ struct HugrMetrics: Sendable {
         case .limited: limited.increment()
         }
         seconds.observe(time)
+    }
+
+    func streaming<Value>(_ body: () async -> Value) async -> Value {
+        streams.add(1)
+        defer { streams.add(-1) }
+        return await body()
     }
 }

@@ -93,6 +93,9 @@ extension Node {
         if listener.faces.contains(.hugr) {
             var options = HugrFace.Options()
             options.maxBody = configuration.faces.hugr.maxBody
+            options.requestTime = configuration.http.requestTimeout
+            options.origins = configuration.faces.hugr.corsOrigins
+            options.sockets = query.sockets
             HugrFace(
                 queries: queries, registry: query.registry, callers: HugrCallers(query.callers, trust: trust), metrics: metrics,
                 options: options

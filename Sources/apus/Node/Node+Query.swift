@@ -5,6 +5,7 @@ internal import ApusQuery
 internal import ApusRPC
 internal import ApusRuntime
 internal import ApusTypes
+internal import HugrFace
 
 /// The query service of a node: its schema follows the catalog.
 struct NodeQuery: Sendable {
@@ -17,6 +18,7 @@ struct NodeQuery: Sendable {
     let issuer: RemoteIssuer?
     private let anonymousRole: String?
     private static let log = Logger("access")
+    let sockets = HugrSockets()
 
     init(_ base: NodeBase, _ catalog: Catalog, _ cluster: Cluster, _ calls: RPCPeers?, _ nodeKeys: Access) throws(ApusError) {
         let configuration = base.configuration

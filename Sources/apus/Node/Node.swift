@@ -10,6 +10,7 @@ internal import ApusSockets
 internal import ApusTypes
 internal import ApusVectors
 internal import Glibc
+internal import HugrFace
 
 /// Runs a node until it is told to stop: SIGTERM and SIGINT finish what is begun, a second one ends at once. SIGHUP reads the
 /// certificates again.
@@ -250,6 +251,10 @@ struct Node: Sendable {
             let deadline = clock.now.advanced(by: configuration.http.drainTimeout)
             let aborted = await withTaskGroup(of: Int.self) { group in
                 group.addTask { await server.drain(deadline: deadline) }
+                group.addTask {
+                    await query.sockets.drain()
+                    return 0
+                }
                 group.addTask { await rpcServer?.drain(deadline: deadline) ?? 0 }
                 group.addTask { await peerServer?.drain(deadline: deadline) ?? 0 }
                 return await group.reduce(0, +)
