@@ -87,7 +87,7 @@ private struct HAProxyFrontend {
             acl reads method GET HEAD OPTIONS
         \(calls("reads", frontend.routes.reads))\(calls("writes", frontend.routes.writes))\
         \(frontend.routes.streams.map { "    acl streams path -m reg '^\($0.expression)$'\n" }.joined())\
-            acl streams req.hdr(accept) -m sub text/event-stream
+            acl streams req.hdr(accept) -m sub text/event-stream multipart/mixed
             acl large req.hdr(content-length) -m len ge \(LoadBalancer.digitsOfLargeBody)
             acl large req.hdr(transfer-encoding) -m found
             # A write without a key gets one that is the same on both tries: the second node knows what the first has done.

@@ -73,7 +73,7 @@ extension LoadBalancer {
         # Put before the name of a call: that it is a stream, or has a body that takes time.
         map "$http_upgrade|$http_accept" $apus_stream {
             "~*^websocket\\|" "stream ";
-            "~*\\|.*text/event-stream" "stream ";
+            "~*\\|.*(text/event-stream|multipart/mixed)" "stream ";
             default "";
         }
         map "$content_length|$http_transfer_encoding" $apus_large {
