@@ -37,7 +37,7 @@ laws: ## the law suites at their full sizes (about 20 minutes)
 
 clients: ## the suites of unmodified clients at their full sizes
 	@scripts/setup --test
-	@APUS_LAWS=full scripts/test --filter QdrantFaceTests
+	@APUS_LAWS=full scripts/test --filter 'QdrantFaceTests|HugrFaceTests'
 
 checklist: release ## the manual checklist of Vectorizer's deployment guide with three nodes: 15 lines PASS or FAIL
 	@scripts/setup --test

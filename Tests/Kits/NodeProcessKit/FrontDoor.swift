@@ -1,21 +1,20 @@
-import ApusHTTP
-import ApusRuntime
-import ApusTypes
+public import ApusHTTP
+public import ApusRuntime
+public import ApusTypes
 import Foundation
 import Glibc
-import NodeProcessKit
 import TestKit
 
 /// A real nginx in front of real nodes, with a file that `apus render --watch` keeps; both end with the value.
-final class FrontDoor: Sendable {
-    let port: Int
+public final class FrontDoor: Sendable {
+    public let port: Int
     private let directory: TemporaryDirectory
     private let nginx: ChildProcess
     private let watch: ChildProcess
     private let client: HTTPClient
     private let key: String
 
-    init(to nodes: [NodeProcess], loops: EventLoops) async throws {
+    public init(to nodes: [NodeProcess], loops: EventLoops) async throws {
         directory = try TemporaryDirectory()
         port = Int(try freePort())
         key = nodes[0].key
@@ -64,13 +63,13 @@ final class FrontDoor: Sendable {
         nginx.send(signal: SIGTERM)
     }
 
-    func stop() async {
+    public func stop() async {
         _ = await watch.terminate(grace: .seconds(10))
         _ = await nginx.terminate(grace: .seconds(10))
     }
 
     /// Nil for a connection that was refused.
-    func send(
+    public func send(
         _ method: Method, _ path: String, _ body: String? = nil, headers: Headers = [:]
     ) async throws -> (status: Int, headers: Headers, body: JSONValue) {
         var headers = headers
@@ -87,19 +86,19 @@ final class FrontDoor: Sendable {
     }
 
     /// What nginx reads.
-    func site() throws -> String { try String(contentsOfFile: directory.path + "/site.conf", encoding: .utf8) }
-    var watchLog: String { (try? String(contentsOfFile: directory.path + "/watch.log", encoding: .utf8)) ?? "" }
+    public func site() throws -> String { try String(contentsOfFile: directory.path + "/site.conf", encoding: .utf8) }
+    public var watchLog: String { (try? String(contentsOfFile: directory.path + "/watch.log", encoding: .utf8)) ?? "" }
 
     /// One request as nginx saw it.
-    struct Entry {
-        var at: Double
+    public struct Entry {
+        public var at: Double
         /// In the order in which they were tried.
-        var nodes: [String]
-        var status: Int
-        var call: String
+        public var nodes: [String]
+        public var status: Int
+        public var call: String
     }
 
-    func entries() throws -> [Entry] {
+    public func entries() throws -> [Entry] {
         try String(contentsOfFile: directory.path + "/access.log", encoding: .utf8).split(separator: "\n").map { line in
             let parts = line.split(separator: "|", omittingEmptySubsequences: false).map(String.init)
             return Entry(
@@ -109,5 +108,5 @@ final class FrontDoor: Sendable {
     }
 
     /// Names of files that nginx has written bodies into.
-    func bodyFiles() -> [String] { TemporaryDirectory.entries(directory.path + "/client_body") }
+    public func bodyFiles() -> [String] { TemporaryDirectory.entries(directory.path + "/client_body") }
 }
