@@ -117,6 +117,31 @@ def row10():
     raises(PermissionError, lambda: HugrClient(url=URL + "/ipc", token="wrong").query("{ t { id } }"), "401")
 
 
+async def row11():
+    """A role sees what its rules let it see, over both ways; and the client's name for the key's header is its own."""
+    admin = client()
+    name = f"viewer{time.time_ns()}"
+    admin.query("mutation($d: core_roles_mut_input_data!) { core { insert_roles(data: $d) { name } } }", {"d": {"name": name}})
+    rule = {"role": name, "type_name": "data-object:query", "field_name": "t", "filter": {"id": {"eq": 1}}}
+    admin.query(
+        "mutation($d: core_role_permissions_mut_input_data!) { core { insert_role_permissions(data: $d) { role } } }", {"d": rule})
+    service = os.environ["SUITE_SERVICE_KEY"]
+    viewer = dict(api_key=service, api_key_header="x-hugr-secret-key", role=name)
+    assert HugrClient(url=URL + "/ipc", **viewer).query("{ t { id } }").parts["data.t"].to_arrow().to_pylist() == [{"id": 1}]
+    assert table("{ t { id } }", "data.t").num_rows == 3
+    raises(Exception, lambda: HugrClient(url=URL + "/ipc", **viewer).query("{ core { data_sources { name } } }"), "forbidden")
+    c = connect_stream(URL + "/ipc", **viewer)
+    assert await count(c, "{ t { id } }") == 1
+    await c.disconnect()
+    async with HugrStreamingClient(URL + "/ipc", **viewer) as c:
+        assert await asyncio.wait_for(events(await c.subscribe("subscription { query { t { id } } }")), 10) == [("t", 1)]
+    os.environ["HUGR_API_KEY_HEADER"] = "X-API-Key"
+    try:
+        assert table("{ t { id } }", "data.t").num_rows == 3
+    finally:
+        del os.environ["HUGR_API_KEY_HEADER"]
+
+
 def row12():
     query = """query($i: BigInt, $f: Float, $s: String, $b: Boolean, $d: Date, $l: [BigInt!], $o: types_filter) {
       i: types(filter: {i: {eq: $i}}) { id } f: types(filter: {f: {eq: $f}}) { id } s: types(filter: {s: {eq: $s}}) { id }
