@@ -55,13 +55,17 @@ public struct PlanRunner: Sendable {
     /// The same in parts: each field that is no module by itself. Lists of rows are not run; whoever asks does so, through `table`.
     public func parts(_ form: TableForm, _ run: Run) async throws -> [ReplyPart] {
         let isMutation = plan.statements.contains(where: \.isMutation)
-        let statements = plan.statements.indices.filter { isMutation || !plan.statements[$0].isTable(orRow: form.hasRowsOnly) }
+        let transformed = plan.data.statements(onlyTransformed: true)
+        let statements = plan.statements.indices.filter { index in
+            isMutation || transformed.contains(index) || !plan.statements[index].isTable(orRow: form.hasRowsOnly)
+        }
         if form.hasRowsOnly, let other = statements.first {
             throw plan.statements[other].error("is no list of rows and no object, which is all that can be told here.")
         }
-        let roots = Dictionary(uniqueKeysWithValues: zip(statements, try await roots(statements, run)))
+        var nodes = [Node?](repeating: nil, count: plan.statements.count)
+        for (index, root) in zip(statements, try await roots(statements, run)) { nodes[index] = root }
         var parts: [ReplyPart] = []
-        try add(plan.data, [], roots, to: &parts)
+        try add(plan.data, [], nodes, to: &parts)
         guard parts.count <= form.mostParts else {
             throw GraphQLError("\(parts.count) fields are asked for, and \(form.mostParts) can be told here.")
         }
@@ -82,19 +86,24 @@ public struct PlanRunner: Sendable {
         return roots
     }
 
-    private func add(_ part: PlanTemplate.Node, _ path: [String], _ roots: [Int: Node], to parts: inout [ReplyPart]) throws {
+    private func add(_ part: PlanTemplate.Node, _ path: [String], _ nodes: [Node?], to parts: inout [ReplyPart]) throws {
         var output = ReplyBuffer(capacity: 256)
         defer { output.free() }
         switch part {
         case .object(let members):
             for member in members {
                 let name = member.name.dropLast().withUnsafeBytes { JSONScanner.text(of: $0) } ?? ""
-                try add(member.node, path + [name], roots, to: &parts)
+                try add(member.node, path + [name], nodes, to: &parts)
             }
         case .text(let bytes): parts.append(ReplyPart(path: path, content: .json(bytes)))
-        case .transformed: throw GraphQLError("A jq program's result is told at /query and /jq-query alone.", path: path.map { .key($0) })
+        case .transformed:
+            // As JSON, whatever is in it: a program takes nothing else.
+            var transforms: [Transform] = []
+            try write(part, nodes, to: &output, &transforms)
+            parts.append(ReplyPart(path: path, content: .json(Array(output.bytes))))
+            parts += transforms.map { ReplyPart(path: $0.path, content: .transform($0)) }
         case .statement(let index):
-            guard let root = roots[index] else { return parts.append(ReplyPart(path: path, content: .table(statement: index))) }
+            guard let root = nodes[index] else { return parts.append(ReplyPart(path: path, content: .table(statement: index))) }
             try write(root.call.rows.whole, of: root, to: &output)
             let statement = root.call.statement
             var part = ReplyPart(path: path, content: .json(Array(output.bytes)))
@@ -156,24 +165,28 @@ public struct PlanRunner: Sendable {
     // MARK: The reply
 
     private func write(
-        _ part: PlanTemplate.Node, _ roots: [Node], to output: inout ReplyBuffer, _ transforms: inout [Transform]
+        _ part: PlanTemplate.Node, _ nodes: [Node?], to output: inout ReplyBuffer, _ transforms: inout [Transform]
     ) throws {
         switch part {
         case .text(let bytes): output.append(bytes)
-        case .statement(let index) where roots[index].failure != nil: output.append("null")
-        case .statement(let index): try write(roots[index].call.rows.whole, of: roots[index], to: &output)
+        case .statement(let index):
+            if let node = nodes[index], node.failure == nil {
+                try write(node.call.rows.whole, of: node, to: &output)
+            } else {
+                output.append("null")
+            }
         case .object(let members):
             output.append(UInt8(ascii: "{"))
             for (index, member) in members.enumerated() {
                 if index > 0 { output.append(UInt8(ascii: ",")) }
                 output.append(member.name)
-                try write(member.node, roots, to: &output, &transforms)
+                try write(member.node, nodes, to: &output, &transforms)
             }
             output.append(UInt8(ascii: "}"))
         case .transformed(let transform, let inner):
             var origin = ReplyBuffer(capacity: 1024)
             defer { origin.free() }
-            try write(inner, roots, to: &origin, &transforms)
+            try write(inner, nodes, to: &origin, &transforms)
             transforms.append(Transform(path: transform.path, program: transform.program, input: Array(origin.bytes)))
             if transform.includesOrigin { output.append(origin.bytes) } else { output.append("null") }
         }

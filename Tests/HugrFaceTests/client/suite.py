@@ -377,6 +377,16 @@ async def row27():
             assert told and "Stream error: " in str(error), error
 
 
+def row32():
+    r = client().query('{ jq(query: ".t2 | map(.id) | length") { t2(limit: 2) { id } } t2(limit: 2) { id } }')
+    told = r.extension("extensions").content()
+    assert told["jq"]["jq"] == 2, told
+    assert r.parts["data.t2"].to_arrow().num_rows == 2
+    kept = client().query('{ jq(query: ".t2 | length", include_origin: true) { t2(limit: 2) { id } } }')
+    assert len(kept.parts["data.jq"].content()["t2"]) == 2, kept.parts["data.jq"].content()
+    raises(ValueError, lambda: client().query('{ jq(query: "error(1)") { t2(limit: 1) { id } } }').parts, "jq")
+
+
 def row33():
     answer = requests.post(
         URL + "/ipc", headers={"X-Hugr-Api-Key": KEY, "Accept": "multipart/mixed"},

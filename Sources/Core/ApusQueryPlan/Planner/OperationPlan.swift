@@ -34,6 +34,16 @@ final class PlanTemplate: Sendable {
         case statement(Int)
         /// A query whose result a program transforms; what the program makes of it is no part of the data.
         case transformed(Transform, Node)
+
+        /// Those that it holds, or that programs are given.
+        func statements(onlyTransformed: Bool) -> Set<Int> {
+            switch self {
+            case .object(let members): members.reduce(into: []) { $0.formUnion($1.node.statements(onlyTransformed: onlyTransformed)) }
+            case .text: []
+            case .statement(let index): onlyTransformed ? [] : [index]
+            case .transformed(_, let node): node.statements(onlyTransformed: false)
+            }
+        }
     }
 
     struct Transform: Sendable {

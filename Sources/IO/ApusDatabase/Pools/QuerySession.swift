@@ -218,17 +218,17 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
         began = now
         if exchange.isPreparing { prepared[exchange.facts.id] = nil }
         if report?.isStalePlan == true { prepared[exchange.facts.id] = nil }
+        let wasCancelled = report?.state == "57014" && cancelling != nil
+        if wasCancelled { cancelling = nil }
         if let query = exchange.query {
-            if let report { finish(query, report) } else { query.finish(.success(result)) }
+            if let report { finish(query, report, wasCancelled: wasCancelled) } else { query.finish(.success(result)) }
         }
         if isIdle, isExclusive { idle(self) }
     }
 
-    private func finish(_ query: PendingQuery, _ report: ServerReport) {
-        let wasCancelledByUs = report.state == "57014" && cancelling != nil
-        if wasCancelledByUs { cancelling = nil }
+    private func finish(_ query: PendingQuery, _ report: ServerReport, wasCancelled: Bool) {
         // A cancellation hits what runs when it arrives, which may be another's statement by then; a plan may be older than its tables.
-        if !query.isOver, wasCancelledByUs || report.isStalePlan {
+        if !query.isOver, wasCancelled || report.isStalePlan {
             repeatOrFail(query, source.refused(report))
         } else {
             query.finish(.failure(source.refused(report)))
@@ -240,21 +240,25 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     /// The request to cancel what runs, where nobody waits for that any more; to be carried out on a thread that may block. Nil while there is
     /// none, or one has just been sent.
     func cancellation(now: Instant) -> Cancellation? {
-        guard isOpen, current?.abandoned != nil else { return nil }
+        guard isOpen, unwanted != nil else { return nil }
         if let cancelling, cancelling.duration(to: now) < .milliseconds(500) { return nil }
         guard let cancel = PQgetCancel(handle) else { return nil }
         cancelling = now
         return Cancellation(cancel)
     }
 
-    /// What the server works on.
-    private var current: PendingQuery? { isIdle ? nil : exchanges[head].query }
+    /// Since when the server has been working on what nobody waits for.
+    private var unwanted: Instant? {
+        guard !isIdle else { return nil }
+        guard let query = exchanges[head].query else { return began }
+        return query.abandoned.map { max($0, began) }
+    }
 
     /// Answers those whose time is over, and ends the connection when the server has not stopped a statement `patience` after nobody waits
     /// for it any more.
     func expire(now: Instant, _ error: ApusError, patience: Duration) {
         for query in exchanges[head...].compactMap(\.query) where !query.isOver && query.deadline <= now { query.abandon(error, now: now) }
-        if let since = current?.abandoned, since.duration(to: now) > patience { fail(source.unavailable("a statement did not stop")) }
+        if let since = unwanted, since.duration(to: now) > patience { fail(source.unavailable("a statement did not stop")) }
     }
 
     /// Whether all that was sent has been answered.
@@ -268,7 +272,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
 
     /// Takes reads back that wait behind a statement which turned out to take long: another connection answers them sooner.
     func takeBack(now: Instant) -> [PendingQuery] {
-        guard isOpen, !isExclusive, pending > 1, busy(now: now) >= Self.long else { return [] }
+        guard isOpen, !isExclusive, pending > 1, busy(now: now) >= Self.overlong else { return [] }
         var taken: [PendingQuery] = []
         for index in (head + 1)..<exchanges.count {
             guard let query = exchanges[index].query, !query.isOver, query.mayRepeat, query.attempts < 3 else { continue }
@@ -280,6 +284,8 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
 
     /// What shares a connection is done in less.
     static let long = Duration.milliseconds(20)
+    /// Asking twice is dear where all are slow: only what is slow by itself takes so long.
+    private static let overlong = Duration.milliseconds(200)
 
     // MARK: Ending
 

@@ -12,27 +12,35 @@ extension PlanExecution {
         var first: SourceRows?
     }
 
-    /// Begins everything, then tells part by part. Gives the paths of what a default limit cut.
-    func tell(_ form: TableForm, until end: Instant, to tell: QueryService.Tell) async throws -> [[String]] {
+    /// What is said beside the parts.
+    struct Told: Sendable {
+        /// The paths of what a default limit cut.
+        var truncated: [[String]] = []
+        var transforms: [PlanRunner.Transform] = []
+    }
+
+    /// Begins everything, then tells part by part.
+    func tell(_ form: TableForm, until end: Instant, to tell: QueryService.Tell) async throws -> Told {
         let parts = try await parts(form)
         let tables = parts.compactMap { if case .table(let statement) = $0.content { statement } else { nil } }
         // Those of one source share its state; sources in one order, so that two requests do not wait for each other.
         let sources = Set(tables.map { plan.statements[$0].source }).sorted()
         return try await opened(sources[...], tables, form, [:]) { open in
-            var truncated: [[String]] = []
+            var told = Told()
             for part in parts {
                 switch part.content {
+                case .transform(let transform): told.transforms.append(transform)
                 case .json(let bytes): try await tell(.json(path: part.path, bytes, geometry: part.geometry))
                 case .table(let statement):
                     guard let table = open[statement] else { continue }
                     try await tell(.table(path: part.path, geometry: table.writer.geometry))
                     try await write(table, at: part.path, until: end) { try await tell(.piece($0)) }
                     try await tell(.end)
-                    if table.writer.isTruncated { truncated.append(part.path) }
+                    if table.writer.isTruncated { told.truncated.append(part.path) }
                 }
-                if part.isTruncated { truncated.append(part.path) }
+                if part.isTruncated { told.truncated.append(part.path) }
             }
-            return truncated
+            return told
         }
     }
 

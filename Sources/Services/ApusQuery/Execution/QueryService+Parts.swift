@@ -35,10 +35,12 @@ extension QueryService {
                 let end = request.caller?.limits.time.map { _ in request.deadline } ?? .distantFuture
                 do {
                     // A piece takes some milliseconds to write, which is too long for a loop.
-                    let truncated = try await withTaskExecutorPreference(globalConcurrentExecutor) { [form] in
+                    let told = try await withTaskExecutorPreference(globalConcurrentExecutor) { [form] in
                         try await execution.onBehalf(of: request.caller) { try await execution.tellAway(form, until: end, to: tell) }
                     }
-                    return QueryReply(data: [], truncated: truncated)
+                    return QueryReply(
+                        data: [], truncated: told.truncated,
+                        transformed: try await transformed(told.transforms, execution.plan.variables, deadline: request.deadline))
                 } catch {
                     return QueryReply(.failed, [GraphQLError(telling: error)])
                 }
@@ -49,7 +51,7 @@ extension QueryService {
 
 extension PlanExecution {
     @concurrent
-    func tellAway(_ form: TableForm, until end: Instant, to tell: @escaping QueryService.Tell) async throws -> [[String]] {
+    func tellAway(_ form: TableForm, until end: Instant, to tell: @escaping QueryService.Tell) async throws -> Told {
         try await self.tell(form, until: end, to: tell)
     }
 }

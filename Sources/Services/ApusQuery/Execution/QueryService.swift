@@ -44,7 +44,7 @@ public final class QueryService: Sendable {
         return try await transform(program, input, variables, deadline)
     }
 
-    private func transformed(
+    func transformed(
         _ transforms: [PlanRunner.Transform], _ variables: JSONObject, deadline: Instant
     ) async throws -> [(key: String, value: [UInt8])] {
         var results: [(key: String, value: [UInt8])] = []
