@@ -108,7 +108,7 @@ let package = Package(
             "ApusQuery",
             [
                 "ApusTypes", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog",
-                "ApusHTTP",
+                "ApusHTTP", "ApusCache",
             ]),
 
         // Faces: one per client protocol

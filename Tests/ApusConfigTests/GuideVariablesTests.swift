@@ -175,4 +175,28 @@ struct GuideVariablesTests {
         #expect(wrong(["OIDC_ISSUER": "https://login.example"]) == ["query.oidc.client_id"])
         #expect(wrong(["SECRET_KEY": "short"]) == ["query.service_key"])
     }
+
+    @Test("Hugr: caches, each variable with its effect")
+    func hugrCaches() {
+        func made(_ variables: [String: String]) -> Configuration.Cache {
+            let loaded = load("", variables.merging(["CLUSTER_NODE_NAME": "n"]) { own, _ in own })
+            #expect(loaded.errors.isEmpty, "\(loaded.errors)")
+            return loaded.configuration.query.cache
+        }
+        #expect(made([:]).bytes == .mebibytes(64) && made(["CACHE_L1_ENABLED": "false"]).bytes.bytes == 0)
+        #expect(made(["CACHE_TTL": "5m"]).lifetime == .seconds(300) && made(["CACHE_TTL": "0"]).lifetime == .seconds(60))
+        let local = made(["CACHE_L1_ENABLED": "true", "CACHE_L1_MAX_SIZE": "256", "CACHE_L1_MAX_ITEM_SIZE": "65536"])
+        #expect(local.bytes == .mebibytes(256) && local.valueBytes == .kibibytes(64))
+        let shared = made([
+            "CACHE_L2_ENABLED": "true", "CACHE_L2_BACKEND": "redis", "CACHE_L2_ADDRESSES": "redis:6379", "CACHE_L2_DATABASE": "3",
+            "CACHE_L2_USERNAME": "u", "CACHE_L2_PASSWORD": "p",
+        ]).shared
+        #expect(shared.kind == .redis && shared.servers == ["redis:6379"] && shared.database == 3)
+        #expect(shared.user == "u" && shared.password?.reveal() == "p")
+        #expect(made(["CACHE_L2_ENABLED": "true", "CACHE_L2_ADDRESSES": "a b:1,c"]).shared.kind == .cluster)
+        let memcached = made(["CACHE_L2_ENABLED": "true", "CACHE_L2_BACKEND": "memcached", "CACHE_L2_ADDRESSES": "a,b"]).shared
+        #expect(memcached.kind == .memcached && memcached.servers == ["a", "b"])
+        #expect(made(["CACHE_L2_ENABLED": "false", "CACHE_L2_ADDRESSES": "a"]).shared.kind == .none)
+        #expect(load("", ["CLUSTER_NODE_NAME": "n", "CACHE_L2_ENABLED": "true"]).errors.map(\.key) == ["CACHE_L2_ADDRESSES"])
+    }
 }

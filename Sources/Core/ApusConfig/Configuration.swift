@@ -234,6 +234,29 @@ public struct Configuration: Sendable, Equatable {
         /// Requests of one role.
         public var maxQueued = 256
         public var queueTime: Duration = .seconds(5)
+        public var cache = Cache()
+    }
+
+    /// Replies that are kept.
+    public struct Cache: Sendable, Equatable {
+        public var bytes = ByteCount.mebibytes(64)
+        public var valueBytes = ByteCount.mebibytes(1)
+        public var lifetime: Duration = .seconds(60)
+        public var shared = Shared()
+
+        public enum SharedKind: String, Sendable, CaseIterable {
+            case none, redis, cluster, sentinel, memcached
+        }
+
+        /// What nodes share.
+        public struct Shared: Sendable, Equatable {
+            public var kind = SharedKind.none
+            public var servers: [String] = []
+            public var master = "mymaster"
+            public var user = ""
+            public var password: Redacted<String>?
+            public var database = 0
+        }
     }
 
     /// An issuer of tokens.

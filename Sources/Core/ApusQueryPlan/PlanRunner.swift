@@ -41,15 +41,31 @@ public struct PlanRunner: Sendable {
         public var input: [UInt8]
     }
 
-    public func reply(_ run: Run) async throws -> Reply {
-        let roots = try await roots(plan.statements.indices, run)
-        var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + $1.call.rows.byteCount })
+    /// What one statement tells.
+    public struct Part: Sendable {
+        /// JSON.
+        public var data: [UInt8]
+        public var isTruncated: Bool
+
+        public init(data: [UInt8], isTruncated: Bool) {
+            self.data = data
+            self.isTruncated = isTruncated
+        }
+    }
+
+    /// `known` are parts of the reply that need not be asked for, by the numbers of their statements.
+    public func reply(knowing known: [Int: Part] = [:], _ run: Run) async throws -> Reply {
+        var roots = [Root?](repeating: nil, count: plan.statements.count)
+        for (index, part) in known { roots[index] = .known(part) }
+        let asked = plan.statements.indices.filter { known[$0] == nil }
+        for (index, node) in zip(asked, try await nodes(asked, run)) { roots[index] = .asked(node) }
+        var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + ($1?.byteCount ?? 0) })
         defer { output.free() }
         var transforms: [Transform] = []
         try write(plan.data, roots, to: &output, &transforms)
         return Reply(
-            data: Array(output.bytes), truncated: roots.filter(\.call.rows.isTruncated).map(\.call.statement.path), transforms: transforms,
-            errors: roots.compactMap(\.failure))
+            data: Array(output.bytes), truncated: zip(roots, plan.statements).filter { $0.0?.isTruncated == true }.map(\.1.path),
+            transforms: transforms, errors: roots.compactMap { $0?.node?.failure })
     }
 
     /// The same in parts: each field that is no module by itself. Lists of rows are not run; whoever asks does so, through `table`.
@@ -62,17 +78,17 @@ public struct PlanRunner: Sendable {
         if form.hasRowsOnly, let other = statements.first {
             throw plan.statements[other].error("is no list of rows and no object, which is all that can be told here.")
         }
-        var nodes = [Node?](repeating: nil, count: plan.statements.count)
-        for (index, root) in zip(statements, try await roots(statements, run)) { nodes[index] = root }
+        var roots = [Root?](repeating: nil, count: plan.statements.count)
+        for (index, node) in zip(statements, try await nodes(statements, run)) { roots[index] = .asked(node) }
         var parts: [ReplyPart] = []
-        try add(plan.data, [], nodes, to: &parts)
+        try add(plan.data, [], roots, to: &parts)
         guard parts.count <= form.mostParts else {
             throw GraphQLError("\(parts.count) fields are asked for, and \(form.mostParts) can be told here.")
         }
         return parts
     }
 
-    private func roots(_ statements: some Sequence<Int>, _ run: Run) async throws -> [Node] {
+    private func nodes(_ statements: some Sequence<Int>, _ run: Run) async throws -> [Node] {
         let roots = try statements.map { Node(try StatementCall(plan.statements[$0], values, [], limits)) }
         if isPartial {
             for root in roots {
@@ -86,24 +102,24 @@ public struct PlanRunner: Sendable {
         return roots
     }
 
-    private func add(_ part: PlanTemplate.Node, _ path: [String], _ nodes: [Node?], to parts: inout [ReplyPart]) throws {
+    private func add(_ part: PlanTemplate.Node, _ path: [String], _ roots: [Root?], to parts: inout [ReplyPart]) throws {
         var output = ReplyBuffer(capacity: 256)
         defer { output.free() }
         switch part {
         case .object(let members):
             for member in members {
                 let name = member.name.dropLast().withUnsafeBytes { JSONScanner.text(of: $0) } ?? ""
-                try add(member.node, path + [name], nodes, to: &parts)
+                try add(member.node, path + [name], roots, to: &parts)
             }
         case .text(let bytes): parts.append(ReplyPart(path: path, content: .json(bytes)))
         case .transformed:
             // As JSON, whatever is in it: a program takes nothing else.
             var transforms: [Transform] = []
-            try write(part, nodes, to: &output, &transforms)
+            try write(part, roots, to: &output, &transforms)
             parts.append(ReplyPart(path: path, content: .json(Array(output.bytes))))
             parts += transforms.map { ReplyPart(path: $0.path, content: .transform($0)) }
         case .statement(let index):
-            guard let root = nodes[index] else { return parts.append(ReplyPart(path: path, content: .table(statement: index))) }
+            guard let root = roots[index]?.node else { return parts.append(ReplyPart(path: path, content: .table(statement: index))) }
             try write(root.call.rows.whole, of: root, to: &output)
             let statement = root.call.statement
             var part = ReplyPart(path: path, content: .json(Array(output.bytes)))
@@ -116,6 +132,37 @@ public struct PlanRunner: Sendable {
     /// What writes the rows of a list as a table.
     public func table(_ statement: Int, _ form: TableForm) throws -> TableWriter {
         try TableWriter(plan.statements[statement], values, limits, form)
+    }
+
+    /// What one statement tells, with what its batches find.
+    public func part(_ statement: Int, _ run: Run) async throws -> Part {
+        let root = Node(try StatementCall(plan.statements[statement], values, [], limits))
+        try await self.run([root], run)
+        var output = ReplyBuffer(capacity: root.call.rows.byteCount + 256)
+        defer { output.free() }
+        try write(root.call.rows.whole, of: root, to: &output)
+        return Part(data: Array(output.bytes), isTruncated: root.call.rows.isTruncated)
+    }
+
+    private enum Root {
+        case known(Part)
+        case asked(Node)
+
+        var node: Node? { if case .asked(let node) = self { node } else { nil } }
+
+        var byteCount: Int {
+            switch self {
+            case .known(let part): part.data.count
+            case .asked(let node): node.call.rows.byteCount
+            }
+        }
+
+        var isTruncated: Bool {
+            switch self {
+            case .known(let part): part.isTruncated
+            case .asked(let node): node.call.rows.isTruncated
+            }
+        }
     }
 
     /// A statement that was run, and what was asked with the keys of its rows; nil where there were none.
@@ -165,28 +212,28 @@ public struct PlanRunner: Sendable {
     // MARK: The reply
 
     private func write(
-        _ part: PlanTemplate.Node, _ nodes: [Node?], to output: inout ReplyBuffer, _ transforms: inout [Transform]
+        _ part: PlanTemplate.Node, _ roots: [Root?], to output: inout ReplyBuffer, _ transforms: inout [Transform]
     ) throws {
         switch part {
         case .text(let bytes): output.append(bytes)
         case .statement(let index):
-            if let node = nodes[index], node.failure == nil {
-                try write(node.call.rows.whole, of: node, to: &output)
-            } else {
-                output.append("null")
+            switch roots[index] {
+            case .known(let part)?: output.append(part.data)
+            case .asked(let node)? where node.failure == nil: try write(node.call.rows.whole, of: node, to: &output)
+            case .asked?, nil: output.append("null")
             }
         case .object(let members):
             output.append(UInt8(ascii: "{"))
             for (index, member) in members.enumerated() {
                 if index > 0 { output.append(UInt8(ascii: ",")) }
                 output.append(member.name)
-                try write(member.node, nodes, to: &output, &transforms)
+                try write(member.node, roots, to: &output, &transforms)
             }
             output.append(UInt8(ascii: "}"))
         case .transformed(let transform, let inner):
             var origin = ReplyBuffer(capacity: 1024)
             defer { origin.free() }
-            try write(inner, nodes, to: &origin, &transforms)
+            try write(inner, roots, to: &origin, &transforms)
             transforms.append(Transform(path: transform.path, program: transform.program, input: Array(origin.bytes)))
             if transform.includesOrigin { output.append(origin.bytes) } else { output.append("null") }
         }

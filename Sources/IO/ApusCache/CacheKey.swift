@@ -4,7 +4,7 @@ internal import ApusTypes
 ///
 /// Versions belong into it (of the schema, of the permissions), and who asks where the answer may depend on that: what was computed under one
 /// version is then not there under the next, in any order of events.
-public struct CacheKey: Hashable, Sendable {
+public struct CacheKey: Hashable, Sendable, CustomStringConvertible {
     let digest: Digest
 
     /// Parts are told apart by their lengths: no two lists of parts give the same key.
@@ -22,6 +22,8 @@ public struct CacheKey: Hashable, Sendable {
     public func hash(into hasher: inout Hasher) {
         digest.bytes.withUnsafeBytes { hasher.combine($0.loadUnaligned(as: UInt64.self)) }
     }
+
+    public var description: String { digest.description }
 
     /// Under which it lies in a shared cache.
     var name: String { "apus:" + digest.description }

@@ -11,6 +11,7 @@ internal import HugrFace
 struct NodeQuery: Sendable {
     let registry: SchemaRegistry
     let queries: QueryService
+    let cache: QueryCache?
     let keys: SecretKeys
     let access: QueryAccess
     let callers: CallerProviders
@@ -29,6 +30,7 @@ struct NodeQuery: Sendable {
         self.callers = CallerProviders(access: access, options: callers, remote: issuer) { try await nodeKeys.verify($0, deadline: $1) }
         let keys = try SecretKeys(configuration)
         self.keys = keys
+        cache = try configuration.queryCache(catalog, loops: base.loops, metrics: base.metrics)
         let jq = JQWorkers(loops: base.loops, options: .ofThisProgram)
         let opener = configuration.sourceOpener(loops: base.loops, transform: jq.transform)
         registry = SchemaRegistry(
@@ -42,10 +44,10 @@ struct NodeQuery: Sendable {
                 registry,
                 facts: CoreSource.Facts(version: Version.current, isManager: isManager) {
                     cluster.knownNodes.first { $0.roles.contains(.manager) && $0.status == .active }?.url
-                }, access: access))
+                }, access: access, cache: cache))
         var options = configuration.queryOptions
         options.transform = jq.transform
-        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, options: options)
+        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, cache: cache, options: options)
     }
 }
 
@@ -64,6 +66,7 @@ extension NodeQuery {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await registry.run() }
             group.addTask { try await access.run() }
+            if let cache { group.addTask { try await cache.run() } }
             if let issuer { group.addTask { await issuer.run() } }
             if let role = anonymousRole { group.addTask { try await tell(ofAnonymous: role) } }
             while try await group.next() != nil {}

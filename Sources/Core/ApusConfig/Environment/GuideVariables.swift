@@ -106,6 +106,7 @@ struct GuideVariables {
             set("listeners", listeners, bind, &loaded)
         }
         applyHugrAccess(&loaded)
+        applyHugrCache(&loaded)
         // The management process of one generation reads the shorter name.
         if let secret = environment["CLUSTER_SECRET"] ?? environment["SECRET"] { set("cluster.secret", secret.text, secret, &loaded) }
         if let name = environment["CLUSTER_NODE_NAME"] { set("node.name", name.text, name, &loaded) }
@@ -163,6 +164,40 @@ struct GuideVariables {
         for variable in ["OIDC_CLIENT_SECRET", "OIDC_SCOPES", "OIDC_REDIRECT_URL"] {
             guard let value = environment[variable] else { continue }
             warn(variable, value, "has no effect: tokens are accepted here, and nobody is sent to a log-in", &loaded)
+        }
+    }
+
+    private func applyHugrCache(_ loaded: inout LoadedConfiguration) {
+        // Theirs is for ever where nobody says; here it is the default.
+        if let lifetime = environment["CACHE_TTL"], !["", "0", "0s"].contains(lifetime.text) {
+            set("query.cache.ttl_seconds", lifetime.text, lifetime, &loaded)
+        }
+        let isShared = environment["CACHE_L2_ENABLED"]?.text == "true"
+        if let enabled = environment["CACHE_L1_ENABLED"], enabled.text == "false", !isShared {
+            set("query.cache.bytes", "0", enabled, &loaded)
+        } else if let size = environment["CACHE_L1_MAX_SIZE"], size.text != "0" {
+            // In MB.
+            set("query.cache.bytes", size.text + " MiB", size, &loaded)
+        }
+        if let size = environment["CACHE_L1_MAX_ITEM_SIZE"] { set("query.cache.value_bytes", size.text, size, &loaded) }
+        for variable in ["CACHE_L1_SHARDS", "CACHE_L1_CLEAN_TIME", "CACHE_L1_EVICTION_TIME"] {
+            if let value = environment[variable] { warn(variable, value, "has no effect: what is kept ends with its own time", &loaded) }
+        }
+        guard isShared, let enabled = environment["CACHE_L2_ENABLED"] else { return }
+        guard let addresses = environment["CACHE_L2_ADDRESSES"] else {
+            return complain("CACHE_L2_ADDRESSES", enabled, "must name the servers with CACHE_L2_ENABLED=true", &loaded)
+        }
+        let servers = addresses.text.split { $0 == "," || $0 == " " }.map(String.init)
+        set("query.cache.shared.servers", servers.joined(separator: ","), addresses, &loaded)
+        let backend = environment["CACHE_L2_BACKEND"] ?? enabled
+        switch environment["CACHE_L2_BACKEND"]?.text ?? "redis" {
+        // Several are a Redis Cluster there.
+        case "redis": set("query.cache.shared.kind", servers.count > 1 ? "cluster" : "redis", backend, &loaded)
+        case "memcached": set("query.cache.shared.kind", "memcached", backend, &loaded)
+        default: complain("CACHE_L2_BACKEND", backend, "must be redis or memcached, not '\(backend.text)'", &loaded)
+        }
+        for (variable, setting) in [("DATABASE", "database"), ("USERNAME", "user"), ("PASSWORD", "password")] {
+            if let value = environment["CACHE_L2_" + variable] { set("query.cache.shared.\(setting)", value.text, value, &loaded) }
         }
     }
 

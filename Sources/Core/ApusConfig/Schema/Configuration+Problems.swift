@@ -80,6 +80,12 @@ extension Configuration {
             query.oidc.issuer == nil || query.oidc.clientID != nil, "query.oidc.client_id", ["query.oidc.issuer"],
             "must be set with query.oidc.issuer: else a token for any other program would do")
         require(
+            (query.cache.shared.kind == .none) == query.cache.shared.servers.isEmpty, "query.cache.shared.servers",
+            ["query.cache.shared.kind"], "must be set with query.cache.shared.kind, and only with it")
+        require(
+            query.cache.shared.kind != .redis || query.cache.shared.servers.count == 1, "query.cache.shared.servers",
+            ["query.cache.shared.kind"], "must name one server; for several the kind is cluster or sentinel")
+        require(
             http.maxHeaderBytes > http.maxPathBytes, "http.max_header_bytes", ["http.max_path_bytes"],
             "must be more than http.max_path_bytes (\(YAMLWriter.inline(http.maxPathBytes.node)) bytes), which it includes")
         var names: Set<String> = []

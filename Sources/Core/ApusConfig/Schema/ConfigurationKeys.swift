@@ -411,6 +411,34 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "query.max_fields", \.query.maxFields, limit: .between(1, 10_000_000), "Fields of one operation, with its fragments spread.",
             reason: "A small text can ask for a great many fields."),
+        ConfigurationKey(
+            "query.cache.bytes", \.query.cache.bytes, limit: .between(.mebibytes(0), .gibibytes(1024)),
+            "Memory of this node for parts of replies that `@cache` says to keep.", reason: "0: nothing is kept anywhere."),
+        ConfigurationKey(
+            "query.cache.value_bytes", \.query.cache.valueBytes, limit: .between(.kibibytes(1), .mebibytes(64)),
+            "Largest part of a reply that is kept.", reason: "A few large ones would drive out all others."),
+        ConfigurationKey(
+            "query.cache.ttl_seconds", \.query.cache.lifetime, limit: .between(.milliseconds(100), .seconds(7 * 86_400)),
+            "How long it is kept where `@cache` does not say.",
+            reason: "What is changed in a database without Apus is seen so much later."),
+        ConfigurationKey(
+            "query.cache.shared.kind", \.query.cache.shared.kind,
+            "What nodes share such parts in: none, redis, cluster (Redis Cluster), sentinel (Redis behind Sentinels), memcached.",
+            reason: "It may be away at any time; requests are then answered without it."),
+        ConfigurationKey(
+            "query.cache.shared.servers", \.query.cache.shared.servers,
+            "Its servers, each HOST or HOST:PORT; the Sentinels for sentinel.", reason: "Any of a cluster's nodes will do."),
+        ConfigurationKey(
+            "query.cache.shared.master", \.query.cache.shared.master, limit: .notEmpty, "The name that Sentinels know the master by.",
+            reason: "It is in their configuration: `sentinel monitor NAME …`."),
+        ConfigurationKey(
+            "query.cache.shared.user", \.query.cache.shared.user, "The user of Redis.", reason: "Empty: the default user."),
+        ConfigurationKey(
+            "query.cache.shared.password", \.query.cache.shared.password, isSecret: true, "The password of Redis.",
+            reason: "Replies lie in it as they were told."),
+        ConfigurationKey(
+            "query.cache.shared.database", \.query.cache.shared.database, limit: .between(0, 1023),
+            "The number of Redis' database.", reason: "A cluster has database 0 alone."),
     ]
 
     private static let vectors: [ConfigurationKey] = [

@@ -231,6 +231,7 @@ extension Configuration.Listener.Face: ConfigurationValue {}
 extension Configuration.Node.Role: ConfigurationValue {}
 extension Configuration.Store.Kind: ConfigurationValue {}
 extension Configuration.Log.Format: ConfigurationValue {}
+extension Configuration.Cache.SharedKind: ConfigurationValue {}
 extension Configuration.Log.Level: ConfigurationValue {}
 
 extension Optional: ConfigurationValue where Wrapped: ConfigurationValue {

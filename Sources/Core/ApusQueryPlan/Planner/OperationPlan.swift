@@ -73,4 +73,6 @@ public struct StatementPlan: Sendable {
     public internal(set) var isMutation = false
     /// What the source does itself instead of running the SQL for its reply.
     public internal(set) var action: SourceAction?
+    /// How what it tells is kept; nil: it is not, and nothing is invalidated with it.
+    public internal(set) var caching: StatementCaching?
 }

@@ -86,6 +86,7 @@ public struct QueryPlanner: Sendable {
                 do throws(GraphQLError) {
                     var statement = try self.statement(field, on: type, request)
                     statement.path = path
+                    statement.caching = try request.caching(field, api.meaning(of: field.name, on: type.name), statement)
                     statements.append(statement)
                 } catch {
                     throw request.located(error, field, path)

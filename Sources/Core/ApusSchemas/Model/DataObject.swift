@@ -28,6 +28,8 @@ public struct DataObject: Sendable {
     public let arguments: ViewArguments?
     public let embeddings: Embeddings?
     public let isReadOnly: Bool
+    /// Of all fields that tell its rows; nil: they are kept where a request says so.
+    public internal(set) var caching: CachingRule?
     public internal(set) var navigations: [Navigation] = []
     private var members: [String: Member] = [:]
 
@@ -265,6 +267,8 @@ public struct DataFunction: Sendable {
     public let request: RequestTemplate?
     /// Whether its result is JSON that stands for the declared type.
     public let isJSON: Bool
+    /// Nil: what it tells is kept where a request says so.
+    public internal(set) var caching: CachingRule?
 
     /// Functions are told apart by module, name and whether they change anything.
     public struct ID: Sendable, Hashable {

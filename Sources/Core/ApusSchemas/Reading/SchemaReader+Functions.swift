@@ -20,14 +20,15 @@ extension SchemaReader {
                 report(.definition, "\(root).\(name): \(error.what)", at: node)
             }
         }
-        self.result.functions.append(
-            DataFunction(
-                name: name, source: source.name, module: source.module(applied["module"]?.text("name")), isMutation: isMutation,
-                description: definition.description, deprecationReason: definition.deprecationReason,
-                parameters: parameters(definition.arguments, at: node), result: result, isNonNull: definition.type.isNonNull,
-                isTable: function.isTrue("is_table") || result.element.isObject, sqlName: function.text("name") ?? name,
-                sql: function.text("sql"), skipsNullArguments: function.isTrue("skip_null_arg"), request: request,
-                isJSON: function.isTrue("json_cast")))
+        var described = DataFunction(
+            name: name, source: source.name, module: source.module(applied["module"]?.text("name")), isMutation: isMutation,
+            description: definition.description, deprecationReason: definition.deprecationReason,
+            parameters: parameters(definition.arguments, at: node), result: result, isNonNull: definition.type.isNonNull,
+            isTable: function.isTrue("is_table") || result.element.isObject, sqlName: function.text("name") ?? name,
+            sql: function.text("sql"), skipsNullArguments: function.isTrue("skip_null_arg"), request: request,
+            isJSON: function.isTrue("json_cast"))
+        described.caching = cachingRule(applied, "\(root).\(name)", node)
+        self.result.functions.append(described)
     }
 
     mutating func parameters(_ inputs: [InputValue], at node: NodeID) -> [Parameter] {

@@ -14,13 +14,14 @@ extension SchemaReader {
         }
         let table = applied["table"]
         let fields = fieldNodes(of: type, node).compactMap { field(type, $0) }
-        let object = DataObject(
+        var object = DataObject(
             name: name, originalName: type.name, source: source.name, module: source.module(applied["module"]?.text("name")),
             kind: table != nil ? .table : .view(sql: applied["view"]?.text("sql")),
             relation: (table ?? applied["view"])?.text("name") ?? type.name, description: type.description, fields: fields,
             uniqueKeys: uniqueKeys(type, applied, fields, node), isJunction: table?.isTrue("is_m2m") ?? false,
             softDelete: softDelete(type, table, node), arguments: viewArguments(type, applied, node),
             embeddings: embeddings(type, applied, fields, node), isReadOnly: source.isReadOnly)
+        object.caching = cachingRule(applied, type.name, node)
         for field in fields where field.isColumn && field.type.element.isObject {
             report(
                 .definition,
@@ -29,6 +30,17 @@ extension SchemaReader {
         }
         result.objects.append(object)
         readReferences(of: type, typeName: name, declaredIn: node)
+    }
+
+    mutating func cachingRule(_ applied: Applied, _ name: String, _ node: NodeID) -> CachingRule? {
+        guard let cache = applied["cache"] else { return nil }
+        let lifetime = cache["ttl"].flatMap { $0.isNull ? nil : $0.asString ?? $0.description }
+        do throws(CachingProblem) {
+            return try CachingRule(lifetime: lifetime, key: cache.text("key"), tags: cache.texts("tags"))
+        } catch {
+            report(.definition, "\(name): \(error.message)", at: node)
+            return nil
+        }
     }
 
     private mutating func uniqueKeys(

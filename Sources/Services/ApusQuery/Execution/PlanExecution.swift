@@ -10,9 +10,13 @@ struct PlanExecution {
     private let schema: ServedSchema
     let limits: PlanLimits
     let deadline: Instant
+    private let cache: QueryCache?
     private let isPartial: Bool
 
-    init(_ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, deadline: Instant, isPartial: Bool = false) {
+    init(
+        _ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, cache: QueryCache?, deadline: Instant, isPartial: Bool = false
+    ) {
+        self.cache = cache
         self.isPartial = isPartial
         self.plan = plan
         self.schema = schema
@@ -21,7 +25,11 @@ struct PlanExecution {
     }
 
     func reply() async throws -> PlanRunner.Reply {
-        try await within(changing[...], [:]) { try await PlanRunner(plan, limits: limits, isPartial: isPartial).reply($0) }
+        defer { noteChanges() }
+        let known = try await kept()
+        return try await within(changing[...], [:]) {
+            try await PlanRunner(plan, limits: limits, isPartial: isPartial).reply(knowing: known, $0)
+        }
     }
 
     /// Functions of this program may want to know on whose behalf; binding it costs.
@@ -31,7 +39,8 @@ struct PlanExecution {
 
     /// All but lists of rows, which are read while they are told.
     func parts(_ form: TableForm) async throws -> [ReplyPart] {
-        try await within(changing[...], [:]) { try await PlanRunner(plan, limits: limits).parts(form, $0) }
+        defer { noteChanges() }
+        return try await within(changing[...], [:]) { try await PlanRunner(plan, limits: limits).parts(form, $0) }
     }
 
     private var changing: [String] {
@@ -40,6 +49,32 @@ struct PlanExecution {
             changing.append(statement.source)
         }
         return changing
+    }
+
+    /// What failed may have changed something all the same: of several sources, or where the outcome is not known.
+    private func noteChanges() {
+        guard let cache, plan.statements.contains(where: \.isMutation) else { return }
+        cache.changed(plan.statements.filter { schema.api.model.sources[$0.source]?.isManagement != true })
+    }
+
+    /// The parts of the reply that may be kept, all at once. Where fields may fail by themselves nothing is.
+    private func kept() async throws -> [Int: PlanRunner.Part] {
+        guard let cache, !isPartial, !plan.statements.contains(where: \.isMutation) else { return [:] }
+        let asked = plan.statements.indices.compactMap { index in plan.statements[index].caching.map { (index, $0) } }
+        if asked.isEmpty { return [:] }
+        if asked.count == 1 { return [asked[0].0: try await part(asked[0].0, asked[0].1, cache)] }
+        return try await withThrowingTaskGroup(of: (Int, PlanRunner.Part).self) { group in
+            for (index, caching) in asked { group.addTask { (index, try await part(index, caching, cache)) } }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+    }
+
+    private func part(_ index: Int, _ caching: StatementCaching, _ cache: QueryCache) async throws -> PlanRunner.Part {
+        try await cache.part(
+            plan.statements[index], caching, key: plan.cacheKey(of: index) ?? [], schema: schema.digest, deadline: deadline
+        ) {
+            try await PlanRunner(plan, limits: limits).part(index, runner([:]))
+        }
     }
 
     /// Begins the transactions of the sources that are left, then runs everything.

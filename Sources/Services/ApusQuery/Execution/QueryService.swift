@@ -27,9 +27,12 @@ public final class QueryService: Sendable {
     let options: Options
     let planned: PlannedOperations
     private let gate: RoleGate
+    private let cache: QueryCache?
 
-    public init(schemas: SchemaHolder, loops: Int, options: Options = Options()) {
+    /// Without a cache nothing is kept.
+    public init(schemas: SchemaHolder, loops: Int, cache: QueryCache? = nil, options: Options = Options()) {
         self.schemas = schemas
+        self.cache = cache
         self.options = options
         gate = RoleGate(places: options.inFlight, mostWaiting: options.waiting, patience: options.patience)
         planned = PlannedOperations(
@@ -151,7 +154,7 @@ public final class QueryService: Sendable {
             return .reply(QueryReply(refusing: "a subscription needs a WebSocket, at /subscribe or /ipc; all else is no subscription"))
         }
         let limits = request.caller.map { options.plans.within($0.limits) } ?? options.plans
-        return .execution(PlanExecution(plan, schema, limits, deadline: request.deadline, isPartial: request.isPartial))
+        return .execution(PlanExecution(plan, schema, limits, cache: cache, deadline: request.deadline, isPartial: request.isPartial))
     }
 }
 

@@ -57,6 +57,14 @@ public struct SourceDefinition: Sendable, Hashable {
         name == other.name && kind == other.kind && path == other.path && isReadOnly == other.isReadOnly && replicas == other.replicas
     }
 
+    /// Of all that what is told of its data depends on, beside the data.
+    var digest: Digest {
+        let parts =
+            [name, kind.rawValue, path, prefix, "\(isModule) \(isReadOnly) \(isSelfDescribed)"] + files.flatMap { [$0.name, $0.text] }
+            + replicas
+        return Digest(of: parts.reduce(into: []) { $0 += Digest(of: $1).bytes })
+    }
+
     /// A path with the variables of the environment in it. An unset one is an error: an empty password is no password.
     static func resolved(_ path: String, environment: [String: String]) throws(ApusError) -> Redacted<String> {
         var text = ""

@@ -17,6 +17,7 @@ enum CoreModule {
             input("core", prefix: "core", tables + functions),
             input("core.cluster", prefix: "core_cluster", nodes(dialect) + clusterFunctions),
             input("core.storage", prefix: "core_storage", storageModule),
+            input("core.cache", prefix: "core_cache", cacheFunctions),
             input("core.auth", prefix: "core_auth", isManagement: false, ownAccess),
         ]
     }
@@ -177,6 +178,14 @@ enum CoreModule {
           roll_back_schema(version: BigInt!): OperationResult @function(name: "roll_back_schema")
           "Seals all secrets under the first key that this node has; the others are still accepted."
           rotate_secrets: OperationResult @function(name: "rotate_secrets")
+        }
+
+        """#
+
+    private static let cacheFunctions = #"""
+        extend type Function {
+          "What was kept under one of the tags is out of date from now on, on all nodes; without tags everything is."
+          invalidate(tags: [String!]): OperationResult @function(name: "invalidate_replies")
         }
 
         """#

@@ -42,6 +42,12 @@ extension CoreSource {
             // What is served follows the catalog by itself; looking again is all there is to do.
             registry.wake.rise(by: 1)
             return try await clusterOutcome(function.sqlName) { [:] }
+        case "invalidate_replies":
+            let tags = arguments["tags"]?.asArray?.compactMap(\.asString)
+            return await outcome("cache invalidated") {
+                try await self.cache?.invalidate(tags: tags, deadline: min(deadline, self.registry.clock.now.advanced(by: .seconds(5))))
+                return SchemaChange(version: self.registry.standing.version)
+            }
         case "data_source_status": return .string(try await status(of: name, deadline: deadline))
         case "cluster_source_status": return .array(try await clusterStatus(of: name, deadline: deadline))
         case "describe_data_source_schema": return .string(try await text(of: name, deadline: deadline))

@@ -27,10 +27,12 @@ public final class CoreSource: SQLSource, FunctionSource {
     let registry: SchemaRegistry
     let secrets: @Sendable () -> SecretRing?
     let facts: Facts
+    let cache: QueryCache?
     private let access: QueryAccess?
 
-    private init(_ name: String, _ registry: SchemaRegistry, _ facts: Facts, _ access: QueryAccess?) {
+    private init(_ name: String, _ registry: SchemaRegistry, _ facts: Facts, _ access: QueryAccess?, _ cache: QueryCache?) {
         self.name = name
+        self.cache = cache
         self.access = access
         self.registry = registry
         self.facts = facts
@@ -40,9 +42,11 @@ public final class CoreSource: SQLSource, FunctionSource {
     }
 
     /// To be added to the registry. `access`: what changes of roles and keys are told to at once.
-    public static func all(_ registry: SchemaRegistry, facts: Facts, access: QueryAccess? = nil) -> [BuiltInSource] {
+    public static func all(
+        _ registry: SchemaRegistry, facts: Facts, access: QueryAccess? = nil, cache: QueryCache? = nil
+    ) -> [BuiltInSource] {
         CoreModule.inputs(registry.catalog.database.dialect).map { input in
-            BuiltInSource(input, source: CoreSource(input.source.name, registry, facts, access))
+            BuiltInSource(input, source: CoreSource(input.source.name, registry, facts, access, cache))
         }
     }
 

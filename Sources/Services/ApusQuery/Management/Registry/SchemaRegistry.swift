@@ -353,12 +353,13 @@ public final class SchemaRegistry: Sendable {
     private func serve(_ api: DataAPI, _ sources: [String: any DataSource], suspended: [String: String], of set: ServedSet) {
         var sources = sources
         for builtIn in builtIn.withLock({ $0 }) { sources[builtIn.source.name] = builtIn.source }
-        let sequence = state.withLock { state in
+        let (sequence, definitions) = state.withLock { state in
             state.sequence += 1
-            return state.sequence
+            return (state.sequence, state.open.values.map(\.definition))
         }
+        let digest = Digest(of: definitions.sorted { $0.name < $1.name }.reduce(into: []) { $0 += $1.digest.bytes })
         let old = holder.current
-        holder.serve(ServedSchema(version: sequence, api: api, sources: sources, suspended: suspended))
+        holder.serve(ServedSchema(version: sequence, api: api, sources: sources, suspended: suspended, digest: digest))
         if let old { state.withLock { $0.old.append(WeakSchema(schema: old)) } }
     }
 

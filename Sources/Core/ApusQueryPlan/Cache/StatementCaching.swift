@@ -1,0 +1,69 @@
+public import ApusSchemas
+internal import ApusTypes
+
+/// What a request and the schema say about keeping what a root field tells. Of a mutation: what is out of date after it.
+public struct StatementCaching: Sendable {
+    public let rule: CachingRule
+    /// Whether what is kept is out of date from now on, whatever it says.
+    public let isInvalidation: Bool
+    /// Of all that the field's part of the reply depends on beside the values of parameters: its statements, and how rows become JSON.
+    let fingerprint: Digest
+}
+
+extension StatementPlan {
+    /// All sources that have a part in it.
+    public var sources: Set<String> { batches.reduce(into: [source]) { $0.formUnion($1.sources) } }
+
+    var acts: Bool { action != nil || batches.contains(where: \.acts) }
+
+    /// All that its part of the reply depends on beside the data.
+    ///
+    /// A reply is a function of the statements that are run, the values of their parameters, and the shape that rows are given. What a caller may
+    /// see, and who it is, has become SQL and parameters by now: callers share a key exactly where their replies cannot differ.
+    func key(_ values: RequestValues) -> [[UInt8]]? {
+        guard let caching else { return nil }
+        return [caching.fingerprint.bytes] + parameterBytes(values)
+    }
+
+    private func parameterBytes(_ values: RequestValues) -> [[UInt8]] {
+        sql.parameters.map { $0.keyBytes(values) } + batches.flatMap { $0.parameterBytes(values) }
+    }
+
+    func fingerprint(_ limits: PlanLimits) -> Digest {
+        var text = Self.part(source) + Self.part(engine.rawValue) + Self.part(sql.text) + Self.part(String(reflecting: program.shape))
+        text += Self.part("\(keyCount) \(limits.rows) \(limits.defaultRows)")
+        // Keys of other rows are no values of the request.
+        for parameter in sql.parameters { text += Self.part(parameter.form) }
+        for batch in batches { text += batch.fingerprint(limits).bytes }
+        return Digest(of: text)
+    }
+
+    /// Told apart from what comes behind it by its length.
+    private static func part(_ text: String) -> [UInt8] { Array("\(text.utf8.count) \(text)".utf8) }
+}
+
+extension SQLParameter.Value {
+    fileprivate var form: String {
+        switch self {
+        case .value, .identity: "value"
+        case .variable(_, let form): "\(form)"
+        case .list(let elements): "[\(elements.map(\.form).joined(separator: ","))]"
+        case .keys, .keyRows: "\(self)"
+        }
+    }
+
+    fileprivate func keyBytes(_ request: RequestValues) -> [UInt8] {
+        switch self {
+        case .value(let value): value.serialized()
+        case .variable(let number, _): request.values[number].serialized()
+        case .identity(let name): (request.identity[name] ?? .null).serialized()
+        case .list(let elements): elements.reduce(into: []) { $0 += $1.keyBytes(request) + [0] }
+        case .keys, .keyRows: []
+        }
+    }
+}
+
+extension OperationPlan {
+    /// What the part of the reply that a statement tells may be kept under; nil where it is not to be kept.
+    public func cacheKey(of statement: Int) -> [[UInt8]]? { statements[statement].key(values) }
+}
