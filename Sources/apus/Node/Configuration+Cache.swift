@@ -13,20 +13,19 @@ extension Configuration {
         options.limits.bytes = query.cache.bytes
         options.limits.valueBytes = query.cache.valueBytes
         options.lifetime = query.cache.lifetime
-        return QueryCache(catalog: catalog, options: options, shared: try query.cache.shared.opened(loops), metrics: metrics)
+        return QueryCache(catalog: catalog, options: options, shared: try sharedCache(loops), metrics: metrics)
     }
-}
 
-extension Configuration.Cache.Shared {
-    fileprivate func opened(_ loops: EventLoops) throws(ApusError) -> (any SharedCache)? {
+    /// The one that nodes share; nil where there is none.
+    private func sharedCache(_ loops: EventLoops) throws(ApusError) -> (any SharedCache)? {
         let port =
-            switch kind {
+            switch query.cache.shared.kind {
             case .none, .redis, .cluster: 6379
             case .sentinel: 26_379
             case .memcached: 11_211
             }
         var places: [CacheServer] = []
-        for server in servers {
+        for server in query.cache.shared.servers {
             guard let place = CacheServer(server, defaultPort: port) else {
                 throw ApusError(.configurationInvalid, "query.cache.shared.servers: '\(server)' is no HOST or HOST:PORT")
             }
@@ -34,13 +33,15 @@ extension Configuration.Cache.Shared {
         }
         guard let first = places.first else { return nil }
         let redis: RedisServers
-        switch kind {
+        switch query.cache.shared.kind {
         case .none: return nil
         case .memcached: return MemcachedCache(places)
         case .redis: redis = .single(first)
         case .cluster: redis = .cluster(places)
-        case .sentinel: redis = .sentinels(places, master: master)
+        case .sentinel: redis = .sentinels(places, master: query.cache.shared.master)
         }
-        return RedisCache(redis, user: user, password: password, database: database, loops: loops)
+        return RedisCache(
+            redis, user: query.cache.shared.user, password: query.cache.shared.password, database: query.cache.shared.database, loops: loops
+        )
     }
 }
