@@ -12,7 +12,7 @@ public struct PlanRunner: Sendable {
 
     /// `isPartial`: a field that fails is null, and the others are told; mutations are done whole or not at all.
     public init(_ plan: OperationPlan, limits: PlanLimits = PlanLimits(), isPartial: Bool = false) {
-        self.isPartial = isPartial && !plan.template.statements.contains(where: \.isMutation)
+        self.isPartial = isPartial && plan.kind != .mutation
         self.plan = plan.template
         values = plan.values
         self.limits = limits
@@ -70,10 +70,9 @@ public struct PlanRunner: Sendable {
 
     /// The same in parts: each field that is no module by itself. Lists of rows are not run; whoever asks does so, through `table`.
     public func parts(_ form: TableForm, _ run: Run) async throws -> [ReplyPart] {
-        let isMutation = plan.statements.contains(where: \.isMutation)
         let transformed = plan.data.statements(onlyTransformed: true)
         let statements = plan.statements.indices.filter { index in
-            isMutation || transformed.contains(index) || !plan.statements[index].isTable(orRow: form.hasRowsOnly)
+            plan.kind == .mutation || transformed.contains(index) || !plan.statements[index].isTable(orRow: form.hasRowsOnly)
         }
         if form.hasRowsOnly, let other = statements.first {
             throw plan.statements[other].error("is no list of rows and no object, which is all that can be told here.")
@@ -94,7 +93,7 @@ public struct PlanRunner: Sendable {
             for root in roots {
                 do { try await self.run([root], run) } catch let error as GraphQLError { root.failure = error }
             }
-        } else if plan.statements.contains(where: \.isMutation) {
+        } else if plan.kind == .mutation {
             for root in roots { try await self.run([root], run) }
         } else {
             try await self.run(roots, run)

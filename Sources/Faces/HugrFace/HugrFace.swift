@@ -81,20 +81,21 @@ public struct HugrFace: Sendable {
         return media.response(to: reply, isGet: request.method == .get, isUnreadable: problem?.isUnreadable == true)
     }
 
-    /// The version of the schema that a request must see: one that a change was told to have. It is waited for a moment.
-    private func requireVersion(of request: Request) async throws {
-        guard let text = request.headers["X-Apus-Schema-Version"] else { return }
+    /// Who asks. Waits a moment for the version of the schema that the request must see: one that a change was told to have.
+    private func caller(of request: Request) async throws -> QueryCaller {
+        let caller = try await callers.caller(of: request)
+        guard let text = request.headers["X-Apus-Schema-Version"] else { return caller }
         guard let version = Int64(text), version >= 0 else {
             throw ApusError(
                 .requestInvalid, "X-Apus-Schema-Version must be a number", context: ["field": "X-Apus-Schema-Version"])
         }
         try await registry.require(version, deadline: min(request.deadline, BootClock.now.advanced(by: .seconds(2))))
+        return caller
     }
 
     /// What is asked, and by whom. Throws `RequestProblem` where it is no GraphQL request.
     func identified(_ request: Request) async throws -> QueryRequest {
-        let caller = try await callers.caller(of: request)
-        try await requireVersion(of: request)
+        let caller = try await caller(of: request)
         var asked = try await question(request)
         asked.caller = caller
         asked.isPartial = request.headers["X-Apus-Partial-Data"]?.lowercased() == "true"
@@ -104,8 +105,7 @@ public struct HugrFace: Sendable {
     /// What a jq program makes of the whole reply, as JSON. What goes wrong with the request or the program is a text.
     private func transformed(_ request: Request) async throws -> Response {
         let start = BootClock.now
-        let caller = try await callers.caller(of: request)
-        try await requireVersion(of: request)
+        let caller = try await caller(of: request)
         do {
             var asked = try JQRequest(reading: try await request.body.collect(limit: options.maxBody), deadline: request.deadline)
             asked.query.caller = caller

@@ -14,6 +14,9 @@ public struct RowCell {
     public static var null: RowCell { RowCell(nil, count: 0) }
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: count) }
+
+    /// nil for NULL.
+    public var text: String? { start == nil ? nil : String(decoding: bytes, as: UTF8.self) }
 }
 
 /// Writes the rows of one statement as JSON, as they come: nothing of a row is kept after `add`.

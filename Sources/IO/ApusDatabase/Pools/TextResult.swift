@@ -28,25 +28,30 @@ public final class TextResult: Sendable {
             withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, columnCount)) { cells in
                 var offset = 0
                 for _ in 0..<rowCount {
-                    var column = 0
-                    let row = UnsafeRawBufferPointer(rebasing: bytes[offset..<rowBytes]).eachColumn { start, count in
-                        cells[column] = count < 0 ? .null : RowCell(start, count: count)
-                        column += 1
-                    }
-                    guard let row, body(UnsafeBufferPointer(rebasing: cells[..<column])) else { return }
+                    guard let row = read(bytes, at: offset, into: cells), body(row.cells) else { return }
                     offset += row.bytes
                 }
             }
         }
     }
 
+    /// The row that begins there and its size; nil when it does not end.
+    private func read(
+        _ bytes: UnsafeRawBufferPointer, at offset: Int, into cells: UnsafeMutableBufferPointer<RowCell>
+    ) -> (cells: UnsafeBufferPointer<RowCell>, bytes: Int)? {
+        var column = 0
+        let row = UnsafeRawBufferPointer(rebasing: bytes[offset..<rowBytes]).eachColumn { start, count in
+            cells[column] = count < 0 ? .null : RowCell(start, count: count)
+            column += 1
+        }
+        return row.map { (UnsafeBufferPointer(rebasing: cells[..<column]), $0.bytes) }
+    }
+
     /// All columns of all rows; nil for NULL.
     public var texts: [[String?]] {
         var texts: [[String?]] = []
         forEachRow { row in
-            texts.append(
-                row.map { cell in cell.start.map { String(decoding: UnsafeRawBufferPointer(start: $0, count: cell.count), as: UTF8.self) } }
-            )
+            texts.append(row.map(\.text))
             return true
         }
         return texts
@@ -85,12 +90,8 @@ extension TextResult {
         func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value {
             try result.bytes.withUnsafeBytes { bytes in
                 try withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, result.columnCount)) { cells in
-                    var column = 0
-                    _ = UnsafeRawBufferPointer(rebasing: bytes[starts[number]..<result.rowBytes]).eachColumn { start, count in
-                        cells[column] = count < 0 ? .null : RowCell(start, count: count)
-                        column += 1
-                    }
-                    return try body(UnsafeBufferPointer(rebasing: cells[..<column]))
+                    // Whole: it was gone through before.
+                    try body(result.read(bytes, at: starts[number], into: cells)?.cells ?? UnsafeBufferPointer(start: nil, count: 0))
                 }
             }
         }

@@ -10,25 +10,20 @@ struct ServerReport: Error, Sendable {
     /// The function of the server's source that reported: what messages of other languages have in common.
     var function: String
 
-    /// Fields of the error message of PostgreSQL's protocol.
     init(_ result: OpaquePointer?) {
-        func field(_ code: Unicode.Scalar) -> String? {
-            PQresultErrorField(result, Int32(code.value)).map { String(cString: $0) }
-        }
+        self.init(told: { PQresultErrorField(result, Int32($0)).map { String(cString: $0) } })
+    }
+
+    /// Fields of the message of PostgreSQL's protocol, by their codes.
+    init(_ fields: [UInt8: String]) { self.init(told: { fields[$0] }) }
+
+    private init(told: (UInt8) -> String?) {
+        func field(_ code: Unicode.Scalar) -> String? { told(UInt8(ascii: code)) }
         severity = field("V") ?? "ERROR"
         state = field("C") ?? ""
         message = field("M") ?? ""
         constraint = field("n")
         function = field("R") ?? ""
-    }
-
-    /// Fields of the message by their codes.
-    init(_ fields: [UInt8: String]) {
-        severity = fields[UInt8(ascii: "V")] ?? "ERROR"
-        state = fields[UInt8(ascii: "C")] ?? ""
-        message = fields[UInt8(ascii: "M")] ?? ""
-        constraint = fields[UInt8(ascii: "n")]
-        function = fields[UInt8(ascii: "R")] ?? ""
     }
 
     /// The server ends the connection after this report.

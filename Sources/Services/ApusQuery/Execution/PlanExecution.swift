@@ -53,13 +53,13 @@ struct PlanExecution {
 
     /// What failed may have changed something all the same: of several sources, or where the outcome is not known.
     private func noteChanges() {
-        guard let cache, plan.statements.contains(where: \.isMutation) else { return }
+        guard let cache, plan.kind == .mutation else { return }
         cache.changed(plan.statements.filter { schema.api.model.sources[$0.source]?.isManagement != true })
     }
 
     /// The parts of the reply that may be kept, all at once. Where fields may fail by themselves nothing is.
     private func kept() async throws -> [Int: PlanRunner.Part] {
-        guard let cache, !isPartial, !plan.statements.contains(where: \.isMutation) else { return [:] }
+        guard let cache, !isPartial, plan.kind != .mutation else { return [:] }
         let asked = plan.statements.indices.compactMap { index in plan.statements[index].caching.map { (index, $0) } }
         if asked.isEmpty { return [:] }
         if asked.count == 1 { return [asked[0].0: try await part(asked[0].0, asked[0].1, cache)] }

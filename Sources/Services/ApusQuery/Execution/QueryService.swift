@@ -56,9 +56,7 @@ public final class QueryService: Sendable {
                 let value = try await transform(one.input, by: one.program, variables: variables, deadline: deadline)
                 results.append((one.path.joined(separator: "."), value))
             } catch {
-                var told = GraphQLError(telling: error)
-                told.path = one.path.map { .key($0) }
-                throw told
+                throw GraphQLError(telling: error, at: one.path)
             }
         }
         return results

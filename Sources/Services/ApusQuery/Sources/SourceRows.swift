@@ -51,12 +51,7 @@ public enum SourceRows: Sendable {
 
         func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value {
             try packed.bytes.withUnsafeBytes { bytes in
-                let cells = (0..<packed.columnCount).map { column in
-                    packed.place(row: number, column: column).map { place in
-                        RowCell(bytes.baseAddress.map { $0 + place.lowerBound }, count: place.count)
-                    } ?? .null
-                }
-                return try cells.withUnsafeBufferPointer(body)
+                try (0..<packed.columnCount).map { bytes.cell(at: packed.place(row: number, column: $0)) }.withUnsafeBufferPointer(body)
             }
         }
     }
@@ -75,10 +70,7 @@ public enum SourceRows: Sendable {
             // An empty text has an address, too.
             text.append(0)
             return try text.withUnsafeBytes { bytes in
-                let cells = places.map { place in
-                    place.map { place in RowCell(bytes.baseAddress.map { $0 + place.lowerBound }, count: place.count) } ?? .null
-                }
-                return try cells.withUnsafeBufferPointer(body)
+                try places.map { bytes.cell(at: $0) }.withUnsafeBufferPointer(body)
             }
         }
     }
@@ -86,21 +78,18 @@ public enum SourceRows: Sendable {
     /// All columns of all rows; nil for NULL.
     var texts: [[String?]] {
         switch self {
-        case .text(let result): result.texts
-        case .packed(let packed):
-            (0..<packed.rowCount).map { row in
-                (0..<packed.columnCount).map { column in
-                    packed.place(row: row, column: column).map { String(decoding: packed.bytes[$0], as: UTF8.self) }
-                }
-            }
-        case .values(let rows):
-            rows.map { row in
-                row.values.map { value in
-                    var text: [UInt8] = []
-                    return value.write(to: &text) ? String(decoding: text, as: UTF8.self) : nil
-                }
-            }
+        case .text(let result): return result.texts
+        case .packed, .values:
+            let source = source
+            return (0..<source.rowCount).map { source.withRow($0) { $0.map(\.text) } }
         }
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    /// The text there; NULL of nowhere.
+    fileprivate func cell(at place: Range<Int>?) -> RowCell {
+        place.map { place in RowCell(baseAddress.map { $0 + place.lowerBound }, count: place.count) } ?? .null
     }
 }
 
