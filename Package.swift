@@ -237,9 +237,9 @@ let package = Package(
             "HugrFaceTests",
             [
                 "ApusTypes", "ApusRuntime", "ApusDatabase", "ApusHTTP", "NodeProcessKit", "NodeTestKit", "DatabaseTestKit", "HTTPTestKit",
-                "TestKit", "COpenSSL", "apus",
+                "TestKit", "HugrSuiteKit", "COpenSSL", "apus",
             ],
-            excluding: ["Suite", "client"]),
+            excluding: ["client"]),
         tests(
             "VectorizerRPCTests",
             [
@@ -258,8 +258,10 @@ let package = Package(
         tests("ApusPlacementTests", ["ApusPlacement", "ApusTypes", "TestKit"]),
         tests("ApusThunderTests", ["ApusThunder", "ApusTypes", "TestKit"]),
         tests("ApusGraphQLTests", ["ApusGraphQL", "ApusTypes"]),
-        tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Fixtures"]),
-        tests("ApusQueryPlanTests", ["ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes"], excluding: ["Cases"]),
+        .target(
+            name: "HugrSuiteKit", path: "Tests/Kits/HugrSuiteKit", exclude: ["Suite"], swiftSettings: swiftSettings),
+        tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes", "HugrSuiteKit"], excluding: ["Fixtures"]),
+        tests("ApusQueryPlanTests", ["ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "HugrSuiteKit"], excluding: ["Cases"]),
         tests(
             "QueryManagementTests",
             [
@@ -273,7 +275,8 @@ let package = Package(
             "QueryPlanDatabaseTests",
             [
                 "ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "ApusRuntime", "ApusDatabase", "TestKit", "DatabaseTestKit",
-            ], excluding: ["Expected"]),
+                "HugrSuiteKit",
+            ]),
         tests(
             "GraphQLConformanceTests", ["ApusTypes", "ApusRuntime", "NodeProcessKit", "NodeTestKit", "TestKit", "apus"],
             excluding: ["judge", "outcomes.txt"]),
@@ -302,7 +305,8 @@ if Context.environment["APUS_FUZZ"] != nil {
         .executableTarget(
             name: "apus-fuzz",
             dependencies: [
-                "CFuzzer", "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusQueryPlan", "ApusThunder", "ApusRuntime", "ApusHTTP",
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusThunder", "ApusRuntime",
+                "ApusHTTP",
                 "ApusVectorIndex",
                 "ApusEmbedding",
                 "QdrantFace", "VectorizerFace",

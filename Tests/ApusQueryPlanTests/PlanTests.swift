@@ -1,24 +1,28 @@
 import ApusGraphQL
 import ApusTypes
 import Foundation
+import HugrSuiteKit
 import Testing
 
 @testable import ApusQueryPlan
 @testable import ApusSchemas
 
-/// Operations as text in, SQL out. A case is `Cases/NAME.graphql`, its plan `Cases/NAME.ENGINE.sql`; with `APUS_RECORD=1` plans are written
-/// anew, to be read before they are committed.
+/// Operations as text in, SQL out. A case is `Cases/NAME.graphql`, its plan `Cases/NAME.ENGINE.sql`; `suite-a-b` is the operation `a/b` of Hugr's
+/// suite. With `APUS_RECORD=1` plans are written anew, to be read before they are committed.
 @Suite("plans")
 struct PlanTests {
     static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Cases")
     static let cases =
         (try? FileManager.default.contentsOfDirectory(atPath: folder.path))?
-        .filter { $0.hasSuffix(".graphql") }.map { String($0.dropLast(8)) }.sorted() ?? []
+        .filter { $0.hasSuffix(".postgres.sql") }.map { String($0.dropLast(13)) }.sorted() ?? []
     static let engines = SQLEngine.allCases
 
     @Test("the plan is what was recorded", arguments: cases, engines)
     func matches(name: String, engine: SQLEngine) throws {
-        let text = try String(contentsOf: Self.folder.appending(path: "\(name).graphql"), encoding: .utf8)
+        let text =
+            name.hasPrefix("suite-")
+            ? try HugrSuite.operation(String(name.dropFirst(6)).replacing("-", with: "/"))
+            : try String(contentsOf: Self.folder.appending(path: "\(name).graphql"), encoding: .utf8)
         let plan: String
         do {
             plan = try Store.plan(text, over: try Store.api(engine), identity: ["auth.user_id_int": 2]).description

@@ -1,20 +1,17 @@
 import ApusGraphQL
 import ApusTypes
-import Foundation
+import HugrSuiteKit
 
 @testable import ApusQueryPlan
 @testable import ApusSchemas
 
 /// The sources of Hugr's end-to-end suite, as the tests plan over them.
 enum Store {
-    static let fixtures = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .appending(path: "ApusSchemasTests/Fixtures/Sources")
-
     /// `engine`: of both databases.
     static func api(_ engine: SQLEngine = .postgreSQL, more: [String: String] = [:]) throws -> DataAPI {
         var schemas: [SourceSchema] = []
         func read(_ name: String, _ kind: SourceDescription.Kind, isModule: Bool = true) throws {
-            let text = try more[name] ?? String(contentsOf: fixtures.appending(path: "\(name).graphql"), encoding: .utf8)
+            let text = try more[name] ?? HugrSuite.schema(name)
             schemas.append(
                 try SchemaReader.read(
                     [SchemaFile(name: name, text: text)],

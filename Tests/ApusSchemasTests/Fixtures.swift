@@ -1,5 +1,6 @@
 import ApusGraphQL
 import Foundation
+import HugrSuiteKit
 import Testing
 
 @testable import ApusSchemas
@@ -10,11 +11,16 @@ enum Fixtures {
 
     static func text(_ path: String) throws -> String { try String(contentsOf: folder.appending(path: path), encoding: .utf8) }
 
+    /// Of the suite, or of those that are here.
+    private static func source(_ name: String) throws -> String {
+        try (try? HugrSuite.schema(name)) ?? text("Sources/\(name).graphql")
+    }
+
     static func read(
         _ name: String, _ kind: SourceDescription.Kind, isModule: Bool = true, beside others: DataModel = DataModel()
     ) throws -> SourceSchema {
         let source = SourceDescription(name: name, kind: kind, prefix: name, isModule: isModule)
-        let file = SchemaFile(name: "schema.graphql", text: try text("Sources/\(name).graphql"))
+        let file = SchemaFile(name: "schema.graphql", text: try Self.source(name))
         return try SchemaReader.read([file], of: source, beside: others)
     }
 
@@ -30,7 +36,7 @@ enum Fixtures {
     /// One source without a prefix, as the recorded schemas have it.
     static func recorded(_ name: String) throws -> DataAPI {
         let source = SourceDescription(name: "test", kind: .database(.duckDB))
-        let schema = try SchemaReader.read([SchemaFile(name: "schema.graphql", text: text("Sources/\(name).graphql"))], of: source)
+        let schema = try SchemaReader.read([SchemaFile(name: "schema.graphql", text: Self.source(name))], of: source)
         return try DataAPI(of: try DataModel(joining: [schema]))
     }
 }

@@ -1,4 +1,5 @@
 import ApusGraphQL
+import HugrSuiteKit
 import Testing
 
 @testable import ApusSchemas
@@ -65,7 +66,7 @@ struct ReadingTests {
     func foreignExtension() throws {
         let others = try DataModel(joining: [try Fixtures.read("local_db", .database(.duckDB))])
         let source = SourceDescription(name: "cross_plain", kind: .http, prefix: "cross_plain")
-        let file = SchemaFile(name: "schema.graphql", text: try Fixtures.text("Sources/cross_contract.graphql"))
+        let file = SchemaFile(name: "schema.graphql", text: try HugrSuite.schema("cross_contract"))
         do {
             _ = try SchemaReader.read([file], of: source, beside: others)
             #expect(Bool(false), "accepted")

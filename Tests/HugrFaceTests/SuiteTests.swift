@@ -4,6 +4,7 @@ import ApusTypes
 import DatabaseTestKit
 import Foundation
 import HTTPTestKit
+import HugrSuiteKit
 import NodeProcessKit
 import TestKit
 import Testing
@@ -27,7 +28,7 @@ struct SuiteTests {
     static let needsMeta = "core.meta tells of DuckDB, in which all of Hugr's sources lie"
     static let needsDuckLake = "DuckLake's extension cannot be had here"
 
-    static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "Suite")
+    static let folder = HugrSuite.folder
 
     @Test("cases pass that are not named with a reason")
     func suite() async throws {

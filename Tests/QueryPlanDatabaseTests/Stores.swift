@@ -5,6 +5,7 @@ import ApusSchemas
 import ApusTypes
 import DatabaseTestKit
 import Foundation
+import HugrSuiteKit
 import TestKit
 
 @testable import ApusDatabase
@@ -67,8 +68,6 @@ struct StoreDatabase: Sendable {
     static func soon() -> Instant { BootClock.now.advanced(by: .milliseconds(30_000)) }
 
     private static func api(_ engine: SQLEngine, _ more: Tables) throws -> DataAPI {
-        let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "ApusSchemasTests/Fixtures/Sources")
         var schemas: [SourceSchema] = []
         let notes = """
 
@@ -87,7 +86,7 @@ struct StoreDatabase: Sendable {
             """
         // Both in one database here, each as a source of its own: what is asked of both is a join over sources.
         for name in ["pg_store", "local_db"] {
-            var text = try String(contentsOf: folder.appending(path: "\(name).graphql"), encoding: .utf8)
+            var text = try HugrSuite.schema(name)
             text += name == "pg_store" ? notes + more.schema : more.otherSchema
             schemas.append(
                 try SchemaReader.read(
