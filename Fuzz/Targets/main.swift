@@ -15,6 +15,8 @@ let targets: [String: FuzzTarget] = [
     "json": fuzzJSON,
     "multipart": fuzzMultipart,
     "qdrant": fuzzQdrant,
+    "query-schema": fuzzQuerySchema,
+    "query-variables": fuzzQueryVariables,
     "response": fuzzResponse,
     "safetensors": fuzzSafetensors,
     "thunder": fuzzThunder,
