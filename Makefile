@@ -33,7 +33,7 @@ test: ## build and pass all tests (real PostgreSQL, nginx and HAProxy, started b
 
 laws: ## the law suites at their full sizes (about 20 minutes)
 	@scripts/setup --test
-	@APUS_LAWS=full scripts/test --filter Law
+	@APUS_LAWS=full scripts/test --filter 'Law|SchemaPropagation'
 
 clients: ## the suites of unmodified clients at their full sizes
 	@scripts/setup --test

@@ -176,6 +176,41 @@ struct GuideVariablesTests {
         #expect(wrong(["SECRET_KEY": "short"]) == ["query.service_key"])
     }
 
+    @Test("Hugr: the server, each variable with its effect")
+    func hugrServer() {
+        func loaded(_ variables: [String: String]) -> LoadedConfiguration {
+            load("", variables.merging(["CLUSTER_NODE_NAME": "n"]) { own, _ in own })
+        }
+        func made(_ variable: String, _ text: String) -> Configuration {
+            let loaded = loaded([variable: text])
+            #expect(loaded.errors.isEmpty, "\(loaded.errors)")
+            return loaded.configuration
+        }
+        #expect(made("ADMIN_UI", "true").faces.hugrPage && !made("ADMIN_UI", "false").faces.hugrPage)
+        #expect(made("CORS_ALLOWED_ORIGINS", "https://a.example, https://b.example").faces.hugr.corsOrigins.count == 2)
+        #expect(made("MAX_DEPTH", "9").query.maxDepth == 9 && made("MAX_DEPTH", "0").query.maxDepth == Configuration().query.maxDepth)
+        #expect(made("DEBUG", "true").log.level == .debug && made("DEBUG", "false").log.level == .info)
+        #expect(made("DB_MAX_MEMORY", "2").query.duckDBMemory == .gibibytes(2))
+        #expect(made("DB_PG_CONNECTION_LIMIT", "5").query.connections == 5)
+        #expect(made("CLUSTER_TIMEOUT", "5s").membership == Configuration().membership)
+        #expect(made("CLUSTER_TIMEOUT", "700ms").membership.probeTimeout == .milliseconds(700))
+        #expect(made("CLUSTER_HEARTBEAT", "500ms").leases.renewal == .milliseconds(500))
+        #expect(made("CLUSTER_POLL_INTERVAL", "200ms").leases.poll == .milliseconds(200))
+        // A work node without its core database would be a cluster of its own.
+        let manager = ["CLUSTER_MANAGEMENT_URL": "http://hugr-management:14000"]
+        #expect(loaded(manager).errors.map(\.key) == ["CORE_DB_PATH"])
+        #expect(loaded(manager.merging(["CORE_DB_PATH": "postgres://u@h/d"]) { $1 }).errors.isEmpty)
+        #expect(loaded(manager.merging(["APUS_CATALOG_URL": "postgres://u@h/d"]) { $1 }).errors.isEmpty)
+        #expect(loaded(["TLS_CERT_FILE": "/c.pem"]).errors.map(\.key) == ["TLS_CERT_FILE"])
+        for variable in [
+            "CORE_DB_READONLY", "CLUSTER_GHOST_TTL", "ADMIN_UI_FETCH_PATH", "CORS_ALLOWED_HEADERS", "CORS_ALLOWED_METHODS",
+            "MAX_PARALLEL_QUERIES", "EMBEDDER_URL", "MCP_ENABLED",
+        ] {
+            let loaded = loaded([variable: "x"])
+            #expect(loaded.errors.isEmpty && loaded.warnings.map(\.key) == [variable])
+        }
+    }
+
     @Test("Hugr: caches, each variable with its effect")
     func hugrCaches() {
         func made(_ variables: [String: String]) -> Configuration.Cache {

@@ -124,6 +124,34 @@ struct RequestTests {
         #expect(source.asked == 0)
     }
 
+    @Test("what took long is listed with how often and how long, and without values")
+    func slow() async throws {
+        let source = Held()
+        source.open()
+        func answered(_ threshold: Duration) async throws -> (SlowStatements, MetricsRegistry) {
+            let metrics = MetricsRegistry()
+            let slow = SlowStatements(threshold: threshold, metrics: metrics)
+            let service = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", source)), loops: 1, slow: slow)
+            for id in [4711, 4712] {
+                let text = "query($id: Int!) { mine: things(filter: {id: {eq: $id}}) { v } }"
+                #expect(await service.answer(Self.request(text, ["id": .integer(Int64(id))])).outcome == .answered)
+            }
+            return (slow, metrics)
+        }
+        let (slow, metrics) = try await answered(.zero)
+        let listed = try #require(slow.document.asArray?.first)
+        #expect(slow.document.asArray?.count == 1)
+        #expect(listed["source"] == "held" && listed["field"] == "mine" && listed["count"] == 2)
+        let sql = try #require(listed["sql"]?.asString)
+        #expect(sql.hasPrefix("SELECT") && !sql.contains("471"))
+        let (total, longest) = (try #require(listed["seconds"]?.asDouble), try #require(listed["longest_seconds"]?.asDouble))
+        #expect(longest > 0 && total >= longest && total <= 2 * longest)
+        #expect(String(decoding: metrics.text(), as: UTF8.self).contains(#"apus_query_slow_statements_total{source="held"} 2"#))
+        slow.clear()
+        #expect(slow.document == [])
+        #expect(try await answered(.seconds(60)).0.document == [])
+    }
+
     @Test("a node that serves no schema yet says so")
     func noSchema() async {
         let reply = await QueryService(schemas: SchemaHolder(), loops: 1).answer(Self.request("{ __typename }"))

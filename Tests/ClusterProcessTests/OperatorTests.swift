@@ -82,7 +82,7 @@ struct OperatorTests {
             absent.isSubset(of: [
                 "apus_http_connections_refused_total", "apus_vectorizer_rpc_calls_total", "apus_vectorizer_rpc_call_duration_seconds",
                 "apus_stream_connections_refused_total", "apus_catalog_replica_usable", "apus_catalog_replica_lag_seconds",
-                "apus_catalog_routed_reads_total",
+                "apus_catalog_routed_reads_total", "apus_query_slow_statements_total", "apus_query_connections",
             ]), "\(absent.sorted())")
         #expect(scraped.contains("\napus_failure_tolerance 0\n") && scraped.contains("\napus_feed_lag_changes 0\n"))
         #expect(

@@ -62,8 +62,8 @@ struct SchemaPropagationTests {
         return Set(found.joined())
     }
 
-    @Test("changed fifty times while clients query all nodes: no request fails, none sees a mixed schema, and a paused node catches up")
-    func fiftyChanges() async throws {
+    @Test("changed many times while clients query all nodes: no request fails, none sees a mixed schema, and a paused node catches up")
+    func manyChanges() async throws {
         let cluster = try await ProcessCluster()
         let path = cluster.directory.path + "/shop.db"
         let database = try await SQLiteDatabase.open(path: path)
@@ -92,7 +92,7 @@ struct SchemaPropagationTests {
         let changes = LawSize.scaled(50, full: 200)
         let run = Run()
         try await withThrowingTaskGroup(of: Void.self) { group in
-            for client in 0..<6 {
+            for client in 0..<LawSize.scaled(6, full: 16) {
                 group.addTask {
                     while !run.isDone.withLock({ $0 }) {
                         let marks = try await Self.marks(on: nodes[client % 3])

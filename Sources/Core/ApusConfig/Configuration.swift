@@ -99,6 +99,7 @@ public struct Configuration: Sendable, Equatable {
         /// Points of one reply.
         public var qdrantReply = ByteCount.mebibytes(64)
         public var hugr = Face(maxBody: .mebibytes(8))
+        public var hugrPage = true
         public var console = Face(maxBody: .mebibytes(1))
     }
 
@@ -234,6 +235,8 @@ public struct Configuration: Sendable, Equatable {
         /// Requests of one role.
         public var maxQueued = 256
         public var queueTime: Duration = .seconds(5)
+        /// What takes as long is in the list of slow statements.
+        public var slowTime: Duration = .seconds(1)
         public var cache = Cache()
     }
 

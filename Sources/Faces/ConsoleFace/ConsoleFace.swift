@@ -62,12 +62,13 @@ public struct ConsoleFace: Sendable {
         mountMembers(on: &router)
         mountLogs(on: &router)
         mountVitals(on: &router)
+        mountSlow(on: &router)
     }
 
     /// Below `/api`.
     private static let roots: Set = [
         "status", "keys", "models", "collections", "forecast", "nodes", "records", "shards", "rebalance", "deleted-collections",
-        "logs", "vitals",
+        "logs", "vitals", "slow-statements",
     ]
 
     /// Whether a path is this face's: errors there have its shape, also where another face shares the listener.

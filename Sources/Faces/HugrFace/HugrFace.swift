@@ -15,6 +15,8 @@ public struct HugrFace: Sendable {
         public var initTime: Duration = .seconds(10)
         /// Whose pages may open a WebSocket beside the server's own; `*` for all.
         public var origins: [String] = []
+        /// Whether there is a page to ask with.
+        public var hasPage = true
         /// Where a node that stops finds its open sessions.
         public var sockets = HugrSockets()
 
@@ -47,7 +49,7 @@ public struct HugrFace: Sendable {
             router.on(.get, path) { try await upgradeParts($0) }
         }
         router.on(.get, "/subscribe") { try await upgradeSubscriptions($0) }
-        mountPage(on: &router)
+        if options.hasPage { mountPage(on: &router) }
         // No provider: there is nobody to be sent to for a log-in.
         router.on(.get, "/auth/config") { _ in .json(Array("{}".utf8)) }
     }

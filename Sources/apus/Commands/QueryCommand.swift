@@ -8,7 +8,7 @@ enum QueryCommand {
     static let command: Command = Command(
         name: "query", summary: "Data sources of the cluster, generated APIs, and query plans.",
         discussion: "'explain', and 'schema' with --sdl, work on files alone. A FILE that is '-' is standard input.",
-        subcommands: [explain, schema, source])
+        subcommands: [explain, schema, slow, source])
 
     private static let schemaFile = Option.value("sdl", "FILE", .file(["graphql"]), "The data source's schema, in the dialect's SDL.")
     private static let engine = Option.value(

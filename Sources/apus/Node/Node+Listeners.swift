@@ -95,6 +95,7 @@ extension Node {
             options.maxBody = configuration.faces.hugr.maxBody
             options.requestTime = configuration.http.requestTimeout
             options.origins = configuration.faces.hugr.corsOrigins
+            options.hasPage = configuration.faces.hugrPage
             options.sockets = query.sockets
             HugrFace(
                 queries: queries, registry: query.registry, callers: HugrCallers(query.callers, trust: trust), metrics: metrics,

@@ -12,6 +12,7 @@ struct NodeQuery: Sendable {
     let registry: SchemaRegistry
     let queries: QueryService
     let cache: QueryCache?
+    let slow: SlowStatements
     let keys: SecretKeys
     let access: QueryAccess
     let callers: CallerProviders
@@ -47,7 +48,8 @@ struct NodeQuery: Sendable {
                 }, access: access, cache: cache))
         var options = configuration.queryOptions
         options.transform = jq.transform
-        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, cache: cache, options: options)
+        slow = SlowStatements(threshold: configuration.query.slowTime, metrics: base.metrics)
+        queries = QueryService(schemas: registry.holder, loops: base.loops.all.count, cache: cache, slow: slow, options: options)
     }
 }
 

@@ -1,6 +1,7 @@
 internal import ApusCatalog
 internal import ApusCluster
 internal import ApusHTTP
+internal import ApusQuery
 internal import ApusRPC
 internal import ApusRuntime
 internal import ApusTypes
@@ -12,6 +13,10 @@ extension Node {
         [
             ConsoleFace.logCall: { try ConsoleFace.logPage($0) },
             ConsoleFace.vitalsCall: { [metrics] _ in ConsoleFace.vitals(metrics) },
+            ConsoleFace.slowCall: { [query] message in
+                if !message.isEmpty { query.slow.clear() }
+                return query.slow.document.serialized()
+            },
         ]
     }
 

@@ -114,6 +114,7 @@ struct Node: Sendable {
         clusterOptions.probe = prober(calls, nodeMetrics)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
+        metrics.watchProcess()
         NodeMetrics.watch([scans, store.pool], database, replicas, in: metrics)
         let objects = ObjectAccess(
             store: { try store.open() }, copies: { try await store.mappable(deadline: $0) }, intents: catalog.objects, node: identity.name)

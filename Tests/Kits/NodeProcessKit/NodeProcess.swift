@@ -17,15 +17,17 @@ public final class NodeProcess: Sendable {
     public let key: String
 
     /// Starts a program, the one that was built beside the tests if nil, on a free port, and returns when it is ready to read and write.
+    /// Without `listen` it listens where the environment says.
     public static func start(
-        _ other: String? = nil, directory: String, arguments: [String] = [], environment: [String: String] = [:], loops: EventLoops
+        _ other: String? = nil, directory: String, listen: String? = "127.0.0.1:0", arguments: [String] = [],
+        environment: [String: String] = [:], loops: EventLoops
     ) async throws -> NodeProcess {
         let runFile = directory + "/run.json"
         unlink(runFile)
         // A node must not outlive the tests. The kernel ends it with the thread that started it: one that is never stopped.
         let command = ChildProcess.Command(
             "/usr/bin/setpriv",
-            ["--pdeathsig=KILL", try other ?? program(), "node", "--data", directory, "--listen", "127.0.0.1:0"] + arguments,
+            ["--pdeathsig=KILL", try other ?? program(), "node", "--data", directory] + (listen.map { ["--listen", $0] } ?? []) + arguments,
             environment: environment.merging(["PATH": "/usr/bin:/bin", "APUS_RPC_ADDRESS": "127.0.0.1:0"]) { own, _ in own },
             output: .file(directory + ".log"))
         let process = try await ChildProcess.start(command, on: TestLoops.shared.first)

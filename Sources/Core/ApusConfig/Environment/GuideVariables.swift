@@ -18,6 +18,15 @@ struct GuideVariables {
         applyMedia(&loaded)
     }
 
+    /// What shows only when everything has been read.
+    func finish(_ loaded: inout LoadedConfiguration) {
+        guard let manager = environment["CLUSTER_MANAGEMENT_URL"], environment["CORE_DB_PATH"] == nil,
+            !loaded.origins.keys.contains(where: { $0.hasPrefix("catalog.") })
+        else { return }
+        // Alone the node would answer, and from nothing.
+        complain("CORE_DB_PATH", manager, "must be set with CLUSTER_MANAGEMENT_URL: nodes find each other in the core database", &loaded)
+    }
+
     // MARK: Graphistry: leader and followers
 
     private func applyGraphistry(_ loaded: inout LoadedConfiguration) {
@@ -107,6 +116,7 @@ struct GuideVariables {
         }
         applyHugrAccess(&loaded)
         applyHugrCache(&loaded)
+        applyHugrServer(&loaded)
         // The management process of one generation reads the shorter name.
         if let secret = environment["CLUSTER_SECRET"] ?? environment["SECRET"] { set("cluster.secret", secret.text, secret, &loaded) }
         if let name = environment["CLUSTER_NODE_NAME"] { set("node.name", name.text, name, &loaded) }
@@ -128,9 +138,45 @@ struct GuideVariables {
                 complain("CORE_DB_PATH", path, "must be a postgres:// URL: nodes of a cluster have their catalog in PostgreSQL", &loaded)
             }
         }
-        for (variable, setting) in [("CHECK", "membership.probe_seconds"), ("TIMEOUT", "membership.probe_timeout_seconds")] {
+        for (variable, setting) in [
+            ("CHECK", "membership.probe_seconds"), ("TIMEOUT", "membership.probe_timeout_seconds"),
+            ("CLUSTER_TIMEOUT", "membership.probe_timeout_seconds"), ("CLUSTER_HEARTBEAT", "leases.renewal_seconds"),
+            ("CLUSTER_POLL_INTERVAL", "leases.poll_seconds"),
+        ] {
             guard let value = environment[variable] else { continue }
             setAtMost(setting, value, variable, &loaded)
+        }
+    }
+
+    private func applyHugrServer(_ loaded: inout LoadedConfiguration) {
+        for (variable, setting) in [("ADMIN_UI", "faces.hugr.admin_page"), ("CORS_ALLOWED_ORIGINS", "faces.hugr.cors_origins")] {
+            guard let value = environment[variable], !value.text.isEmpty else { continue }
+            set(setting, value.text.split { $0 == "," || $0 == " " }.joined(separator: ","), value, &loaded)
+        }
+        if let depth = environment["MAX_DEPTH"], depth.text != "0" { set("query.max_depth", depth.text, depth, &loaded) }
+        if let debug = environment["DEBUG"], debug.text == "true" { set("log.level", "debug", debug, &loaded) }
+        if let memory = environment["DB_MAX_MEMORY"], !["", "0"].contains(memory.text) {
+            // In GB.
+            set("query.duckdb_memory_bytes", memory.text + " GiB", memory, &loaded)
+        }
+        if let limit = environment["DB_PG_CONNECTION_LIMIT"], limit.text != "0" { set("query.connections", limit.text, limit, &loaded) }
+        // A client that was told to speak TLS must not be answered without.
+        for variable in ["TLS_CERT_FILE", "TLS_KEY_FILE"] {
+            guard let value = environment[variable], !value.text.isEmpty else { continue }
+            complain(variable, value, "is not possible: the load balancer speaks TLS (apus render nginx --help)", &loaded)
+        }
+        for (variable, why) in [
+            ("CORE_DB_READONLY", "nodes of a cluster write into their catalog"),
+            ("CLUSTER_GHOST_TTL", "a node that is away stays known until apus node remove"),
+            ("ADMIN_UI_FETCH_PATH", "the page asks at /query"),
+            ("CORS_ALLOWED_HEADERS", "what clients of this API send is allowed"),
+            ("CORS_ALLOWED_METHODS", "those that this API has are allowed"),
+            ("MAX_PARALLEL_QUERIES", "query.max_in_flight bounds what runs"),
+            ("EMBEDDER_URL", "models are here: apus model add"),
+            ("MCP_ENABLED", "that protocol is not spoken here"),
+        ] {
+            guard let value = environment[variable], !["", "0", "false"].contains(value.text) else { continue }
+            warn(variable, value, "has no effect: " + why, &loaded)
         }
     }
 

@@ -79,8 +79,10 @@ public enum ConfigurationLoader {
     public static func load(_ sources: ConfigurationSources) -> LoadedConfiguration {
         var loaded = LoadedConfiguration()
         if let file = sources.file { loaded.apply(file, hostName: sources.hostName) }
-        loaded.apply(EnvironmentVariables(sources, problems: &loaded.problems))
+        let environment = EnvironmentVariables(sources, problems: &loaded.problems)
+        loaded.apply(environment)
         for flag in sources.flags { loaded.apply(flag) }
+        GuideVariables(environment).finish(&loaded)
         loaded.nameNode(after: sources.hostName)
         for conflict in loaded.configuration.problems() {
             // Complain where the reader can change something: at a value that was given, else at the setting itself.

@@ -147,6 +147,10 @@ public enum ConfigurationKeys {
             "faces.hugr.cors_origins", \.faces.hugr.corsOrigins,
             "Origins whose web pages may call the Hugr face.", reason: "Empty: no foreign page may."),
         ConfigurationKey(
+            "faces.hugr.admin_page", \.faces.hugrPage,
+            "Whether `/admin` shows a page to ask GraphQL with.",
+            reason: "The page holds no secret and asks with its user's key; turn it off where nobody is to use it."),
+        ConfigurationKey(
             "faces.console.max_body_bytes", \.faces.console.maxBody, limit: .between(.kibibytes(1), .gibibytes(4)),
             "Largest request body of the console and its API; beyond it 413.", reason: "Management calls are small."),
         ConfigurationKey(
@@ -382,6 +386,10 @@ public enum ConfigurationKeys {
             "query.queue_seconds", \.query.queueTime, limit: .between(.zero, .seconds(3600)),
             "How long a request waits for its turn; then 429.",
             reason: "Longer only where clients would rather wait."),
+        ConfigurationKey(
+            "query.slow_seconds", \.query.slowTime, limit: .between(.milliseconds(1), .seconds(3600)),
+            "Statements of data sources that take as long are what `apus query slow` lists.",
+            reason: "Shorter where clients expect answers at once."),
         ConfigurationKey(
             "query.default_rows", \.query.defaultRows, limit: .between(1, 10_000_000),
             "Rows of a list that says no limit; what is cut is told in the reply's `extensions`.",

@@ -9,6 +9,7 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
     private let source: SourceWording
     private let connector: SessionConnector
     private let cancels: BlockingPool
+    let board = PoolUse.Board()
 
     private var readers: [QuerySession] = []
     private var openingReaders = 0
@@ -217,6 +218,7 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
         if let closed { return session.fail(closed) }
         absence = nil
         startReaping()
+        defer { show() }
         if session.isExclusive {
             exclusives.append(session)
             return release(session, whenIdle: false)
@@ -231,6 +233,12 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
         exclusives.removeAll { $0 === session }
         idle.removeAll { $0 === session }
         openExclusive()
+        show()
+    }
+
+    private func show() {
+        let busy = readers.count { !$0.isIdle } + exclusives.count - idle.count
+        board.show(PoolUse(open: readers.count + exclusives.count, busy: busy, waiting: waitingReads.count + waiting.count))
     }
 
     // MARK: Time
@@ -253,6 +261,7 @@ final class LoopConnections: @unchecked Sendable {  // touched on `loop` only, w
         cancelAbandoned(now)
         for query in readers.flatMap({ $0.takeBack(now: now) }) { read(query) }
         let isWorking = all.contains { !$0.isIdle } || !waitingReads.isEmpty || !waiting.isEmpty || !opening.isEmpty
+        show()
         if isWorking { startTicking() }
     }
 

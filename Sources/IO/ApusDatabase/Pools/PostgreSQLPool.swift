@@ -72,6 +72,8 @@ public final class PostgreSQLPool: Sendable {
 
     public func close() { Self.close(connections, name) }
 
+    public var use: PoolUse { connections.reduce(PoolUse()) { $0 + $1.board.use } }
+
     /// The connections of the calling loop, else of the next one in turn.
     private var own: LoopConnections {
         let loop = loops.any

@@ -58,7 +58,8 @@ public struct MachineMemory: Sendable, Hashable {
     }
 
     /// A file that the kernel makes up: reading it does not wait for any disk.
-    private static func read(_ path: String) -> String? {
+    /// A small file of the kernel's; nil where it is not there.
+    static func read(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

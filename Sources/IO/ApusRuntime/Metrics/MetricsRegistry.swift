@@ -21,6 +21,11 @@ public final class MetricsRegistry: Sendable {
         family(name) { GaugeFamily(name: name, kind: "gauge", help: help, labels: labels) { Gauge() } }
     }
 
+    /// A counter that something else counts, with fractions: it is set, and only rises.
+    func countedElsewhere(_ name: String, help: String) -> Gauge {
+        family(name) { GaugeFamily(name: name, kind: "counter", help: help, labels: []) { Gauge() } }.with()
+    }
+
     /// `buckets` are upper bounds in ascending order, without +Inf.
     public func histogram(_ name: String, help: String, labels: [String] = [], buckets: [Double]) -> HistogramFamily {
         family(name) { HistogramFamily(name: name, kind: "histogram", help: help, labels: labels) { Histogram(buckets: buckets) } }

@@ -1,5 +1,6 @@
 internal import ApusGraphQL
 internal import ApusQueryPlan
+internal import ApusRuntime
 internal import ApusSchemas
 internal import ApusTypes
 
@@ -11,12 +12,15 @@ struct PlanExecution {
     let limits: PlanLimits
     let deadline: Instant
     private let cache: QueryCache?
+    let slow: SlowStatements?
     private let isPartial: Bool
 
     init(
-        _ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, cache: QueryCache?, deadline: Instant, isPartial: Bool = false
+        _ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, cache: QueryCache?, slow: SlowStatements?, deadline: Instant,
+        isPartial: Bool = false
     ) {
         self.cache = cache
+        self.slow = slow
         self.isPartial = isPartial
         self.plan = plan
         self.schema = schema
@@ -104,6 +108,8 @@ struct PlanExecution {
     }
 
     private func run(_ call: StatementCall, _ transactions: [String: any SourceTransaction]) async throws {
+        let start = BootClock.now
+        defer { slow?.note(call.statement, since: start) }
         do {
             let rows: SourceRows
             if let action = call.statement.action {

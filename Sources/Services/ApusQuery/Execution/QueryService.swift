@@ -28,11 +28,15 @@ public final class QueryService: Sendable {
     let planned: PlannedOperations
     private let gate: RoleGate
     private let cache: QueryCache?
+    private let slow: SlowStatements?
 
-    /// Without a cache nothing is kept.
-    public init(schemas: SchemaHolder, loops: Int, cache: QueryCache? = nil, options: Options = Options()) {
+    /// Without a cache nothing is kept, and without `slow` nobody is told what took long.
+    public init(
+        schemas: SchemaHolder, loops: Int, cache: QueryCache? = nil, slow: SlowStatements? = nil, options: Options = Options()
+    ) {
         self.schemas = schemas
         self.cache = cache
+        self.slow = slow
         self.options = options
         gate = RoleGate(places: options.inFlight, mostWaiting: options.waiting, patience: options.patience)
         planned = PlannedOperations(
@@ -152,7 +156,9 @@ public final class QueryService: Sendable {
             return .reply(QueryReply(refusing: "a subscription needs a WebSocket, at /subscribe or /ipc; all else is no subscription"))
         }
         let limits = request.caller.map { options.plans.within($0.limits) } ?? options.plans
-        return .execution(PlanExecution(plan, schema, limits, cache: cache, deadline: request.deadline, isPartial: request.isPartial))
+        return .execution(
+            PlanExecution(
+                plan, schema, limits, cache: cache, slow: slow, deadline: request.deadline, isPartial: request.isPartial))
     }
 }
 

@@ -23,6 +23,8 @@ final class PostgreSQLSource: SQLSource {
         self.replicas = try replicas.map { try PostgreSQLPool(name, url: $0, loops: loops, options: reading) }
     }
 
+    var use: PoolUse { replicas.reduce(primary.use) { $0 + $1.use } }
+
     func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
         let query = statement.textQuery
         if !replicas.isEmpty {

@@ -99,7 +99,7 @@ public final class SchemaRegistry: Sendable {
         self.options = options
         self.describe = describe
         self.open = open
-        self.metrics = SchemaMetrics(metrics)
+        self.metrics = SchemaMetrics(metrics, of: holder)
         builtIn = Mutex([])
         clock = catalog.clock
         wake = Watermark(clock: catalog.clock)
