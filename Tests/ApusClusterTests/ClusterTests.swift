@@ -115,33 +115,67 @@ struct ClusterTests {
         }
     }
 
+    /// A process under the name n1, with a connection pool of its own; close the database at the end.
+    private static func process(of server: PostgreSQLServer, _ directory: TemporaryDirectory) async throws -> (Cluster, any Database) {
+        let database = try await PostgreSQLDatabase.open(
+            url: server.url(), loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20)))
+        let catalog = try await Catalog.open(database, clock: BootClock())
+        var random = SystemRandomNumberGenerator()
+        let identity = try NodeIdentity.load(directory: directory.path, configuredName: "n1", using: &random)
+        let cluster = Cluster(
+            identity: identity, catalog: catalog, health: Health(), clock: BootClock(),
+            options: .init(version: "0.1", storePlace: "catalog"))
+        return (cluster, database)
+    }
+
+    private static var deadline: Instant { BootClock.now.advanced(by: .seconds(20)) }
+
     @Test("on PostgreSQL a second process under a living node's name is refused, and a dead node's name is taken over")
     func twins() async throws {
         let server = try await PostgreSQLServer.start()
         let directory = try TemporaryDirectory()
-        func cluster() async throws -> (Cluster, any Database) {
-            let database = try await PostgreSQLDatabase.open(
-                url: server.url(), loops: TestLoops.shared, deadline: BootClock.now.advanced(by: .seconds(20)))
-            let catalog = try await Catalog.open(database, clock: BootClock())
-            var random = SystemRandomNumberGenerator()
-            let identity = try NodeIdentity.load(directory: directory.path, configuredName: "n1", using: &random)
-            let cluster = Cluster(
-                identity: identity, catalog: catalog, health: Health(), clock: BootClock(),
-                options: .init(version: "0.1", storePlace: "catalog"))
-            return (cluster, database)
-        }
-        let (first, firstDatabase) = try await cluster()
-        let (second, secondDatabase) = try await cluster()
-        func deadline() -> Instant { BootClock.now.advanced(by: .seconds(20)) }
-        try await first.join(at: "http://127.0.0.1:1", deadline: deadline())
+        let (first, firstDatabase) = try await Self.process(of: server, directory)
+        let (second, secondDatabase) = try await Self.process(of: server, directory)
+        try await first.join(at: "http://127.0.0.1:1", deadline: Self.deadline)
         let running = Task { try await first.run() }
         try await eventually("the first beats") { first.session.epoch != nil }
-        let error = try await #require(throws: ApusError.self) { try await second.join(at: "http://127.0.0.1:1", deadline: deadline()) }
+        let error = try await #require(throws: ApusError.self) { try await second.join(at: "http://127.0.0.1:1", deadline: Self.deadline) }
         #expect(error.code == .nodeAlive)
         running.cancel()
         _ = await running.result
-        try await second.join(at: "http://127.0.0.1:1", deadline: deadline())
-        #expect(try await second.catalog.nodes.find("n1", deadline: deadline())?.incarnation == 2)
+        try await second.join(at: "http://127.0.0.1:1", deadline: Self.deadline)
+        #expect(try await second.catalog.nodes.find("n1", deadline: Self.deadline)?.incarnation == 2)
+        await firstDatabase.close()
+        await secondDatabase.close()
+        await server.stop()
+    }
+
+    @Test(
+        "of two processes started at once under one name the one with the session stays and is found; the other ends, and says nothing of it"
+    )
+    func twinsAtOnce() async throws {
+        let server = try await PostgreSQLServer.start()
+        let directory = try TemporaryDirectory()
+        let (first, firstDatabase) = try await Self.process(of: server, directory)
+        let (second, secondDatabase) = try await Self.process(of: server, directory)
+        try await first.join(at: "http://127.0.0.1:1", deadline: Self.deadline)
+        // The first does not beat yet: nothing tells the second that it lives, and its URL is in the row now.
+        try await second.join(at: "http://127.0.0.1:2", deadline: Self.deadline)
+        let tasks = [first, second].map { cluster in Task { try await cluster.run() } }
+        try await eventually(within: 40, "one has the session") { first.session.epoch != nil || second.session.epoch != nil }
+        let (stays, ends) = first.session.epoch != nil ? (0, 1) : (1, 0)
+        let result = await tasks[ends].result
+        #expect(throws: ApusError.self) { try result.get() }
+        if case .failure(let error) = result { #expect((error as? ApusError)?.code == .nodeAlive) }
+        let (living, other) = stays == 0 ? (first, second) : (second, first)
+        func row() async throws -> NodeRow? { try await living.catalog.nodes.find("n1", deadline: Self.deadline) }
+        try await eventually(within: 40, "the row is of the one that stays") { try await row()?.url == living.url }
+        try await other.leave(deadline: Self.deadline)
+        #expect(try await row()?.status == .active && living.session.epoch != nil)
+        tasks[stays].cancel()
+        _ = await tasks[stays].result
+        try await living.leave(deadline: Self.deadline)
+        #expect(try await row()?.status == .left)
         await firstDatabase.close()
         await secondDatabase.close()
         await server.stop()

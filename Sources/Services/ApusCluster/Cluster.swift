@@ -56,8 +56,11 @@ public final class Cluster: Sendable {
     public let options: Options
     public let startedAt: Instant
     private let address = Mutex("")
-    /// What this node registered, and the catalog's history in which its row was seen last; nil before it has joined.
-    private let joined = Mutex<(node: NodeRegistration, history: Incarnation)?>(nil)
+    /// What this node registered, the number that it was given, and the catalog's history in which its row was seen last; nil before it has
+    /// joined.
+    private let joined = Mutex<(node: NodeRegistration, incarnation: Int64, history: Incarnation)?>(nil)
+    /// What the session's row calls this process.
+    private let process: String
     /// Held while this process is the one that runs under the node's name; each renewal is a heartbeat.
     public let session: LeaseKeeper
     /// Held while this node leads.
@@ -82,7 +85,7 @@ public final class Cluster: Sendable {
         let observation = ObservationBook(terms: options.membership)
         self.observation = observation
         var generator = SystemRandomNumberGenerator()
-        let process = ObjectKey.random(using: &generator).description
+        process = ObjectKey.random(using: &generator).description
         session = catalog.sessions.keeper(
             node: identity.name, process: process, terms: options.terms,
             report: { NodeReport(probes: observation.withLock { $0.probes }).text })
@@ -122,7 +125,7 @@ public final class Cluster: Sendable {
 
     private func register(_ node: NodeRegistration, deadline: Instant) async throws {
         let incarnation = try await catalog.nodes.register(node, deadline: deadline)
-        joined.withLock { $0 = (node, catalog.incarnation) }
+        joined.withLock { $0 = (node, incarnation, catalog.incarnation) }
         log.info("the node has joined", ["node": identity.name.rawValue, "incarnation": String(incarnation)])
     }
 
@@ -183,15 +186,18 @@ public final class Cluster: Sendable {
 
     /// Says that this node has stopped on purpose; its row stays, so that a restart finds it.
     public func leave(deadline: Instant) async throws {
-        guard !catalog.isReadOnly, joined.withLock({ $0 != nil }) else { return }
-        try await catalog.nodes.set(.left, of: identity.name, deadline: deadline)
+        guard !catalog.isReadOnly, let incarnation else { return }
+        try await catalog.nodes.leave(identity.name, incarnation: incarnation, deadline: deadline)
     }
 
+    /// Which registration under this node's name was this process's; nil before it has joined.
+    var incarnation: Int64? { joined.withLock { $0?.incarnation } }
+
     /// Heartbeats, leads when it is this node's turn, does the leader's duties, and watches the others, until the task is cancelled. Returns
-    /// when this node was removed from the cluster.
+    /// when this node was removed from the cluster; throws `node.alive` where another process has its name.
     public func run(duties: [Duty] = []) async throws {
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask { await self.look() }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await self.look() }
             if let probe = options.probe { group.addTask { await self.probePeers(by: probe) } }
             if !catalog.isReadOnly {
                 group.addTask { await self.session.run() }
@@ -200,17 +206,20 @@ public final class Cluster: Sendable {
                     for duty in duties { group.addTask { await self.perform(duty) } }
                 }
             }
-            await group.next()
+            try await group.next()
             group.cancelAll()
         }
         try Task.checkCancellation()
     }
 
     /// Reads the nodes each second, so that the node knows who lives, and its health says when the catalog is away. A node without its
-    /// catalog serves reads from what it holds, and refuses writes. Returns when this node was removed.
-    private func look() async {
+    /// catalog serves reads from what it holds, and refuses writes. Returns when this node was removed, and throws where it has a twin.
+    private func look() async throws {
+        // Heartbeats under this node's name that are not its own: two processes were started at once, or this one was frozen while another
+        // took its place. That one stays: others know it.
         var foreign: Int64?
-        while await sleep(.seconds(1)) {
+        var isTwin = false
+        while !isTwin, await sleep(.seconds(1)) {
             do {
                 let history = catalog.incarnation
                 let nodes = try await catalog.nodes.list(deadline: clock.now.advanced(by: .seconds(2)))
@@ -218,23 +227,28 @@ public final class Cluster: Sendable {
                 observation.withLock { $0.read(nodes, by: identity.name, leader: epoch, at: clock.now) }
                 health.recover("catalog")
                 compareSettings(nodes)
-                if nodes.contains(where: { $0.name == identity.name }) {
-                    joined.withLock { $0?.history = history }
-                } else if try await isRemoved(deadline: clock.now.advanced(by: .seconds(2))) {
+                guard let row = nodes.first(where: { $0.name == identity.name }) else {
+                    foreign = nil
+                    guard try await isRemoved(deadline: clock.now.advanced(by: .seconds(2))) else { continue }
                     return
                 }
-                // Heartbeats under this node's name that are not its own: two processes were started at once, or one was frozen meanwhile.
-                let heartbeats = session.epoch == nil ? nodes.first { $0.name == identity.name }?.heartbeats : nil
-                if let heartbeats, let foreign, heartbeats > foreign {
-                    health.report("session", twinError, blocks: [.read, .write])
-                } else if session.epoch != nil {
-                    health.recover("session")
-                }
+                joined.withLock { $0?.history = history }
+                try await takeBack(row)
+                let heartbeats = row.process == nil || row.process == process ? nil : row.heartbeats
+                isTwin = (heartbeats ?? 0) > (foreign ?? .max)
                 foreign = heartbeats
             } catch let error as ApusError {
                 health.report("catalog", error, blocks: [.write])
             } catch { return }  // cancelled
         }
+        if isTwin { throw twinError }
+    }
+
+    /// Registers again where another process has done so under this node's name, which holds no session: or the others would ask that one.
+    private func takeBack(_ row: NodeRow) async throws {
+        guard session.epoch != nil, let joined = joined.withLock({ $0 }), row.incarnation != joined.incarnation else { return }
+        log.warning("another process has registered under this node's name", ["node": identity.name.rawValue, "url": row.url])
+        try await register(joined.node, deadline: clock.now.advanced(by: .seconds(2)))
     }
 
     /// Asks some of the others, again and again, whether they answer. What came of it goes with the next heartbeat.

@@ -23,6 +23,8 @@ public struct NodeRow: Sendable, Hashable {
     public var heartbeats: Int64?
     /// What it said of itself with its last heartbeat: a JSON object; empty if it never had a session.
     public var report = ""
+    /// The process whose session it is; nil where nobody holds it.
+    public var process: String?
 }
 
 public enum NodeRole: String, Sendable, Hashable, CaseIterable { case manager, worker }
@@ -117,6 +119,20 @@ public final class Nodes: Sendable {
         }
     }
 
+    /// Says that the node has stopped on purpose; its row stays, so that a restart finds it. Nothing if another process has registered under its
+    /// name since.
+    public func leave(_ name: NodeName, incarnation: Int64, deadline: Instant) async throws {
+        try await access.transaction(deadline: deadline) { transaction in
+            let changed = try await transaction.run(
+                Statement(
+                    "UPDATE apus.node SET status = 'left', changed_at = " + transaction.dialect.clock
+                        + " WHERE name = $1 AND incarnation = $2",
+                    [.text(name.rawValue), .integer(incarnation)])
+            ).changed
+            if changed == 1 { transaction.publish(.node, key: name.rawValue) }
+        }
+    }
+
     /// Forgets a node and its replicas. Throws `node.unknown`, and `lease.stale` where `leader` is given and has ended.
     public func remove(_ name: NodeName, leader: Epoch? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
@@ -147,7 +163,7 @@ public final class Nodes: Sendable {
     private static let selection: StaticSQL =
         """
         SELECT n.name, n.url, n.rpc_address, n.roles, n.status, n.incarnation, n.version, n.has_generated_name, n.metadata,
-               n.registered_at, s.epoch, s.renewals, s.report
+               n.registered_at, s.epoch, s.renewals, s.report, NULLIF(s.process, '')
         FROM apus.node AS n LEFT JOIN apus.session AS s ON s.node = n.name
         """
 
@@ -159,7 +175,7 @@ public final class Nodes: Sendable {
             hasGeneratedName: try row.integer(7) != 0, metadata: try row.text(8),
             registeredAt: WallTime(millisecondsSinceEpoch: try row.integer(9)),
             sessionEpoch: row.isNull(10) ? nil : Epoch(try row.integer(10)), heartbeats: row.isNull(11) ? nil : try row.integer(11),
-            report: row.isNull(12) ? "" : try row.text(12))
+            report: row.isNull(12) ? "" : try row.text(12), process: row.isNull(13) ? nil : try row.text(13))
     }
 
     private static func unknown(_ name: NodeName) -> ApusError {

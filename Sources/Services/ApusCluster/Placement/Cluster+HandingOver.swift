@@ -10,8 +10,8 @@ extension Cluster {
     public func handOver(deadline: Instant) async throws -> Int {
         guard !catalog.isReadOnly, !(try await lonely(deadline: deadline)).isEmpty else { return 0 }
         let now = try await view(deadline: deadline)
-        // Alone it leaves nobody behind who could miss anything.
-        guard let row = now.node(identity.name), now.nodes.count > 1 else { return 0 }
+        // Alone it leaves nobody behind who could miss anything; what another process under its name serves is not this one's to give.
+        guard let row = now.node(identity.name), row.incarnation == incarnation, now.nodes.count > 1 else { return 0 }
         // One that drains hands everything over anyway.
         if row.status == .active { try await catalog.nodes.set(.stopping, of: identity.name, deadline: deadline) }
         var told = -1
