@@ -35,7 +35,7 @@ struct PortExamination: Sendable {
         }
         switch errno {
         case EADDRINUSE:
-            guard let holder = Self.holder(of: address.port) else {
+            guard let holder = Self.holder(of: address) else {
                 return .bad("\(address) is in use", try: "ss -ltnp 'sport = :\(address.port)' as root says by whom")
             }
             if let node, holder.pid == Int(node) { return .good("\(address) is served by this node (process \(holder.pid))") }
@@ -48,16 +48,34 @@ struct PortExamination: Sendable {
         }
     }
 
-    /// The process that listens on `port`: the socket's inode from /proc/net, then the process that has it open. Only root sees the
-    /// processes of others.
-    static func holder(of port: Int) -> (pid: Int, name: String)? {
+    /// An IP address as /proc/net writes it: its words, each in the machine's own order.
+    private static func words(of host: String) -> String? {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+        var results: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(host, nil, &hints, &results) == 0, let first = results?.pointee else { return nil }
+        defer { freeaddrinfo(results) }
+        let bytes = UnsafeRawBufferPointer(start: first.ai_addr, count: Int(first.ai_addrlen))
+        return (first.ai_family == AF_INET ? [4] : [8, 12, 16, 20]).map { start in
+            let digits = String(bytes.loadUnaligned(fromByteOffset: start, as: UInt32.self), radix: 16, uppercase: true)
+            return String(repeating: "0", count: 8 - digits.count) + digits
+        }.joined()
+    }
+
+    /// The process that has the address, or its port of all addresses: the socket's inode from /proc/net, then the process that has it open.
+    /// Only root sees the processes of others.
+    static func holder(of address: SocketAddress) -> (pid: Int, name: String)? {
+        let host = words(of: address.host)
         let inodes = ["/proc/net/tcp", "/proc/net/tcp6"].flatMap { table -> [String] in
             guard let bytes = try? FileContents.read(table, limit: .mebibytes(64)) else { return [] }  // no IPv6, or not Linux
             return String(decoding: bytes, as: UTF8.self).split(separator: "\n").dropFirst().compactMap { line in
                 let fields = line.split(separator: " ")
-                guard fields.count > 9, fields[3] == "0A", let hex = fields[1].split(separator: ":").last, Int(hex, radix: 16) == port
-                else { return nil }
-                return String(fields[9])
+                guard fields.count > 9, fields[3] == "0A" else { return nil }
+                let local = fields[1].split(separator: ":")
+                guard local.count == 2, Int(local[1], radix: 16) == address.port else { return nil }
+                // All addresses are zeros.
+                let isInTheWay = address.isAny || host == String(local[0]) || local[0].allSatisfy { $0 == "0" }
+                return isInTheWay ? String(fields[9]) : nil
             }
         }
         let wanted = Set(inodes.map { "socket:[\($0)]" })

@@ -11,7 +11,8 @@ enum LoopbackPort {
         switch attempt(host: host, port: port) {
         case 0: nil
         case EADDRINUSE:
-            PortExamination.holder(of: port).map { "\($0.name) (process \($0.pid)) is there" } ?? "another program is there"
+            PortExamination.holder(of: SocketAddress(host: host, port: port)).map { "\($0.name) (process \($0.pid)) is there" }
+                ?? "another program is there"
         case let code: String(cString: strerror(code))
         }
     }
