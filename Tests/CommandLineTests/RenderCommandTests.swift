@@ -73,7 +73,9 @@ struct RenderCommandTests {
         let place = Place(folder: try TemporaryDirectory())
         let members = Members()
         try await TestServer.with(routes: members.mount) { server in
-            let first = try await Program.apus(place.arguments(url(server), "--once", reload: "echo no pid >&2; exit 1"))
+            // As nginx says it.
+            let complaint = "echo '1 [notice] 1#1: signal process started' >&2; echo '1 [error] 1#1: no pid' >&2; exit 1"
+            let first = try await Program.apus(place.arguments(url(server), "--once", reload: complaint))
             #expect(first.status == 3 && first.errors.contains("no pid"), "\(first)")
             #expect(try place.text().contains("10.0.0.2"), "there was none, so that nginx can be started with it")
             members.set(["active", "left"])

@@ -18,8 +18,11 @@ struct Tool: Sendable {
         var isSuccess: Bool
         /// What it said, on both streams.
         var output: String
-        /// One line of it for an error's summary.
-        var complaint: String { output.split(whereSeparator: \.isNewline).first.map(String.init) ?? "it says nothing" }
+        /// One line of it for an error's summary: the first, but nginx first says what it does.
+        var complaint: String {
+            let lines = output.split(whereSeparator: \.isNewline)
+            return (lines.first { !$0.contains(" [notice] ") } ?? lines.first).map(String.init) ?? "it says nothing"
+        }
     }
 
     /// Runs to the end; what takes longer than `limit` is killed. Throws `process.failed` when it cannot be started.
