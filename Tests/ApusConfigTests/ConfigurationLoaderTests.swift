@@ -188,6 +188,8 @@ struct ConfigurationLoaderTests {
         let shown = key.value(in: loaded.configuration) + key.shown(in: loaded.configuration) + loaded.configuration.yaml() + "\(loaded)"
         #expect(!shown.contains("hunter2"))
         #expect(loaded.configuration.yaml().contains("<redacted>"))
+        let short = load("cluster: {secret: hunter2}\nquery: {service_key: hunter2}\n").errors.map(\.description)
+        #expect(short.count == 2 && !"\(short)".contains("hunter2"), "\(short)")
     }
 
     @Test("no setting with a secret has a flag, and every flag names a setting")

@@ -73,7 +73,8 @@ public struct ConfigurationKey: Sendable {
         set = { node, configuration throws(ConfigurationMistake) in
             let value = try Value(node)
             if let limit, !limit.holds(value) {
-                throw ConfigurationMistake("must be \(limit.text), not \(YAMLWriter.inline(value.node))", mark: node.mark)
+                let found = isSecret ? "" : ", not \(YAMLWriter.inline(value.node))"
+                throw ConfigurationMistake("must be \(limit.text)" + found, mark: node.mark)
             }
             configuration[keyPath: keyPath] = value
         }

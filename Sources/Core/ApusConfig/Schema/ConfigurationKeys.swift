@@ -203,7 +203,7 @@ public enum ConfigurationKeys {
 
     private static let storage: [ConfigurationKey] = [
         ConfigurationKey(
-            "catalog.url", \.catalog.url, whenNull: "the catalog is SQLite", isSecret: true,
+            "catalog.url", \.catalog.url, whenNull: "SQLite, unless another `catalog` setting names a PostgreSQL", isSecret: true,
             "`postgresql://user:password@host:port/database` of the catalog; several hosts may be listed as libpq does.",
             reason:
                 "A cluster of several nodes needs PostgreSQL. Prefer `catalog.url_file`: a URL with a password does not belong in a shared file."
