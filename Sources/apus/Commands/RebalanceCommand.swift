@@ -59,7 +59,15 @@ enum RebalanceCommand {
         let (moving, planned) = (plan["moving"]?.asArray ?? [], plan["planned"]?.asArray ?? [])
         for move in moving { print("moving " + line(move)) }
         for move in planned { print("to move " + line(move)) }
-        if moving.isEmpty, planned.isEmpty { print("nothing moves, and nothing is to be moved") }
+        if moving.isEmpty, planned.isEmpty {
+            // Those end when the others have served for long enough.
+            let leaving = (plan["nodes"]?.asArray ?? []).contains {
+                ($0["replicas"]?.asInteger ?? 0) > ($0["replicas_after"]?.asInteger ?? 0)
+            }
+            print(
+                leaving
+                    ? "nothing is to be loaded; replicas that were replaced end in a moment" : "nothing moves, and nothing is to be moved")
+        }
         if let missing = plan["replicas_missing"]?.asInteger, missing > 0 { print("replicas that no node can have: \(missing)") }
         var table = Table(header: ["NODE", "REPLICAS", "AFTER", "AT MOST"], rightAligned: [1, 2, 3])
         table.rows = (plan["nodes"]?.asArray ?? []).map { node in
