@@ -123,7 +123,7 @@ struct ProgramTests {
         #expect(origin("auth.loopback") == "default")
     }
 
-    @Test("the catalog's URL comes from its file, and is not shown")
+    @Test("the catalog's URL comes from its file, and is not shown; what follows from other settings is")
     func secretFile() async throws {
         let folder = try TemporaryDirectory()
         try Program.write("postgresql://u:hunter2@h/d\n", to: "\(folder.path)/url")
@@ -131,6 +131,10 @@ struct ProgramTests {
         #expect(shown.status == 0 && !shown.output.contains("hunter2"))
         let environment = try await Program.apus(["config", "show"], ["APUS_CATALOG_URL": "postgresql://u:hunter2@h/d"])
         #expect(environment.output.contains("<redacted>") && !environment.output.contains("hunter2"))
+        let servers = "[{id: a, address: 10.0.0.1, grpc_port: 1}, {id: b, address: 10.0.0.2, grpc_port: 1}]"
+        try Program.write("cluster: {enabled: true, node_id: b, servers: \(servers)}\n", to: "\(folder.path)/b.yml")
+        let listed = try await Program.apus(["config", "show", "catalog", "--config", "\(folder.path)/b.yml"])
+        #expect(listed.output.contains("a PostgreSQL that another node hosts at 10.0.0.1:5432"), "\(listed)")
         try Program.write("mysql://x\n", to: "\(folder.path)/url")
         let wrong = try await Program.apus(["node", "--data", folder.path, "--catalog", "\(folder.path)/url"])
         #expect(wrong.status == 78 && wrong.errors.contains("first line must be the catalog's URL"))

@@ -36,11 +36,24 @@ enum ConfigCommand {
                 var table = Table(header: ["KEY", "VALUE", "FROM"])
                 table.rows = shown.map { [$0.path, $0.shown(in: loaded.configuration), loaded.origin(of: $0.path).description] }
                 table.lines(invocation.terminal).forEach { invocation.terminal.print($0) }
+                if keys.contains(where: { $0.path.hasPrefix("catalog.") }) {
+                    place(loaded.configuration).map { invocation.terminal.print($0) }
+                }
             }
             loaded.warnings.forEach { invocation.terminal.note("warning: \($0)") }
             _ = try loaded.validated()
             return .success
         })
+
+    /// What follows from several settings, the servers of a cluster among them; nil where one of them says it.
+    private static func place(_ configuration: Configuration) -> String? {
+        switch configuration.catalogPlace {
+        case .url: nil
+        case .file: "so the catalog is SQLite, in a file of this node"
+        case .hosted(let address): "so the catalog is a PostgreSQL that this node hosts at \(address)"
+        case .peer(let address): "so the catalog is a PostgreSQL that another node hosts at \(address)"
+        }
+    }
 
     private static func document(_ keys: [ConfigurationKey], _ loaded: LoadedConfiguration) -> JSONObject {
         var settings = JSONObject()
