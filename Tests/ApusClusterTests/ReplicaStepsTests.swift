@@ -1,9 +1,10 @@
-import ApusCatalog
+import ApusMembership
 import ApusPlacement
 import ApusTypes
 import TestKit
 import Testing
 
+@testable import ApusCatalog
 @testable import ApusCluster
 
 @Suite("the leader's steps with replicas")
@@ -176,6 +177,37 @@ struct ReplicaStepsTests {
             memory.begin(Epoch(2))
             #expect(stops(after: 1100) == 0, "another leader has not seen it serve")
         }
+    }
+
+    @Test("nobody stops for a replica on a node that no other node reaches, however long it has served there")
+    func unreached() {
+        let shard = ShardRow(
+            id: ShardID(0), collection: CollectionID(1), number: 0,
+            replicas: [.init(node: "n0", state: .retiring), .init(node: "n1", state: .serving)])
+        var memory = PlacementMemory()
+        memory.begin(Epoch(1))
+        func stops(after seconds: Double, _ probes: [NodeName: Bool]) -> Int {
+            let now = Instant(nanosecondsSinceBoot: Int64(seconds * 1e9) + 1)
+            let rows = ["n0", "n1"].map { name in
+                NodeRow(
+                    name: NodeName(name), url: "", rpcAddress: "", roles: [.worker], status: .active, incarnation: 1, version: "",
+                    hasGeneratedName: false, metadata: "{}", registeredAt: WallTime(millisecondsSinceEpoch: 0), sessionEpoch: Epoch(1),
+                    heartbeats: Int64(seconds))
+            }
+            for (name, answered) in probes { observation.probed(name, answered: answered) }
+            observation.read(rows, by: "n0", leader: Epoch(1), at: now)
+            let unreached = observation.unreached(leader: Epoch(1), at: now).subtracting(["n0"])
+            let newcomers = memory.newcomers([shard], [CollectionID(1): 1], unreached: unreached, at: now)
+            let nodes: [NodeName: ReplicaSteps.Presence] = ["n0": .here, "n1": .here]
+            return ReplicaSteps(shards: [shard], factors: [CollectionID(1): 1], nodes: nodes, newcomers: newcomers).steps
+                .count { $0.change.state == .leaving }
+        }
+        var observation = Observation(terms: MembershipTerms())
+        #expect(stops(after: 0, [:]) == 0)
+        #expect(stops(after: 2, [:]) == 0, "nobody has asked it yet")
+        #expect(stops(after: 3, ["n1": false]) == 0)
+        #expect(stops(after: 60, ["n1": false]) == 0, "it beats, and is not answered by")
+        #expect(stops(after: 61, ["n1": true]) == 1)
     }
 
     @Test("a move that leaves the load uneven is not taken back while its target has served for a moment only")

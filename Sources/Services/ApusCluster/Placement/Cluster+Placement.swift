@@ -22,8 +22,11 @@ extension Cluster {
         }
         guard !isSettled else { return 0 }
         let rows = followed.shards
+        let now = clock.now
+        let unreached =
+            options.probe == nil ? [] : observation.withLock { $0.unreached(leader: epoch, at: now) }.subtracting([identity.name])
         let (ended, newcomers) = placement.withLock { memory in
-            (memory.ended(rows, at: clock.now), memory.newcomers(rows, followed.factors, at: clock.now))
+            (memory.ended(rows, at: now), memory.newcomers(rows, followed.factors, unreached: unreached, at: now))
         }
         let isPaused = followed.pause != nil
         let steps = try await planning.run(deadline: deadline) { [options] in

@@ -23,6 +23,19 @@ extension Observation {
         }
         return presences
     }
+
+    /// Nodes that live, as their heartbeats say, and that no other node reaches, or none has asked yet: behind a firewall, or under an address
+    /// or certificate that is not theirs. Nobody stops for what they serve.
+    func unreached(leader epoch: Epoch, at now: Instant) -> Set<NodeName> {
+        Set(
+            rows.lazy.map(\.name).filter { name in
+                guard let standing = leaderStanding(of: name, epoch: epoch), standing.answers.isEmpty else { return false }
+                return !standing.failures.isEmpty || standing.since.duration(to: now) < Self.acquaintance
+            })
+    }
+
+    /// How long it may take until a new node's neighbours have asked it, and have said so.
+    private static let acquaintance = Duration.seconds(5)
 }
 
 extension ReplicaSteps.Presence {
