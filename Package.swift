@@ -230,7 +230,8 @@ let package = Package(
             "ApusQueryTests",
             [
                 "JQProcess",
-                "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusHTTP", "ApusQuery",
+                "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusHTTP", "ApusCache",
+                "ApusQuery",
                 "TestKit", "HTTPTestKit",
             ]),
         tests(

@@ -154,20 +154,8 @@ struct CacheTests {
     @Test("a Redis that is killed, frozen, emptied or back fails no request, and makes no answer wrong")
     func sharedCache() async throws {
         let directory = try TemporaryDirectory()
-        let port = try freePort()
-        func redis() async throws -> ChildProcess {
-            try await ChildProcess.start(
-                .init(
-                    "/usr/bin/redis-server", ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", directory.path],
-                    environment: [:], directory: directory.path, output: .file(directory.path + "/log")), on: TestLoops.shared.first)
-        }
-        var server = try await redis()
-        defer {
-            server.send(signal: SIGCONT)
-            server.send(signal: SIGKILL)
-        }
-        let settings = ["APUS_QUERY_CACHE_SHARED_KIND": "redis", "APUS_QUERY_CACHE_SHARED_SERVERS": "127.0.0.1:\(port)"]
-        try await Self.withNodes(2, settings) { nodes, _ in
+        var server = try await RedisProcess.start(in: directory.path)
+        try await Self.withNodes(2, Self.settings(server)) { nodes, _ in
             func cached(_ node: NodeProcess) async throws -> String? { try await Self.text(node, "@cache(ttl: 600)") }
             func shares(_ number: Int) async throws {
                 try await eventually("what one node computed the other one has") {
@@ -196,12 +184,10 @@ struct CacheTests {
                 }
                 for round in 0..<8 {
                     switch round % 4 {
-                    case 0:
-                        server.send(signal: SIGKILL)
-                        _ = await server.wait()
-                    case 1: server = try await redis()
-                    case 2: server.send(signal: SIGSTOP)
-                    default: server.send(signal: SIGCONT)
+                    case 0: await server.kill()
+                    case 1: server = try await server.again()
+                    case 2: server.freeze()
+                    default: server.thaw()
                     }
                     let (one, other) = (nodes[round % 2], nodes[(round + 1) % 2])
                     _ = try await Self.manage(
@@ -213,6 +199,59 @@ struct CacheTests {
                 do { try await group.waitForAll() } catch is CancellationError {}
             }
             try await shares(1)
+        }
+    }
+
+    private static func settings(_ redis: RedisProcess) -> [String: String] {
+        ["APUS_QUERY_CACHE_SHARED_KIND": "redis", "APUS_QUERY_CACHE_SHARED_SERVERS": "127.0.0.1:\(redis.port)"]
+    }
+
+    @Test("what a role may not see any more is told by no node, whatever Redis has of it and however Redis is")
+    func revoked() async throws {
+        let directory = try TemporaryDirectory()
+        var server = try await RedisProcess.start(in: directory.path)
+        try await Self.withNodes(2, Self.settings(server)) { nodes, _ in
+            for (round, name) in ["running", "frozen", "killed", "emptied"].enumerated() {
+                let role = "role\(round)"
+                let key: Headers = ["X-Hugr-Api-Key": "\(role)-0123456789"]
+                _ = try await Self.manage(
+                    nodes[0],
+                    """
+                    mutation { core { insert_roles(data: {name: "\(role)", permissions: []}) { name }
+                      insert_api_keys(data: {name: "\(role)", key: "\(role)-0123456789", default_role: "\(role)"}) { name } } }
+                    """)
+                func told(_ node: NodeProcess) async throws -> (status: Int, text: String) {
+                    let answer = try await AccessNode.ask(node.url, "{ notes @cache(ttl: 600) { id text } }", key)
+                    return (answer.status, answer.text)
+                }
+                for node in nodes {
+                    try await eventually("the key is known") { try await told(node).status == 200 }
+                    #expect(try await told(node).text.contains(#""id":1,"#), "\(name)")
+                }
+                switch round {
+                case 1: server.freeze()
+                case 2:
+                    server.thaw()
+                    await server.kill()
+                case 3: server = try await server.again()
+                default: break
+                }
+                _ = try await Self.manage(
+                    nodes[0],
+                    """
+                    mutation { core { insert_role_permissions(data: { role: "\(role)", type_name: "data-object:query", field_name: "notes",
+                      filter: {id: {eq: 2}}}) { role } } }
+                    """)
+                // On the node that was asked at once, on the other within the bound, and then for good.
+                #expect(try await !told(nodes[0]).text.contains(#""id":1,"#), "\(name)")
+                try await eventually(within: 5, "the other node has heard: \(name)") {
+                    try await !told(nodes[1]).text.contains(#""id":1,"#)
+                }
+                for number in 0..<40 {
+                    let answer = try await told(nodes[number % 2])
+                    #expect(answer.status == 200 && !answer.text.contains(#""id":1,"#) && answer.text.contains(#""id":2,"#), "\(name)")
+                }
+            }
         }
     }
 }

@@ -63,16 +63,10 @@ struct GuideTests {
     @Test("three nodes in any order, a source through the management node, nginx, a shared cache, five workers")
     func followed() async throws {
         let directory = try TemporaryDirectory()
-        let port = Int(try freePort())
-        let redis = try await ChildProcess.start(
-            .init(
-                "/usr/bin/redis-server",
-                ["--port", "\(port)", "--bind", "127.0.0.1", "--save", "", "--dir", directory.path, "--requirepass", "redis_password"],
-                environment: [:], directory: directory.path, output: .file(directory.path + "/redis.log")), on: TestLoops.shared.first)
-        defer { redis.send(signal: 9) }
+        let redis = try await RedisProcess.start(in: directory.path, password: "redis_password")
         let server = try await PostgreSQLServer.shared()
         let site = Site(
-            directory: directory, core: try await server.newDatabase().reveal(), redis: port, loops: EventLoops(count: 1))
+            directory: directory, core: try await server.newDatabase().reveal(), redis: redis.port, loops: EventLoops(count: 1))
         defer { site.loops.stop() }
         let shop = try await server.newDatabase()
         try await server.execute(
