@@ -45,9 +45,14 @@ public final class CoreSource: SQLSource, FunctionSource {
     public static func all(
         _ registry: SchemaRegistry, facts: Facts, access: QueryAccess? = nil, cache: QueryCache? = nil
     ) -> [BuiltInSource] {
-        CoreModule.inputs(registry.catalog.database.dialect).map { input in
-            BuiltInSource(input, source: CoreSource(input.source.name, registry, facts, access, cache))
+        let own = CoreModule.inputs(registry.catalog.database.dialect).map { input in
+            (input, CoreSource(input.source.name, registry, facts, access, cache))
         }
+        let meta = MetaSource { [catalog = own[0].1] in
+            [MetaSource.Described(name: "core", source: catalog, isReadOnly: registry.catalog.isReadOnly, isCatalog: true)]
+                + registry.databases
+        }
+        return own.map { BuiltInSource($0, source: $1) } + [BuiltInSource(MetaModule.input, source: meta)]
     }
 
     public func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {

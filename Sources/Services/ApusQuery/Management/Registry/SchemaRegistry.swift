@@ -335,6 +335,15 @@ public final class SchemaRegistry: Sendable {
         return (found.compactMapValues(\.source), failures)
     }
 
+    /// The databases that are open.
+    var databases: [MetaSource.Described] {
+        state.withLock { state in
+            state.open.values.compactMap { definition, source in
+                (source as? any SQLSource).map { .init(name: definition.name, source: $0, isReadOnly: definition.isReadOnly) }
+            }
+        }
+    }
+
     /// Another definition of a source is another try.
     func forgetTries(of names: some Sequence<String>) { state.withLock { state in for name in names { state.tries[name] = nil } } }
 
