@@ -92,7 +92,10 @@ struct MetaTests {
                     == #"{"constraints":[{"name":"authors_pkey","type":"PRIMARY KEY","columns":["id"],"references_table_name":null,"references_columns":null,"table":{"name":"authors"}},{"name":"notes_0_fkey","type":"FOREIGN KEY","columns":["author"],"references_table_name":"authors","references_columns":["id"],"table":{"name":"notes"}},{"name":"notes_pkey","type":"PRIMARY KEY","columns":["id"],"references_table_name":null,"references_columns":null,"table":{"name":"notes"}},{"name":"orders_customer_fkey","type":"FOREIGN KEY","columns":["customer"],"references_table_name":"customers","references_columns":["id"],"table":{"name":"orders"}},{"name":"orders_pkey","type":"PRIMARY KEY","columns":["id","part"],"references_table_name":null,"references_columns":null,"table":{"name":"orders"}},{"name":"orders_placed_key","type":"UNIQUE","columns":["placed"],"references_table_name":null,"references_columns":null,"table":{"name":"orders"}},{"name":"sqlite_autoindex_authors_1","type":"UNIQUE","columns":["name"],"references_table_name":null,"references_columns":null,"table":{"name":"authors"}}]}}}}"#
             )
             #expect(
-                await Self.ask(service, "tables_bucket_aggregation(order_by: [{field: \"key.database_name\"}]) { key { database_name } aggregations { _rows_count } }")
+                await Self.ask(
+                    service,
+                    "tables_bucket_aggregation(order_by: [{field: \"key.database_name\"}]) { key { database_name } aggregations { _rows_count } }"
+                )
                     == #"{"tables_bucket_aggregation":[{"key":{"database_name":"notes"},"aggregations":{"_rows_count":3}},{"key":{"database_name":"shop"},"aggregations":{"_rows_count":3}}]}}}}"#
             )
             // A list without what one of them has would look whole; names alone are known without asking.

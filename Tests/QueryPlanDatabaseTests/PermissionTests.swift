@@ -107,7 +107,31 @@ struct PermissionTests {
             "mutation { pg_store { insert_products(data: {id: 50, name: \"n\", price: 1, category_id: 2}) { id } } }",
             #"{"pg_store":{"insert_products":null}}"#
         ),
-    ]
+        (
+            "insert many and read back",
+            "mutation { pg_store { insert_many_products(data: [{id: 60, name: \"n\", price: 1}, {id: 61, name: \"m\", price: 1}]) { id } } }",
+            #"{"pg_store":{"insert_many_products":[null,null]}}"#
+        ),
+        (
+            "upsert of what is hidden",
+            "mutation { pg_store { insert_products(data: {id: 4, name: \"n\", price: 1}, on_conflict: {constraint: by_pk, update_columns: [name]}) { id } } }",
+            #"{"pg_store":{"insert_products":null}}"#
+        ),
+        (
+            "upsert of many",
+            "mutation { pg_store { insert_many_products(data: [{id: 2, name: \"n\", price: 1}, {id: 5, name: \"n\", price: 1}], on_conflict: {constraint: by_pk, update_columns: [name]}) { id name } } }",
+            #"{"pg_store":{"insert_many_products":[{"id":2,"name":"n"}]}}"#
+        ),
+        (
+            "page after a cursor", "{ pg_store { products_edges(after: \"CURSOR\") { node { id } } } }", #"{"pg_store":{"products_edges":[{"node":{"id":2}}]}}"#
+        ),
+        (
+            "cursor", "{ pg_store { products_edges(limit: 1) { cursor } } }", #"{"pg_store":{"products_edges":[{"cursor":"CURSOR"}]}}"#
+        ),
+    ].map { ($0.0, $0.1.replacing("CURSOR", with: cursorOfFirst), $0.2.replacing("CURSOR", with: cursorOfFirst)) }
+
+    /// Of product 1 in the order of ids.
+    private static let cursorOfFirst = "313138396133313835653661373334615b2231225d"
 
     static let filters = RolePermissions([
         .init(type: "data-object:query", field: "pg_store_products", filter: ["id": ["in": [1, "[$auth.second]"]]]),
@@ -170,6 +194,7 @@ struct PermissionTests {
             "{ products { _join(fields: [\"price\"]) { pg_store_tags(fields: [\"id\"]) { id } } } }",
             "{ tags { _join(fields: [\"id\"]) { pg_store_products(fields: [\"price\"]) { id } } } }",
             "{ tags { tagged_products(order_by: [{field: \"price\"}]) { id } } }",
+            "{ products_edges(order_by: [{field: \"price\"}]) { cursor } }",
         ])
     func disabledColumn(path: String) async throws {
         let rules = RolePermissions([.init(type: "pg_store_products", field: "price", isDisabled: true)])
@@ -265,6 +290,75 @@ struct PermissionTests {
             let past = try await ask(
                 "mutation { pg_store { insert_products(data: {name: \"d\", price: 1, category: {name: \"mine\"}}) { category_id } } }")
             #expect(past == #"{"pg_store":{"insert_products":{"category_id":3}}}"#)
+        }
+    }
+
+    @Test("who may not insert, update or set a column may not do so by inserting several or over rows that are there")
+    func insertionsBeside() async throws {
+        let upsert =
+            "insert_products(data: {id: 4, name: \"n\", price: 1}, on_conflict: {constraint: by_pk, update_columns: [name]}) { id }"
+        let many = "insert_many_products(data: [{name: \"a\", price: 1}, {name: \"b\", price: 1}]) { id }"
+        let kept = "insert_products(data: {id: 4, name: \"n\", price: 1}, on_conflict: {constraint: by_pk}) { id }"
+        let module = "_module_pg_store_mutation"
+        try await StoreDatabase.with(.postgreSQL) { store in
+            for (rule, refused, allowed) in [
+                (RolePermissions.Rule(type: module, field: "insert_products", isDisabled: true), [upsert, many, kept], [String]()),
+                (.init(type: module, field: "update_products", isDisabled: true), [upsert], [many, kept]),
+                (.init(type: "data-object:insert", field: "pg_store_products", isDisabled: true), [upsert, many, kept], []),
+                (.init(type: "data-object:update", field: "pg_store_products", isDisabled: true), [upsert], [many, kept]),
+                (.init(type: "pg_store_products_mut_data", field: "name", isDisabled: true), [upsert], [many, kept]),
+                (.init(type: "pg_store_products_mut_input_data", field: "name", isDisabled: true), [upsert, many, kept], []),
+            ] {
+                for text in refused {
+                    let error = await #expect(throws: GraphQLError.self, "\(rule): \(text)") {
+                        try await store.run("mutation { pg_store { \(text) } }", permissions: RolePermissions([rule]))
+                    }
+                    #expect(error?.message == "forbidden")
+                }
+                for text in allowed {
+                    _ = try await store.run("mutation { pg_store { \(text) } }", permissions: RolePermissions([rule]))
+                }
+            }
+            let left = try await store.run("{ pg_store { products_by_pk(id: 4) { name } } }")
+            #expect(left.data.description == #"{"pg_store":{"products_by_pk":{"name":"Old Keyboard"}}}"#)
+        }
+    }
+
+    @Test(
+        "what rules store is stored in every row that is inserted, and in the place of what an upsert sets",
+        arguments: [SQLEngine.postgreSQL, .sqlite])
+    func stampsBeside(_ engine: SQLEngine) async throws {
+        let rules = RolePermissions([
+            .init(type: "data-object:insert", field: "pg_store_products", data: ["description": "[$auth.user]"]),
+            .init(
+                type: "data-object:update", field: "pg_store_products", filter: ["quantity": ["gt": 0]], data: ["description": "changed"]),
+        ])
+        try await StoreDatabase.with(engine) { store in
+            func ask(_ text: String) async throws -> String {
+                try await store.run(text, identity: ["auth.user": "writer-1"], permissions: rules).data.description
+            }
+            let told1 = try await ask(
+                "mutation { pg_store { insert_many_products(data: [{id: 70, name: \"a\", price: 1, description: \"spoofed\"}, {id: 71, name: \"b\", price: 1, description: \"spoofed\"}]) { description } } }"
+            )
+            #expect(told1 == #"{"pg_store":{"insert_many_products":[{"description":"writer-1"},{"description":"writer-1"}]}}"#)
+            // Product 4 has none left, and is not to be changed.
+            let told2 = try await ask(
+                "mutation { pg_store { insert_many_products(data: [{id: 1, name: \"a\", price: 1, description: \"x\"}, {id: 4, name: \"b\", price: 1, description: \"x\"}], on_conflict: {constraint: by_pk, update_columns: [name, description]}) { id name description } } }"
+            )
+            #expect(told2 == #"{"pg_store":{"insert_many_products":[{"id":1,"name":"a","description":"changed"}]}}"#)
+            let told3 = try await ask("{ pg_store { products_by_pk(id: 4) { name description } } }")
+            #expect(told3 == #"{"pg_store":{"products_by_pk":{"name":"Old Keyboard","description":"Discontinued keyboard"}}}"#)
+        }
+    }
+
+    @Test("a cursor tells no column that whoever asks may not see")
+    func cursorsTellNothing() async throws {
+        let rules = RolePermissions([.init(type: "pg_store_products", field: "id", isDisabled: true)])
+        try await StoreDatabase.with(.postgreSQL) { store in
+            for text in ["{ pg_store { products_edges { cursor } } }", "{ pg_store { products_edges { node { name } } } }"] {
+                let error = await #expect(throws: GraphQLError.self) { try await store.run(text, permissions: rules) }
+                #expect(error?.message == "forbidden")
+            }
         }
     }
 

@@ -186,7 +186,8 @@ public struct PlanRunner: Sendable {
                     let keys = node.call.rows.keys[index]
                     try checkKeys(keys, of: node.call.statement.batches[index], node.call.statement)
                     return keys.count == 0
-                        ? nil : Node(try StatementCall(node.call.statement.batches[index], values, keys.columns, limits))
+                        ? nil
+                        : Node(try StatementCall(node.call.statement.batches[index], values, keys.columns, limits, for: node.call.path))
                 }
             }
             nodes = nodes.flatMap { $0.batches.compactMap { $0 } }
@@ -267,9 +268,14 @@ public struct StatementCall: Sendable {
     public let identity: JSONObject
     /// Takes the rows in their order.
     public let rows: RowAssembler
+    /// The response field that it is for, of a batch that of the statement that it belongs to.
+    public let path: [String]
 
-    init(_ statement: StatementPlan, _ values: RequestValues, _ keys: [[[UInt8]]], _ limits: PlanLimits) throws(GraphQLError) {
+    init(
+        _ statement: StatementPlan, _ values: RequestValues, _ keys: [[[UInt8]]], _ limits: PlanLimits, for path: [String]? = nil
+    ) throws(GraphQLError) {
         self.statement = statement
+        self.path = path ?? statement.path
         var parameters: [BoundParameter] = []
         parameters.reserveCapacity(statement.sql.parameters.count)
         do throws(GraphQLError) {

@@ -1,5 +1,5 @@
 -- pg_store.insert_tags (pg_store, postgres)
-WITH "row1" AS (INSERT INTO "tags" ("name", "id") VALUES ($1, nextval(($2::text)::regclass)) RETURNING *) SELECT "row1"."id" FROM "row1"
+WITH "row1" AS (INSERT INTO "tags" ("name", "id") VALUES ($1, nextval(($2::text)::regclass)) RETURNING *) SELECT "told"."id" FROM "row1" AS "told"
 --   $1 = "x"
 --   $2 = "tags_id_seq"
 --   rows: one batch 0 by 0

@@ -1,5 +1,5 @@
 -- pg_store.insert_products (pg_store, postgres)
-WITH "row1" AS (INSERT INTO "products" ("name", "price", "quantity", "is_active", "description", "category_id", "id") VALUES ($1, $2, $3, $4, $5, $6, nextval(($7::text)::regclass)) RETURNING *) SELECT "row1"."id" FROM "row1"
+WITH "row1" AS (INSERT INTO "products" ("name", "price", "quantity", "is_active", "description", "category_id", "id") VALUES ($1, $2, $3, $4, $5, $6, nextval(($7::text)::regclass)) RETURNING *) SELECT "told"."id" FROM "row1" AS "told"
 --   $1 = "Test Product"
 --   $2 = 99.99
 --   $3 = 7

@@ -11,6 +11,8 @@ public struct OperationPlan: Sendable {
 
     public var statements: [StatementPlan] { template.statements }
     public var kind: OperationKind { template.kind }
+    /// The name of an operation whose time is asked for, empty where it has none; nil: it is not asked for.
+    public var measuredName: String? { template.measuredName }
 }
 
 /// What an operation comes to, for all requests whose variables have one shape: statements, and the reply that their rows are part of.
@@ -19,9 +21,13 @@ final class PlanTemplate: Sendable {
     let data: Node
     let observations: Observations
     let kind: OperationKind
+    let measuredName: String?
 
-    init(_ kind: OperationKind, _ statements: [StatementPlan], _ data: Node, _ observations: Observations) {
+    init(
+        _ kind: OperationKind, _ statements: [StatementPlan], _ data: Node, _ observations: Observations, measuredName: String? = nil
+    ) {
         self.kind = kind
+        self.measuredName = measuredName
         self.statements = statements
         self.data = data
         self.observations = observations
@@ -73,6 +79,8 @@ public struct StatementPlan: Sendable {
     public internal(set) var isMutation = false
     /// What the source does itself instead of running the SQL for its reply.
     public internal(set) var action: SourceAction?
+    /// The name of a field whose time is asked for.
+    public internal(set) var measuredName: String?
     /// How what it tells is kept; nil: it is not, and nothing is invalidated with it.
     public internal(set) var caching: StatementCaching?
 }

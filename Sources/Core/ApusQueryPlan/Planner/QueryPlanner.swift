@@ -38,7 +38,11 @@ public struct QueryPlanner: Sendable {
         let fields = request.collector.fields(of: operation.node, on: operation.root)
         var statements: [StatementPlan] = []
         let data = try node(fields, on: operation.root, [], request, &statements)
-        return PlanTemplate(operation.kind, statements, data, record.observations)
+        let document = operation.document
+        let isMeasured = document.directives(of: operation.node).contains { document.name(of: $0) == "stats" }
+        return PlanTemplate(
+            operation.kind, statements, data, record.observations,
+            measuredName: isMeasured ? document.name(of: operation.node) ?? "" : nil)
     }
 
     /// The fields of a root or module: modules are objects of the reply, anything else a statement.
@@ -86,6 +90,7 @@ public struct QueryPlanner: Sendable {
                 do throws(GraphQLError) {
                     var statement = try self.statement(field, on: type, request)
                     statement.path = path
+                    if request.hasDirective("stats", field) { statement.measuredName = field.name }
                     statement.caching = try request.caching(field, api.meaning(of: field.name, on: type.name), statement)
                     statements.append(statement)
                 } catch {
@@ -124,11 +129,13 @@ public struct QueryPlanner: Sendable {
         if let plan = try StatementBuilder.action(api.meaning(of: field.name, on: type.name), use, request) { return plan }
         switch api.meaning(of: field.name, on: type.name) {
         case .list(let name)?: return try StatementBuilder.list(try request.object(name), use, request)
+        case .edges(let name)?: return try StatementBuilder.edges(try request.object(name), use, request)
         case .one(let name, let key)?: return try StatementBuilder.one(try request.object(name), key: key, use, request)
         case .aggregation(let name)?: return try StatementBuilder.aggregation(try request.object(name), use, request)
         case .buckets(let name)?: return try StatementBuilder.buckets(try request.object(name), use, request)
         case .function(let id)?: return try StatementBuilder.function(id, use, request)
         case .insert(let name)?: return try StatementBuilder.insert(try request.object(name), use, request)
+        case .insertMany(let name)?: return try StatementBuilder.insertMany(try request.object(name), use, request)
         case .update(let name)?: return try StatementBuilder.update(try request.object(name), use, request)
         case .delete(let name)?: return try StatementBuilder.delete(try request.object(name), use, request)
         case .transform?, .module?, .description?, nil: throw GraphQLError("Field \"\(field.name)\" is not answered from a data source.")

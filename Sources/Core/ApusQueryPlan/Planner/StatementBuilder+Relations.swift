@@ -91,8 +91,7 @@ extension StatementBuilder {
     func isUnique(_ navigation: Navigation, _ target: DataObject) -> Bool {
         guard case .fields(let pairs, _) = navigation.path else { return false }
         let fields = Set(pairs.map(\.far))
-        let keys = [target.primaryKey.map(\.name)] + target.uniqueKeys.map(\.fields)
-        return keys.contains { !$0.isEmpty && fields.isSuperset(of: $0) }
+        return target.conflictKeys.contains { !$0.fields.isEmpty && fields.isSuperset(of: $0.fields) }
     }
 
     /// Of several rows that a way to one leads to, the one that is told everywhere: the first by its primary key.

@@ -124,11 +124,7 @@ struct StatementBuilder {
         builder.levels[0].item = try builder.object(use.fields, use.type, scope)
         var set = try builder.rowSet(use, scope)
         set.require(builder.required[scope.number])
-        if set.limit == nil {
-            // One row more shows whether there are more.
-            set.limit = .integer(request.planner.limits.defaultRows + 1)
-            builder.levels[0].limit = request.planner.limits.defaultRows
-        }
+        builder.limit(&set)
         return try builder.finish(scope, set, use, result: .list)
     }
 
@@ -140,9 +136,18 @@ struct StatementBuilder {
         builder.beginLevel()
         builder.levels[0].item = try builder.object(use.fields, use.type, scope)
         var set = RowSet()
-        for name in key {
-            let column = builder.column(try builder.field(name, of: object), of: scope)
-            set.require(["\(column) = \(.value(use.arguments[name] ?? .known(.null)))"])
+        if let match = object.uniqueKeys.first(where: { $0.fields == key })?.match {
+            set.require([
+                try builder.template(match) { name throws(GraphQLError) in
+                    guard name.hasPrefix("$"), let value = use.arguments[String(name.dropFirst())] else { return nil }
+                    return .value(value, as: .string)
+                }
+            ])
+        } else {
+            for name in key {
+                let column = builder.column(try builder.field(name, of: object), of: scope)
+                set.require(["\(column) = \(.value(use.arguments[name] ?? .known(.null)))"])
+            }
         }
         if let rule = try request.filter(of: use.field.name, on: use.parent).flatMap({ rule throws(GraphQLError) in
             try builder.rule(rule, scope.row)
@@ -190,13 +195,21 @@ struct StatementBuilder {
         return try builder.plan(sql, result: .list)
     }
 
+    /// Without a limit there is the default one.
+    mutating func limit(_ set: inout RowSet) {
+        guard set.limit == nil else { return }
+        // One row more shows whether there are more.
+        set.limit = .integer(request.planner.limits.defaultRows + 1)
+        levels[0].limit = request.planner.limits.defaultRows
+    }
+
     mutating func beginLevel() {
         levels.append(RowShape.Level(item: .nested))
         orders.append([])
     }
 
     /// The statement for the rows of an object that is at its root.
-    private mutating func finish(
+    mutating func finish(
         _ scope: Scope, _ set: RowSet, _ use: FieldUse, result: RowShape.Result
     ) throws(GraphQLError) -> StatementPlan {
         let hasLists = levels.count > 1

@@ -122,6 +122,8 @@ struct SQLParameter: Sendable, Hashable {
         case glob
         /// A number of rows: the argument that gives it.
         case count(String)
+        /// A part of a cursor.
+        case cursor(CursorPart)
     }
 
     var value: Value
@@ -150,6 +152,7 @@ extension SQLParameter.Form {
     func applied(to value: JSONValue) -> JSONValue {
         switch self {
         case .plain, .count: return value
+        case .cursor(let part): return (try? part.value(in: value)) ?? .null  // `check` has told what is wrong with it
         case .json: return value.isNull ? .null : .string(value.description)
         case .glob: return value.asString.map { .string(Self.glob($0)) } ?? value
         }
@@ -168,6 +171,7 @@ extension SQLParameter.Form {
 
     /// Of values that come with each request; those of the text are checked when they are planned.
     func check(_ value: JSONValue) throws(GraphQLError) {
+        if case .cursor(let part) = self { _ = try part.value(in: value) }
         guard case .count(let argument) = self, let number = value.asInteger, number < 0 else { return }
         throw GraphQLError("Argument \"\(argument)\" must not be negative.")
     }

@@ -27,7 +27,10 @@ enum DialectPrelude {
             directive @args(name: String!, required: Boolean = false) on OBJECT
             directive @named(name: String) on INPUT_FIELD_DEFINITION
             directive @module(name: String!) on OBJECT | FIELD_DEFINITION
-            directive @unique(fields: [String]!, query_suffix: String, skip_query: Boolean) repeatable on OBJECT
+            """
+            match: SQL that is true of the row, where it is not equal values that find it; [$field] is an argument
+            """
+            directive @unique(fields: [String]!, query_suffix: String, skip_query: Boolean, match: String) repeatable on OBJECT
             directive @references(
               name: String, references_name: String!, source_fields: [String!]!, references_fields: [String!]!, query: String,
               references_query: String, description: String, references_description: String, is_m2m: Boolean, m2m_name: String

@@ -52,6 +52,27 @@ extension APIGenerator {
         input("\(object.name)_mut_data", nil, columns.map { dataField($0, "_mut_data") })
     }
 
+    /// Whether its database decides what becomes of a row that is there already. What a source inserts by code of its own has no such way.
+    func isUpsertable(_ object: DataObject) -> Bool {
+        object.isMutable && model.sources[object.source]?.actsItself != true && !object.conflictKeys.isEmpty
+    }
+
+    mutating func addConflicts(_ object: DataObject) {
+        let name = object.name
+        definitions.append("enum \(name)_constraint { \(object.conflictKeys.map(\.name).joined(separator: " ")) }")
+        definitions.append(
+            "enum \(name)_update_column { \(object.columns.filter { $0.storedColumn != nil }.map(\.name).joined(separator: " ")) }")
+        input(
+            "\(name)_on_conflict", "What becomes of a row of \(name) that is there already",
+            [
+                Field(name: "constraint", type: "\(name)_constraint!", description: "What a row is known by"),
+                Field(
+                    name: "update_columns", type: "[\(name)_update_column!]! = []",
+                    description: "What is set to what was to be inserted; nothing: the row stays as it is, and is not told"),
+                Field(name: "where", type: "\(name)_filter", description: "Rows of which it is not true stay as they are"),
+            ])
+    }
+
     mutating func addInputs(_ structure: Structure) {
         for suffix in ["_mut_input_data", "_mut_data"] {
             input(structure.name + suffix, nil, structure.fields.filter(\.isColumn).map { dataField($0, suffix) })
@@ -62,5 +83,12 @@ extension APIGenerator {
         var type = field.type.text
         if case .structure(let name) = field.type.element { type = field.type.isList ? "[\(name)\(suffix)]" : name + suffix }
         return Field(name: field.name, type: type)
+    }
+}
+
+extension DataObject {
+    /// The keys by which a row that is to be inserted may be there already.
+    public var conflictKeys: [UniqueKey] {
+        (primaryKey.isEmpty ? [] : [UniqueKey(fields: primaryKey.map(\.name), querySuffix: "by_pk")]) + uniqueKeys.filter { $0.match == nil }
     }
 }

@@ -7,7 +7,7 @@ extension APIGenerator {
             var fields: [String: [Field]] = [:]
             if kind == .query || kind == .mutation {
                 for (module, members) in objects {
-                    fields[module] = members.flatMap { kind == .query ? queries(of: $0) : mutations(of: $0) }
+                    fields[module] = distinct(members.flatMap { kind == .query ? queries(of: $0) : mutations(of: $0) })
                 }
             } else {
                 for (module, members) in functions {
@@ -140,7 +140,24 @@ extension APIGenerator {
             Field(
                 name: "\(name)_bucket_aggregation", arguments: list.text(.root), type: "[\(aggregation)_bucket]", description: description,
                 meaning: .buckets(object.name)))
+        if object.hasEdges {
+            fields.append(
+                Field(
+                    name: "\(name)_edges", arguments: list.text(.edges), type: "[_\(object.name)_edge]",
+                    description: "\(name), page by page: rows with their cursors", meaning: .edges(object.name)))
+        }
         return fields
+    }
+
+    /// Where an object is called as a field of another that Hugr does not have (`users_edges` beside `users`), its own field goes before.
+    private func distinct(_ fields: [Field]) -> [Field] {
+        let names = Dictionary(grouping: fields, by: \.name)
+        return fields.filter { field in
+            switch field.meaning {
+            case .insertMany?, .edges?: names[field.name]?.count == 1
+            default: true
+            }
+        }
     }
 
     private func mutations(of object: DataObject) -> [Field] {
@@ -151,15 +168,24 @@ extension APIGenerator {
         func summary(_ what: String) -> String { hasEmbeddings ? ", \"\(what) summary embedding\" summary: String" : "" }
         let filter = "filter: \(object.name)_filter"
         let tellsRow = !object.primaryKey.isEmpty && !object.isJunction
+        let conflict = isUpsertable(object) ? ", \"Instead of an error\" on_conflict: \(object.name)_on_conflict" : ""
+        var many: [Field] = []
+        if model.sources[object.source]?.actsItself != true {
+            many.append(
+                Field(
+                    name: "insert_many_\(name)", arguments: "(data: [\(object.name)_mut_input_data!]!\(conflict))",
+                    type: tellsRow ? "[\(object.name)]" : "OperationResult",
+                    description: "All of them or none, in one statement", meaning: .insertMany(object.name)))
+        }
         return [
             Field(
-                name: "insert_\(name)", arguments: "(\(data("_mut_input_data"))\(summary("INSERT")))",
+                name: "insert_\(name)", arguments: "(\(data("_mut_input_data"))\(summary("INSERT"))\(conflict))",
                 type: tellsRow ? object.name : "OperationResult", meaning: .insert(object.name)),
             Field(
                 name: "update_\(name)", arguments: "(\(filter), \(data("_mut_data"))\(summary("UPDATE")))", type: "OperationResult",
                 meaning: .update(object.name)),
             Field(name: "delete_\(name)", arguments: "(\(filter))", type: "OperationResult", meaning: .delete(object.name)),
-        ]
+        ] + many
     }
 
     private func call(_ function: DataFunction) -> Field {

@@ -4,7 +4,7 @@ internal import ApusTypes
 struct APIGenerator {
     let model: DataModel
     private(set) var meanings: [String: [String: RootField]] = [:]
-    private var definitions: [String] = []
+    var definitions: [String] = []
 
     init(_ model: DataModel) { self.model = model }
 
@@ -20,7 +20,16 @@ struct APIGenerator {
             addObject(object)
             addFilters(object)
             addAggregations(object)
+            if object.hasEdges {
+                type(
+                    "_\(object.name)_edge", nil,
+                    [
+                        Field(name: "cursor", type: "String!", description: "For argument `after` of the same field with the same order"),
+                        Field(name: "node", type: "\(object.name)!"),
+                    ])
+            }
             if object.isMutable { addInputs(object) }
+            if isUpsertable(object) { addConflicts(object) }
         }
         addJoins()
         addModules()
@@ -148,6 +157,8 @@ struct ListArguments {
     enum Use {
         /// A field of a module.
         case root
+        /// A field of a module, of rows with their cursors.
+        case edges
         /// Related rows of a row.
         case relatedList
         case relatedOne
@@ -186,6 +197,10 @@ struct ListArguments {
         func inner(_ what: String) -> String { "\"Apply inner join to \(what)\" inner: Boolean = false" }
         switch use {
         case .root: arguments += [filter, order, page, distinct]
+        case .edges:
+            arguments += [
+                filter, order, "\"Limit the number of returned objects\" limit: Int = 2000", "\"Only what comes after this cursor\" after: String",
+            ]
         case .relatedList: arguments += [filter, order, page, distinct, inner("reference record"), nested]
         case .relatedOne: arguments.append("\"Apply inner join to reference record\" inner: Boolean")
         case .aggregated: arguments += [filter, order, distinct, inner("the result set"), nested]
@@ -196,7 +211,7 @@ struct ListArguments {
         case .spatialAggregated: arguments += [Self.field, filter, order, distinct, inner("the result set"), nested]
         case .one: break
         }
-        if use != .relatedOne, use != .one, !object.vectors.isEmpty {
+        if use != .relatedOne, use != .one, use != .edges, !object.vectors.isEmpty {
             arguments.append("\"Search for vector similarity\" similarity: VectorSearchInput")
             if object.embeddings != nil { arguments.append("\"Search for semantic similarity\" semantic: SemanticSearchInput") }
         }

@@ -23,11 +23,15 @@ public enum RootField: Sendable, Hashable {
     /// The fields of a module, or its functions.
     case module
     case list(String)
+    /// A list whose rows come with their cursors.
+    case edges(String)
     /// At most one row, whose key fields are the field's arguments.
     case one(String, key: [String])
     case aggregation(String)
     case buckets(String)
     case insert(String)
+    /// Several rows at once.
+    case insertMany(String)
     case update(String)
     case delete(String)
     case function(DataFunction.ID)

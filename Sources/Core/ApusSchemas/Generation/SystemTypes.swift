@@ -30,6 +30,9 @@ enum SystemTypes {
             directive @cache(ttl: Interval, key: String, tags: [String!]) on FIELD
             directive @no_cache on FIELD
             directive @invalidate_cache on FIELD
+            """
+            How long it takes, in `extensions`
+            """
             directive @stats on FIELD | QUERY
             directive @with_deleted on FIELD
             directive @no_pushdown on FIELD

@@ -37,6 +37,11 @@ public struct DataObject: Sendable {
         public var fields: [String]
         /// The name of the query field is the object's with this behind it; nil without a query.
         public var querySuffix: String?
+        /// SQL of the schema's author that is true of the row; nil: it has the values that are asked for.
+        public var match: String?
+
+        /// What it is called where it is told from the others.
+        public var name: String { querySuffix ?? "by_" + fields.joined(separator: "_") }
     }
 
     /// Rows that count as deleted. Both are SQL of the schema's author.
@@ -87,6 +92,8 @@ public struct DataObject: Sendable {
     public var primaryKey: [DataField] { fields.filter(\.isPrimaryKey) }
     public var columns: [DataField] { fields.filter { $0.isColumn } }
     public var vectors: [DataField] { columns.filter { $0.type == .scalar(.vector) } }
+    /// Whether its rows have an order of their own, in which they can be paged through.
+    var hasEdges: Bool { !primaryKey.isEmpty && !isJunction }
     public var hasGeometry: Bool { columns.contains { $0.type == .scalar(.geometry) } }
 
     public func field(_ name: String) -> DataField? {

@@ -52,7 +52,8 @@ extension SchemaReader {
                 report(.definition, "\(type.name): @unique names the field \"\(name)\", which is no column of it", at: node)
             }
             let suffix = unique.text("query_suffix") ?? "by_" + names.joined(separator: "_")
-            return DataObject.UniqueKey(fields: names, querySuffix: unique.isTrue("skip_query") ? nil : suffix)
+            return DataObject.UniqueKey(
+                fields: names, querySuffix: unique.isTrue("skip_query") ? nil : suffix, match: unique.text("match"))
         }
     }
 

@@ -1,0 +1,1 @@
+-- refused: Argument "after" is the cursor of another list, or of another order; ask with the order_by that it was told with.

@@ -1,0 +1,1 @@
+-- refused: Argument "after" is no cursor; give it the cursor of an edge of this list.

@@ -1,0 +1,1 @@
+-- refused: Cursors need an order by columns of "pg_store_products", and "category.name" is none.

@@ -1,0 +1,1 @@
+-- refused: SQLite inserts rows together where all of them give the same fields, and "quantity" is missing in one.

@@ -1,0 +1,1 @@
+-- refused: Related rows are inserted together by PostgreSQL alone; insert them one by one.

@@ -1,0 +1,1 @@
+-- refused: "products" cannot be inserted beside "on_conflict": a row that is there already has related rows of its own.
