@@ -14,6 +14,8 @@ struct PlanExecution {
     private let cache: QueryCache?
     let slow: SlowStatements?
     private let isPartial: Bool
+    /// Where times are asked for.
+    let stopwatch: Stopwatch?
 
     init(
         _ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, cache: QueryCache?, slow: SlowStatements?, deadline: Instant,
@@ -26,6 +28,8 @@ struct PlanExecution {
         self.schema = schema
         self.limits = limits
         self.deadline = deadline
+        let isMeasured = plan.measuredName != nil || plan.statements.contains { $0.measuredName != nil }
+        stopwatch = isMeasured ? Stopwatch() : nil
     }
 
     func reply() async throws -> PlanRunner.Reply {
@@ -109,7 +113,10 @@ struct PlanExecution {
 
     private func run(_ call: StatementCall, _ transactions: [String: any SourceTransaction]) async throws {
         let start = BootClock.now
-        defer { slow?.note(call.statement, since: start) }
+        defer {
+            slow?.note(call.statement, since: start)
+            stopwatch?.note(call.path, since: start)
+        }
         do {
             let rows: SourceRows
             if let action = call.statement.action {

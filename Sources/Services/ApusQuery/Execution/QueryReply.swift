@@ -22,6 +22,8 @@ public struct QueryReply: Sendable {
     /// The paths of lists that a default limit cut.
     public var truncated: [[String]] = []
 
+    /// Times that were asked for.
+    public var stats: QueryStats?
     /// What jq made of fields, as JSON, by their response keys.
     public var transformed: [(key: String, value: [UInt8])] = []
 
@@ -65,22 +67,65 @@ public struct QueryReply: Sendable {
         return writer.bytes
     }
 
-    /// What is said beside the data, as a JSON object; nil where there is nothing.
+    /// What is said beside the data, as a JSON object; nil where there is nothing. What is said of fields is where they are in the data.
     public var extensions: [UInt8]? {
-        guard !truncated.isEmpty || !transformed.isEmpty else { return nil }
+        guard !truncated.isEmpty || !transformed.isEmpty || stats != nil else { return nil }
+        var fields = FieldNotes()
+        for field in transformed { fields.note([field.key][...]) { $0.transformed = field.value } }
+        if let stats { for field in stats.fields { fields.note(field.path[...]) { $0.stats = stats.told(field) } } }
+        let operation = stats.flatMap { stats in stats.operation.map { stats.told(operation: $0) } }
         var writer = JSONWriter()
         writer.object { writer in
-            for field in transformed {
-                writer.key(field.key)
-                writer.object {
-                    $0.key("jq")
-                    $0.raw(field.value)
-                }
+            if let operation {
+                // Beside the operation's own, as Hugr does.
+                writer.key("children")
+                writer.object { fields.writeChildren(to: &$0) }
+                writer.key("stats")
+                writer.value(.object(operation))
+            } else {
+                fields.writeChildren(to: &writer)
             }
-            guard !truncated.isEmpty, !transformed.contains(where: { $0.key == "truncated" }) else { return }
+            guard !truncated.isEmpty, operation != nil || !fields.hasChild("truncated") else { return }
             writer.key("truncated")
             writer.array { for path in truncated { $0.string(path.joined(separator: ".")) } }
         }
         return writer.bytes
+    }
+}
+
+/// What is said of a field, and of those inside it.
+private struct FieldNotes {
+    var transformed: [UInt8]?
+    var stats: JSONObject?
+    private var children: [(name: String, notes: FieldNotes)] = []
+
+    mutating func note(_ path: ArraySlice<String>, _ change: (inout FieldNotes) -> Void) {
+        guard let name = path.first else { return change(&self) }
+        let place = children.firstIndex { $0.name == name } ?? children.count
+        if place == children.count { children.append((name, FieldNotes())) }
+        children[place].notes.note(path.dropFirst(), change)
+    }
+
+    func hasChild(_ name: String) -> Bool { children.contains { $0.name == name } }
+
+    func writeChildren(to writer: inout JSONWriter) {
+        for child in children {
+            writer.key(child.name)
+            writer.object { child.notes.write(to: &$0) }
+        }
+    }
+
+    private func write(to writer: inout JSONWriter) {
+        if let transformed {
+            writer.key("jq")
+            writer.raw(transformed)
+        }
+        if let stats {
+            writer.key("stats")
+            writer.value(.object(stats))
+        }
+        guard !children.isEmpty else { return }
+        writer.key("children")
+        writer.object { writeChildren(to: &$0) }
     }
 }

@@ -109,14 +109,20 @@ public final class QueryService: Sendable {
     }
 
     private func run(_ request: QueryRequest) async -> QueryReply {
-        switch plan(request) {
+        let began = BootClock.now
+        let planned = plan(request)
+        let planning = began.duration(to: BootClock.now)
+        switch planned {
         case .reply(let reply): return reply
         case .execution(let execution):
             do {
                 let reply = try await execution.onBehalf(of: request.caller) { try await execution.reply() }
-                return QueryReply(
+                var told = QueryReply(
                     data: reply.data, truncated: reply.truncated, errors: reply.errors,
                     transformed: try await transformed(reply.transforms, execution.plan.variables, deadline: request.deadline))
+                told.stats = QueryStats(
+                    execution.plan, execution.stopwatch, planning: planning, total: began.duration(to: BootClock.now))
+                return told
             } catch {
                 return QueryReply(.failed, [GraphQLError(telling: error)])
             }

@@ -14,7 +14,7 @@ enum CoreModule {
             return SchemaCompiler.Input(source, files: [SchemaFile(name: name, text: text)])
         }
         return [
-            input("core", prefix: "core", tables + functions),
+            input("core", prefix: "core", tables(dialect) + functions),
             input("core.cluster", prefix: "core_cluster", nodes(dialect) + clusterFunctions),
             input("core.storage", prefix: "core_storage", storageModule),
             input("core.cache", prefix: "core_cache", cacheFunctions),
@@ -22,7 +22,13 @@ enum CoreModule {
         ]
     }
 
-    private static let tables = #"""
+    private static func tables(_ dialect: SQLDialect) -> String {
+        // A key is known by its digest (`ManagedKeys`), which is all that is kept of it.
+        let match =
+            dialect == .sqlite
+            ? "digest = lower(hex(sha256('apus managed key' || char(10) || [$key])))"
+            : "digest = encode(sha256(convert_to('apus managed key' || chr(10) || [$key], 'UTF8')), 'hex')"
+        return #"""
         type data_sources @table(name: "apus.data_source") {
           name: String! @pk
           type: String!
@@ -78,7 +84,7 @@ enum CoreModule {
           filter: JSON
           data: JSON
         }
-        type api_keys @table(name: "apus.managed_key") {
+        type api_keys @table(name: "apus.managed_key") @unique(fields: ["key"], query_suffix: "by_key", match: "MATCH") {
           name: String! @pk
           "Written, and never told: only a digest of it is kept."
           key: String
@@ -92,7 +98,8 @@ enum CoreModule {
           created_at: Timestamp
         }
 
-        """#
+        """#.replacing("MATCH", with: match)
+    }
 
     private static func nodes(_ dialect: SQLDialect) -> String {
         let isSQLite = dialect == .sqlite
