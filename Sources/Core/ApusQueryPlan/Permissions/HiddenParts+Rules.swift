@@ -10,7 +10,12 @@ extension HiddenParts {
         }
         var types: Set<String> = []
         for object in api.model.objects.keys where permissions.rule("data-object:query", object)?.isHidden == true {
-            for suffix in ["", "_filter", "_list_filter", "_mut_input_data", "_mut_data"] { types.insert(object + suffix) }
+            for suffix in [
+                "", "_filter", "_list_filter", "_mut_input_data", "_mut_data", "_on_conflict", "_constraint", "_update_column",
+            ] {
+                types.insert(object + suffix)
+            }
+            types.insert("_\(object)_edge")
             for suffix in ["", "_bucket", "_sub_aggregation", "_sub_aggregation_sub_aggregation"] {
                 types.insert("_\(object)_aggregation\(suffix)")
             }

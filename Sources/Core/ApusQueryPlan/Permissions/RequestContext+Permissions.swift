@@ -59,7 +59,8 @@ extension RequestContext {
         try allow(inputs: data, "_mut_input_data", of: object)
         var allowed = data.stamped(with: stamps.stamped(with: self.stamps(.insert, object)))
         for (name, value) in allowed {
-            guard let target = object.navigation(name)?.target, let related = model.objects[target] else { continue }
+            guard let navigation = object.navigation(name), let related = model.objects[navigation.target] else { continue }
+            if case .junction(let between, _, _) = navigation.path, !value.isNull { _ = try filter(.insert, try self.object(between)) }
             if let rows = value.asArray {
                 var list: [PlanValue] = []
                 for row in rows { list.append(.object(try self.allowed(inserting: row.asObject ?? [:], into: related, [:]).members)) }

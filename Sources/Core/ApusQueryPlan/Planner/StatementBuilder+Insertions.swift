@@ -126,7 +126,8 @@ private struct Insertion {
         for row in rows {
             if conflict != nil, let related = row.members.first(where: { object.column($0.key) == nil && !$0.value.isNull }) {
                 throw GraphQLError(
-                    "\"\(related.key)\" cannot be inserted beside \"on_conflict\": a row that is there already has related rows of its own.")
+                    "\"\(related.key)\" cannot be inserted beside \"on_conflict\": a row that is there already has related rows of its own."
+                )
             }
             prepared.append(try prepare(row, object, [], stamps))
         }
@@ -199,11 +200,11 @@ private struct Insertion {
             _ = try add(item, to: target, keys)
         case .junction(let name, let near, let far):
             let other = try add(item, to: target, [])
-            let junction = nextRow(try builder.request.object(name))
             var columns: [(column: String, value: SQLFragment)] = []
             for pair in near { columns.append((pair.far, try given(pair.near, of: row))) }
             for pair in far { columns.append((pair.near, try given(pair.far, of: other))) }
-            try insert(columns, junction, nil)
+            // Rules about its rows hold though the request does not name it.
+            _ = try add([:], to: builder.request.object(name), columns)
         }
     }
 
