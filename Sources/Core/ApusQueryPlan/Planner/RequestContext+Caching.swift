@@ -16,7 +16,8 @@ extension RequestContext {
 
     private func rule(_ meaning: RootField?) -> CachingRule? {
         switch meaning {
-        case .list(let name)?, .edges(let name)?, .one(let name, _)?, .aggregation(let name)?, .buckets(let name)?: model.objects[name]?.caching
+        case .list(let name)?, .edges(let name)?, .one(let name, _)?, .aggregation(let name)?, .buckets(let name)?:
+            model.objects[name]?.caching
         case .insert(let name)?, .insertMany(let name)?, .update(let name)?, .delete(let name)?: model.objects[name]?.caching
         case .function(let id)?: model.functions[id]?.caching
         case .module?, .description?, .transform?, nil: nil

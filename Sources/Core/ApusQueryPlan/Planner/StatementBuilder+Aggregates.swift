@@ -63,8 +63,9 @@ extension StatementBuilder {
                 continue
             }
             let arguments = try request.use(of: field, on: use.type).arguments
-            let (aggregate, format) = try aggregate(
-                function, arguments, scalar == .geometry ? expression : value, scalar, order, filter)
+            // Those that make a geometry of geometries tell it themselves.
+            let isMade = [.intersection, .union, .extent].contains(function)
+            let (aggregate, format) = try aggregate(function, arguments, isMade ? expression : value, scalar, order, filter)
             members.append(Shape.Member(field.responseKey, .value(column: select.column(aggregate), format)))
         }
         return .object(members, presence: nil)
@@ -131,6 +132,9 @@ extension StatementBuilder {
         case .list:
             let by = try ordering(order, of: value, value, isDistinct)
             switch engine {
+            case .postgreSQL where scalar == .geometry:
+                // Its JSON is part of the list's. That of PostgreSQL's binary kind alone can be told from another.
+                return (isDistinct ? "json_agg(DISTINCT (\(value))::jsonb)\(only)" : "json_agg((\(value))::json\(by))\(only)", .json)
             case .postgreSQL: return ("json_agg(\(distinct)\(value)\(by))\(only)", format.list)
             case .sqlite:
                 let element: SQLFragment = scalar == .json ? "json(\(value))" : value

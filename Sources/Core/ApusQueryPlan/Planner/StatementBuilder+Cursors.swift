@@ -41,7 +41,9 @@ extension StatementBuilder {
         set.order = builder.order(keyset, scope)
         set.page = try builder.limit(use, prefix: "")
         if let after = use.given("after") { set.require([try builder.condition(after: after, keyset, scope)]) }
-        if let rule = request.filter(of: object.queryName, on: use.parent) { set.require(try builder.rule(rule, scope.row).map { ["(\($0))"] }) }
+        if let rule = request.filter(of: object.queryName, on: use.parent) {
+            set.require(try builder.rule(rule, scope.row).map { ["(\($0))"] })
+        }
         set.require(builder.required[scope.number])
         builder.limit(&set)
         return try builder.finish(scope, set, use, result: .list)
@@ -123,7 +125,8 @@ extension StatementBuilder {
                 let (isNull, isTold) = ("\(column) IS NULL" as SQLFragment, try value(place, isTold: true))
                 beyond =
                     engine.putsNullsLast(isDescending: term.isDescending)
-                    ? "(\(beyond) OR (\(isNull) AND \(isTold) IS NOT NULL))" : "(\(beyond) OR (\(column) IS NOT NULL AND \(isTold) IS NULL))"
+                    ? "(\(beyond) OR (\(isNull) AND \(isTold) IS NOT NULL))"
+                    : "(\(beyond) OR (\(column) IS NOT NULL AND \(isTold) IS NULL))"
                 same = "(\(same) OR (\(isNull) AND \(isTold) IS NULL))"
             }
             condition = condition.map { "(\(beyond) OR (\(same) AND \($0)))" } ?? beyond

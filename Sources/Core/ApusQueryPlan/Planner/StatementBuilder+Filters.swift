@@ -16,7 +16,7 @@ extension StatementBuilder {
                 condition = logic.condition
             } else if let field = row.object.column(key) {
                 try request.allow(key, of: row.object)
-                condition = try self.condition(value.asObject ?? [:], field.type, column(field, alias: row.alias))
+                condition = try self.condition(value.asObject ?? [:], field.type, column(field, alias: row.alias), srid: field.srid)
             } else if let navigation = row.object.navigation(key) {
                 try request.allow(key, of: row.object)
                 condition = try request.record.inside { () throws(GraphQLError) in
@@ -80,15 +80,16 @@ extension StatementBuilder {
 
     // MARK: Values
 
+    /// `srid`: of a geometry, whose operands are taken to be in the same system.
     private func condition(
-        _ filter: PlanObject, _ type: DataType, _ expression: SQLFragment
+        _ filter: PlanObject, _ type: DataType, _ expression: SQLFragment, srid: Int? = nil
     ) throws(GraphQLError) -> SQLFragment? {
         var conditions: [SQLFragment] = []
         for (key, value) in filter where !value.isNull {
             switch type {
             case .scalar(let scalar):
                 guard let operation = FilterOperator(rawValue: key) else { continue }
-                conditions.append(try compare(expression, operation, value, scalar))
+                conditions.append(try compare(expression, operation, value, scalar, srid))
             case .list(.scalar(let scalar)): conditions.append(try compareList(expression, key, value, scalar))
             case .structure(let name):
                 if let logic = try logic(
@@ -109,10 +110,10 @@ extension StatementBuilder {
     }
 
     private func compare(
-        _ expression: SQLFragment, _ operation: FilterOperator, _ value: PlanValue, _ type: ScalarType
+        _ expression: SQLFragment, _ operation: FilterOperator, _ value: PlanValue, _ type: ScalarType, _ srid: Int?
     ) throws(GraphQLError) -> SQLFragment {
         let isRange = [.intRange, .bigIntRange, .timestampRange].contains(type)
-        let given = operand(value, type)
+        let given = operand(value, type, srid)
         if engine != .postgreSQL, isRange || type == .json || type == .geometry, operation != .isNull {
             throw GraphQLError("Filter \"\(operation.rawValue)\" of \(type.name) is answered by PostgreSQL alone.")
         }
@@ -153,20 +154,25 @@ extension StatementBuilder {
     }
 
     /// A value as a column of the type is compared with; its type is the column's where nothing else is said.
-    private func operand(_ value: PlanValue, _ type: ScalarType) -> SQLFragment {
+    private func operand(_ value: PlanValue, _ type: ScalarType, _ srid: Int?) -> SQLFragment {
         switch type {
         case .json: .value(value, as: .json, form: .json)
-        case .geometry:
-            geometry(value)
+        case .geometry: geometry(value, srid)
         default: .value(value)
         }
     }
 
-    /// A geometry in WKT, or in GeoJSON as text or as an object.
-    func geometry(_ value: PlanValue) -> SQLFragment {
-        guard let text = value.asString else { return "ST_GeomFromGeoJSON(\(.value(value, as: .string, form: .json)))" }
-        return text.hasPrefix("{")
-            ? "ST_GeomFromGeoJSON(\(.value(value, as: .string)))" : "ST_GeomFromText(\(.value(value, as: .string)))"
+    /// A geometry in WKT, or in GeoJSON as text or as an object; where it does not say its system itself (`SRID=…;`), in the one that is given.
+    func geometry(_ value: PlanValue, _ srid: Int?) -> SQLFragment {
+        let text = value.asString
+        if let text, text.hasPrefix("SRID=") { return "ST_GeomFromEWKT(\(.value(value, as: .string)))" }
+        let geometry: SQLFragment =
+            if let text, !text.hasPrefix("{") {
+                "ST_GeomFromText(\(.value(value, as: .string)))"
+            } else {
+                "ST_GeomFromGeoJSON(\(.value(value, as: .string, form: text == nil ? .json : .plain)))"
+            }
+        return srid.map { "ST_SetSRID(\(geometry), \(.integer($0)))" } ?? geometry
     }
 
     private func compareList(

@@ -119,9 +119,7 @@ extension StatementBuilder {
     func stored(_ value: PlanValue, _ field: DataField) throws(GraphQLError) -> SQLFragment {
         if value.isNull { return .value(JSONValue.null) }
         switch field.type {
-        case .scalar(.geometry):
-            let geometry = geometry(value)
-            return field.srid.map { "ST_SetSRID(\(geometry), \(.integer($0)))" } ?? geometry
+        case .scalar(.geometry): return geometry(value, field.srid)
         case .scalar(.json), .structure, .list(.structure): return .value(value, form: .json)
         case .scalar(.vector): return .value(value, form: .json)
         case .list: return .value(value)
