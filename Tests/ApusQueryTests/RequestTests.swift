@@ -51,6 +51,31 @@ struct RequestTests {
         return request
     }
 
+    @Test("times are told where they are asked for, at the field's place")
+    func stats() async throws {
+        let source = Held()
+        source.open()
+        let service = QueryService(schemas: SchemaHolder(try Self.schema(1, "v", source)), loops: 1)
+        func extensions(_ text: String) async throws -> JSONValue? {
+            try JSONValue(parsing: await service.answer(Self.request(text)).json())["extensions"]
+        }
+        #expect(try await extensions("{ things { v } }") == nil)
+        let field = try await extensions("{ a: things @stats { v } things { v } }")
+        #expect(field?.asObject?.keys == ["a"])
+        let stats = field?["a"]?["stats"]
+        #expect(stats?["name"] == "things")
+        for time in ["planning_time", "exec_time", "node_time"] {
+            #expect(stats?[time]?.asString?.wholeMatch(of: /[0-9]+(\.[0-9]+)?(ns|µs|ms|s)/) != nil, "\(String(describing: stats))")
+        }
+        let whole = try await extensions("query Named @stats { a: things @stats { v } }")
+        #expect(whole?.asObject?.keys == ["children", "stats"])
+        #expect(whole?["stats"]?["name"] == "Named" && whole?["stats"]?["total_time"] != nil)
+        #expect(whole?["children"]?["a"]?["stats"]?["name"] == "things")
+        #expect(
+            [Duration.nanoseconds(7), .nanoseconds(212_791), .nanoseconds(1_968_750), .milliseconds(21_600)].map(\.words)
+                == ["7ns", "212.791µs", "1.96875ms", "21.6s"])
+    }
+
     @Test("a request ends on the schema that it began with")
     func inFlight() async throws {
         let source = Held()

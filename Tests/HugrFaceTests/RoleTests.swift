@@ -17,6 +17,12 @@ struct RoleTests {
         ("insert", "mutation { insert_notes(data: {id: 3, text: \"three\"}) { id text } }"),
         ("update", "mutation { update_notes(filter: {id: {eq: 2}}, data: {text: \"second\"}) { affected_rows } }"),
         ("delete", "mutation { delete_notes(filter: {id: {eq: 2}}) { affected_rows } }"),
+        ("edges", "{ notes_edges(order_by: [{field: \"id\"}]) { cursor node { id } } }"),
+        ("insert many", "mutation { insert_many_notes(data: [{id: 4, text: \"four\"}, {id: 5, text: \"five\"}]) { id } }"),
+        (
+            "upsert",
+            "mutation { insert_notes(data: {id: 1, text: \"once\"}, on_conflict: {constraint: by_pk, update_columns: [text]}) { id } }"
+        ),
     ]
 
     /// Which paths are forbidden for a rule; all others answer.
@@ -28,12 +34,16 @@ struct RoleTests {
             "no_text", #"{type_name: "notes", field_name: "text", disabled: true}"#,
             ["list", "by_pk", "buckets", "join", "filter", "order", "insert"]
         ),
-        ("no_list", #"{type_name: "Query", field_name: "notes", disabled: true}"#, ["list", "join", "filter", "order"]),
-        ("no_changes", #"{type_name: "Mutation", field_name: "*", disabled: true}"#, ["insert", "update", "delete"]),
-        ("no_insertion", #"{type_name: "data-object:insert", field_name: "notes", disabled: true}"#, ["insert"]),
-        ("no_update", #"{type_name: "data-object:update", field_name: "*", disabled: true}"#, ["update"]),
+        ("no_list", #"{type_name: "Query", field_name: "notes", disabled: true}"#, ["list", "join", "filter", "order", "edges"]),
+        (
+            "no_changes", #"{type_name: "Mutation", field_name: "*", disabled: true}"#,
+            ["insert", "update", "delete", "insert many", "upsert"]
+        ),
+        ("no_insertion", #"{type_name: "data-object:insert", field_name: "notes", disabled: true}"#, ["insert", "insert many", "upsert"]),
+        ("no_insert_field", #"{type_name: "Mutation", field_name: "insert_notes", disabled: true}"#, ["insert", "insert many", "upsert"]),
+        ("no_update", #"{type_name: "data-object:update", field_name: "*", disabled: true}"#, ["update", "upsert"]),
         ("no_deletion", #"{type_name: "Mutation", field_name: "delete_notes", disabled: true}"#, ["delete"]),
-        ("no_text_written", #"{type_name: "notes_mut_data", field_name: "text", disabled: true}"#, ["update"]),
+        ("no_text_written", #"{type_name: "notes_mut_data", field_name: "text", disabled: true}"#, ["update", "upsert"]),
     ]
 
     @Test("rules hold on every path")
@@ -98,7 +108,11 @@ struct RoleTests {
                 "mutation { core { update_roles(filter: {name: {eq: \"plain\"}}, data: {can_impersonate: true}) { success } } }",
                 "mutation { core { delete_roles(filter: {name: {eq: \"clerk\"}}) { success } } }",
                 "mutation { function { core { load_data_source(name: \"notes\") { success } } } }",
-                "mutation { function { core { rotate_secrets { success } } } }",
+                "mutation { function { core { rotate_secrets { success } } } }", "{ core { meta { tables { name } } } }",
+                "{ function { core { meta { duckdb_version } } } }", "{ core { roles_edges { node { name } } } }",
+                "{ core { api_keys_by_key(key: \"0123456789\") { name } } }",
+                "mutation { function { core { db { export_database(path: \"/tmp/x\") { success } } } } }",
+                "mutation { function { core { db { import_database(path: \"/tmp/x\") { success } } } } }",
             ] {
                 let answer = try await lab.ask(operation, AccessNode.key("plain"))
                 #expect(answer.message == "forbidden" && answer.data == nil, "\(operation): \(answer.text)")

@@ -1,6 +1,7 @@
 import ApusCatalog
 import ApusQuery
 import ApusTypes
+import Foundation
 import Synchronization
 import TestKit
 import Testing
@@ -265,6 +266,137 @@ struct CoreTests {
                     )))
             #expect(try await node.catalog.served.secrets(deadline: lab.deadline) == [])
         }
+    }
+
+    @Test("a key's row is found by the key, of which only a digest is kept", arguments: Backend.allCases)
+    func byKey(backend: Backend) async throws {
+        try await RegistryLab.with(backend) { lab in
+            let node = lab.nodes[0]
+            for (name, key) in [("k", "open sesame"), ("l", "open says me")] {
+                _ = try await node.query(
+                    #"mutation { core { insert_api_keys(data: {name: "\#(name)", key: "\#(key)", default_role: "admin"}) { name } } }"#)
+            }
+            let found = try await node.query(
+                "query($k: String!) { core { api_keys_by_key(key: $k) { name key } b: api_keys_by_key(key: \"********\") { name } } }",
+                ["k": "open says me"])
+            #expect(
+                found
+                    == (try Self.json(#"{"data":{"core":{"api_keys_by_key":{"name":"l","key":"********"},"b":null}}}"#)), "\(found)")
+        }
+    }
+
+    @Test("core.catalog tells the model that is served, and what was loaded a moment ago")
+    func model() async throws {
+        try await RegistryLab.with(.sqlite) { lab in
+            let node = lab.nodes[0]
+            _ = try await node.query(
+                Self.insertion,
+                Self.source(
+                    "s",
+                    text: """
+                        "Who writes"
+                        type authors @table(name: "a") { id: Int! @pk  name: String @deprecated(reason: "ask him") }
+                        type notes @table(name: "n") @module(name: "deep.er") {
+                          id: Int! @pk
+                          author: Int @field_references(references_name: "authors", field: "id", query: "writer", references_query: "notes")
+                        }
+                        extend type Function { twice(of: Int!): Int @function(name: "twice") }
+                        """))
+            let before = try await node.query("{ core { catalog { data_objects(filter: {data_source: {eq: \"s\"}}) { name } } } }")
+            #expect(before == (try Self.json(#"{"data":{"core":{"catalog":{"data_objects":[]}}}}"#)), "\(before)")
+            _ = try await node.query(Self.loading, ["n": "s"])
+            let told = try await node.query(
+                #"""
+                { core { catalog {
+                  modules(filter: {name: {like: "s%"}}, order_by: [{field: "name"}]) { name parent }
+                  data_objects(filter: {data_source: {eq: "s"}}, order_by: [{field: "name"}]) {
+                    name original_name module kind description read_only
+                    fields(nested_order_by: [{field: "ordinal"}]) { name field_type is_pk is_nullable deprecation_reason }
+                    relations { name kind destination source_keys destination_keys }
+                  }
+                  functions(filter: {data_source: {eq: "s"}}) { module name kind returns is_table args }
+                  active_sources(filter: {name: {eq: "s"}}) { name type as_module }
+                } } }
+                """#)
+            #expect(
+                told
+                    == (try Self.json(
+                        #"{"data":{"core":{"catalog":{"modules":[{"name":"s","parent":""},{"name":"s.deep","parent":"s"},{"name":"s.deep.er","parent":"s.deep"}],"data_objects":[{"name":"s_authors","original_name":"authors","module":"s","kind":"table","description":"Who writes","read_only":false,"fields":[{"name":"id","field_type":"Int","is_pk":true,"is_nullable":false,"deprecation_reason":null},{"name":"name","field_type":"String","is_pk":false,"is_nullable":true,"deprecation_reason":"ask him"}],"relations":[{"name":"notes","kind":"many","destination":"s_notes","source_keys":["id"],"destination_keys":["author"]}]},{"name":"s_notes","original_name":"notes","module":"s.deep.er","kind":"table","description":null,"read_only":false,"fields":[{"name":"id","field_type":"Int","is_pk":true,"is_nullable":false,"deprecation_reason":null},{"name":"author","field_type":"Int","is_pk":false,"is_nullable":true,"deprecation_reason":null}],"relations":[{"name":"writer","kind":"one","destination":"s_authors","source_keys":["author"],"destination_keys":["id"]}]}],"functions":[{"module":"s","name":"twice","kind":"query","returns":"Int","is_table":false,"args":{"of":"Int!"}}],"active_sources":[{"name":"s","type":"sqlite","as_module":true}]}}}}"#
+                    )), "\(told)")
+        }
+    }
+
+    @Test(
+        "definitions go to a file and come back, with what was sealed as it was; what is no whole copy changes nothing",
+        arguments: Backend.allCases)
+    func copies(backend: Backend) async throws {
+        let directory = try TemporaryDirectory()
+        try await RegistryLab.with(backend) { lab in
+            let node = lab.nodes[0]
+            func call(_ function: String) async throws -> JSONValue? {
+                let reply = try await node.query(
+                    "mutation { function { core { db { r: \(function) { success message affected_rows } } } } }")
+                return reply["data"]?["function"]?["core"]?["db"]?["r"]
+            }
+            func all() async throws -> [String] {
+                var rows: [String] = []
+                for table in QueryTable.all {
+                    for row in try await node.catalog.definitions.rows(of: table, deadline: lab.deadline) {
+                        rows.append("\(table.name) \(JSONValue.object(row))")
+                    }
+                }
+                return rows.sorted()
+            }
+            var definition = Self.source("s", path: "postgres://u:hush@h/d")
+            guard var row = definition["d"]?.asObject else { return }
+            row["type"] = "postgres"
+            row["description"] = "as it was"
+            definition["d"] = .object(row)
+            _ = try await node.query(Self.insertion, definition)
+            _ = try await node.query(Self.loading, ["n": "s"])
+            _ = try await node.query(
+                #"mutation { core { a: insert_api_keys(data: {name: "k", key: "open sesame", default_role: "admin", expires_at: "2090-01-01T00:00:00Z", claims: {a: [1, null]}}) { name } b: insert_roles(data: {name: "r", max_seconds: 1.5, permissions: [{type_name: "t", field_name: "*", filter: {id: {eq: 1}}}]}) { name } } }"#
+            )
+            let before = try await all()
+            let path = directory.path + "/copy"
+            let exported = try await call("export_database(path: \"\(path)\")")
+            #expect(
+                exported == [
+                    "success": true, "message": .string("Database exported to \(path)"), "affected_rows": .integer(Int64(before.count)),
+                ])
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+            #expect(!text.contains("hush") && !text.contains("sesame"))
+            #expect(try await call("export_database(path: \"\(path)\")")?["success"] == false)
+            #expect(try await call("export_database(path: \"copy\")")?["message"]?.asString?.contains("must begin with /") == true)
+
+            _ = try await node.query(
+                #"mutation { core { a: delete_api_keys(filter: {name: {eq: "k"}}) { success } b: delete_roles(filter: {name: {eq: "r"}}) { success } c: insert_roles(data: {name: "other"}) { name } d: update_data_sources(filter: {name: {eq: "s"}}, data: {description: "another", path: "postgres://u@evil/d"}) { success } } }"#
+            )
+            #expect(try await call("import_descriptions(path: \"\(path)\")")?["success"] == true)
+            let described = try await node.query("{ core { data_sources { description path } } }")
+            #expect(
+                described
+                    == (try Self.json(#"{"data":{"core":{"data_sources":[{"description":"as it was","path":"postgres://u@evil/d"}]}}}"#)),
+                "\(described)")
+            let imported = try await call("import_database(path: \"\(path)\", backup_path: \"\(path).before\")")
+            #expect(
+                imported?["message"] == .string("Database imported from \(path) (backup at \(path).before)"),
+                "\(String(describing: imported))")
+            #expect(try await all() == before)
+            // What was served is served.
+            #expect(node.fields(of: "s_t") != nil)
+
+            try text.replacing("as it was", with: "as it were").write(toFile: path + ".changed", atomically: true, encoding: .utf8)
+            try String(text.prefix(100)).write(toFile: path + ".cut", atomically: true, encoding: .utf8)
+            for (file, words) in [("changed", "was changed"), ("cut", "no copy"), ("missing", "cannot be read")] {
+                let refused = try await call("import_database(path: \"\(path).\(file)\")")
+                #expect(
+                    refused?["success"] == false && refused?["message"]?.asString?.contains(words) == true, "\(String(describing: refused))"
+                )
+            }
+            #expect(try await all() == before)
+        }
+        withExtendedLifetime(directory) {}
     }
 
     @Test("secrets are sealed under another key while the node serves, with both keys accepted meanwhile")

@@ -123,7 +123,8 @@ struct PermissionTests {
             #"{"pg_store":{"insert_many_products":[{"id":2,"name":"n"}]}}"#
         ),
         (
-            "page after a cursor", "{ pg_store { products_edges(after: \"CURSOR\") { node { id } } } }", #"{"pg_store":{"products_edges":[{"node":{"id":2}}]}}"#
+            "page after a cursor", "{ pg_store { products_edges(after: \"CURSOR\") { node { id } } } }",
+            #"{"pg_store":{"products_edges":[{"node":{"id":2}}]}}"#
         ),
         (
             "cursor", "{ pg_store { products_edges(limit: 1) { cursor } } }", #"{"pg_store":{"products_edges":[{"cursor":"CURSOR"}]}}"#

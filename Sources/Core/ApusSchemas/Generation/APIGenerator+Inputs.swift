@@ -89,6 +89,7 @@ extension APIGenerator {
 extension DataObject {
     /// The keys by which a row that is to be inserted may be there already.
     public var conflictKeys: [UniqueKey] {
-        (primaryKey.isEmpty ? [] : [UniqueKey(fields: primaryKey.map(\.name), querySuffix: "by_pk")]) + uniqueKeys.filter { $0.match == nil }
+        (primaryKey.isEmpty ? [] : [UniqueKey(fields: primaryKey.map(\.name), querySuffix: "by_pk")])
+            + uniqueKeys.filter { $0.match == nil }
     }
 }

@@ -199,7 +199,8 @@ struct ListArguments {
         case .root: arguments += [filter, order, page, distinct]
         case .edges:
             arguments += [
-                filter, order, "\"Limit the number of returned objects\" limit: Int = 2000", "\"Only what comes after this cursor\" after: String",
+                filter, order, "\"Limit the number of returned objects\" limit: Int = 2000",
+                "\"Only what comes after this cursor\" after: String",
             ]
         case .relatedList: arguments += [filter, order, page, distinct, inner("reference record"), nested]
         case .relatedOne: arguments.append("\"Apply inner join to reference record\" inner: Boolean")

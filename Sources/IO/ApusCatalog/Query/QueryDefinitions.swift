@@ -83,6 +83,10 @@ public final class QueryChange {
         try await transaction.run(table.selection(key, dialect: transaction.dialect)).first.map(table.row)
     }
 
+    public func rows(of table: QueryTable) async throws -> [JSONObject] {
+        try await transaction.run(table.selection(dialect: transaction.dialect)).map(table.row)
+    }
+
     /// False where there is a row with its key already, or with another value that must be the only one.
     public func insert(_ row: JSONObject, into table: QueryTable) async throws -> Bool {
         guard try await transaction.run(table.insertion(row)).changed == 1 else { return false }

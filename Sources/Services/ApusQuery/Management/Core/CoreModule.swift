@@ -17,6 +17,7 @@ enum CoreModule {
             input("core", prefix: "core", tables(dialect) + functions),
             input("core.cluster", prefix: "core_cluster", nodes(dialect) + clusterFunctions),
             input("core.storage", prefix: "core_storage", storageModule),
+            input("core.db", prefix: "core_db", copies),
             input("core.cache", prefix: "core_cache", cacheFunctions),
             input("core.auth", prefix: "core_auth", isManagement: false, ownAccess),
         ]
@@ -29,76 +30,76 @@ enum CoreModule {
             ? "digest = lower(hex(sha256('apus managed key' || char(10) || [$key])))"
             : "digest = encode(sha256(convert_to('apus managed key' || chr(10) || [$key], 'UTF8')), 'hex')"
         return #"""
-        type data_sources @table(name: "apus.data_source") {
-          name: String! @pk
-          type: String!
-          prefix: String
-          description: String
-          "Without passwords: they are sealed, and never told."
-          path: String
-          as_module: Boolean
-          disabled: Boolean
-          self_defined: Boolean
-          read_only: Boolean
-          created_at: Timestamp
-          updated_at: Timestamp
-        }
-        type catalog_sources @table(name: "apus.catalog_source") {
-          name: String! @pk
-          "text, localFS, uri or uriFile"
-          type: String!
-          description: String
-          path: String
-          created_at: Timestamp
-          updated_at: Timestamp
-        }
-        type catalogs @table(name: "apus.data_source_catalog", is_m2m: true) {
-          data_source_name: String! @pk @field_references(
-            references_name: "data_sources", field: "name", query: "data_source", references_query: "catalogs")
-          catalog_name: String! @pk @field_references(
-            references_name: "catalog_sources", field: "name", query: "catalog", references_query: "data_sources")
-        }
-        type roles @table(name: "apus.query_role") {
-          name: String! @pk
-          description: String
-          disabled: Boolean
-          can_impersonate: Boolean
-          "Requests that run at the same time on one node; further ones wait."
-          max_in_flight: BigInt
-          "Rows that one statement may tell."
-          max_rows: BigInt
-          "Time of one request."
-          max_seconds: Float
-          "Fields of one operation, each as often as there may be rows of the lists around it."
-          max_cost: BigInt
-          "Whether nothing is allowed that no permission allows. Null: as the nodes' configuration says."
-          deny_by_default: Boolean
-        }
-        type role_permissions @table(name: "apus.role_permission") {
-          role: String! @pk @field_references(
-            references_name: "roles", field: "name", query: "role_info", references_query: "permissions")
-          type_name: String! @pk
-          field_name: String! @pk
-          hidden: Boolean
-          disabled: Boolean
-          filter: JSON
-          data: JSON
-        }
-        type api_keys @table(name: "apus.managed_key") @unique(fields: ["key"], query_suffix: "by_key", match: "MATCH") {
-          name: String! @pk
-          "Written, and never told: only a digest of it is kept."
-          key: String
-          description: String
-          default_role: String
-          disabled: Boolean
-          is_temporal: Boolean
-          expires_at: Timestamp
-          headers: JSON
-          claims: JSON
-          created_at: Timestamp
-        }
+            type data_sources @table(name: "apus.data_source") {
+              name: String! @pk
+              type: String!
+              prefix: String
+              description: String
+              "Without passwords: they are sealed, and never told."
+              path: String
+              as_module: Boolean
+              disabled: Boolean
+              self_defined: Boolean
+              read_only: Boolean
+              created_at: Timestamp
+              updated_at: Timestamp
+            }
+            type catalog_sources @table(name: "apus.catalog_source") {
+              name: String! @pk
+              "text, localFS, uri or uriFile"
+              type: String!
+              description: String
+              path: String
+              created_at: Timestamp
+              updated_at: Timestamp
+            }
+            type catalogs @table(name: "apus.data_source_catalog", is_m2m: true) {
+              data_source_name: String! @pk @field_references(
+                references_name: "data_sources", field: "name", query: "data_source", references_query: "catalogs")
+              catalog_name: String! @pk @field_references(
+                references_name: "catalog_sources", field: "name", query: "catalog", references_query: "data_sources")
+            }
+            type roles @table(name: "apus.query_role") {
+              name: String! @pk
+              description: String
+              disabled: Boolean
+              can_impersonate: Boolean
+              "Requests that run at the same time on one node; further ones wait."
+              max_in_flight: BigInt
+              "Rows that one statement may tell."
+              max_rows: BigInt
+              "Time of one request."
+              max_seconds: Float
+              "Fields of one operation, each as often as there may be rows of the lists around it."
+              max_cost: BigInt
+              "Whether nothing is allowed that no permission allows. Null: as the nodes' configuration says."
+              deny_by_default: Boolean
+            }
+            type role_permissions @table(name: "apus.role_permission") {
+              role: String! @pk @field_references(
+                references_name: "roles", field: "name", query: "role_info", references_query: "permissions")
+              type_name: String! @pk
+              field_name: String! @pk
+              hidden: Boolean
+              disabled: Boolean
+              filter: JSON
+              data: JSON
+            }
+            type api_keys @table(name: "apus.managed_key") @unique(fields: ["key"], query_suffix: "by_key", match: "MATCH") {
+              name: String! @pk
+              "Written, and never told: only a digest of it is kept."
+              key: String
+              description: String
+              default_role: String
+              disabled: Boolean
+              is_temporal: Boolean
+              expires_at: Timestamp
+              headers: JSON
+              claims: JSON
+              created_at: Timestamp
+            }
 
-        """#.replacing("MATCH", with: match)
+            """#.replacing("MATCH", with: match)
     }
 
     private static func nodes(_ dialect: SQLDialect) -> String {
@@ -185,6 +186,19 @@ enum CoreModule {
           roll_back_schema(version: BigInt!): OperationResult @function(name: "roll_back_schema")
           "Seals all secrets under the first key that this node has; the others are still accepted."
           rotate_secrets: OperationResult @function(name: "rotate_secrets")
+        }
+
+        """#
+
+    private static let copies = #"""
+        extend type MutationFunction {
+          "All definitions to a new file of this node; secrets stay sealed."
+          export_database(path: String!): OperationResult @function(name: "export_database")
+          "Definitions are those of the file and no others. With a backup path, what there was is exported first."
+          import_database(path: String!, backup_path: String = ""): OperationResult @function(name: "import_database")
+          "The descriptions of data sources, catalogs, roles and keys that are in the file."
+          import_descriptions(path: String!, include_embeddings: Boolean = true, recompute_embeddings: Boolean = false): OperationResult
+            @function(name: "import_descriptions")
         }
 
         """#

@@ -48,6 +48,8 @@ extension CoreSource {
                 try await self.cache?.invalidate(tags: tags, deadline: min(deadline, self.registry.clock.now.advanced(by: .seconds(5))))
                 return SchemaChange(version: self.registry.standing.version)
             }
+        case "export_database", "import_database", "import_descriptions":
+            return await copy(function.sqlName, arguments, deadline: deadline)
         case "data_source_status": return .string(try await status(of: name, deadline: deadline))
         case "cluster_source_status": return .array(try await clusterStatus(of: name, deadline: deadline))
         case "describe_data_source_schema": return .string(try await text(of: name, deadline: deadline))

@@ -28,7 +28,7 @@ public final class CoreSource: SQLSource, FunctionSource {
     let secrets: @Sendable () -> SecretRing?
     let facts: Facts
     let cache: QueryCache?
-    private let access: QueryAccess?
+    let access: QueryAccess?
 
     private init(_ name: String, _ registry: SchemaRegistry, _ facts: Facts, _ access: QueryAccess?, _ cache: QueryCache?) {
         self.name = name
@@ -52,7 +52,9 @@ public final class CoreSource: SQLSource, FunctionSource {
             [MetaSource.Described(name: "core", source: catalog, isReadOnly: registry.catalog.isReadOnly, isCatalog: true)]
                 + registry.databases
         }
-        return own.map { BuiltInSource($0, source: $1) } + [BuiltInSource(MetaModule.input, source: meta)]
+        let model = ModelSource { [holder = registry.holder] in holder.current }
+        return own.map { BuiltInSource($0, source: $1) }
+            + [BuiltInSource(MetaModule.input, source: meta), BuiltInSource(ModelModule.input, source: model)]
     }
 
     public func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {

@@ -130,13 +130,13 @@ extension Contents.Questions {
                 CASE k.contype WHEN 'p' THEN 'PRIMARY KEY' WHEN 'u' THEN 'UNIQUE' WHEN 'f' THEN 'FOREIGN KEY' ELSE 'CHECK' END, \
 
                 """ + keyColumns + """
-                , t.relname, CASE WHEN t.oid IS NOT NULL THEN array_to_json(ARRAY(SELECT a.attname FROM unnest(k.confkey) \
-                WITH ORDINALITY u(number, place) JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.number ORDER BY u.place)) END \
-                FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-                LEFT JOIN pg_class t ON t.oid = k.confrelid \
-                WHERE k.contype IN ('p', 'u', 'f', 'c') AND has_table_privilege(c.oid, 'SELECT') AND NOT c.relispartition AND \
+                    , t.relname, CASE WHEN t.oid IS NOT NULL THEN array_to_json(ARRAY(SELECT a.attname FROM unnest(k.confkey) \
+                    WITH ORDINALITY u(number, place) JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = u.number ORDER BY u.place)) END \
+                    FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
+                    LEFT JOIN pg_class t ON t.oid = k.confrelid \
+                    WHERE k.contype IN ('p', 'u', 'f', 'c') AND has_table_privilege(c.oid, 'SELECT') AND NOT c.relispartition AND \
 
-                """ + schemas)
+                    """ + schemas)
     }
 
     static let sqlite: Contents.Questions = {
@@ -148,7 +148,8 @@ extension Contents.Questions {
                 SELECT 'main', m.name, NULL, (SELECT count(*) > 0 FROM pragma_table_info(m.name) WHERE pk > 0), NULL, \
 
                 """ + count
-                + ", (SELECT count(*) FROM pragma_index_list(m.name)) FROM sqlite_schema m WHERE m.type IN ('table', 'view') AND " + own,
+                    + ", (SELECT count(*) FROM pragma_index_list(m.name)) FROM sqlite_schema m WHERE m.type IN ('table', 'view') AND " + own
+            ,
             views: "SELECT 'main', m.name, NULL, " + count + " FROM sqlite_schema m WHERE m.type = 'view' AND " + own,
             columns: """
                 SELECT 'main', m.name, c.name, c.type, NOT (c."notnull" OR c.pk > 0), c.dflt_value, NULL, c.cid + 1 \
