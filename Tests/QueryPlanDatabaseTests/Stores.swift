@@ -172,6 +172,7 @@ extension BoundParameter {
         case .value(let value): value
         case .list(let values): .array(values)
         case .text(let text): .string(String(decoding: text, as: UTF8.self))
+        case .points(let question): question
         }
     }
 }

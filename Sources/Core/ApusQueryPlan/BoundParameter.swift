@@ -8,23 +8,28 @@ public enum BoundParameter: Sendable, Hashable {
     case list([JSONValue])
     /// As the source's engine reads it.
     case text([UInt8])
+    /// What is asked of a collection of points: an object as `PointsQuestion` reads it.
+    case points(JSONValue)
 
     /// Throws what is wrong with a value that a request gives.
     init(_ value: SQLParameter.Value, _ request: RequestValues, keys: [[[UInt8]]]) throws(GraphQLError) {
         switch value {
-        case .value, .variable, .identity:
-            let value = try Self.json(value, request)
+        case .value, .variable, .identity, .object:
+            let value = try Self.json(value, request, keys)
             if case .array(let elements) = value { self = .list(elements) } else { self = .value(value) }
         case .list(let elements):
             var values: [JSONValue] = []
-            for element in elements { values.append(try Self.json(element, request)) }
+            for element in elements { values.append(try Self.json(element, request, keys)) }
             self = .list(values)
         case .keys(let column): self = .text(Self.array(keys[column]))
         case .keyRows(let encodings): self = .text(Self.json(keys, encodings))
+        case .points(let question): self = .points(try Self.json(question, request, keys))
         }
     }
 
-    private static func json(_ value: SQLParameter.Value, _ request: RequestValues) throws(GraphQLError) -> JSONValue {
+    private static func json(
+        _ value: SQLParameter.Value, _ request: RequestValues, _ keys: [[[UInt8]]]
+    ) throws(GraphQLError) -> JSONValue {
         switch value {
         case .value(let value): return value
         case .variable(let number, let form):
@@ -34,9 +39,15 @@ public enum BoundParameter: Sendable, Hashable {
         case .identity(let name): return request.identity[name] ?? .null
         case .list(let elements):
             var values: [JSONValue] = []
-            for element in elements { values.append(try json(element, request)) }
+            for element in elements { values.append(try json(element, request, keys)) }
             return .array(values)
-        case .keys, .keyRows: return .null
+        case .object(let members):
+            var object = JSONObject()
+            for member in members { object[member.name] = try json(member.value, request, keys) }
+            return .object(object)
+        // Without keys the plan is only looked at.
+        case .keyRows(let encodings): return (try? JSONValue(parsing: json(keys, encodings))) ?? .null
+        case .keys, .points: return .null
         }
     }
 
@@ -46,6 +57,7 @@ public enum BoundParameter: Sendable, Hashable {
         case .value(let value): Self.text(value)
         case .list(let values): Self.array(values.map(Self.text))
         case .text(let text): text
+        case .points(let question): question.serialized()
         }
     }
 
@@ -55,6 +67,7 @@ public enum BoundParameter: Sendable, Hashable {
         case .value(let value): Self.text(value)
         case .list(let values): JSONValue.array(values).serialized()
         case .text(let text): text
+        case .points(let question): question.serialized()
         }
     }
 
@@ -66,6 +79,7 @@ public enum BoundParameter: Sendable, Hashable {
         case .value: 8
         case .list(let values): values.reduce(0) { $0 + BoundParameter.value($1).byteCount }
         case .text(let text): text.count
+        case .points(let question): question.serialized().count
         }
     }
 

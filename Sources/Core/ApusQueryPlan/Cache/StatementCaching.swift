@@ -48,6 +48,8 @@ extension SQLParameter.Value {
         case .value, .identity: "value"
         case .variable(_, let form): "\(form)"
         case .list(let elements): "[\(elements.map(\.form).joined(separator: ","))]"
+        case .object(let members): "{\(members.map { "\($0.name):\($0.value.form)" }.joined(separator: ","))}"
+        case .points(let question): "points \(question.form)"
         case .keys, .keyRows: "\(self)"
         }
     }
@@ -58,6 +60,8 @@ extension SQLParameter.Value {
         case .variable(let number, _): request.values[number].serialized()
         case .identity(let name): (request.identity[name] ?? .null).serialized()
         case .list(let elements): elements.reduce(into: []) { $0 += $1.keyBytes(request) + [0] }
+        case .object(let members): members.reduce(into: []) { $0 += $1.value.keyBytes(request) + [0] }
+        case .points(let question): question.keyBytes(request)
         case .keys, .keyRows: []
         }
     }

@@ -38,7 +38,7 @@ extension StatementBuilder {
             return try functions(use, .scalar(derived.scalar), try self.derived(derived, field, use, scope), scope.order, filter)
         case .navigation(let navigation) where !navigation.isList:
             let target = try request.object(navigation.target)
-            guard target.source == source else { throw GraphQLError("\"\(name)\" is in another data source; aggregate it there.") }
+            guard isHere(target) else { throw GraphQLError("\"\(name)\" is in another data source; aggregate it there.") }
             var inner = self.scope(target, level: scope.level)
             inner.order = scope.order
             let slot = select.reserveJoin(max(scope.level, 0))
@@ -202,7 +202,7 @@ extension StatementBuilder {
     /// What the related rows of each row come to.
     mutating func aggregation(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
         let target = try request.object(navigation.target)
-        guard target.source == source else { return try batchAggregation(navigation, use, scope) }
+        guard isHere(target) else { return try batchAggregation(navigation, use, scope) }
         let (alias, shape) = try joinAggregation(navigation, use, scope) { builder, inner throws(GraphQLError) in
             .object(try builder.aggregates(use.fields, use.type, inner), presence: nil)
         }
@@ -267,6 +267,7 @@ extension StatementBuilder {
         let set = try builder.nestedSet(use, inner)
         if !set.order.isEmpty { inner.order = builder.engine == .sqlite ? .impossible : .by(set.order) }
         guard !set.isPaged else { throw GraphQLError("Rows in another data source are aggregated as they are, without nested_limit.") }
+        try builder.want(keysOf: navigation)
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
         let keyed = try builder.keyed(related, navigation, from: scope)
@@ -286,7 +287,7 @@ extension StatementBuilder {
     private mutating func aggregateAgain(
         _ navigation: Navigation, _ use: FieldUse, _ scope: Scope, _ filter: SQLFragment?
     ) throws(GraphQLError) -> Shape {
-        guard try request.object(navigation.target).source == source else {
+        guard isHere(try request.object(navigation.target)) else {
             throw GraphQLError("\"\(use.field.name)\" is in another data source; aggregate it there.")
         }
         var leaves: [RepeatedAggregate] = []

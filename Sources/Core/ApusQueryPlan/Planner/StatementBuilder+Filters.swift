@@ -227,7 +227,7 @@ extension StatementBuilder {
             return structText(column(field, alias: row.alias), [inner.storedColumn ?? inner.name], scalar)
         case .navigation(let navigation) where !navigation.isList && !rest.isEmpty:
             let target = try request.object(navigation.target)
-            guard target.source == source else { throw refusal }
+            guard isHere(target) else { throw refusal }
             let inner = request.record.alias()
             let related = try related(navigation, from: row, as: inner, nil)
             let far = AliasedRow(object: target, alias: inner)
@@ -235,7 +235,7 @@ extension StatementBuilder {
             return "(SELECT \(expression) FROM \(related.source) WHERE \(related.all.joined(separator: " AND "))\(firstClause(far)))"
         case .aggregation(let navigation) where rest.count == 1 && rest.first == "_rows_count" || rest.count == 2:
             let target = try request.object(navigation.target)
-            guard target.source == source else { throw refusal }
+            guard isHere(target) else { throw refusal }
             let inner = request.record.alias()
             let related = try related(navigation, from: row, as: inner, nil)
             var value: SQLFragment = "count(*)"

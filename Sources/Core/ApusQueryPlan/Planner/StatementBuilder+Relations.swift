@@ -123,7 +123,7 @@ extension StatementBuilder {
         try requireRows(navigation, use, scope)
         let target = try request.object(navigation.target)
         let isUnique = isUnique(navigation, target)
-        guard target.source == source, isUnique || engine.hasLateral else {
+        guard isHere(target), isUnique || engine.hasLateral else {
             return try batch(navigation, use, scope, result: .one)
         }
         let inner = self.scope(target, level: scope.level)
@@ -176,7 +176,7 @@ extension StatementBuilder {
     /// `inner: true` drops rows without related ones.
     private mutating func requireRows(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) {
         guard use.given("inner")?.asBool == true else { return }
-        guard try request.object(navigation.target).source == source else {
+        guard isHere(try request.object(navigation.target)) else {
             throw GraphQLError("Argument \"inner\" cannot drop rows for want of rows in another data source.")
         }
         let filter = use.given("filter")?.asObject ?? [:]
@@ -190,7 +190,7 @@ extension StatementBuilder {
     mutating func list(_ navigation: Navigation, _ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> Shape {
         try requireRows(navigation, use, scope)
         let target = try request.object(navigation.target)
-        guard target.source == source, canNest(scope) else { return try batch(navigation, use, scope, result: .list) }
+        guard isHere(target), canNest(scope) else { return try batch(navigation, use, scope, result: .list) }
         beginLevel()
         let level = levels.count - 1
         let inner = self.scope(target, level: level, isNumbered: navigation.nearFields.isEmpty || selectsList(use.fields, target))
@@ -278,6 +278,9 @@ extension StatementBuilder {
         builder.levels[0].item = try builder.object(use.fields, use.type, inner)
         var set = try builder.nestedSet(use, inner)
         if result == .one { set.order = builder.key(of: inner) }
+        builder.keepPlaces(&set.rows.order, inner)
+        builder.keepPlaces(&set.order, inner)
+        try builder.want(keysOf: navigation)
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
         let keyed = try builder.keyed(related, navigation, from: scope)
@@ -376,7 +379,7 @@ extension StatementBuilder {
     }
 
     /// The object whose fields a way's keys are compared with.
-    private func farEnd(of navigation: Navigation) throws(GraphQLError) -> (object: DataObject, names: [String]) {
+    func farEnd(of navigation: Navigation) throws(GraphQLError) -> (object: DataObject, names: [String]) {
         switch navigation.path {
         case .fields(let pairs, _): (try request.object(navigation.target), pairs.map(\.far))
         case .junction(let name, let near, _): (try request.object(name), near.map(\.far))

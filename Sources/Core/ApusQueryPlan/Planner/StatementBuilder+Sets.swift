@@ -54,7 +54,7 @@ extension StatementBuilder {
             try request.allow(field.name, of: scope.object)
             set.distinct.append(column(field, of: scope))
         }
-        if use.given("similarity") != nil || use.given("semantic") != nil {
+        if !hasPoints, use.given("similarity") != nil || use.given("semantic") != nil {
             throw GraphQLError("Data source \"\(source)\" does not search by similarity yet; order by a distance instead.")
         }
         return set
@@ -65,6 +65,7 @@ extension StatementBuilder {
     }
 
     func condition(_ use: FieldUse, _ scope: Scope) throws(GraphQLError) -> SQLFragment? {
+        if hasPoints { return try scoreCondition(use, scope) }
         let asked = try use.given("filter")?.asObject.flatMap { filter throws(GraphQLError) in try condition(filter, scope.row) }
         guard let rule = request.filter(of: use.field.name, on: use.parent) else { return asked }
         return Self.both(asked, try self.rule(rule, scope.row))
@@ -79,7 +80,7 @@ extension StatementBuilder {
     /// The rows of a set, under the scope's alias. Restricted: as a subquery, in which the set's rows are counted.
     func from(_ scope: Scope, _ set: RowSet, _ use: FieldUse?, isRestricted: Bool) throws(GraphQLError) -> Source {
         let alias = scope.alias
-        let rows = try "\(relation(scope.object, use, isNumbered: scope.isNumbered)) AS \(alias)" as SQLFragment
+        let rows = try "\(relation(scope.object, use, isNumbered: scope.isNumbered, of: set)) AS \(alias)" as SQLFragment
         guard isRestricted else { return Source(source: rows, condition: set.condition) }
         var inner = Source(source: rows, condition: set.condition)
         if set.isDistinct {
@@ -95,11 +96,15 @@ extension StatementBuilder {
         return Source(source: "(\(sql)) AS \(alias)")
     }
 
-    /// What stands for an object in a FROM: a table's name; a subquery where the schema says more about it.
-    func relation(_ object: DataObject, _ use: FieldUse?, isNumbered: Bool = false) throws(GraphQLError) -> SQLFragment {
+    /// What stands for an object in a FROM: a table's name; a subquery where the schema says more about it. `set`: which of its rows are meant.
+    func relation(
+        _ object: DataObject, _ use: FieldUse?, isNumbered: Bool = false, of set: RowSet? = nil
+    ) throws(GraphQLError) -> SQLFragment {
         var base: SQLFragment = .path(object.relation)
         if case .view(let sql?) = object.kind {
             base = "(\(try template(sql, parameters(of: object, use))))"
+        } else if hasPoints {
+            base = try points(object, use, set)
         } else if let arguments = object.arguments {
             var values: [SQLFragment] = []
             for parameter in arguments.parameters { values.append(try argument(parameter, use)) }
@@ -133,7 +138,9 @@ extension StatementBuilder {
 
     /// A rule's filter as a condition; its author sees all rows and columns.
     func rule(_ filter: PlanObject, _ row: AliasedRow) throws(GraphQLError) -> SQLFragment? {
-        try request.record.inRule { () throws(GraphQLError) in try condition(filter, row) }
+        // Points that it does not let through are not asked for.
+        if hasPoints { return nil }
+        return try request.record.inRule { () throws(GraphQLError) in try condition(filter, row) }
     }
 
     static func both(_ one: SQLFragment?, _ other: SQLFragment?) -> SQLFragment? {

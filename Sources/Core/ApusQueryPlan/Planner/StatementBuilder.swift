@@ -17,6 +17,8 @@ struct StatementBuilder {
     /// Whether the columns are what rows are grouped by, and those that are not.
     var isGrouping = false
     var ungrouped: Set<Int> = []
+    /// Of points: what those that are meant are, beside what the field says.
+    var wanted: [SQLParameter.Value] = []
     private var scopes = 0
 
     /// The columns and joins of one SELECT.
@@ -124,6 +126,7 @@ struct StatementBuilder {
         builder.levels[0].item = try builder.object(use.fields, use.type, scope)
         var set = try builder.rowSet(use, scope)
         set.require(builder.required[scope.number])
+        builder.keepPlaces(&set.order, scope)
         builder.limit(&set)
         return try builder.finish(scope, set, use, result: .list)
     }
@@ -145,8 +148,10 @@ struct StatementBuilder {
             ])
         } else {
             for name in key {
-                let column = builder.column(try builder.field(name, of: object), of: scope)
-                set.require(["\(column) = \(.value(use.arguments[name] ?? .known(.null)))"])
+                let field = try builder.field(name, of: object)
+                let value = use.arguments[name] ?? .known(.null)
+                set.require(["\(builder.column(field, of: scope)) = \(.value(value))"])
+                builder.want(field, value)
             }
         }
         if let rule = try request.filter(of: use.field.name, on: use.parent).flatMap({ rule throws(GraphQLError) in
@@ -163,6 +168,7 @@ struct StatementBuilder {
         var scope = builder.scope(object, level: 0)
         builder.beginLevel()
         var set = try builder.rowSet(use, scope)
+        if let plan = try builder.countOfPoints(object, use, set) { return plan }
         if builder.engine != .sqlite {
             scope.order = set.order.isEmpty ? .any : .by(set.order)
         } else if !set.order.isEmpty {

@@ -111,6 +111,14 @@ struct SQLParameter: Sendable, Hashable {
         case keys(column: Int)
         /// The same of all columns, as JSON.
         case keyRows([KeyEncoding])
+        case object([Member])
+        /// What is asked of a collection of points, in whose place its answer goes to the engine.
+        case points(Value)
+    }
+
+    struct Member: Sendable, Hashable {
+        var name: String
+        var value: Value
     }
 
     /// What becomes of a value on its way.

@@ -23,13 +23,14 @@ extension SQLParameter.Value {
         switch self {
         case .keys(let column): return "keys, column \(column)"
         case .keyRows(let encodings): return "keys, JSON of \(encodings.map { "\($0)" }.joined(separator: ", "))"
-        case .value, .list, .variable, .identity:
+        case .value, .list, .variable, .identity, .object, .points:
             var note = ""
             if case .variable(let number, _) = self { note = " (variable \(number))" }
             if case .identity(let name) = self { note = " (\(name))" }
             switch try? BoundParameter(self, request, keys: []) {
             case .value(let value)?: return value.description + note
             case .list(let values)?: return "list \(values.map(\.description))" + note
+            case .points(let question)?: return "points \(question)"
             case .text, nil: return "a value that is refused" + note
             }
         }

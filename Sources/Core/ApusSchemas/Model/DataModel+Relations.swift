@@ -91,7 +91,7 @@ extension DataModel {
         objects[source]?.navigations.append(
             Navigation(
                 name: name, target: target, isList: isList, path: path, description: description,
-                isFilterable: isLocal && end.arguments == nil,
+                isFilterable: isLocal && end.arguments == nil && sources[start.source]?.hasPoints != true,
                 isInsertable: isLocal && end.isMutable && !start.isJunction && !end.isJunction, addedBy: addedBy))
     }
 

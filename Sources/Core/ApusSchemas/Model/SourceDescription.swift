@@ -25,6 +25,8 @@ public struct SourceDescription: Sendable, Hashable {
     public var isReadOnly: Bool
     /// Whether functions and changes of rows are code of the source's own, and no SQL.
     public var actsItself: Bool
+    /// Whether its tables are collections of points: a statement asks for the points that it means, and is run over those.
+    public var hasPoints = false
     /// Whether it manages the cluster: only what a rule names is for others than administrators.
     public var isManagement = false
 
