@@ -16,6 +16,8 @@ public struct SchemaReader {
     public static func read(
         _ files: [SchemaFile], of source: SourceDescription, beside others: DataModel = DataModel()
     ) throws(SchemaProblems) -> SourceSchema {
+        // One without a word adds nothing.
+        if source.kind == .extension, files.allSatisfy({ $0.text.allSatisfy(\.isWhitespace) }) { return SourceSchema(source: source) }
         let text: SchemaText
         do throws(SchemaProblem) {
             text = try SchemaText(files)
