@@ -165,7 +165,7 @@ private final class RedisLane: @unchecked Sendable {  // all state is touched on
 }
 
 /// Finds the server to connect to, and connects.
-private struct RedisFinder: Sendable, CustomStringConvertible {
+struct RedisFinder: Sendable, CustomStringConvertible {
     private let servers: RedisServers
     private let login: RedisLogin
     private let pool = BlockingPool(name: "dns", threads: 1, queueLimit: 64)

@@ -16,7 +16,7 @@ struct RedisLogin: Sendable {
 final class RedisConnection: @unchecked Sendable {  // all state is touched on `loop` only
     typealias Done = @Sendable (Result<[RedisReply], ApusError>) -> Void
 
-    private let loop: EventLoop
+    let loop: EventLoop
     private let ended: @Sendable (ApusError) -> Void
     private var context: UnsafeMutablePointer<redisAsyncContext>?
     private var end: ApusError?
