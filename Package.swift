@@ -107,8 +107,8 @@ let package = Package(
         service(
             "ApusQuery",
             [
-                "ApusTypes", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusCatalog",
-                "ApusHTTP", "ApusCache",
+                "ApusTypes", "ApusConfig", "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusVectorIndex", "ApusRuntime",
+                "ApusDatabase", "ApusCatalog", "ApusHTTP", "ApusCache",
             ]),
 
         // Faces: one per client protocol
@@ -230,9 +230,8 @@ let package = Package(
             "ApusQueryTests",
             [
                 "JQProcess",
-                "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusRuntime", "ApusDatabase", "ApusHTTP", "ApusCache",
-                "ApusQuery",
-                "TestKit", "HTTPTestKit",
+                "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusHTTP",
+                "ApusCache", "ApusQuery", "TestKit", "HTTPTestKit",
             ]),
         tests(
             "HugrFaceTests",

@@ -20,9 +20,9 @@ struct SourceLab: Sendable {
         var inputs: [SchemaCompiler.Input] = []
         var sources: [String: any DataSource] = [:]
         for definition in definitions {
-            var files = definition.files
-            if definition.isSelfDescribed { files += try await opener.describe(definition) }
-            inputs.append(SchemaCompiler.Input(try #require(definition.description), files: files))
+            var definition = definition
+            if definition.isSelfDescribed { definition.files += try await opener.describe(definition) }
+            inputs.append(SchemaCompiler.Input(try #require(definition.description), files: definition.files))
             sources[definition.name] = try await opener.open(definition)
         }
         let output = try SchemaCompiler().compile(inputs)

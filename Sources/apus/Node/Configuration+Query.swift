@@ -22,7 +22,7 @@ extension Configuration {
         return options
     }
 
-    func sourceOpener(loops: EventLoops, transform: JSONTransform?) -> SourceOpener {
+    func sourceOpener(loops: EventLoops, transform: JSONTransform?, collections: any PointCollections) -> SourceOpener {
         var options = SourceOpener.Options()
         options.pool.readers = query.readers
         options.pool.connections = query.connections
@@ -31,6 +31,7 @@ extension Configuration {
         options.httpReply = query.maxReply
         options.allowsLinkLocal = query.allowsLinkLocal
         options.transform = transform
+        options.collections = collections
         options.duckDBLibrary = query.duckDBLibrary
         options.duckDB.memory = query.duckDBMemory
         options.duckDB.rows = query.maxReply

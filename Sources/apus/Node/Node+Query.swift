@@ -5,6 +5,7 @@ internal import ApusQuery
 internal import ApusRPC
 internal import ApusRuntime
 internal import ApusTypes
+internal import ApusVectors
 internal import HugrFace
 
 /// The query service of a node: its schema follows the catalog.
@@ -22,7 +23,9 @@ struct NodeQuery: Sendable {
     private static let log = Logger("access")
     let sockets = HugrSockets()
 
-    init(_ base: NodeBase, _ catalog: Catalog, _ cluster: Cluster, _ calls: RPCPeers?, _ nodeKeys: Access) throws(ApusError) {
+    init(
+        _ base: NodeBase, _ catalog: Catalog, _ cluster: Cluster, _ calls: RPCPeers?, _ nodeKeys: Access, _ vectors: VectorService
+    ) throws(ApusError) {
         let configuration = base.configuration
         access = QueryAccess(catalog: catalog, options: configuration.accessOptions)
         issuer = configuration.remoteIssuer(loops: base.loops)
@@ -33,7 +36,7 @@ struct NodeQuery: Sendable {
         self.keys = keys
         cache = try configuration.queryCache(catalog, loops: base.loops, metrics: base.metrics)
         let jq = JQWorkers(loops: base.loops, options: .ofThisProgram)
-        let opener = configuration.sourceOpener(loops: base.loops, transform: jq.transform)
+        let opener = configuration.sourceOpener(loops: base.loops, transform: jq.transform, collections: NodeCollections(vectors: vectors))
         registry = SchemaRegistry(
             catalog: catalog, secrets: { keys.current },
             peers: catalog.isReadOnly ? nil : ClusterSchemaPeers(peers: ClusterPeers(cluster: cluster, calls: calls)), health: base.health,

@@ -129,7 +129,7 @@ struct Node: Sendable {
             base: base, hosted: hosted, nodeMetrics: nodeMetrics, calls: calls, database: database,
             replicas: replicas, catalog: catalog, store: store,
             cluster: cluster,
-            vectors: vectors, query: try NodeQuery(base, catalog, cluster, calls, access), access: access)
+            vectors: vectors, query: try NodeQuery(base, catalog, cluster, calls, access, vectors), access: access)
     }
 
     /// With the cluster's secret, and what follows from it. A node that is to find it in a shared store waits for it there.

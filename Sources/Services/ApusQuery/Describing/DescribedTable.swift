@@ -96,13 +96,13 @@ struct DescribedSchema {
 
     private static func list(_ columns: [String]) -> String { "[" + columns.map { "\"\(word($0))\"" }.joined(separator: ", ") + "]" }
 
-    private static func description(_ text: String?, indent: String) -> String {
+    static func description(_ text: String?, indent: String) -> String {
         guard let text, !text.isEmpty else { return "" }
         return indent + quoted(text) + "\n"
     }
 
     /// A string of GraphQL.
-    private static func quoted(_ text: String) -> String {
+    static func quoted(_ text: String) -> String {
         var quoted = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

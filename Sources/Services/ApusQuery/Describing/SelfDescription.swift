@@ -13,9 +13,11 @@ enum SelfDescription {
             case .sqlite: try await sqlite(source, deadline)
             case .duckDB: try await duckDB(source, deadline)
             }
-        let written = files.reduce(into: Set<String>()) { $0.formUnion($1.definedTypes) }
+        let written = definedTypes(files)
         return SchemaFile(name: "\(source.name) (as it describes itself)", text: DescribedSchema(tables, without: written).text)
     }
+
+    static func definedTypes(_ files: [SchemaFile]) -> Set<String> { files.reduce(into: []) { $0.formUnion($1.definedTypes) } }
 
     static func rows(_ source: any SQLSource, _ sql: StaticSQL, _ deadline: Instant) async throws -> [[String?]] {
         try await source.read(SourceStatement(sql), deadline: deadline).texts

@@ -13,6 +13,8 @@ public struct SourceDefinition: Sendable, Hashable {
         public static let sqlite: Kind = "sqlite"
         public static let duckDB: Kind = "duckdb"
         public static let http: Kind = "http"
+        public static let vectors: Kind = "vectors"
+        public static let redis: Kind = "redis"
         public static let `extension`: Kind = "extension"
     }
 
@@ -43,18 +45,24 @@ public struct SourceDefinition: Sendable, Hashable {
             case .postgres: .database(.postgreSQL)
             case .sqlite: .database(.sqlite)
             case .duckDB: .database(.duckDB)
+            case .vectors: .database(.sqlite)
             case .http: .http
-            case .extension: .extension
+            // Its functions are those of `core.store`.
+            case .extension, .redis: .extension
             default: nil
             }
-        // A DuckDB file can be written by one process alone, and every node serves it.
-        let isReadOnly = isReadOnly || self.kind == .duckDB
-        return kind.map { SourceDescription(name: name, kind: $0, prefix: prefix, isModule: isModule, isReadOnly: isReadOnly) }
+        // A DuckDB file can be written by one process alone, and every node serves it. Points are written through interfaces of their own.
+        let isReadOnly = isReadOnly || [.duckDB, .vectors].contains(self.kind)
+        guard let kind else { return nil }
+        var description = SourceDescription(name: name, kind: kind, prefix: prefix, isModule: isModule, isReadOnly: isReadOnly)
+        description.hasPoints = self.kind == .vectors
+        return description
     }
 
     /// Whether an open source of `other` will do for this one: only what is told of its data differs.
     func isReached(like other: SourceDefinition) -> Bool {
         name == other.name && kind == other.kind && path == other.path && isReadOnly == other.isReadOnly && replicas == other.replicas
+            && HTTPFacts(files) == HTTPFacts(other.files)
     }
 
     /// Of all that what is told of its data depends on, beside the data.

@@ -15,6 +15,8 @@ public struct SourceOpener: Sendable {
         /// Where DuckDB's engine is; nil: where it is found by its name.
         public var duckDBLibrary: String?
         public var duckDB = DuckDBDatabase.Options()
+        /// The collections of this cluster; nil where there are none to be asked.
+        public var collections: (any PointCollections)?
         /// Runs the jq programs of functions; nil where there is no jq.
         public var transform: JSONTransform?
 
@@ -22,9 +24,11 @@ public struct SourceOpener: Sendable {
     }
 
     private let loops: EventLoops
-    private let environment: [String: String]
+    let environment: [String: String]
     private let options: Options
-    private let http: HTTPClient
+    let http: HTTPClient
+    /// Reads files.
+    let pool = BlockingPool(name: "schemas", threads: 1, queueLimit: 64)
 
     public init(loops: EventLoops, environment: [String: String], options: Options = Options()) {
         self.loops = loops
@@ -51,11 +55,18 @@ public struct SourceOpener: Sendable {
         case .http:
             var limits = HTTPSource.Options()
             limits.reply = options.httpReply
-            let address = try HTTPAddress(path, source: definition.name)
+            let address = try HTTPAddress(path, source: definition.name, facts: HTTPFacts(definition.files))
             return try HTTPSource(definition.name, address, client: http, transform: options.transform, options: limits)
+        case .vectors: return try await PointsSource(definition.name, try collections(definition))
+        case .redis: return try RedisSource(definition.name, path, loops: loops)
         case .extension: return nil
         default: throw Self.unsupported(definition)
         }
+    }
+
+    func collections(_ definition: SourceDefinition) throws(ApusError) -> any PointCollections {
+        guard let collections = options.collections else { throw Self.unsupported(definition) }
+        return collections
     }
 
     static func unsupported(_ definition: SourceDefinition) -> ApusError {
@@ -64,7 +75,7 @@ public struct SourceOpener: Sendable {
         case "mysql", "mssql":
             ApusError(
                 .sourceUnsupported, summary, hint: "copy its data, or have PostgreSQL read it through a foreign data wrapper")
-        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, duckdb, http, extension")
+        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, duckdb, http, vectors, redis, extension")
         }
     }
 }

@@ -19,6 +19,7 @@ enum CoreModule {
             input("core.storage", prefix: "core_storage", storageModule),
             input("core.db", prefix: "core_db", copies),
             input("core.cache", prefix: "core_cache", cacheFunctions),
+            input("core.store", prefix: "core_store", storeFunctions),
             input("core.auth", prefix: "core_auth", isManagement: false, ownAccess),
         ]
     }
@@ -229,6 +230,26 @@ enum CoreModule {
           "Which fields of a type whoever asks may use; `fields` has commas between them."
           check_access(type_name: String!, fields: String!): [access] @function(name: "check_access", is_table: true)
           check_access_info(type_name: String!, field: String!): access @function(name: "check_access_info")
+        }
+
+        """#
+
+    private static let storeFunctions = #"""
+        extend type Function {
+          "The value of a key; null where there is none."
+          get(store: String!, key: String!): String @function(name: "core_store_get")
+          "The keys that fit a glob pattern, in order."
+          keys(store: String!, pattern: String!): [String] @function(name: "core_store_keys")
+        }
+        extend type MutationFunction {
+          "`ttl`: seconds; null or 0 for ever."
+          set(store: String!, key: String!, value: String!, ttl: Int): OperationResult @function(name: "core_store_set")
+          del(store: String!, key: String!): OperationResult @function(name: "core_store_del")
+          "The number that it is then; a key that is not there counts as 0."
+          incr(store: String!, key: String!): BigInt @function(name: "core_store_incr")
+          expire(store: String!, key: String!, ttl: Int!): OperationResult @function(name: "core_store_expire")
+          "`affected_rows` tells how many heard it."
+          publish(store: String!, channel: String!, message: String!): OperationResult @function(name: "core_store_publish")
         }
 
         """#

@@ -19,6 +19,7 @@ extension CoreSource {
         }
         let name = arguments["name"]?.asString ?? ""
         switch function.sqlName {
+        case let call where call.hasPrefix("core_store_"): return try await store(call, arguments, deadline: deadline)
         case "load": return await outcome("Datasource was loaded") { try await self.registry.load(name, deadline: deadline) }
         case "unload":
             return await outcome(CoreTransaction.unloaded) {

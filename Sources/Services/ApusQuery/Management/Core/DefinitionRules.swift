@@ -82,7 +82,7 @@ struct DefinitionRules {
 
     // MARK: Checks
 
-    private static let sourceTypes: Set = ["postgres", "sqlite", "duckdb", "http", "extension", "redis"]
+    static let sourceTypes: Set = ["postgres", "sqlite", "duckdb", "http", "vectors", "extension", "redis"]
     private static let textTypes: Set = ["text", "localFS", "uri", "uriFile"]
 
     private func check(_ row: JSONObject, in table: QueryTable) throws(ApusError) {
@@ -104,7 +104,7 @@ struct DefinitionRules {
                     ? "MySQL and SQL Server are not spoken; copy the data, or have PostgreSQL read it through a foreign data wrapper"
                     : "\"\(text("type"))\" is none of \(Self.sourceTypes.sorted().joined(separator: ", "))")
             try require(text("prefix").isEmpty || Self.isName(text("prefix")), "prefix", "must be a name of letters, digits and _")
-            try require(!text("path").isEmpty || ["extension", "duckdb"].contains(text("type")), "path", "must not be empty")
+            try require(!text("path").isEmpty || ["extension", "duckdb", "vectors"].contains(text("type")), "path", "must not be empty")
         case .catalogSources:
             try require(Self.textTypes.contains(text("type")), "type", "\"\(text("type"))\" is none of text, localFS, uri, uriFile")
         case .permissions:

@@ -14,7 +14,8 @@ struct HTTPAddress: Sendable {
     var specification: Specification?
     var security: HTTPSecurity?
 
-    init(_ path: Redacted<String>, source: String) throws(ApusError) {
+    /// `facts`: what its specification says where the path does not.
+    init(_ path: Redacted<String>, source: String, facts: HTTPFacts? = nil) throws(ApusError) {
         func invalid(_ what: String) -> ApusError {
             ApusError(.requestInvalid, "the path of data source \"\(source)\" \(what)", hint: "write https://host/base?x-hugr-security=…")
         }
@@ -30,14 +31,21 @@ struct HTTPAddress: Sendable {
                 guard let json = try? JSONValue(parsing: Array(Self.unquoted(value).utf8)), json.asObject != nil else {
                     throw invalid("has an x-hugr-security that is no JSON object; percent-encode it")
                 }
-                security = try HTTPSecurity(json, source: source)
+                let name = json["schema_name"]?.asString
+                let scheme = name.flatMap { facts?.schemes[$0] }
+                guard name == nil || facts == nil || scheme != nil || json["type"] != nil else {
+                    throw invalid("names the security \"\(name ?? "")\", which its specification does not have")
+                }
+                security = try HTTPSecurity(json, scheme: scheme, source: source)
             case "x-hugr-server": server = Self.unquoted(value)
             case "x-hugr-spec-path": specification = .file(Self.unquoted(value))
             case "x-hugr-spec-url": specification = .url(Self.unquoted(value))
             default: parameters.append((parts[0], value))
             }
         }
-        if !place.contains("://") || place.hasPrefix("file://") {
+        if place.isEmpty {
+            // The specification says where the server is.
+        } else if !place.contains("://") || place.hasPrefix("file://") {
             specification = .file(place.hasPrefix("file://") ? String(place.dropFirst(7)) : place)
             place = ""
         } else if let at = place.lastIndex(of: "@"), let scheme = place.ranges(of: "://").first, scheme.upperBound < at {
@@ -46,7 +54,8 @@ struct HTTPAddress: Sendable {
                 user: PercentEncoding.decoded(user[0]), password: Redacted(user.count > 1 ? PercentEncoding.decoded(user[1]) : ""))
             place.removeSubrange(scheme.upperBound...at)
         }
-        let url = server ?? place
+        var url = server ?? place
+        if url.isEmpty { url = facts?.server ?? "" }
         guard !url.isEmpty else { return }
         guard let address = WebAddress(url) else { throw invalid("is no URL of HTTP") }
         self.server = address
