@@ -27,6 +27,9 @@ enum ImportCommand {
             An import that was stopped goes on where it stopped when the same command is run again: what was acknowledged is not sent twice, \
             and what may or may not have arrived has one effect. A point with an id that is there already replaces it.
             Rows that cannot be imported are reported by their line; with --on-error skip the rest goes on, and the exit code is 1.
+            With `hugr` and the core database of a Hugr (postgres://… or a .duckdb file) its data sources, catalogs, roles, permissions and \
+            API keys are copied into this cluster, and the sources served; what is there already stays as it is, and what cannot be taken is \
+            told with the reason, and the exit code is 1. Nothing is changed in that database.
             """,
         arguments: [
             CollectionCommand.newNameArgument, Argument(name: "FILE", help: "A .npy or .jsonl file.", values: .file(["npy", "jsonl"])),
@@ -43,8 +46,10 @@ enum ImportCommand {
             .init("apus import notes notes.jsonl --text-field body --create --embedding minilm", "texts, which the node embeds"),
             .init("apus import words points.jsonl --on-error skip", "everything in one file; leave bad lines out"),
             .init("apus import words words.npy --dry-run", "check the file without sending anything"),
+            .init("apus import hugr 'postgres://hugr:[$HUGR_PASSWORD]@db/hugr' --dry-run", "what a Hugr's core database would bring"),
         ],
         run: { invocation in
+            if try isHugr(invocation) { return try await takeOver(invocation) }
             let file = try invocation.required(1)
             let field = invocation.text(idField) ?? "id"
             if file.hasSuffix(".npy") {
