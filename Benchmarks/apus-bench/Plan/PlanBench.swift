@@ -8,25 +8,6 @@ import ApusTypes
 enum PlanBench {
     private static let rounds = 7
 
-    private static let schema = """
-        type customers @table(name: "customers") { id: Int! @pk  name: String  email: String  city: String }
-        type products @table(name: "products") { id: Int! @pk  name: String  price: Float }
-        type orders @table(name: "orders") {
-          id: Int! @pk
-          customer_id: Int @field_references(references_name: "customers", field: "id", query: "customer", references_query: "orders")
-          placed: Timestamp
-          status: String
-          total: Float
-          note: String
-        }
-        type lines @table(name: "order_lines") {
-          id: Int! @pk
-          order_id: Int @field_references(references_name: "orders", field: "id", query: "order", references_query: "lines")
-          product_id: Int @field_references(references_name: "products", field: "id", query: "product", references_query: "lines")
-          quantity: Int
-        }
-        """
-
     private struct Case {
         var name: String
         var text: String
@@ -85,9 +66,7 @@ enum PlanBench {
 
     static func run() async throws {
         var report = BenchReport("plan")
-        let source = SourceDescription(name: "shop", kind: .database(.postgreSQL))
-        let model = try DataModel(joining: [try SchemaReader.read([SchemaFile(name: "shop", text: schema)], of: source)])
-        let api = try DataAPI(of: model)
+        let api = try QueryShop.api()
         report.row(["µs: min, median, max", "reply, bytes", "planned", "", "", "cached, bound", "", "", "rows to reply", "", ""])
         for test in cases {
             progress(test.name)
@@ -108,15 +87,8 @@ enum PlanBench {
         return [spread.min, spread.median, spread.max].map(BenchReport.short)
     }
 
-    private static func prepared(_ test: Case, _ api: DataAPI) throws -> PreparedOperation {
-        let document = try GraphQLDocument(parsing: test.text)
-        let problems = api.schema.problems(with: document)
-        guard problems.isEmpty else { throw ApusError(.usage, "the benchmark's own operation is invalid: \(problems[0].message)") }
-        return try PreparedOperation(document, schema: api.schema)
-    }
-
     private static func plan(_ test: Case, _ api: DataAPI) throws -> OperationPlan {
-        let operation = try prepared(test, api)
+        let operation = try QueryShop.prepared(test.text, api)
         return try QueryPlanner(api).plan(operation, variables: try operation.variables(from: test.variables))
     }
 
@@ -127,7 +99,7 @@ enum PlanBench {
     }
 
     private static func measure(_ test: Case, _ api: DataAPI) async throws -> Round {
-        let operation = try prepared(test, api)
+        let operation = try QueryShop.prepared(test.text, api)
         let variables = try operation.variables(from: test.variables)
         let planner = QueryPlanner(api)
         let plan = try planner.plan(operation, variables: variables)

@@ -91,15 +91,22 @@ enum QueryShop {
         VACUUM ANALYZE;
         """
 
-    /// The statements that a request is answered with, as Apus sends them: the value 4711 of `$id` may be among their parameters.
-    static func statements(of test: Case) async throws -> [(sql: String, parameters: [String])] {
+    static func api() throws -> DataAPI {
         let source = SourceDescription(name: "shop", kind: .database(.postgreSQL))
-        let model = try DataModel(joining: [try SchemaReader.read([SchemaFile(name: "shop", text: schema)], of: source)])
-        let api = try DataAPI(of: model)
-        let document = try GraphQLDocument(parsing: test.text)
+        return try DataAPI(of: try DataModel(joining: [try SchemaReader.read([SchemaFile(name: "shop", text: schema)], of: source)]))
+    }
+
+    static func prepared(_ text: String, _ api: DataAPI) throws -> PreparedOperation {
+        let document = try GraphQLDocument(parsing: text)
         let problems = api.schema.problems(with: document)
         guard problems.isEmpty else { throw ApusError(.usage, "the benchmark's own operation is invalid: \(problems[0].message)") }
-        let operation = try PreparedOperation(document, schema: api.schema)
+        return try PreparedOperation(document, schema: api.schema)
+    }
+
+    /// The statements that a request is answered with, as Apus sends them: the value 4711 of `$id` may be among their parameters.
+    static func statements(of test: Case) async throws -> [(sql: String, parameters: [String])] {
+        let api = try api()
+        let operation = try prepared(test.text, api)
         let plan = try QueryPlanner(api).plan(operation, variables: try operation.variables(from: ["id": 4711]))
         var found: [(String, [String])] = []
         _ = try await PlanRunner(plan).reply { calls in
