@@ -63,14 +63,18 @@ struct BenchCluster {
 enum ProcessTimes {
     /// CPU time of a process and its children, those that have ended included.
     static func seconds(of process: Int32) -> Double {
-        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
-        let ticks = processes.reduce(0.0) { sum, child in
-            let fields = fields(of: child)
+        let ticks = family(of: process).reduce(0.0) { sum, member in
+            let fields = fields(of: member)
             // Fewer: it has gone meanwhile.
-            guard fields.count > 14, child == process || Int32(fields[1]) == process else { return sum }
-            return sum + fields[11...14].reduce(0) { $0 + (Double($1) ?? 0) }
+            return fields.count > 14 ? sum + fields[11...14].reduce(0) { $0 + (Double($1) ?? 0) } : sum
         }
         return ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// A process and its children.
+    static func family(of process: Int32) -> [Int32] {
+        let processes = (try? FileManager.default.contentsOfDirectory(atPath: "/proc"))?.compactMap { Int32($0) } ?? []
+        return processes.filter { $0 == process || fields(of: $0).dropFirst().first.flatMap { Int32($0) } == process }
     }
 
     /// Of /proc/PID/stat, those after the name, which may hold anything.

@@ -121,11 +121,14 @@ struct ApusServer {
     }
 
     /// Lets `VmHWM` begin at what is in use now.
-    func resetPeak() {
-        guard let file = fopen("/proc/\(process.identifier)/clear_refs", "w") else { return }
-        fputs("5", file)
-        fclose(file)
-    }
+    func resetPeak() { resetPeakMemory(of: process.identifier) }
+}
+
+/// Lets a process's `VmHWM` begin at what is in use now.
+func resetPeakMemory(of process: Int32) {
+    guard let file = fopen("/proc/\(process)/clear_refs", "w") else { return }
+    fputs("5", file)
+    fclose(file)
 }
 
 /// A line of a process's `status`, such as `VmRSS` or `VmHWM`, in bytes; 0 once it has ended.

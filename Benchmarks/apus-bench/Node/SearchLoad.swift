@@ -4,7 +4,7 @@ import Foundation
 import NodeProcessKit
 import TestKit
 
-/// Searches sent by wrk over connections that are kept, each one's next when its last is answered.
+/// Searches, or other requests in JSON, sent by wrk over connections that are kept, each one's next when its last is answered.
 struct SearchLoad {
     struct Result {
         var perSecond: Double
@@ -19,12 +19,16 @@ struct SearchLoad {
 
     /// `bodies` are asked in turn.
     init(_ bodies: [String], to path: String, of node: NodeProcess, in directory: String, on loop: EventLoop) throws {
-        url = node.url + path
+        try self.init(bodies, to: node.url + path, key: node.key, in: directory, on: loop)
+    }
+
+    init(_ bodies: [String], to url: String, key: String, in directory: String, on loop: EventLoop) throws {
+        self.url = url
         self.directory = directory
         self.loop = loop
         try bodies.joined(separator: "\n").write(toFile: directory + "/bodies", atomically: true, encoding: .utf8)
         // In a file, because everybody sees the arguments of a process.
-        try "X-API-Key: \(node.key)\n".write(toFile: directory + "/headers", atomically: true, encoding: .utf8)
+        try "X-API-Key: \(key)\n".write(toFile: directory + "/headers", atomically: true, encoding: .utf8)
     }
 
     /// Throws where any request was not answered with a success.

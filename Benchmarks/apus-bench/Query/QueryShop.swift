@@ -2,56 +2,88 @@ import ApusGraphQL
 import ApusQueryPlan
 import ApusSchemas
 import ApusTypes
+import DatabaseTestKit
+import TestKit
 
 /// The database of a shop, and what is asked of it: one variable, `$id`, in each operation.
 enum QueryShop {
     struct Case: Sendable {
         var name: String
-        var text: String
+        /// With `@cache` where it may be kept.
+        var keptText: String
+        /// The same of `Benchmarks/peers/query_app.py`, whose API is its own.
+        var peerText: String
         /// From which `$id` is drawn.
         var ids: ClosedRange<Int>
         var isWrite = false
+
+        /// As it is asked where nothing is to be kept.
+        var text: String { keptText.replacing(QueryShop.cache, with: "") }
+
+        func bodies(_ text: String, count: Int, seed: UInt64) -> [String] {
+            var random = SeededGenerator(seed: seed)
+            return (0..<count).map { _ in
+                let id = JSONValue.integer(Int64(Int.random(in: ids, using: &random)))
+                return JSONValue.object(["query": .string(text), "variables": ["id": id]]).description
+            }
+        }
     }
+
+    private static let cache = #" @cache(ttl: "1h")"#
 
     static let cases = [
         Case(
-            name: "by-pk", text: "query($id: Int!) { orders_by_pk(id: $id) { id customer_id placed status total note } }", ids: 1...100_000),
+            name: "by-pk",
+            keptText: "query($id: Int!) { orders_by_pk(id: $id)\(cache) { id customer_id placed status total note } }",
+            peerText: "query($id: Int!) { order(id: $id) { id customer_id placed status total note } }", ids: 1...100_000),
         Case(
             name: "list 100 x 6",
-            text: """
+            keptText: """
                 query($id: Int!) {
-                  orders(filter: {id: {gt: $id}}, order_by: [{field: "id"}], limit: 100) { id customer_id placed status total note }
+                  orders(filter: {id: {gt: $id}}, order_by: [{field: "id"}], limit: 100)\(cache) {
+                    id customer_id placed status total note
+                  }
                 }
-                """, ids: 1...99_000),
+                """,
+            peerText: "query($id: Int!) { orders(after: $id, first: 100) { id customer_id placed status total note } }", ids: 1...99_000),
         Case(
             name: "nested 20 x 5 x 1",
-            text: """
+            keptText: """
                 query($id: Int!) {
-                  orders(filter: {id: {gt: $id}}, order_by: [{field: "id"}], limit: 20) {
+                  orders(filter: {id: {gt: $id}}, order_by: [{field: "id"}], limit: 20)\(cache) {
                     id placed total lines { id quantity product { id name price } }
                   }
                 }
-                """, ids: 1...99_000),
+                """,
+            peerText:
+                "query($id: Int!) { orders(after: $id, first: 20) { id placed total lines { id quantity product { id name price } } } }",
+            ids: 1...99_000),
         Case(
             name: "filtered",
-            text: """
+            keptText: """
                 query($id: Int!) {
-                  orders(filter: {customer_id: {eq: $id}, lines: {any_of: {quantity: {gt: 3}}}}, order_by: [{field: "id"}]) { id placed total }
+                  orders(filter: {customer_id: {eq: $id}, lines: {any_of: {quantity: {gt: 3}}}}, order_by: [{field: "id"}])\(cache) {
+                    id placed total
+                  }
                 }
-                """, ids: 1...10_000),
+                """,
+            peerText: "query($id: Int!) { orders_of(customer: $id, quantity_above: 3) { id placed total } }", ids: 1...10_000),
         Case(
             name: "aggregation",
-            text: """
+            keptText: """
                 query($id: Int!) {
-                  orders_bucket_aggregation(filter: {customer_id: {gt: $id}, status: {in: ["new", "paid", "sent"]}}) {
+                  orders_bucket_aggregation(filter: {customer_id: {gt: $id}, status: {in: ["new", "paid", "sent"]}})\(cache) {
                     key { status } aggregations { _rows_count total { sum } }
                   }
                 }
+                """,
+            peerText: """
+                query($id: Int!) { totals(customers_above: $id, statuses: ["new", "paid", "sent"]) { status count total } }
                 """, ids: 8900...9100),
         Case(
             name: "write",
-            text: "mutation($id: Int!) { update_orders(filter: {id: {eq: $id}}, data: {status: \"sent\"}) { affected_rows } }",
-            ids: 1...100_000, isWrite: true),
+            keptText: #"mutation($id: Int!) { update_orders(filter: {id: {eq: $id}}, data: {status: "sent"}) { affected_rows } }"#,
+            peerText: #"mutation($id: Int!) { set_status(id: $id, status: "sent") }"#, ids: 1...100_000, isWrite: true),
     ]
 
     static let schema = """
@@ -90,6 +122,15 @@ enum QueryShop {
         CREATE INDEX ON order_lines (order_id);
         VACUUM ANALYZE;
         """
+
+    /// A durable server with the shop in its database `shop`.
+    static func start() async throws -> PostgreSQLServer {
+        let server = try await PostgreSQLServer.start(
+            settings: ["shared_buffers": "512MB", "max_connections": "200"], isDurable: true)
+        try await server.execute("CREATE DATABASE shop")
+        for statement in tables.split(separator: ";\n") { try await server.execute(String(statement), database: "shop") }
+        return server
+    }
 
     static func api() throws -> DataAPI {
         let source = SourceDescription(name: "shop", kind: .database(.postgreSQL))

@@ -15,16 +15,8 @@ final class Peers {
         try Peers("databases.py", packages: "requirements-databases.txt", in: ".deps/databases")
     }
 
-    /// Installs the pinned packages into `place` where they are missing or others are wanted now.
     private init(_ script: String, packages: String, in place: String) throws {
-        let wanted = try String(contentsOfFile: "Benchmarks/peers/" + packages, encoding: .utf8)
-        let mark = place + "/installed.txt", python = place + "/bin/python"
-        if (try? String(contentsOfFile: mark, encoding: .utf8)) != wanted {  // absent at first
-            progress("installing the peers of Benchmarks/peers/\(packages) into \(place)")
-            try Self.run("/usr/bin/env", ["python3", "-m", "venv", place])
-            try Self.run(python, ["-m", "pip", "install", "--quiet", "--requirement", "Benchmarks/peers/" + packages])
-            try wanted.write(toFile: mark, atomically: true, encoding: .utf8)
-        }
+        let python = try PythonPackages.install(packages, in: place)
         process.executableURL = URL(fileURLWithPath: python)
         process.arguments = ["Benchmarks/peers/" + script]
         process.standardInput = input
@@ -55,16 +47,5 @@ final class Peers {
             "do": "load", "points": .string(directory + "/points.f32"), "queries": .string(directory + "/queries.f32"),
             "dimension": .integer(Int64(data.points.dimension)),
         ])
-    }
-
-    private static func run(_ program: String, _ arguments: [String]) throws {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: program)
-        process.arguments = arguments
-        try process.run()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else {
-            throw ApusError(.processFailed, "\(program) \(arguments.joined(separator: " ")) failed")
-        }
     }
 }
