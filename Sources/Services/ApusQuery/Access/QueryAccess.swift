@@ -33,11 +33,21 @@ public final class QueryAccess: Sendable {
     private let wake: Watermark
     private let state = Mutex(State())
     private let callers = Mutex(Callers())
+    private let operators = Mutex(Callers())
 
-    /// Those who asked under one snapshot: most ask again.
+    /// Those who asked under one snapshot: most ask again. Operators are under none.
     private struct Callers {
         var sequence: UInt64 = 0
-        var known: [CallerIdentity: QueryCaller] = [:]
+        private var known: [CallerIdentity: QueryCaller] = [:]
+
+        func caller(_ identity: CallerIdentity, under sequence: UInt64) -> QueryCaller? {
+            sequence == self.sequence ? known[identity] : nil
+        }
+
+        mutating func keep(_ caller: QueryCaller) {
+            if sequence != caller.sequence || known.count >= 1000 { self = Callers(sequence: caller.sequence) }
+            known[caller.identity] = caller
+        }
     }
 
     private struct State {
@@ -157,20 +167,20 @@ public final class QueryAccess: Sendable {
     /// Somebody with what that role may do now. Throws `auth.forbidden` for a role that is not there, or disabled.
     public func caller(_ identity: CallerIdentity, deadline: Instant) async throws -> QueryCaller {
         if identity.isOperator {
+            if let caller = operators.withLock({ $0.caller(identity, under: 0) }) { return caller }
             var role = RoleStanding()
             role.mayImpersonate = true
             role.permissions = .init()
-            return QueryCaller(identity, role, sequence: 0)
+            let caller = QueryCaller(identity, role, sequence: 0)
+            operators.withLock { $0.keep(caller) }
+            return caller
         }
         let known = try await snapshot(deadline: deadline)
         if known.roles[identity.role] == nil { try await search(deadline: deadline) }
         let snapshot = try await snapshot(deadline: deadline)
-        if let caller = callers.withLock({ $0.sequence == snapshot.sequence ? $0.known[identity] : nil }) { return caller }
+        if let caller = callers.withLock({ $0.caller(identity, under: snapshot.sequence) }) { return caller }
         let caller = try snapshot.caller(identity)
-        callers.withLock { callers in
-            if callers.sequence != snapshot.sequence || callers.known.count >= 1000 { callers = Callers(sequence: snapshot.sequence) }
-            callers.known[identity] = caller
-        }
+        callers.withLock { $0.keep(caller) }
         return caller
     }
 

@@ -42,7 +42,7 @@ struct PlanExecution {
 
     /// Functions of this program may want to know on whose behalf; binding it costs.
     func onBehalf<Value: Sendable>(of caller: QueryCaller?, _ body: () async throws -> Value) async throws -> Value {
-        plan.statements.contains { $0.action != nil } ? try await QueryCaller.$current.withValue(caller, operation: body) : try await body()
+        plan.isActing ? try await QueryCaller.$current.withValue(caller, operation: body) : try await body()
     }
 
     /// All but lists of rows, which are read while they are told.
@@ -52,6 +52,7 @@ struct PlanExecution {
     }
 
     private var changing: [String] {
+        guard plan.kind == .mutation else { return [] }
         var changing: [String] = []
         for statement in plan.statements where statement.isTransactional && !changing.contains(statement.source) {
             changing.append(statement.source)
@@ -67,9 +68,8 @@ struct PlanExecution {
 
     /// The parts of the reply that may be kept, all at once. Where fields may fail by themselves nothing is.
     private func kept() async throws -> [Int: PlanRunner.Part] {
-        guard let cache, !isPartial, plan.kind != .mutation else { return [:] }
+        guard let cache, !isPartial, plan.mayBeKept, plan.kind != .mutation else { return [:] }
         let asked = plan.statements.indices.compactMap { index in plan.statements[index].caching.map { (index, $0) } }
-        if asked.isEmpty { return [:] }
         if asked.count == 1 { return [asked[0].0: try await part(asked[0].0, asked[0].1, cache)] }
         return try await withThrowingTaskGroup(of: (Int, PlanRunner.Part).self) { group in
             for (index, caching) in asked { group.addTask { (index, try await part(index, caching, cache)) } }

@@ -36,6 +36,12 @@ public struct CallerIdentity: Sendable, Hashable {
         isReadOnly = principal.role == .reader
     }
 
+    /// Few differ in anything else.
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(role)
+        hasher.combine(userID)
+    }
+
     public static func anonymous(as role: String) -> CallerIdentity {
         CallerIdentity(role: role, kind: "anonymous", provider: "anonymous", userID: "anonymous")
     }
