@@ -27,6 +27,8 @@ final class TableColumn {
     /// A geometry inside of a column must not be null: readers of GeoJSON in tables fail on that.
     let hasInnerGeometry: Bool
     private(set) var target: ArrowColumn?
+    /// Of the rows that come, where it is a value of them.
+    private(set) var encoding = CellEncoding.text
 
     init(_ name: String, _ content: Content, _ children: [TableColumn] = [], place: String) {
         self.name = name
@@ -92,6 +94,18 @@ final class TableColumn {
         }
     }
 
+    // MARK: Encodings
+
+    func add(to uses: inout ColumnUses) {
+        if case .value(let column, let format, let isOuter) = content { uses.add(.init(format: format, isOuter: isOuter), of: column) }
+        for child in children { child.add(to: &uses) }
+    }
+
+    func expect(_ encodings: [CellEncoding]) {
+        if case .value(let column, _, _) = content { encoding = column < encodings.count ? encodings[column] : .text }
+        for child in children { child.expect(encodings) }
+    }
+
     // MARK: Appending
 
     /// Begins with a new batch.
@@ -112,7 +126,13 @@ final class TableColumn {
         case .value(let column, let format, let isOuter):
             let cell = row.cells[column]
             let isTaken =
-                cell.start == nil ? appendNull(format) : ColumnValue.append(cell.bytes, format, isOuter, row.isChecked, to: target)
+                if cell.start == nil {
+                    appendNull(format)
+                } else if encoding != .text {
+                    encoding.append(cell.bytes, format, to: target)
+                } else {
+                    ColumnValue.append(cell.bytes, format, isOuter, row.isChecked, to: target)
+                }
             if !isTaken { throw TableProblem(.value(place: place, format)) }
         case .constant(let bytes): if !bytes.withUnsafeBytes({ target.append($0) }) { throw TableProblem(.bytes) }
         case .object(let presence?) where row.cells[presence].start == nil: try appendNothing()

@@ -39,6 +39,7 @@ public final class TableWriter {
     private var rowCount = 0
     private var readCount = 0
     private var byteCount = 0
+    private var encodings: [CellEncoding] = []
 
     /// Runs one statement, which asks for rows by keys, and gives all of its rows.
     public typealias Batch = (StatementCall) async throws -> any RowSource
@@ -62,9 +63,20 @@ public final class TableWriter {
     /// Whether there were more rows than a default limit.
     public var isTruncated: Bool { rows.isTruncated }
 
+    /// What is made of the columns of the statement's rows; nothing is said where keys of batches are among them, which are sent back as texts.
+    public var uses: ColumnUses {
+        var uses = ColumnUses()
+        if call.statement.batches.isEmpty { rows.item.add(to: &uses) }
+        return uses
+    }
+
     /// Writes rows that follow those before.
     public func add(_ source: any RowSource, batch: Batch, emit: Emit) async throws {
         let statement = call.statement
+        if source.encodings != encodings {
+            encodings = source.encodings
+            rows.item.expect(encodings)
+        }
         do {
             let found = try await find(source, statement, batch)
             let isChecked = statement.engine == .sqlite

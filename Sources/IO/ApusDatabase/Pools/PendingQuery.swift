@@ -1,8 +1,10 @@
+internal import ApusQueryPlan
 internal import ApusTypes
 
 /// A query on its way, and who waits for it. Used on its loop only.
 final class PendingQuery: @unchecked Sendable {  // made by the caller, then touched on the loop only
     let query: TextQuery
+    let part: Part
     let deadline: Instant
     private var continuation: CheckedContinuation<TextResult, any Error>?
     /// Whether it may be sent again when it was lost or cancelled by accident: it reads.
@@ -13,8 +15,26 @@ final class PendingQuery: @unchecked Sendable {  // made by the caller, then tou
     /// Since when nobody waits for what the server does.
     private(set) var abandoned: Instant?
 
-    init(_ query: TextQuery, deadline: Instant, mayRepeat: Bool) {
+    /// What of a statement is asked for.
+    enum Part {
+        case all
+        /// Which columns it has.
+        case columns
+        /// Of one whose columns were told just before: its first rows.
+        case firstRows(Int32, portal: String, [CellEncoding])
+        case nextRows(Int32, portal: String, [CellEncoding])
+
+        var encodings: [CellEncoding] {
+            switch self {
+            case .all, .columns: []
+            case .firstRows(_, _, let encodings), .nextRows(_, _, let encodings): encodings
+            }
+        }
+    }
+
+    init(_ query: TextQuery, _ part: Part = .all, deadline: Instant, mayRepeat: Bool) {
         self.query = query
+        self.part = part
         self.deadline = deadline
         self.mayRepeat = mayRepeat
     }

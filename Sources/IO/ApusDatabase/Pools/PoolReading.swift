@@ -1,7 +1,8 @@
+public import ApusQueryPlan
 internal import ApusRuntime
-public import ApusTypes
+internal import ApusTypes
 
-/// Statements over one state of a server's data, each with a cursor.
+/// Statements over one state of a server's data, each read through a portal of its own.
 public final class PoolReading: @unchecked Sendable {  // one task uses it
     private let transaction: PoolTransaction
     private let pieceTime: Duration
@@ -12,38 +13,41 @@ public final class PoolReading: @unchecked Sendable {  // one task uses it
         self.pieceTime = pieceTime
     }
 
-    /// Has the server begin with a statement.
-    public func open(_ query: TextQuery) async throws -> PoolCursor {
-        let run: @Sendable (TextQuery) async throws -> TextResult = { [transaction, pieceTime] query in
-            try await transaction.run(query, deadline: BootClock.now.advanced(by: pieceTime))
+    /// Has the server begin with a statement, and tell columns in binary where what is made of them is known, and suits their types.
+    public func open(_ query: TextQuery, uses: ColumnUses = ColumnUses()) async throws -> PoolCursor {
+        let run: PoolCursor.Run = { [transaction, pieceTime] part in
+            try await transaction.run(query, part, deadline: BootClock.now.advanced(by: pieceTime))
         }
         if cursors == 0 {
-            // All rows will be asked for; and a reader may take its time with them, as long as the HTTP server lets it.
-            _ = try await run(
+            // A reader may take its time with the rows, as long as the HTTP server lets it; and no worker helps with rows that are told in pieces.
+            _ = try await transaction.run(
                 TextQuery(
                     """
-                    SELECT set_config('cursor_tuple_fraction', '1', true), \
+                    SELECT set_config('max_parallel_workers_per_gather', '0', true), \
                     set_config('idle_in_transaction_session_timeout', '90s', true)
-                    """))
+                    """), deadline: BootClock.now.advanced(by: pieceTime))
         }
-        let name = StaticSQL.identifier("cursor\(cursors)")
         cursors += 1
-        _ = try await run(TextQuery("DECLARE " + name + " NO SCROLL CURSOR FOR " + query.sql, query.parameters))
-        return PoolCursor(name, run)
+        return PoolCursor("cursor\(cursors)", uses.encodings(of: try await run(.columns).types), run)
     }
 }
 
 /// The rows of one statement, piece by piece; the server works on the next one while this one is used.
 public final class PoolCursor: @unchecked Sendable {  // one task uses it
-    private let name: StaticSQL
-    private let run: @Sendable (TextQuery) async throws -> TextResult
+    typealias Run = @Sendable (PendingQuery.Part) async throws -> TextResult
+
+    private let portal: String
+    private let encodings: [CellEncoding]
+    private let run: Run
     private var pending: Task<TextResult, any Error>?
+    private var isOpen = false
     private var isOver = false
     /// Rows that are asked for at once.
-    private var count: Int64 = 16
+    private var count = 16
 
-    init(_ name: StaticSQL, _ run: @escaping @Sendable (TextQuery) async throws -> TextResult) {
-        self.name = name
+    init(_ portal: String, _ encodings: [CellEncoding], _ run: @escaping Run) {
+        self.portal = portal
+        self.encodings = encodings
         self.run = run
     }
 
@@ -61,24 +65,26 @@ public final class PoolCursor: @unchecked Sendable {  // one task uses it
         } onCancel: {
             asked.cancel()
         }
-        guard Int64(result.rowCount) == count else {
+        guard result.rowCount == count else {
             isOver = true
             return result.rowCount == 0 ? nil : result
         }
-        // A number of few values: each is a text that the connection keeps prepared. How long a piece takes is known when it was waited for.
+        // How long a piece takes is known when it was waited for.
         let time = start.duration(to: BootClock.now)
-        var most: Int64 = 16_384
-        while most > 1, time / Int(count) * Int(most) > Self.pieceTime { most /= 2 }
+        var most = 16_384
+        while most > 1, time / count * most > Self.pieceTime { most /= 2 }
         let rowBytes = max(1, result.byteCount / result.rowCount)
-        while count < most, rowBytes * Int(count) * 2 <= Self.pieceBytes { count *= 2 }
-        while count > 1, rowBytes * Int(count) > 2 * Self.pieceBytes || count > most { count /= 2 }
+        while count < most, rowBytes * count * 2 <= Self.pieceBytes { count *= 2 }
+        while count > 1, rowBytes * count > 2 * Self.pieceBytes || count > most { count /= 2 }
         pending = ask()
         return result
     }
 
     private func ask() -> Task<TextResult, any Error> {
-        let query = TextQuery("FETCH FORWARD " + StaticSQL.count(count) + " FROM " + name)
-        return Task { [run] in try await run(query) }
+        let rows = Int32(count)
+        let part = isOpen ? PendingQuery.Part.nextRows(rows, portal: portal, encodings) : .firstRows(rows, portal: portal, encodings)
+        isOpen = true
+        return Task { [run] in try await run(part) }
     }
 
     /// Ends with what is under way. Must be called.
@@ -88,9 +94,4 @@ public final class PoolCursor: @unchecked Sendable {  // one task uses it
         _ = await pending?.result
         pending = nil
     }
-}
-
-extension StaticSQL {
-    /// A number of rows.
-    fileprivate static func count(_ number: Int64) -> StaticSQL { place(Int(number)) }
 }

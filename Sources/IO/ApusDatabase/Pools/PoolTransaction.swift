@@ -22,8 +22,8 @@ public final class PoolTransaction: @unchecked Sendable {  // one task uses it, 
 
     public func run(_ query: TextQuery) async throws -> TextResult { try await run(query, deadline: deadline) }
 
-    func run(_ query: TextQuery, deadline: Instant) async throws -> TextResult {
-        try await PostgreSQLPool.perform(PendingQuery(query, deadline: deadline, mayRepeat: false), on: connections) { [self] in
+    func run(_ query: TextQuery, _ part: PendingQuery.Part = .all, deadline: Instant) async throws -> TextResult {
+        try await PostgreSQLPool.perform(PendingQuery(query, part, deadline: deadline, mayRepeat: false), on: connections) { [self] in
             // BEGIN travels with the first statement.
             if !isOpen { send(begin) }
             isOpen = true

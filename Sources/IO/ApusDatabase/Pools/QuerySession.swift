@@ -88,8 +88,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     func send(_ query: PendingQuery, _ facts: StatementFacts, now: Instant) {
         query.attempts += 1
         guard isOpen else { return repeatOrFail(query, failure) }
-        let (name, isPreparing) = prepare(facts)
-        requests.execute(name, query.query.parameters)
+        let isPreparing = write(query, facts)
         requests.synchronise()
         if isIdle { began = now }
         lastUse = now
@@ -101,6 +100,26 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
             isFlushing = false
             if isOpen { flush() }
         }
+    }
+
+    /// Whether it is being prepared.
+    private func write(_ query: PendingQuery, _ facts: StatementFacts) -> Bool {
+        switch query.part {
+        case .all:
+            let (name, isPreparing) = prepare(facts)
+            requests.bind(name, query.query.parameters)
+            requests.execute()
+            return isPreparing
+        // Without a name, and so never older than its tables.
+        case .columns:
+            requests.parse(facts.text, as: "")
+            requests.describe("")
+        case .firstRows(let count, let portal, let encodings):
+            requests.bind("", query.query.parameters, as: portal, isBinary: encodings.map { $0 != .text })
+            requests.execute(portal, rows: count)
+        case .nextRows(let count, let portal, _): requests.execute(portal, rows: count)
+        }
+        return false
     }
 
     /// The name under which the statement is prepared.
@@ -183,6 +202,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
             query.abandon(source.tooMuch(limit), now: BootClock.now)
             _ = result.take()
         case "C": result.end(message.body)
+        case "T": guard message.isTooLong || result.describe(message.body) else { throw BackendMessages.Malformed() }
         case "1": if head < exchanges.count { exchanges[head].isPreparing = false }
         case "E":
             let told = ServerReport(message.body.reportFields)
@@ -192,7 +212,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
         case "S":
             let texts = message.body.split(separator: 0, omittingEmptySubsequences: false)
             if texts.count >= 2 { settings[String(decoding: texts[0], as: UTF8.self)] = String(decoding: texts[1], as: UTF8.self) }
-        case "2", "3", "I", "N", "A", "K", "T", "n", "t": break
+        case "2", "3", "I", "N", "A", "K", "n", "s", "t": break
         default: throw BackendMessages.Malformed()
         }
     }
@@ -201,7 +221,7 @@ final class QuerySession: PostgreSQLConnection, @unchecked Sendable {  // as its
     private func finishExchange() {
         guard head < exchanges.count else { return }
         let (exchange, report) = (exchanges[head], report)
-        let result = result.take()
+        let result = result.take(exchange.query?.part.encodings ?? [])
         self.report = nil
         head += 1
         backlog -= exchange.expected

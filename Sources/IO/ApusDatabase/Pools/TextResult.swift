@@ -1,15 +1,23 @@
 public import ApusQueryPlan
 
-/// What a statement told: rows with columns as PostgreSQL writes them as text.
+/// What a statement told: rows with columns as PostgreSQL writes them as text, unless others were asked for.
 public final class TextResult: Sendable {
     /// DataRow messages, one behind the other, and the command's own word behind them.
     private let bytes: [UInt8]
     private let rowBytes: Int
     public let rowCount: Int
     public let columnCount: Int
+    /// Of the columns; empty where all are texts.
+    public let encodings: [CellEncoding]
+    /// Of a statement that was described: its columns' types, by their numbers in the server's catalog.
+    let types: [UInt32]
 
     /// `rows` are the bodies of whole DataRow messages of so many columns.
-    init(rows: [UInt8], rowBytes: Int, rowCount: Int, columnCount: Int) {
+    init(
+        rows: [UInt8], rowBytes: Int, rowCount: Int, columnCount: Int, encodings: [CellEncoding] = [], types: [UInt32] = []
+    ) {
+        self.encodings = encodings
+        self.types = types
         bytes = rows
         self.rowBytes = rowBytes
         self.rowCount = rowCount
@@ -70,6 +78,7 @@ extension TextResult {
         private let starts: [Int]
 
         var rowCount: Int { starts.count }
+        var encodings: [CellEncoding] { result.encodings }
 
         init(_ result: TextResult) {
             self.result = result

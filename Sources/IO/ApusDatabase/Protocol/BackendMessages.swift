@@ -94,6 +94,21 @@ extension UnsafeRawBufferPointer {
         return (columns, offset)
     }
 
+    /// The types of a RowDescription's columns, by their numbers in the server's catalog; nil where it is none.
+    var columnTypes: [UInt32]? {
+        guard count >= 2 else { return nil }
+        let columns = Int(Int16(bigEndian: loadUnaligned(as: Int16.self)))
+        var types: [UInt32] = []
+        var offset = 2
+        for _ in 0..<Swift.max(0, columns) {
+            // A name; its table and its number there, the type, three more numbers.
+            guard let end = self[offset...].firstIndex(of: 0), end + 19 <= count else { return nil }
+            types.append(UInt32(bigEndian: loadUnaligned(fromByteOffset: end + 7, as: UInt32.self)))
+            offset = end + 19
+        }
+        return offset == count ? types : nil
+    }
+
     /// Texts of an ErrorResponse or NoticeResponse by their codes.
     var reportFields: [UInt8: String] {
         var fields: [UInt8: String] = [:]

@@ -23,10 +23,19 @@ struct FrontendMessages {
         }
     }
 
-    /// Binds text parameters, nil for NULL, to a prepared statement, and executes it; columns are to be told as text, and all rows at once.
-    mutating func execute(_ name: String, _ parameters: [[UInt8]?]) {
+    /// Has the server tell the columns of a prepared statement.
+    mutating func describe(_ name: String) {
+        message("D") { bytes in
+            bytes.append(UInt8(ascii: "S"))
+            Self.append(name, to: &bytes)
+        }
+    }
+
+    /// Binds text parameters, nil for NULL, to a prepared statement, as a portal that `execute` reads. `isBinary`: of each column; of none where
+    /// all are to be told as text.
+    mutating func bind(_ name: String, _ parameters: [[UInt8]?], as portal: String = "", isBinary: [Bool] = []) {
         message("B") { bytes in
-            bytes.append(0)  // the portal without a name
+            Self.append(portal, to: &bytes)
             Self.append(name, to: &bytes)
             Self.append(Int16(0), to: &bytes)
             Self.append(Int16(truncatingIfNeeded: parameters.count), to: &bytes)
@@ -34,11 +43,16 @@ struct FrontendMessages {
                 Self.append(Int32(truncatingIfNeeded: parameter?.count ?? -1), to: &bytes)
                 if let parameter { bytes += parameter }
             }
-            Self.append(Int16(0), to: &bytes)
+            Self.append(Int16(truncatingIfNeeded: isBinary.count), to: &bytes)
+            for one in isBinary { Self.append(Int16(one ? 1 : 0), to: &bytes) }
         }
+    }
+
+    /// Has the next rows of a portal told, at most so many; 0: all.
+    mutating func execute(_ portal: String = "", rows: Int32 = 0) {
         message("E") { bytes in
-            bytes.append(0)
-            Self.append(Int32(0), to: &bytes)
+            Self.append(portal, to: &bytes)
+            Self.append(rows, to: &bytes)
         }
     }
 

@@ -1,9 +1,12 @@
+internal import ApusQueryPlan
+
 /// The result of the statement that a server answers now.
 struct ResultBuilder {
     private var bytes: [UInt8] = []
     private var rowBytes = 0
     private var rowCount = 0
     private var columnCount = 0
+    private var types: [UInt32] = []
 
     /// Of its rows, in bytes.
     var size: Int { rowBytes }
@@ -20,11 +23,20 @@ struct ResultBuilder {
         return true
     }
 
+    /// The body of a RowDescription message; false where it is none.
+    mutating func describe(_ columns: UnsafeRawBufferPointer) -> Bool {
+        guard let types = columns.columnTypes else { return false }
+        self.types = types
+        return true
+    }
+
     /// The body of a CommandComplete message.
     mutating func end(_ command: UnsafeRawBufferPointer) { bytes.append(contentsOf: command.dropLast()) }
 
-    mutating func take() -> TextResult {
+    /// `encodings`: of the columns; of none where all are texts.
+    mutating func take(_ encodings: [CellEncoding] = []) -> TextResult {
         defer { self = ResultBuilder() }
-        return TextResult(rows: bytes, rowBytes: rowBytes, rowCount: rowCount, columnCount: columnCount)
+        return TextResult(
+            rows: bytes, rowBytes: rowBytes, rowCount: rowCount, columnCount: columnCount, encodings: encodings, types: types)
     }
 }

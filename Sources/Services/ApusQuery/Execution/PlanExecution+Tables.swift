@@ -86,15 +86,16 @@ extension PlanExecution {
 
     private func begin(_ number: Int, _ reading: any SourceReading, _ form: TableForm) async throws -> OpenTable {
         let writer = try PlanRunner(plan, limits: limits).table(number, form)
-        let statement = SourceStatement(writer.call)
+        var statement = SourceStatement(writer.call)
         // Until its first rows: how long the rest takes is up to whoever reads it.
         let start = BootClock.now
         defer { slow?.note(writer.call.statement, since: start) }
         let pieces: any RowPieces
         if writer.call.statement.isShort {
             let source = try source(writer.call.statement.source)
-            pieces = WholeRows { [deadline] in try await source.read(statement, deadline: deadline) }
+            pieces = WholeRows { [deadline, statement] in try await source.read(statement, deadline: deadline) }
         } else {
+            statement.uses = writer.uses
             pieces = try await reading.open(statement)
         }
         do {

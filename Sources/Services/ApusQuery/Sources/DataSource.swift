@@ -57,6 +57,8 @@ extension FunctionSource {
 public struct SourceStatement: Sendable {
     public var sql: StaticSQL
     public var parameters: [BoundParameter]
+    /// What is made of columns of rows that are read in pieces, where it is known.
+    var uses = ColumnUses()
 
     public init(_ sql: StaticSQL, _ parameters: [BoundParameter] = []) {
         self.sql = sql

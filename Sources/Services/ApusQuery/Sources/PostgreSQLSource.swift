@@ -53,7 +53,9 @@ final class PostgreSQLSource: SQLSource {
 
         init(_ reading: PoolReading) { self.reading = reading }
 
-        func open(_ statement: SourceStatement) async throws -> any RowPieces { Pieces(try await reading.open(statement.textQuery)) }
+        func open(_ statement: SourceStatement) async throws -> any RowPieces {
+            Pieces(try await reading.open(statement.textQuery, uses: statement.uses))
+        }
     }
 
     private final class Pieces: RowPieces {
