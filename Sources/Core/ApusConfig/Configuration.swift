@@ -232,6 +232,8 @@ public struct Configuration: Sendable, Equatable {
         public var maxWaiting = 512
         public var statementTimeout: Duration = .seconds(30)
         public var maxInFlight = 64
+        /// 0: eight for each core.
+        public var sharedInFlight = 0
         /// Requests of one role.
         public var maxQueued = 256
         public var queueTime: Duration = .seconds(5)

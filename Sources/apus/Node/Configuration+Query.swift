@@ -17,6 +17,7 @@ extension Configuration {
         options.plans.replyBytes = query.maxReply.bytes
         options.needsCaller = true
         options.inFlight = query.maxInFlight
+        options.sharedInFlight = query.sharedInFlight == 0 ? 8 * EventLoops.coreCount : query.sharedInFlight
         options.waiting = query.maxQueued
         options.patience = query.queueTime
         return options

@@ -1,3 +1,4 @@
+import ApusTypes
 import Testing
 
 @testable import ApusQuery
@@ -7,10 +8,14 @@ struct RoleQueueTests {
     /// Expectations take no value that changes.
     private final class Queues {
         private var queues: RoleQueues
-        init(places: Int, mostWaiting: Int) { queues = RoleQueues(places: places, mostWaiting: mostWaiting) }
+        private var now = Instant(nanosecondsSinceBoot: 0)
+        init(places: Int, mostWaiting: Int, shared: Int = .max) {
+            queues = RoleQueues(places: places, mostWaiting: mostWaiting, shared: shared)
+        }
+        func pass(_ time: Duration) { now = now.advanced(by: time) }
         var waiting: Int { queues.waiting }
-        func arrive(_ id: UInt64, role: String, limit: Int?) -> RoleQueues.Arrival { queues.arrive(id, role: role, limit: limit) }
-        func leave(role: String) -> [UInt64] { queues.leave(role: role) }
+        func arrive(_ id: UInt64, role: String, limit: Int?) -> RoleQueues.Arrival { queues.arrive(id, role: role, limit: limit, at: now) }
+        func leave(role: String) -> [UInt64] { queues.leave(role: role, at: now) }
         func give(up id: UInt64, role: String) -> Bool { queues.give(up: id, role: role) }
     }
 
@@ -44,6 +49,27 @@ struct RoleQueueTests {
         #expect(queues.leave(role: "b") == [])
         #expect(queues.leave(role: "b") == [])
         #expect(queues.arrive(7, role: "a", limit: 1) == .runs)
+    }
+
+    @Test("while others ask a role has its part of the shared places, and all places when they have been silent for a second")
+    func shared() {
+        let queues = Queues(places: 8, mostWaiting: 100, shared: 4)
+        for id in 1...10 { _ = queues.arrive(UInt64(id), role: "greedy", limit: nil) }
+        #expect(queues.waiting == 2, "alone it has all places")
+        #expect(queues.arrive(101, role: "modest", limit: nil) == .waits, "there is none left for the moment")
+        // It is let in before any other of the greedy one's, which now has more than its part.
+        #expect(queues.leave(role: "greedy") == [101])
+        for _ in 0..<5 { #expect(queues.leave(role: "greedy") == []) }
+        #expect(queues.leave(role: "greedy") == [9])
+        #expect(queues.arrive(102, role: "modest", limit: nil) == .runs)
+        #expect(queues.arrive(103, role: "modest", limit: nil) == .waits)
+        #expect(queues.leave(role: "modest") == [103])
+        #expect(queues.leave(role: "modest") == [])
+        #expect(queues.leave(role: "modest") == [])
+        for id in 11...20 { _ = queues.arrive(UInt64(id), role: "greedy", limit: nil) }
+        #expect(queues.waiting == 11, "the other one asked a moment ago")
+        queues.pass(.seconds(1))
+        #expect(queues.leave(role: "greedy") == [10, 11, 12, 13, 14, 15, 16])
     }
 
     @Test("whoever gives up is let in no more, and nobody behind it waits for it")

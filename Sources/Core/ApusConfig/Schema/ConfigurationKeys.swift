@@ -377,7 +377,11 @@ public enum ConfigurationKeys {
         ConfigurationKey(
             "query.max_in_flight", \.query.maxInFlight, limit: .between(1, 100_000),
             "GraphQL requests that run at the same time on this node; further ones wait, and roles take turns.",
-            reason: "It is what one role can delay another by. More keep more of a source busy."),
+            reason: "More keep more of a source busy."),
+        ConfigurationKey(
+            "query.max_shared_in_flight", \.query.sharedInFlight, limit: .between(0, 100_000),
+            "The same while several roles ask: each has an equal part of them. 0: eight for each core.",
+            reason: "It is what one role can delay another by. A role that asks alone has all of query.max_in_flight."),
         ConfigurationKey(
             "query.max_queued", \.query.maxQueued, limit: .between(0, 1_000_000),
             "GraphQL requests of one role that wait for their turn; beyond it 429.",

@@ -14,6 +14,8 @@ public final class QueryService: Sendable {
         public var needsCaller = false
         /// Requests that run at the same time; further ones wait, and roles take turns.
         public var inFlight = 64
+        /// The same, while several roles ask: shared out among them.
+        public var sharedInFlight = Int.max
         /// Of one role, that wait, and for how long at most.
         public var waiting = 256
         public var patience: Duration = .seconds(5)
@@ -38,7 +40,8 @@ public final class QueryService: Sendable {
         self.cache = cache
         self.slow = slow
         self.options = options
-        gate = RoleGate(places: options.inFlight, mostWaiting: options.waiting, patience: options.patience)
+        gate = RoleGate(
+            places: options.inFlight, mostWaiting: options.waiting, shared: options.sharedInFlight, patience: options.patience)
         planned = PlannedOperations(
             loops: loops, capacity: options.planMemory.bytes, operations: options.operations, plans: options.plans)
     }

@@ -6,88 +6,63 @@ internal import Synchronization
 final class RoleGate: Sendable {
     private struct State {
         var queues: RoleQueues
-        var waiting: [UInt64: CheckedContinuation<Bool, Never>] = [:]
-        /// Of requests that do not wait yet: whether they are let in.
-        var outcome: [UInt64: Bool] = [:]
+        var waiting: [UInt64: AbandonableCall<Bool>] = [:]
         var next: UInt64 = 0
     }
 
     private let state: Mutex<State>
     private let patience: Duration
-    private let clock = BootClock()
 
     /// `patience`: how long a request waits at most.
-    init(places: Int, mostWaiting: Int, patience: Duration) {
-        state = Mutex(State(queues: RoleQueues(places: places, mostWaiting: mostWaiting)))
+    init(places: Int, mostWaiting: Int, shared: Int = .max, patience: Duration) {
+        state = Mutex(State(queues: RoleQueues(places: places, mostWaiting: mostWaiting, shared: shared)))
         self.patience = patience
     }
 
     /// Returns when the request may run; `leave` must follow. Throws `role.busy`.
     func enter(role: String, limit: Int?, deadline: Instant) async throws(ApusError) {
-        let (id, arrival) = state.withLock { state in
+        let now = BootClock.now
+        let (id, arrival, call) = state.withLock { state -> (UInt64, RoleQueues.Arrival, AbandonableCall<Bool>?) in
             state.next += 1
-            return (state.next, state.queues.arrive(state.next, role: role, limit: limit))
+            let arrival = state.queues.arrive(state.next, role: role, limit: limit, at: now)
+            guard arrival == .waits else { return (state.next, arrival, nil) }
+            let call = AbandonableCall<Bool>()
+            state.waiting[state.next] = call
+            return (state.next, arrival, call)
         }
-        switch arrival {
-        case .runs: return
-        case .refused: throw Self.busy(role, "as many of its requests wait as may")
-        case .waits: break
-        }
-        let end = min(deadline, clock.now.advanced(by: patience))
-        let isLetIn = await withTaskGroup(of: Bool.self) { group in
-            group.addTask { await self.turn(of: id, role) }
-            group.addTask { [clock] in
-                do { try await clock.sleep(until: end, tolerance: nil) } catch { return false }  // let in meanwhile
-                self.give(up: id, role)
-                return false
-            }
-            let first = await group.next() ?? false
-            // When time is up, the other one says whether its turn came at that moment.
-            let isLetIn = first ? true : await group.next() ?? false
-            group.cancelAll()
-            return isLetIn
-        }
-        guard isLetIn else { throw Self.busy(role, "it has waited for its turn in vain") }
+        if arrival == .refused { throw Self.busy(role, "as many of its requests wait as may") }
+        guard let call else { return }
+        let end = min(deadline, now.advanced(by: patience))
+        guard await turn(call, of: id, role, until: end) else { throw Self.busy(role, "it has waited for its turn in vain") }
     }
 
     /// Whether it was let in.
-    private func turn(of id: UInt64, _ role: String) async -> Bool {
+    private func turn(_ call: AbandonableCall<Bool>, of id: UInt64, _ role: String, until end: Instant) async -> Bool {
         await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver: Bool? = state.withLock { state in
-                    // It may have been let in, or have given up, before it began to wait.
-                    guard let known = state.outcome.removeValue(forKey: id) else {
-                        state.waiting[id] = continuation
-                        return nil
-                    }
-                    return known
-                }
-                if let isOver { continuation.resume(returning: isOver) }
+            let isLetIn: Bool? = try? await withCheckedThrowingContinuation { continuation in  // it never fails
+                guard call.begin(continuation) else { return }
+                let timer = Deadlines.shared.schedule(at: end) { self.give(up: id, role) }
+                if let timer { call.onFinish(timer) }
             }
+            return isLetIn ?? false
         } onCancel: {
             give(up: id, role)
         }
     }
 
     func leave(role: String) {
+        let now = BootClock.now
         let admitted = state.withLock { state in
-            state.queues.leave(role: role).compactMap { id -> CheckedContinuation<Bool, Never>? in
-                if let continuation = state.waiting.removeValue(forKey: id) { return continuation }
-                state.outcome[id] = true
-                return nil
-            }
+            state.queues.leave(role: role, at: now).compactMap { state.waiting.removeValue(forKey: $0) }
         }
-        for continuation in admitted { continuation.resume(returning: true) }
+        for call in admitted { call.finish(.success(true)) }
     }
 
     private func give(up id: UInt64, _ role: String) {
-        let continuation: CheckedContinuation<Bool, Never>? = state.withLock { state in
-            guard state.queues.give(up: id, role: role) else { return nil }
-            if let continuation = state.waiting.removeValue(forKey: id) { return continuation }
-            state.outcome[id] = false
-            return nil
+        let call = state.withLock { state in
+            state.queues.give(up: id, role: role) ? state.waiting.removeValue(forKey: id) : nil
         }
-        continuation?.resume(returning: false)
+        call?.finish(.success(false))
     }
 
     private static func busy(_ role: String, _ why: String) -> ApusError {
