@@ -48,6 +48,13 @@ struct BenchReport {
         figure("queries", Double(data.queries.count))
     }
 
+    /// What else the machine did in the minute before.
+    mutating func describeMachine() {
+        var load = 0.0
+        getloadavg(&load, 1)
+        figure("load_average_before", load)
+    }
+
     /// A line of the table; the first line is its head.
     mutating func row(_ cells: String...) { row(cells) }
     mutating func row(_ cells: [String]) { table.append(cells) }

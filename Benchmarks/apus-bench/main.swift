@@ -33,9 +33,11 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
     ("graphql", "operations parsed, validated and found in the cache, beside graphql-core", { try GraphQLBench.run() }),
     ("plan", "operations planned, plans found in the cache, and rows written as JSON", { try await PlanBench.run() }),
     (
-        "query", "GraphQL over HTTP beside pgbench with the same statements: rates, latency, CPU, at 1, 16 and 64 connections",
+        "query", "GraphQL over HTTP beside pgbench with the same statements and a Python server, and replies that are kept",
         { try await QueryBench.run() }
     ),
+    ("roles", "what a greedy role costs another one", { try await RolesBench.run() }),
+    ("arrow", "a million rows to pandas through hugr-client, beside PostgreSQL's drivers", { try await ArrowBench.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
 

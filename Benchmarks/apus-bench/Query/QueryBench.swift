@@ -43,10 +43,7 @@ struct QueryBench {
         let directory = try TemporaryFolder()
         defer { directory.remove() }
         var report = BenchReport("query")
-        // Of the minute before: what else the machine did.
-        var load = 0.0
-        getloadavg(&load, 1)
-        report.figure("load_average_before", load)
+        report.describeMachine()
         progress("making the shop")
         let server = try await QueryShop.start()
         let bench = QueryBench(
@@ -54,8 +51,8 @@ struct QueryBench {
             python: try await PythonShop.start(database: server.url(database: "shop"), in: directory, loops: loops),
             directory: directory, loop: loops.first)
         report.row(
-            "operation", "connections", "server", "per s", "p50, ms", "p99, ms", "CPU µs each", "peak, MB", "Apus to it: min", "median", "max"
-        )
+            "operation", "connections", "server", "per s", "p50, ms", "p99, ms", "CPU µs each", "peak, MB", "Apus to it: min",
+            "median", "max")
         let only = ProcessInfo.processInfo.environment["APUS_BENCH_CASES"].map { $0.split(separator: ",").map(String.init) }
         for test in QueryShop.cases where only?.contains(test.name) != false {
             for connections in Self.connections { try await bench.compare(test, connections, &report) }
@@ -84,7 +81,10 @@ struct QueryBench {
             let name = key + (system == .own ? "" : "_" + system.rawValue)
             report.figure("\(name)_per_second", all.map(\.perSecond))
             var cells = [test.name, "\(connections)", system.rawValue, BenchReport.short(Spread(all.map(\.perSecond)).median)]
-            for (figure, values) in [("p50_ms", all.map(\.p50)), ("p99_ms", all.map(\.p99)), ("cpu_us", all.map(\.cpu)), ("peak_mb", all.map(\.peak))] {
+            let figures = [
+                ("p50_ms", all.map(\.p50)), ("p99_ms", all.map(\.p99)), ("cpu_us", all.map(\.cpu)), ("peak_mb", all.map(\.peak)),
+            ]
+            for (figure, values) in figures {
                 if system == .database {
                     cells.append("")
                 } else {
