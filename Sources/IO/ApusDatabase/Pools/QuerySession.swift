@@ -1,3 +1,4 @@
+internal import ApusQueryPlan
 internal import ApusRuntime
 internal import ApusTypes
 internal import CPostgreSQL
