@@ -40,14 +40,8 @@ public enum CellEncoding: UInt8, Sendable, Hashable {
         case .double: return Self.integer(bytes, UInt64.self).map { column.append(Double(bitPattern: $0)) } ?? false
         case .numeric: return Self.numeric(bytes).map(column.append) ?? false
         case .time: return Self.integer(bytes, Int64.self).map(column.append) ?? false
-        case .date:
-            // The first and the last number are infinite.
-            guard let days = Self.integer(bytes, Int32.self), days > .min, days < .max else { return false }
-            return column.append(Int64(days) + 10_957)
-        case .instant:
-            guard let micros = Self.integer(bytes, Int64.self), micros > .min, micros < .max else { return false }
-            let (since1970, isOver) = micros.addingReportingOverflow(946_684_800_000_000)
-            return !isOver && column.append(since1970)
+        case .date: return Self.date(bytes).map(column.append) ?? false
+        case .instant: return Self.instant(bytes).map(column.append) ?? false
         case .text: return false
         }
     }
@@ -62,9 +56,21 @@ public enum CellEncoding: UInt8, Sendable, Hashable {
         format.scalar == .number ? column.append(Double(value)) : column.append(Int64(truncatingIfNeeded: value))
     }
 
+    /// Days since 1970-01-01. The first and the last number are infinite.
+    static func date(_ bytes: UnsafeRawBufferPointer) -> Int64? {
+        integer(bytes, Int32.self).flatMap { $0 == .min || $0 == .max ? nil : Int64($0) + 10_957 }
+    }
+
+    /// Microseconds since 1970-01-01, likewise.
+    static func instant(_ bytes: UnsafeRawBufferPointer) -> Int64? {
+        guard let micros = integer(bytes, Int64.self), micros != .min, micros != .max else { return nil }
+        let (since1970, isOver) = micros.addingReportingOverflow(946_684_800_000_000)
+        return isOver ? nil : since1970
+    }
+
     /// Groups of four decimal digits behind four numbers: how many, the power of 10,000 of the first, the sign, and digits behind the point.
     @inline(__always)
-    private static func numeric(_ bytes: UnsafeRawBufferPointer) -> Double? {
+    static func numeric(_ bytes: UnsafeRawBufferPointer) -> Double? {
         guard bytes.count >= 8 else { return nil }
         func word(_ index: Int) -> Int { Int(Int16(bigEndian: bytes.loadUnaligned(fromByteOffset: index * 2, as: Int16.self))) }
         let (count, weight, sign) = (word(0), word(1), word(2) & 0xffff)
