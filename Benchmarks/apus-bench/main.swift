@@ -36,6 +36,10 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
         "query", "GraphQL over HTTP beside pgbench with the same statements and a Python server, and replies that are kept",
         { try await QueryBench.run() }
     ),
+    (
+        "query-tables", "the tables of docs/benchmarks.md from results of `query`: their files after --data, with commas",
+        { try QueryBench.printTables() }
+    ),
     ("roles", "what a greedy role costs another one", { try await RolesBench.run() }),
     ("arrow", "a million rows to pandas through hugr-client, beside PostgreSQL's drivers", { try await ArrowBench.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),

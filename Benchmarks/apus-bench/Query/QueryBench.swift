@@ -64,6 +64,13 @@ struct QueryBench {
         try report.finish()
     }
 
+    static func printTables() throws {
+        let files = (BenchOptions.given?.data ?? "").split(separator: ",")
+        guard !files.isEmpty else { throw ApusError(.usage, "--data takes the files of results") }
+        let results = try files.map { try JSONValue(parsing: Array(try Data(contentsOf: URL(fileURLWithPath: String($0))))) }
+        print(QueryTables(results).markdown, terminator: "")
+    }
+
     private func compare(_ test: QueryShop.Case, _ connections: Int, _ report: inout BenchReport) async throws {
         progress("\(test.name), \(connections) connections")
         let systems = System.allCases.filter { !test.isWrite || ![.kept, .shared].contains($0) }
