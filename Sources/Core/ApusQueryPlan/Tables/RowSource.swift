@@ -6,8 +6,17 @@ public protocol RowSource: Sendable {
 
     /// Calls `body` with the texts of one row, which are valid until it returns.
     func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value
+
+    /// The same with the rows from this one on, while `body` takes them; the number of the row that it did not take.
+    func withRows(from first: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Bool) rethrows -> Int
 }
 
 extension RowSource {
     public var encodings: [CellEncoding] { [] }
+
+    public func withRows(from first: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Bool) rethrows -> Int {
+        var number = first
+        while number < rowCount, try withRow(number, body) { number += 1 }
+        return number
+    }
 }

@@ -19,6 +19,8 @@ final class TableColumn {
 
     let name: String
     let content: Content
+    /// Of a value; for every cell the enumeration would be copied.
+    private let value: (column: Int, format: ValueFormat, isOuter: Bool)?
     let children: [TableColumn]
     /// Where it stands, for messages.
     let place: String
@@ -33,6 +35,7 @@ final class TableColumn {
     init(_ name: String, _ content: Content, _ children: [TableColumn] = [], place: String) {
         self.name = name
         self.content = content
+        value = if case .value(let column, let format, let isOuter) = content { (column, format, isOuter) } else { nil }
         self.children = children
         self.place = place
         switch content {
@@ -122,24 +125,26 @@ final class TableColumn {
     /// False when the value is none of its type, or has no place in a column.
     func append(_ row: TableRow) throws(TableProblem) {
         guard let target else { return }
-        switch content {
-        case .value(let column, let format, let isOuter):
-            let cell = row.cells[column]
+        if let value {
+            let cell = row.cells[value.column]
             let isTaken =
                 if cell.start == nil {
-                    appendNull(format)
+                    appendNull(value.format)
                 } else if encoding != .text {
-                    encoding.append(cell.bytes, format, to: target)
+                    encoding.append(cell.bytes, value.format, to: target)
                 } else {
-                    ColumnValue.append(cell.bytes, format, isOuter, row.isChecked, to: target)
+                    ColumnValue.append(cell.bytes, value.format, value.isOuter, row.isChecked, to: target)
                 }
-            if !isTaken { throw TableProblem(.value(place: place, format)) }
+            if !isTaken { throw TableProblem(.value(place: place, value.format)) }
+            return
+        }
+        switch content {
+        case .value, .nested: break
         case .constant(let bytes): if !bytes.withUnsafeBytes({ target.append($0) }) { throw TableProblem(.bytes) }
         case .object(let presence?) where row.cells[presence].start == nil: try appendNothing()
         case .object:
             for child in children { try child.append(row) }
             try finish()
-        case .nested: break
         case .batch(let number, let key, let rows):
             if let batch = row.batches[number], let found = batch.rows(of: key, row.cells) {
                 try rows.append(found, of: batch, isChecked: row.isChecked)

@@ -80,24 +80,29 @@ public final class TableWriter {
         do {
             let found = try await find(source, statement, batch)
             let isChecked = statement.engine == .sqlite
-            for number in 0..<source.rowCount where !rows.isTruncated {
-                if rowCount >= form.rows || byteCount >= form.bytes, source.withRow(number, rows.beginsObject) {
-                    try rows.finish()
-                    try await flush(emit)
-                }
-                byteCount += try source.withRow(number) { cells in
+            var number = 0
+            while number < source.rowCount, !rows.isTruncated {
+                number = try source.withRows(from: number) { cells in
+                    if isFull, rows.beginsObject(cells) { return false }
                     try rows.add(TableRow(cells: cells, batches: found, isChecked: isChecked))
-                    return cells.reduce(0) { $0 + $1.count + 8 }
+                    for cell in cells { byteCount += cell.count + 8 }
+                    rowCount += 1
+                    readCount += 1
+                    if readCount > form.mostRows, !rows.isTruncated { throw TableProblem(.rows) }
+                    if byteCount > limits.replyBytes { throw TableProblem(.bytes) }
+                    return !rows.isTruncated
                 }
-                rowCount += 1
-                readCount += 1
-                if readCount > form.mostRows, !rows.isTruncated { throw TableProblem(.rows) }
-                if byteCount > limits.replyBytes { throw TableProblem(.bytes) }
+                guard isFull, number < source.rowCount, !rows.isTruncated else { continue }
+                try rows.finish()
+                try await flush(emit)
             }
         } catch let error as TableProblem {
             throw statement.failure(error.problem, limits)
         }
     }
+
+    /// Whether the piece ends before the next object.
+    private var isFull: Bool { rowCount >= form.rows || byteCount >= form.bytes }
 
     /// Writes what there is before more is read: rows of a slow source should not wait for each other. Not within an object.
     public func pause(_ emit: Emit) async throws {

@@ -96,6 +96,23 @@ extension TextResult {
             self.starts = starts
         }
 
+        func withRows(from first: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Bool) rethrows -> Int {
+            guard first < rowCount else { return first }
+            return try result.bytes.withUnsafeBytes { bytes in
+                try withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, result.columnCount)) { cells in
+                    for number in first..<rowCount {
+                        var column = 0
+                        _ = UnsafeRawBufferPointer(rebasing: bytes[starts[number]..<result.rowBytes]).eachColumn { start, count in
+                            cells[column] = count < 0 ? .null : RowCell(start, count: count)
+                            column += 1
+                        }
+                        guard try body(UnsafeBufferPointer(rebasing: cells[..<column])) else { return number }
+                    }
+                    return rowCount
+                }
+            }
+        }
+
         func withRow<Value>(_ number: Int, _ body: (UnsafeBufferPointer<RowCell>) throws -> Value) rethrows -> Value {
             try result.bytes.withUnsafeBytes { bytes in
                 try withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, result.columnCount)) { cells in
