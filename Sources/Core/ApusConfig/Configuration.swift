@@ -228,7 +228,7 @@ public struct Configuration: Sendable, Equatable {
         public var duckDBMemory = ByteCount.gibibytes(1)
         /// Of each source.
         public var connections = 16
-        public var readers = 3
+        public var readers = 2
         public var maxWaiting = 512
         public var statementTimeout: Duration = .seconds(30)
         public var maxInFlight = 64

@@ -11,7 +11,7 @@ public final class PostgreSQLPool: Sendable {
     /// Of each pool.
     public struct Options: Sendable {
         /// Connections of one loop that short reads share.
-        public var readers = 3
+        public var readers = 2
         /// Connections of the node that one user at a time has.
         public var connections = 16
         /// Requests of one loop that may wait for a connection.
