@@ -149,11 +149,12 @@ struct QueryBench {
         return measured
     }
 
+    /// Whoever asks while another one looks into the shared cache for the same has its answer.
     private static func kept(_ result: String, _ node: NodeProcess) async throws -> Double {
-        let line = try await node.metrics().split(separator: "\n").first {
-            $0.hasPrefix("apus_query_cache_requests_total{result=\"\(result)\"}")
+        try await node.metrics().split(separator: "\n").reduce(0) { sum, line in
+            let isCounted = [result, "joined"].contains { line.hasPrefix("apus_query_cache_requests_total{result=\"\($0)\"}") }
+            return isCounted ? sum + (line.split(separator: " ").last.flatMap { Double($0) } ?? 0) : sum
         }
-        return line?.split(separator: " ").last.flatMap { Double($0) } ?? 0
     }
 
     private func measure(_ load: SearchLoad, of process: Int32, _ connections: Int, isFirst: Bool) async throws -> Measurement {
