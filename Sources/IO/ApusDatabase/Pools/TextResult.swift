@@ -101,12 +101,7 @@ extension TextResult {
             return try result.bytes.withUnsafeBytes { bytes in
                 try withUnsafeTemporaryAllocation(of: RowCell.self, capacity: max(1, result.columnCount)) { cells in
                     for number in first..<rowCount {
-                        var column = 0
-                        _ = UnsafeRawBufferPointer(rebasing: bytes[starts[number]..<result.rowBytes]).eachColumn { start, count in
-                            cells[column] = count < 0 ? .null : RowCell(start, count: count)
-                            column += 1
-                        }
-                        guard try body(UnsafeBufferPointer(rebasing: cells[..<column])) else { return number }
+                        guard let row = result.read(bytes, at: starts[number], into: cells), try body(row.cells) else { return number }
                     }
                     return rowCount
                 }
