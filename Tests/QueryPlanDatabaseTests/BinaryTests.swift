@@ -1,4 +1,5 @@
 import ApusDatabase
+import ApusRuntime
 import ApusTypes
 import DatabaseTestKit
 import TestKit
