@@ -51,6 +51,13 @@ struct HeartbeatTests {
 
     func at(_ seconds: Double) -> Instant { Instant(nanosecondsSinceBoot: Int64(seconds * 1e9)) }
 
+    /// Where nobody probes.
+    private var unasked: MembershipTerms {
+        var terms = MembershipTerms()
+        terms.acquaintance = .zero
+        return terms
+    }
+
     /// Reads the row once in each second of `seconds`, and gives its status after each.
     func statuses(_ observation: inout Observation, _ row: NodeRow, _ seconds: ClosedRange<Int>) -> [NodeStatus] {
         seconds.map { second in
@@ -61,7 +68,7 @@ struct HeartbeatTests {
 
     @Test("a counter that stands still makes a node suspect after 3 s and down after 5 s; one beat takes it back")
     func silence() {
-        var observation = Observation(terms: MembershipTerms())
+        var observation = Observation(terms: unasked)
         // One that was never heard of may have registered a moment ago, and has longer.
         #expect(statuses(&observation, node(6), 0...0) == [.active])
         #expect(statuses(&observation, node(7), 1...7) == [.active, .active, .active, .suspect, .suspect, .down, .down])
@@ -73,13 +80,13 @@ struct HeartbeatTests {
 
     @Test("time without successful reads makes nobody silent")
     func outage() {
-        var observation = Observation(terms: MembershipTerms())
+        var observation = Observation(terms: unasked)
         #expect(statuses(&observation, node(7), 0...0) + statuses(&observation, node(7), 100...100) == [.active, .active])
     }
 
     @Test("a row that never gets a session falls silent too; one that left is what it says")
     func others() {
-        var observation = Observation(terms: MembershipTerms())
+        var observation = Observation(terms: unasked)
         #expect(statuses(&observation, node(nil), 0...2).last == .active)
         #expect(statuses(&observation, node(nil), 3...9).last == .down)
         #expect(statuses(&observation, node(7, status: .left), 10...20).last == .left)
@@ -93,7 +100,7 @@ struct HeartbeatTests {
 
     @Test("a leader's judgement starts anew with each term of office")
     func terms() {
-        var observation = Observation(terms: MembershipTerms())
+        var observation = Observation(terms: unasked)
         for second in 0...10 { observation.read([node(7)], by: "me", leader: nil, at: at(Double(second))) }
         observation.read([node(7)], by: "me", leader: Epoch(1), at: at(11))
         #expect(observation.status(of: node(7)) == .down)

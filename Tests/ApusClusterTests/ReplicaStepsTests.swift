@@ -179,6 +179,49 @@ struct ReplicaStepsTests {
         }
     }
 
+    @Test("after the grace others serve the shards of a node that beats and that no other node reaches, and that is written down")
+    func cutOff() {
+        var world = World(shards: 6, nodes: 3, factor: 1)
+        var observation = Observation(terms: MembershipTerms())
+        let graces = ReplicaSteps.Graces(absence: .seconds(60), restart: .seconds(30))
+        var recorded: [String] = []
+        func pass(_ seconds: ClosedRange<Int>, failing: [NodeName]) {
+            for second in seconds {
+                let now = Instant(nanosecondsSinceBoot: Int64(second) * 1_000_000_000)
+                observation.probed("n1", answered: !failing.contains("n0"))
+                observation.probed("n2", answered: true)
+                let rows = ["n0", "n1", "n2"].map { name in
+                    let report = name == "n2" ? NodeReport(probes: ["n0": true, "n1": !failing.contains("n2")]).text : "{}"
+                    return NodeRow(
+                        name: NodeName(name), url: "", rpcAddress: "", roles: [.worker], status: .active, incarnation: 1, version: "",
+                        hasGeneratedName: false, metadata: "{}", registeredAt: WallTime(millisecondsSinceEpoch: 0), sessionEpoch: Epoch(1),
+                        heartbeats: Int64(second), report: report)
+                }
+                observation.read(rows, by: "n0", leader: Epoch(1), at: now)
+                world.presences = observation.presences(leader: Epoch(1), graces, at: now) ?? [:]
+                let verdicts = observation.unrecorded(leader: Epoch(1), grace: graces.absence)
+                observation.recorded(verdicts, leader: Epoch(1))
+                recorded += verdicts.values.map(\.reason)
+                _ = world.lead() + world.follow()
+            }
+        }
+        func onN1() -> Int { world.shards.count { shard in shard.replicas.contains { $0.node == "n1" } } }
+        pass(0...59, failing: ["n0", "n2"])
+        #expect(onN1() == 2 && world.presences["n1"] == .awaited(isGone: false))
+        pass(60...90, failing: ["n0", "n2"])
+        #expect(onN1() == 0 && world.presences["n1"] == .leaving)
+        #expect(world.shards.allSatisfy { world.served($0) == 1 })
+        #expect(
+            recorded == [
+                "suspect, because it does not answer n0, n2",
+                "cut off, and its shards are placed elsewhere, because it has not answered n0, n2 for 60 s",
+            ])
+        pass(91...120, failing: ["n0"])
+        #expect(onN1() == 2, "one of them reaches it again")
+        pass(121...300, failing: ["n0"])
+        #expect(onN1() == 2 && recorded.last == "back: its heartbeats go on", "one path")
+    }
+
     @Test("nobody stops for a replica on a node that no other node reaches, however long it has served there")
     func unreached() {
         let shard = ShardRow(
@@ -196,7 +239,7 @@ struct ReplicaStepsTests {
             }
             for (name, answered) in probes { observation.probed(name, answered: answered) }
             observation.read(rows, by: "n0", leader: Epoch(1), at: now)
-            let unreached = observation.unreached(leader: Epoch(1), at: now).subtracting(["n0"])
+            let unreached = observation.unreached(leader: Epoch(1)).subtracting(["n0"])
             let newcomers = memory.newcomers([shard], [CollectionID(1): 1], unreached: unreached, at: now)
             let nodes: [NodeName: ReplicaSteps.Presence] = ["n0": .here, "n1": .here]
             return ReplicaSteps(shards: [shard], factors: [CollectionID(1): 1], nodes: nodes, newcomers: newcomers).steps

@@ -16,6 +16,8 @@ struct MembershipMachineTests {
         var lives: [NodeName: Int64] = [:]
         /// Pairs that cannot reach each other, in that direction.
         var cuts: Set<[NodeName]> = []
+        /// Whether anybody probes.
+        var asks = true
         let names: [NodeName]
 
         init(_ count: Int) { names = (1...count).map { NodeName("n\($0)") } }
@@ -35,13 +37,16 @@ struct MembershipMachineTests {
         }
 
         private func probes(of name: NodeName) -> [NodeName: Bool] {
-            Dictionary(
+            guard asks else { return [:] }
+            return Dictionary(
                 uniqueKeysWithValues: probed(by: name, among: names).map {
                     ($0, !cuts.contains([name, $0]) && !cuts.contains(["any", $0]))
                 })
         }
 
         func state(_ name: NodeName) -> NodeStanding.State? { machine.standing(of: name)?.state }
+        func isolation(_ name: NodeName) -> Duration? { machine.standing(of: name)?.isolation }
+        func isReached(_ name: NodeName) -> Bool { machine.standing(of: name)?.isReached ?? false }
     }
 
     @Test("a node that is killed is suspect after three seconds and down after five")
@@ -111,6 +116,64 @@ struct MembershipMachineTests {
         script.cuts = [["any", "n2"]]
         script.pass(seconds: 60)
         #expect(script.state("n2") == .suspect && script.machine.standing(of: "n2")?.silence == .zero)
+    }
+
+    @Test("a node that beats and that nobody reaches is isolated, whoever cannot tell any more, until one peer reaches it")
+    func isolated() {
+        var script = Script(3)
+        script.pass(seconds: 3)
+        #expect(script.isolation("n2") == .zero)
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 61)
+        #expect(script.state("n2") == .suspect && script.isolation("n2") == .seconds(61))
+        // Reads that fail add nothing.
+        script.pass(seconds: 100, reading: false)
+        script.pass(seconds: 1)
+        #expect(script.isolation("n2") == .seconds(63))
+        // Of the two that say so one dies.
+        script.silent = ["n3"]
+        script.pass(seconds: 10)
+        #expect(script.state("n3") == .suspect && script.isolation("n2") == .seconds(65))
+        script.silent = []
+        script.cuts = [["n3", "n2"]]
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .alive && script.isolation("n2") == .zero)
+    }
+
+    @Test("one peer alone that fails to reach a node isolates nobody, also where there is no other peer")
+    func onePath() {
+        for count in [2, 3] {
+            var script = Script(count)
+            script.pass(seconds: 3)
+            script.cuts = [["n1", "n2"]]
+            script.silent = count == 3 ? ["n3"] : []
+            script.pass(seconds: 600)
+            #expect(script.isolation("n2") == .zero && script.state("n2") != .down)
+        }
+    }
+
+    @Test("a node is reached when a peer says so, in each life anew; where nobody asks it for long, that is taken for granted")
+    func acquaintance() {
+        var script = Script(3)
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 100)
+        #expect(!script.isReached("n2") && script.isReached("n1") && script.isReached("n3"))
+        script.cuts = [["n3", "n2"]]
+        script.pass(seconds: 1)
+        #expect(script.isReached("n2"))
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 10)
+        #expect(script.isReached("n2"), "it was")
+        script.lives["n2"] = 2
+        script.pass(seconds: 1)
+        #expect(!script.isReached("n2"))
+
+        script.asks = false
+        script.lives["n2"] = 3
+        script.pass(seconds: 9)
+        #expect(!script.isReached("n2") && script.state("n2") == .alive)
+        script.pass(seconds: 2)
+        #expect(script.isReached("n2"))
     }
 
     @Test("one path cut one way makes nobody suspect, and is seen for what it is")

@@ -13,6 +13,10 @@ public struct MembershipTerms: Sendable, Hashable {
     public var mostReturns = 3
     public var flapMemory = Duration.seconds(300)
     public var flapPenalty = Duration.seconds(60)
+    /// A node that has just registered is not trusted before a peer has reached it, or nobody has asked it for so long. Zero where nobody asks.
+    public var acquaintance = Duration.seconds(10)
+    /// So many peers must fail to reach a node, and none reach it, for it to be cut off: one path cut one way says nothing of the node.
+    public var leastFailures = 2
 
     public init() {}
 }
@@ -47,7 +51,7 @@ public struct NodeSighting: Sendable, Hashable {
 public struct NodeStanding: Sendable, Hashable {
     public enum State: String, Sendable, Hashable, Comparable {
         case alive
-        /// One signal fails: it is given no work for which there is another node.
+        /// One signal fails: it is given no work for which there is another node. Where its peers alone fail it is `isolated` in time.
         case suspect
         /// Both fail: what it serves is placed elsewhere in time.
         case down
@@ -66,6 +70,30 @@ public struct NodeStanding: Sendable, Hashable {
     public var isFlapping: Bool
     /// When it was first seen in this state.
     public var since: Instant
+    /// A peer has reached it in this life of it, or nobody has asked for long.
+    public var isReached: Bool
+    /// For how long nobody that asks it has reached it, in successful reads; zero where one peer alone fails. So it may beat, and be of no use to others.
+    public var isolation: Duration
+
+    /// Of a node that is known to live from something else.
+    public init(aliveSince since: Instant) {
+        self.init(
+            state: .alive, silence: .zero, answers: [], failures: [], isFlapping: false, since: since, isReached: true, isolation: .zero)
+    }
+
+    init(
+        state: State, silence: Duration, answers: Set<NodeName>, failures: Set<NodeName>, isFlapping: Bool, since: Instant, isReached: Bool,
+        isolation: Duration
+    ) {
+        self.state = state
+        self.silence = silence
+        self.answers = answers
+        self.failures = failures
+        self.isFlapping = isFlapping
+        self.since = since
+        self.isReached = isReached
+        self.isolation = isolation
+    }
 
     /// Some reach it and some do not: a path is cut, not the node gone.
     public var isAsymmetric: Bool { !answers.isEmpty && !failures.isEmpty }
@@ -81,6 +109,10 @@ public struct MembershipMachine: Sendable {
         var silence: Duration = .zero
         /// It has not been heard of since it registered.
         var isNew = true
+        /// A peer has reached it since then; and how long it has been watched.
+        var isReached = false
+        var age: Duration = .zero
+        var isolation: Duration = .zero
         var state = NodeStanding.State.alive
         var since: Instant
         /// When it came back after having been suspected.
@@ -113,6 +145,7 @@ public struct MembershipMachine: Sendable {
             var pulse = pulses[node.name] ?? Pulse(sign: sign, since: now)
             let isStill = pulses[node.name] != nil && pulse.sign == sign
             pulse.silence = isStill && node.name != reader ? pulse.silence + elapsed : .zero
+            if pulse.sign.incarnation != sign.incarnation { (pulse.isReached, pulse.age) = (false, .zero) }
             if pulse.sign != sign { pulse.isNew = pulse.sign.incarnation != sign.incarnation }
             pulse.sign = sign
             next[node.name] = pulse
@@ -122,7 +155,9 @@ public struct MembershipMachine: Sendable {
         for node in nodes where next[node.name].map({ $0.silence < terms.suspectAfter }) ?? false { witnesses[node.name] = node.probes }
         witnesses[reader] = own
         standings = [:]
-        for name in next.keys { standings[name] = judge(name, &next[name]!, witnesses, at: now) }  // of a key of it
+        for name in next.keys {
+            standings[name] = judge(name, &next[name]!, witnesses, isReader: name == reader, elapsed: elapsed, at: now)  // of a key of it
+        }
         pulses = next
     }
 
@@ -130,11 +165,19 @@ public struct MembershipMachine: Sendable {
     public func standing(of node: NodeName) -> NodeStanding? { standings[node] }
 
     private func judge(
-        _ name: NodeName, _ pulse: inout Pulse, _ witnesses: [NodeName: [NodeName: Bool]], at now: Instant
+        _ name: NodeName, _ pulse: inout Pulse, _ witnesses: [NodeName: [NodeName: Bool]], isReader: Bool, elapsed: Duration,
+        at now: Instant
     ) -> NodeStanding {
         let said = witnesses.filter { $0.key != name }.compactMapValues { $0[name] }
         let answers = Set(said.filter(\.value).keys)
         let failures = Set(said.filter { !$0.value }.keys)
+        pulse.age += elapsed
+        if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isReached = true }
+        if !answers.isEmpty || failures.isEmpty {
+            pulse.isolation = .zero
+        } else if failures.count >= terms.leastFailures {
+            pulse.isolation += elapsed
+        }
         pulse.returns.removeAll { $0.duration(to: now) > terms.flapMemory }
 
         var state = NodeStanding.State.alive
@@ -151,7 +194,7 @@ public struct MembershipMachine: Sendable {
         }
         return NodeStanding(
             state: isFlapping ? max(state, .suspect) : state, silence: pulse.silence, answers: answers, failures: failures,
-            isFlapping: isFlapping, since: pulse.since)
+            isFlapping: isFlapping, since: pulse.since, isReached: pulse.isReached, isolation: pulse.isolation)
     }
 }
 

@@ -82,7 +82,9 @@ public final class Cluster: Sendable {
         self.clock = clock
         self.options = options
         startedAt = clock.now
-        let observation = ObservationBook(terms: options.membership)
+        var terms = options.membership
+        if options.probe == nil { terms.acquaintance = .zero }
+        let observation = ObservationBook(terms: terms)
         self.observation = observation
         var generator = SystemRandomNumberGenerator()
         process = ObjectKey.random(using: &generator).description

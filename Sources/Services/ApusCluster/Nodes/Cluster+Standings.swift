@@ -6,12 +6,20 @@ extension Cluster {
     /// The leader's duty of writing down which nodes it suspects, takes for gone and sees again, and from what it tells so.
     public var standingsDuty: Duty {
         Duty("standings", every: .seconds(1)) { epoch, deadline in
-            let changed = self.observation.withLock { $0.unrecorded(leader: epoch) }
+            let changed = self.observation.withLock { $0.unrecorded(leader: epoch, grace: self.options.absenceGrace) }
             guard !changed.isEmpty else { return }
             try await self.catalog.records.add(
-                changed.map { (.decision, "node \($0.key)", $0.value.reason, $0.value.inputs.description) }, deadline: deadline)
+                changed.map { (.decision, "node \($0.key)", $0.value.reason, $0.value.standing.inputs.description) }, deadline: deadline)
             self.observation.withLock { $0.recorded(changed, leader: epoch) }
         }
+    }
+}
+
+extension NodeVerdict {
+    var reason: String {
+        guard isCutOff else { return standing.reason }
+        let peers = standing.failures.map(\.rawValue).sorted().joined(separator: ", ")
+        return "cut off, and its shards are placed elsewhere, because it has not answered \(peers) for \(Int(standing.isolation.seconds)) s"
     }
 }
 
@@ -32,7 +40,7 @@ extension NodeStanding {
         func names(_ nodes: Set<NodeName>) -> JSONValue { .array(nodes.sorted().map { .string($0.rawValue) }) }
         return [
             "state": .string(state.rawValue), "silence_seconds": .double(silence.seconds), "answers": names(answers),
-            "failures": names(failures), "is_flapping": .bool(isFlapping),
+            "failures": names(failures), "is_flapping": .bool(isFlapping), "isolation_seconds": .double(isolation.seconds),
         ]
     }
 }

@@ -24,7 +24,7 @@ extension Cluster {
         let rows = followed.shards
         let now = clock.now
         let unreached =
-            options.probe == nil ? [] : observation.withLock { $0.unreached(leader: epoch, at: now) }.subtracting([identity.name])
+            options.probe == nil ? [] : observation.withLock { $0.unreached(leader: epoch) }.subtracting([identity.name])
         let (ended, newcomers) = placement.withLock { memory in
             (memory.ended(rows, at: now), memory.newcomers(rows, followed.factors, unreached: unreached, at: now))
         }

@@ -34,9 +34,11 @@ extension Cluster {
         return observation.withLock { observation in
             Dictionary(
                 rows.map { row in
-                    let standing = row.name == identity.name ? nil : observation.standing(of: row.name)
-                    let since = standing?.since ?? now
-                    return (row.name, .init(of: row, standing?.state ?? .alive, since: since, leftSince: now, graces, at: now))
+                    var standing = observation.standing(of: row.name)
+                    if row.name == identity.name, !(standing.map { NodeVerdict($0, grace: graces.absence).isCutOff } ?? false) {
+                        standing = NodeStanding(aliveSince: now)
+                    }
+                    return (row.name, .init(of: row, standing, leftSince: now, graces, at: now))
                 }, uniquingKeysWith: { first, _ in first })
         }
     }
