@@ -73,6 +73,15 @@ struct CallTests {
         await pair.stop()
     }
 
+    @Test("what a handler logs, and asks other nodes for, is for the request that its caller works for")
+    func request() async throws {
+        let pair = try RPCPair.start(handlers: ["for": { _ in Array(Caller.request.utf8) }])
+        #expect(try await pair.call("for", trace: "abc-7") == Array("abc-7".utf8))
+        #expect(try await pair.call("for") == Array("client/2".utf8), "a call that is part of nothing has a name too")
+        #expect(Caller.request == "")
+        await pair.stop()
+    }
+
     @Test("a call ends at its deadline while the handler goes on, and others on the stream are not held up")
     func deadline() async throws {
         let gate = Gate()

@@ -1,6 +1,7 @@
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
+import DatabaseTestKit
 import Foundation
 import Glibc
 import NodeProcessKit
@@ -19,6 +20,57 @@ struct OperatorTests {
                 output: .file(folder.path + "/out")), on: TestLoops.shared.first)
         let exit = await process.wait(atMost: .seconds(60))
         return (exit, try String(contentsOfFile: folder.path + "/out", encoding: .utf8))
+    }
+
+    @Test("a request whose work is done on another node and fails there is found on both by its id, at the default level")
+    func trail() async throws {
+        let primary = try await PostgreSQLServer.start()
+        let cluster = try await ProcessCluster(on: primary)
+        // The second node reaches the catalog through a relay, and is cut off from it alone.
+        let port = try freePort()
+        let file = cluster.directory.path + "/relay.cfg"
+        try Data(
+            """
+            defaults
+                mode tcp
+                timeout connect 5s
+                timeout client 1h
+                timeout server 1h
+            listen catalog
+                bind 127.0.0.1:\(port)
+                server primary 127.0.0.1:\(primary.port)
+
+            """.utf8
+        ).write(to: URL(fileURLWithPath: file))
+        let relay = try await ChildProcess.start(
+            .init("/usr/bin/setpriv", ["--pdeathsig=KILL", "/usr/sbin/haproxy", "-db", "-f", file], output: .discarded),
+            on: TestLoops.shared.first)
+        defer { relay.send(signal: SIGKILL) }
+        let url = "postgresql://apus@127.0.0.1:\(port)/postgres?sslmode=disable"
+        let nodes = [try await cluster.start(0), try await cluster.start(1, more: ["APUS_CATALOG_URL": url])]
+        try await cluster.settle(nodes)
+        try await nodes[0].create("c", shards: 2, replicas: 1)
+        try await nodes[0].create("d", shards: 1, replicas: 1)
+        for number in 0..<20 { #expect(try await nodes[0].insert(number, into: "c") == 200) }
+        try await eventually(within: 60, "each node serves a shard of it") {
+            let shards = try await nodes[0].send(.get, "/api/v1/cluster/shard-distribution").body["distribution"]
+            return (shards?["n1"]?.asArray ?? []).contains(1) != (shards?["n1"]?.asArray ?? []).contains(2)
+        }
+        relay.send(signal: SIGKILL)
+        _ = await relay.wait()
+        // To move points away, each node has to say what is current.
+        let ids = (0..<20).map { "\"p\($0)\"" }.joined(separator: ",")
+        let reply = try await nodes[0].send(
+            .post, "/collections/c/vectors/move", #"{"destination":"d","ids":[\#(ids)]}"#, headers: ["X-Request-Id": "trail-7"])
+        #expect(reply.status == 503, "\(reply)")
+        for name in ["n1", "n2"] {
+            try await eventually(within: 30, "it is found on \(name)") {
+                let found = try await apus(nodes[0], "logs", name, "--request", "trail-7")
+                return found.status == .status(0) && found.text.contains("\(name) | ") && found.text.contains("request=trail-7")
+            }
+        }
+        for node in nodes { await node.kill() }
+        await primary.stop(.immediate)
     }
 
     @Test("the failure tolerance and why, the nodes' logs through any of them, and every metric in the reference")

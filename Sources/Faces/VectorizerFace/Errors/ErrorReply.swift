@@ -1,12 +1,10 @@
 public import ApusHTTP
-internal import ApusRuntime
 public import ApusTypes
 
 extension VectorizerFace {
     /// An error as this API's clients read it: `{"error_type", "message", "status_code", "request_id", "details"?, "code", "hint"?}`.
     public static func errorReply(_ error: ApusError, _ request: Request) -> Response {
         let status = error.code.surface.http
-        if status >= 500 { log(error, request) }
         var writer = JSONWriter()
         writer.object {
             $0.member("error_type", errorType(error.code))
@@ -60,24 +58,6 @@ extension VectorizerFace {
             case 503: "service_unavailable"
             default: code.surface.http < 500 ? "bad_request" : "internal_error"
             }
-        }
-    }
-
-    private static let logger = Logger("vectorizer")
-
-    private static func log(_ error: ApusError, _ request: Request) {
-        func metadata() -> [String: String] {
-            var metadata = error.context
-            metadata["request"] = request.id
-            metadata["path"] = request.rawPath
-            metadata["error"] = error.description
-            if let cause = error.cause { metadata["cause"] = "\(cause)" }
-            return metadata
-        }
-        if error.code.surface.http == 500 {
-            logger.error("a request failed", metadata())
-        } else {
-            logger.debug("a request was refused", metadata())
         }
     }
 }

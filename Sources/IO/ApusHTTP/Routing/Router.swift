@@ -47,7 +47,7 @@ public struct Router: Sendable {
     /// What answers `error`: the face's body, and the fields that HTTP wants beside it.
     func response(to error: ApusError, _ request: Request) -> Response {
         var response = errorBody(error, request)
-        if response.status >= 500 { Self.log(error, request) }
+        Self.log(error, request)
         if case .after(let delay) = error.retry, response.status >= 400 {
             response.headers["Retry-After"] = String(max(1, Int(delay.seconds.rounded(.up))))
         }
@@ -58,13 +58,16 @@ public struct Router: Sendable {
 
     /// A client is told what it can act on; what only the operator can is here, under the same request id.
     private static func log(_ error: ApusError, _ request: Request) {
-        var metadata = error.context
-        metadata["request_id"] = request.id
-        metadata["method"] = request.method.rawValue
-        metadata["path"] = request.rawPath
-        metadata["error"] = "\(error)"
-        if let cause = error.cause { metadata["cause"] = "\(cause)" }
-        if error.code.surface.http == 500 { log.error("request failed", metadata) } else { log.debug("request not served", metadata) }
+        func metadata() -> [String: String] {
+            var metadata = error.context
+            metadata["request"] = request.id
+            metadata["method"] = request.method.rawValue
+            metadata["path"] = request.rawPath
+            metadata["error"] = "\(error)"
+            if let cause = error.cause { metadata["cause"] = "\(cause)" }
+            return metadata
+        }
+        log.failure("a request failed", status: error.code.surface.http, metadata())
     }
 
     private static let log = Logger("http")

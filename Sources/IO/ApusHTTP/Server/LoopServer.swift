@@ -167,7 +167,7 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
         Self.log.debug(
             "request",
             [
-                "id": exchange.request.id, "listener": connection.listener.name, "method": exchange.request.method.rawValue,
+                "request": exchange.request.id, "listener": connection.listener.name, "method": exchange.request.method.rawValue,
                 "path": exchange.request.rawPath, "status": "\(status)", "milliseconds": "\(duration.milliseconds)",
                 "peer": connection.facts.peerAddress,
             ])
@@ -183,7 +183,7 @@ final class LoopServer: @unchecked Sendable {  // loop-bound, see above
         Self.log.error(
             "request failed within its reply",
             [
-                "request_id": exchange.request.id, "method": exchange.request.method.rawValue, "path": exchange.request.rawPath,
+                "request": exchange.request.id, "method": exchange.request.method.rawValue, "path": exchange.request.rawPath,
                 "error": "\(error)",
             ])
     }

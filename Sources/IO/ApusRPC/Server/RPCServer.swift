@@ -130,9 +130,12 @@ public final class RPCServer: Sendable {
         let start = BootClock.now
         defer { method.durations.observe(start.duration(to: BootClock.now).seconds) }
         do {
-            let payload = try await method.handler(
-                RPCRequest(
-                    method: request.method, payload: request.payload, deadline: request.deadline, peer: peer, trace: request.trace))
+            // What is logged meanwhile, and what other nodes are asked for it, carries the id of the request that all this is for.
+            let payload = try await Caller.$current.withValue(.init(scope: .everything, request: request.trace)) {
+                try await method.handler(
+                    RPCRequest(
+                        method: request.method, payload: request.payload, deadline: request.deadline, peer: peer, trace: request.trace))
+            }
             guard payload.count <= settings.payload.bytes else {
                 throw ApusError(.requestTooLarge, "the reply has more than \(settings.payload)", context: ["method": request.method])
             }
@@ -143,12 +146,12 @@ public final class RPCServer: Sendable {
                 requests.with(request.method, "cancelled").increment()
                 return nil
             }
-            Self.log.debug(
-                "a request failed",
-                ["method": request.method, "peer": peer.rawValue, "trace": request.trace, "error": "\(error)"])
-            let error = error as? ApusError ?? ApusError(.internalError, "the node failed to answer")
-            requests.with(request.method, error.code.rawValue).increment()
-            return .failure(id: request.id, error)
+            let known = error as? ApusError ?? ApusError(.internalError, "the node failed to answer")
+            Self.log.failure(
+                "a request of another node failed", status: known.code.surface.http,
+                ["method": request.method, "peer": peer.rawValue, "request": request.trace, "error": "\(error)"])
+            requests.with(request.method, known.code.rawValue).increment()
+            return .failure(id: request.id, known)
         }
     }
 }

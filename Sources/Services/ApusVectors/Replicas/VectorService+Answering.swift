@@ -27,11 +27,19 @@ extension VectorService {
             let (collection, shards, unknown) = try await known(message.shards, deadline: deadline)
             var found = try await searchHere(message.search, collection, shards, deadline: deadline)
             found.failures.merge(unknown) { $1 }
+            note(found.failures)
             return AnswersMessage(found, at: clock.now).wireBytes
         case .tell: return try await hear(TellMessage(wireBytes: message), deadline: deadline).wireBytes
         case .progress: return try await answer(ProgressMessage(wireBytes: message), deadline: deadline).wireBytes
         case nil:
             throw ApusError(.methodUnknown, "this node does not know the call \(method)", hint: "apus status tells the nodes' versions")
+        }
+    }
+
+    /// A shard that could not be asked. One that has moved is asked for elsewhere.
+    private func note(_ failures: [ShardID: ApusError]) {
+        for (shard, error) in failures where ![.shardElsewhere, .shardUnserved, .nodeDraining].contains(error.code) {
+            log.failure("a shard was not answered for", status: error.code.surface.http, ["shard": shard.description, "error": "\(error)"])
         }
     }
 
@@ -43,6 +51,7 @@ extension VectorService {
             let asked = shards.filter { questions[$0.id] != nil }
             var found = try await askHere(asked, isCurrent: message.isCurrent, deadline: deadline) { [questions] in questions[$0.id]! }
             found.failures.merge(unknown) { $1 }
+            note(found.failures)
             return AnswersMessage(found, at: clock.now).wireBytes
         }
         for question in Self.questions where question.name == message.question { return try await answer(question) }
