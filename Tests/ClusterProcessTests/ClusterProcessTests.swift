@@ -56,8 +56,7 @@ struct ClusterProcessTests {
                 #expect(found.status == 200 && asked.duration(to: BootClock.now) < .seconds(6), "\(found)")
                 if found.isComplete { #expect(found.nearest == "p\(number)" && found.count == 60, "\(found)") } else { incomplete += 1 }
             }
-            // None on a machine with nothing else to do; the living ones may be slow on another.
-            #expect(searches > 20 && incomplete * 10 <= searches, "\(incomplete) of \(searches)")
+            #expect(searches > 20 && incomplete == 0, "\(incomplete) of \(searches)")
             #expect(try await nodes[0].insert(100 + victim, into: "c") == 200)
             #expect(try await nodes[0].completeSearch(100 + victim, in: "c").nearest == "p\(100 + victim)")
             if signal == SIGSTOP {

@@ -33,7 +33,8 @@ extension CollectionCommand {
                 .patch, "/api/collections/\(NodeClient.segment(name))" + (isTrial ? "?dry_run=true" : ""), body)
             func count(_ member: String) -> Int64 { reply[member]?.asInteger ?? 0 }
             var text = "\(isTrial ? "would change" : "changed") the replication factor of '\(name)' from "
-            text += "\(count("replication_factor_before")) to \(wanted): \(count("replicas_to_load")) replicas to load, "
+            let loads = count("replicas_to_load") == 1 ? "1 replica" : "\(count("replicas_to_load")) replicas"
+            text += "\(count("replication_factor_before")) to \(wanted): \(loads) to load, "
             text += "\(count("replicas_to_drop")) to drop"
             if count("replicas_missing") > 0 { text += "\nreplicas that no node can have: \(count("replicas_missing")); add nodes" }
             return invocation.answer(reply.asObject ?? JSONObject(), text)
