@@ -71,7 +71,9 @@ struct UpTests {
         let port = try freePort()
         let first = try await Up(folder, port: port, number: 1)
         try await first.says("Ctrl-C stops it")
-        #expect(try await statuses(folder, port) == ["active", "active", "active"])
+        try await eventually(within: 60, "the nodes have reached each other") {
+            try await statuses(folder, port) == ["active", "active", "active"]
+        }
         let created = try await ask(
             folder, 1, port, .post, "/collections", #"{"name":"c","dimension":2,"metric":"euclidean","replication_factor":2}"#)
         #expect(created["error"] == nil, "\(created)")

@@ -67,7 +67,8 @@ public struct Router: Sendable {
             if let cause = error.cause { metadata["cause"] = "\(cause)" }
             return metadata
         }
-        log.failure("a request failed", status: error.code.surface.http, metadata())
+        // Whoever waits for a node to start asks it often.
+        log.failure("a request failed", status: error.code == .nodeUnready ? 0 : error.code.surface.http, metadata())
     }
 
     private static let log = Logger("http")
