@@ -7,7 +7,7 @@ import Testing
 /// Random orders of everything that two nodes, a writer and a shared cache do: who asks after a change was told to its node gets what is so since.
 ///
 /// The steps are those of `Cache`, one lock's hold or one message each.
-@Suite("a cache in any order of events")
+@Suite("a cache in any order of events", .computing)
 struct CacheModelTests {
     private static let history = Digest(of: "one history")
     private static let key = CacheKey([Array("the question".utf8)])

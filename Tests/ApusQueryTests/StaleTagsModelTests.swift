@@ -9,7 +9,7 @@ import Testing
 /// its node was answered, or after its node heard of another's, gets what is so since.
 ///
 /// The steps are those of `QueryCache` and `Cache`, one lock's hold or one message each.
-@Suite("mutations and kept replies in any order of events")
+@Suite("mutations and kept replies in any order of events", .computing)
 struct StaleTagsModelTests {
     private static let history = Digest(of: "one history")
     private static let key = CacheKey([Array("the question".utf8)])

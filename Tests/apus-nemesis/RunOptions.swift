@@ -2,7 +2,8 @@ internal import ApusTypes
 internal import Glibc
 internal import NemesisKit
 
-/// `apus-nemesis [--minutes N] [--seed S] [--only KIND,…] [--directory DIR]`, `apus-nemesis check FILE`, `apus-nemesis scoreboard`, `apus-nemesis strangers`.
+/// `apus-nemesis [--minutes N] [--seed S] [--only KIND,…] [--directory DIR]`, `apus-nemesis check FILE`, `apus-nemesis scoreboard`, `apus-nemesis strangers`,
+/// `apus-nemesis hung-store`.
 struct RunOptions {
     enum Command {
         case run
@@ -12,6 +13,8 @@ struct RunOptions {
         case scoreboard
         /// Trust and joining between hosts.
         case strangers
+        /// What a store that hangs does to the other routes of its node.
+        case hungStore
         /// Part of the lab: a file system that never answers.
         case hang(String)
     }
@@ -28,6 +31,7 @@ struct RunOptions {
                apus-nemesis check FILE      a recorded run, checked again
                apus-nemesis scoreboard      docs/failures.md, from the results under Benchmarks/results
                apus-nemesis strangers       whom nodes trust and how one joins, each host in a network namespace
+               apus-nemesis hung-store      what a store that hangs does to the other routes of its node
 
         Kinds: \(FaultKind.allCases.map(\.rawValue).joined(separator: " "))
 
@@ -46,6 +50,7 @@ struct RunOptions {
             case "hang": command = .hang(try value(word))
             case "scoreboard": command = .scoreboard
             case "strangers": command = .strangers
+            case "hung-store": command = .hungStore
             case "--minutes":
                 guard let minutes = Double(try value(word)), minutes > 0 else { throw ApusError(.usage, "--minutes takes a number") }
                 self.minutes = minutes

@@ -19,6 +19,10 @@ do {
         Namespaces.enter()
         guard Namespaces.isInside else { throw ApusError(.usage, "without root there are no namespaces here") }
         exit(try await Strangers.run(in: options.directory) ? 0 : 1)
+    case .hungStore:
+        Namespaces.enter()
+        guard Namespaces.isInside else { throw ApusError(.usage, "without root there are no namespaces here") }
+        exit(try await HungStore.run(in: options.directory) ? 0 : 1)
     case .run:
         Namespaces.enter()
         exit(try await Run(options, isNamespaced: Namespaces.isInside).run() ? 0 : 1)

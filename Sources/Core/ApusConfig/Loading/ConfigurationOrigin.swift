@@ -42,5 +42,9 @@ public struct ConfigurationProblem: Sendable, Hashable, CustomStringConvertible 
         self.what = what
     }
 
-    public var description: String { "\(place): " + (key.map { "\($0): " } ?? "") + what }
+    public var description: String {
+        // A variable is its own place.
+        guard let key, !place.hasSuffix(" " + key) else { return "\(place): \(what)" }
+        return "\(place): \(key): \(what)"
+    }
 }
