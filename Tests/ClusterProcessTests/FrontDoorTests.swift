@@ -78,10 +78,7 @@ struct FrontDoorTests {
         try await nodes[0].create("c", shards: 4, replicas: 2)
         for number in 0..<40 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
         let door = try await FrontDoor(to: nodes, loops: cluster.loops)
-        @Sendable func isServer(_ node: NodeProcess) throws -> Bool {
-            let address = node.url.dropFirst("http://".count)
-            return try door.site().split(separator: "\n").contains { $0.contains("server \(address) max_fails=1") }
-        }
+        @Sendable func isServer(_ node: NodeProcess) throws -> Bool { try door.names(node) }
         @Sendable func timed(_ what: String, _ condition: @escaping @Sendable () async throws -> Bool) async throws {
             let began = BootClock.now
             try await eventually(within: 40, what, condition)
@@ -170,6 +167,34 @@ struct FrontDoorTests {
         #expect(try await nodes[0].send(.get, "/collections/c").body["vector_count"]?.asInteger == Int64(written))
         await door.stop()
         for node in nodes { _ = await node.terminate() }
+    }
+
+    @Test("two balancers, each with a file of its own: both follow the nodes, what one takes the other finds, and either serves alone")
+    func twoBalancers() async throws {
+        let cluster = try await ProcessCluster()
+        let nodes = try await cluster.start(nodes: 3)
+        try await nodes[0].create("c", shards: 4, replicas: 2)
+        let doors = [
+            try await FrontDoor(to: nodes, loops: cluster.loops), try await FrontDoor(to: [nodes[1]], loops: cluster.loops),
+        ]
+        func insertAndFind(_ number: Int, _ first: FrontDoor, _ second: FrontDoor) async throws {
+            let body = #"{"collection":"c","id":"p\#(number)","vector":[\#(number * 10),1]}"#
+            #expect(try await first.send(.post, "/insert", body).status == 200)
+            let reply = try await second.send(.post, "/collections/c/search", #"{"vector":[\#(number * 10),1],"limit":1}"#)
+            #expect(reply.body["complete"] == true && reply.body["results"]?.asArray?.first?["id"] == .string("p\(number)"), "\(reply)")
+        }
+        for number in 0..<40 { try await insertAndFind(number, doors[number % 2], doors[(number + 1) % 2]) }
+
+        // The second was told of one node, and knows the others from it.
+        for node in nodes { try await eventually("both name every node") { try doors.allSatisfy { try $0.names(node) } } }
+        #expect(await nodes[1].terminate() == .status(0))
+        try await eventually(within: 60, "both have heard that the node has left") { try doors.allSatisfy { try !$0.names(nodes[1]) } }
+        for number in 40..<60 { try await insertAndFind(number, doors[number % 2], doors[(number + 1) % 2]) }
+
+        await doors[0].stop()
+        for number in 60..<80 { try await insertAndFind(number, doors[1], doors[1]) }
+        await doors[1].stop()
+        for node in [nodes[0], nodes[2]] { #expect(await node.terminate() == .status(0)) }
     }
 
     @Test("uploads are passed on as they come, health is the nodes', errors are JSON, and what nginx does can be seen")

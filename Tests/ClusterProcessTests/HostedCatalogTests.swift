@@ -75,6 +75,25 @@ struct HostedCatalogTests {
         }
     }
 
+    @Test(
+        "a database is not made on a file system that several machines may have, and it is said how to move it",
+        .enabled(if: geteuid() == 0, "only root mounts file systems"))
+    func sharedDirectory() async throws {
+        let lab = try Lab()
+        let place = lab.directory.path + "/leader"
+        // A kind of file system that is not known is taken for a shared one; here it is one that the kernel always has.
+        let script = "mkdir -p \(place)/postgresql && mount -t hugetlbfs none \(place)/postgresql && exec \"$@\""
+        let output = lab.directory.path + "/output"
+        let words = ["-m", "/bin/sh", "-c", script, "sh", try NodeProcess.program(), "node", "--data", place, "--listen", "127.0.0.1:0"]
+        let process = try await ChildProcess.start(
+            ChildProcess.Command(
+                "/usr/bin/unshare", words, environment: lab.environment("leader", ["PATH": "/usr/sbin:/usr/bin:/sbin:/bin"]),
+                output: .file(output)), on: lab.loops.first)
+        #expect(await process.wait() != .status(0))
+        let said = try text(of: output)
+        #expect(said.contains("is on a shared file system") && said.contains("mv \(place)/postgresql"), "\(said)")
+    }
+
     @Test("the leader's database survives a killed node, is taken over, is started again when it dies, and stops with its node")
     func hosting() async throws {
         let lab = try Lab()

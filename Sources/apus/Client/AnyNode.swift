@@ -5,23 +5,40 @@ internal import Synchronization
 
 /// Nodes of one cluster, of which any can answer: the one that did last is asked first.
 final class AnyNode: Sendable {
-    private let nodes: [NodeClient]
-    private let first = Mutex(0)
+    /// Those that were given, then those that were learned.
+    private let known: Mutex<(clients: [NodeClient], first: Int)>
+    private let given: Int
+    private let key: Redacted<String>?
+    private let http: HTTPClient
 
     init(_ invocation: Invocation, loops: EventLoops) throws(ApusError) {
         let key = try ClientOptions.key(invocation)
         let http = HTTPClient(loops: loops)
-        nodes = try ClientOptions.baseURLs(invocation).map { NodeClient(url: $0, key: key, http: http) }
+        let clients = try ClientOptions.baseURLs(invocation).map { NodeClient(url: $0, key: key, http: http) }
+        (self.key, self.http) = (key, http)
+        given = clients.count
+        known = Mutex((clients, 0))
+    }
+
+    /// Asks these too from now on, which one of them has named as members: whoever goes on for long outlives the nodes that were given.
+    func learn(_ urls: [String]) {
+        known.withLock { known in
+            let asked = known.clients.indices.contains(known.first) ? known.clients[known.first].url : nil
+            let given = known.clients.prefix(given)
+            let new = urls.filter { url in !given.contains { $0.url == url } }.map { NodeClient(url: $0, key: key, http: http) }
+            known.clients = given + new
+            known.first = known.clients.firstIndex { $0.url == asked } ?? 0
+        }
     }
 
     /// Asks one after the other, each for so long. Throws what a node answered, rather than that another one did not.
     func get(_ path: String, timeout: Duration) async throws(ApusError) -> JSONValue {
         var failures: [ApusError] = []
-        let start = first.withLock { $0 }
-        for index in nodes.indices.map({ ($0 + start) % nodes.count }) {
+        let (clients, start) = known.withLock { $0 }
+        for index in clients.indices.map({ ($0 + start) % clients.count }) {
             do throws(ApusError) {
-                let reply = try await nodes[index].call(.get, path, timeout: timeout)
-                first.withLock { $0 = index }
+                let reply = try await clients[index].call(.get, path, timeout: timeout)
+                known.withLock { known in known.first = known.clients.firstIndex { $0.url == clients[index].url } ?? 0 }
                 return reply
             } catch { failures.append(error) }
         }

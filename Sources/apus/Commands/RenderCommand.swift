@@ -9,9 +9,9 @@ enum RenderCommand {
     static let command: Command = Command(
         name: "render", summary: "Write a load balancer's configuration for the cluster's nodes, and keep it true.",
         discussion: """
-            Asks any node who the members are. The same members give the same bytes. With --watch it goes on asking, on any host: a new file is \
-            checked by the balancer's own program, takes the place of the old one at once and whole, and the balancer is reloaded, at most \
-            every two seconds. While nobody answers the file stays as it is.
+            Asks any node who the members are. The same members give the same bytes. With --watch it goes on asking, on any host, also those \
+            that it has heard of since: a new file is checked by the balancer's own program, takes the place of the old one at once and \
+            whole, and the balancer is reloaded, at most every two seconds. While nobody answers the file stays as it is.
             """,
         arguments: [
             Argument(name: "KIND", help: "nginx or haproxy.", values: .choice(BalancerKind.allCases.map(\.rawValue)))
@@ -43,7 +43,9 @@ enum RenderCommand {
                 try kind.text(LoadBalancer(frontends: [.main(listen: address, upstreams: upstreams)]), status: statusAddress)
             }
             let ask: @Sendable () async throws(ApusError) -> [Upstream] = { () async throws(ApusError) in
-                try ListedMembers.upstreams(try await nodes.get("/api/nodes", timeout: .seconds(isKept ? 1 : 5)))
+                let reply = try await nodes.get("/api/nodes", timeout: .seconds(isKept ? 1 : 5))
+                nodes.learn(ListedMembers.urls(reply))
+                return try ListedMembers.upstreams(reply)
             }
             guard let path, isKept || invocation.isSet(ClientOptions.dryRun) else {
                 let text = try render(try await ask())

@@ -85,6 +85,12 @@ public final class FrontDoor: Sendable {
         } catch let error as ApusError where error.code == .peerUnavailable { return (0, [:], .string(error.summary)) }
     }
 
+    /// Whether requests may be sent to a node, by what nginx reads.
+    public func names(_ node: NodeProcess) throws -> Bool {
+        let address = node.url.dropFirst("http://".count)
+        return try site().split(separator: "\n").contains { $0.contains("server \(address) max_fails=1") }
+    }
+
     /// What nginx reads.
     public func site() throws -> String { try String(contentsOfFile: directory.path + "/site.conf", encoding: .utf8) }
     public var watchLog: String { (try? String(contentsOfFile: directory.path + "/watch.log", encoding: .utf8)) ?? "" }
