@@ -222,25 +222,26 @@ struct ReplicaStepsTests {
         #expect(onN1() == 2 && recorded.last == "back: its heartbeats go on", "one path")
     }
 
-    @Test("nobody stops for a replica on a node that no other node reaches, however long it has served there")
-    func unreached() {
+    @Test("nobody stops for a replica on a node that no other node reaches, or that is about to stop, however long it has served there")
+    func unsteady() {
         let shard = ShardRow(
             id: ShardID(0), collection: CollectionID(1), number: 0,
             replicas: [.init(node: "n0", state: .retiring), .init(node: "n1", state: .serving)])
         var memory = PlacementMemory()
         memory.begin(Epoch(1))
-        func stops(after seconds: Double, _ probes: [NodeName: Bool]) -> Int {
+        func stops(after seconds: Double, _ probes: [NodeName: Bool], stopping: String = "") -> Int {
             let now = Instant(nanosecondsSinceBoot: Int64(seconds * 1e9) + 1)
             let rows = ["n0", "n1"].map { name in
                 NodeRow(
-                    name: NodeName(name), url: "", rpcAddress: "", roles: [.worker], status: .active, incarnation: 1, version: "",
+                    name: NodeName(name), url: "", rpcAddress: "", roles: [.worker], status: name == stopping ? .stopping : .active,
+                    incarnation: 1, version: "",
                     hasGeneratedName: false, metadata: "{}", registeredAt: WallTime(millisecondsSinceEpoch: 0), sessionEpoch: Epoch(1),
                     heartbeats: Int64(seconds))
             }
             for (name, answered) in probes { observation.probed(name, answered: answered) }
             observation.read(rows, by: "n0", leader: Epoch(1), at: now)
-            let unreached = observation.unreached(leader: Epoch(1)).subtracting(["n0"])
-            let newcomers = memory.newcomers([shard], [CollectionID(1): 1], unreached: unreached, at: now)
+            let unsteady = observation.unsteady(leader: "n0", Epoch(1))
+            let newcomers = memory.newcomers([shard], [CollectionID(1): 1], unsteady: unsteady, at: now)
             let nodes: [NodeName: ReplicaSteps.Presence] = ["n0": .here, "n1": .here]
             return ReplicaSteps(shards: [shard], factors: [CollectionID(1): 1], nodes: nodes, newcomers: newcomers).steps
                 .count { $0.change.state == .leaving }
@@ -250,7 +251,8 @@ struct ReplicaStepsTests {
         #expect(stops(after: 2, [:]) == 0, "nobody has asked it yet")
         #expect(stops(after: 3, ["n1": false]) == 0)
         #expect(stops(after: 60, ["n1": false]) == 0, "it beats, and is not answered by")
-        #expect(stops(after: 61, ["n1": true]) == 1)
+        #expect(stops(after: 61, ["n1": true], stopping: "n1") == 0)
+        #expect(stops(after: 62, ["n1": true]) == 1)
     }
 
     @Test("a move that leaves the load uneven is not taken back while its target has served for a moment only")

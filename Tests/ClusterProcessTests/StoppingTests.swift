@@ -1,4 +1,5 @@
 import ApusRuntime
+import Glibc
 import ApusTypes
 import NodeProcessKit
 import Synchronization
@@ -42,6 +43,21 @@ struct StoppingTests {
             try await nodes[0].statuses() == ["n1": "active", "n2": "active", "n3": "active"]
         }
         #expect(try await back.completeSearch(60, in: "words").nearest == "p60")
+    }
+
+    @Test("says so also where others serve all that it does, so that nothing is given to it while it waits to be missed")
+    func stopping() async throws {
+        let cluster = try await ProcessCluster()
+        var nodes: [NodeProcess] = []
+        for number in 0..<3 {
+            nodes.append(try await cluster.start(number, more: ["APUS_HTTP_UNREADY_SECONDS": "5"]))
+        }
+        try await cluster.settle(nodes)
+        try await nodes[0].create("words", shards: 6, replicas: 2)
+        nodes[2].send(signal: SIGTERM)
+        try await eventually("the others are told") { try await nodes[0].statuses()["n3"] == "stopping" }
+        #expect(nodes[2].ended == nil)
+        #expect(await nodes[2].terminate() == .status(0))
     }
 
     private final class Over: Sendable { let value = Atomic(false) }

@@ -248,6 +248,8 @@ struct Node: Sendable {
             health.drain()
             await handOver()
             try? await clock.sleep(until: noticed)  // cut short: whoever does so is in a hurry
+            // What was on its way to this node when it was told to stop, and has come since.
+            await handOver()
             Self.log.notice("draining")
             let deadline = clock.now.advanced(by: configuration.http.drainTimeout)
             let aborted = await withTaskGroup(of: Int.self) { group in

@@ -8,10 +8,11 @@ extension Cluster {
     ///
     /// What others serve too stays this node's: it is expected back.
     public func handOver(deadline: Instant) async throws -> Int {
-        guard !catalog.isReadOnly, !(try await lonely(deadline: deadline)).isEmpty else { return 0 }
+        guard !catalog.isReadOnly else { return 0 }
         let now = try await view(deadline: deadline)
         // Alone it leaves nobody behind who could miss anything; what another process under its name serves is not this one's to give.
         guard let row = now.node(identity.name), row.incarnation == incarnation, now.nodes.count > 1 else { return 0 }
+        // Said also where there is nothing to hand over: from now on it is given nothing, and nobody stops for what it has just been given.
         // One that drains hands everything over anyway.
         if row.status == .active { try await catalog.nodes.set(.stopping, of: identity.name, deadline: deadline) }
         var told = -1
@@ -32,8 +33,6 @@ extension Cluster {
             try await clock.sleep(until: clock.now.advanced(by: .milliseconds(200)), tolerance: nil)
         }
     }
-
-    private func lonely(deadline: Instant) async throws -> [ShardRow] { lonely(in: try await view(deadline: deadline)) }
 
     /// Shards that this node answers for, and no other that is there.
     private func lonely(in view: ClusterView) -> [ShardRow] {

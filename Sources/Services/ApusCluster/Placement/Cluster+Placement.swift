@@ -23,10 +23,9 @@ extension Cluster {
         guard !isSettled else { return 0 }
         let rows = followed.shards
         let now = clock.now
-        let unreached =
-            options.probe == nil ? [] : observation.withLock { $0.unreached(leader: epoch) }.subtracting([identity.name])
+        let unsteady = options.probe == nil ? [] : observation.withLock { $0.unsteady(leader: identity.name, epoch) }
         let (ended, newcomers) = placement.withLock { memory in
-            (memory.ended(rows, at: now), memory.newcomers(rows, followed.factors, unreached: unreached, at: now))
+            (memory.ended(rows, at: now), memory.newcomers(rows, followed.factors, unsteady: unsteady, at: now))
         }
         let isPaused = followed.pause != nil
         let steps = try await planning.run(deadline: deadline) { [options] in

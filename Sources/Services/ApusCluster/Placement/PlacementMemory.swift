@@ -28,15 +28,15 @@ struct PlacementMemory: Sendable {
         settled = stopped.isEmpty && !hasNewcomers ? (feed, nodes) : nil
     }
 
-    /// Replicas that have not served for long enough yet to take the place of others, or that others cannot ask: those of `unreached` nodes.
+    /// Replicas that have not served for long enough yet to take the place of others, or on which nobody should rely: those of `unsteady` nodes.
     mutating func newcomers(
-        _ shards: [ShardRow], _ factors: [CollectionID: Int], unreached: Set<NodeName> = [], at now: Instant
+        _ shards: [ShardRow], _ factors: [CollectionID: Int], unsteady: Set<NodeName> = [], at now: Instant
     ) -> Set<SeenReplica> {
         let seen = shards.filter { $0.replicas.count > max(1, factors[$0.collection] ?? 1) }.flatMap { shard in
             shard.replicas.filter { $0.state == .serving }.map { SeenReplica(shard, $0) }
         }
         serving = Dictionary(seen.map { ($0, serving[$0] ?? now) }, uniquingKeysWith: { first, _ in first })
-        let newcomers = serving.filter { $0.value.duration(to: now) < Self.reachTime || unreached.contains($0.key.node) }.keys
+        let newcomers = serving.filter { $0.value.duration(to: now) < Self.reachTime || unsteady.contains($0.key.node) }.keys
         hasNewcomers = !newcomers.isEmpty
         return Set(newcomers)
     }
