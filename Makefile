@@ -47,7 +47,7 @@ nemesis: ## break a real cluster for MINUTES (default 5) with SEED (default 1), 
 	@scripts/setup --test
 	@$(BUILD_RELEASE) --product apus
 	@$(BUILD_RELEASE) --product apus-nemesis
-	@$(RELEASE)/apus-nemesis $(if $(ARGS),,--minutes $${MINUTES:-5} --seed $${SEED:-1}) $(ARGS)
+	@$(RELEASE)/apus-nemesis --minutes $${MINUTES:-5} --seed $${SEED:-1} $(ARGS)
 
 mixed-versions: ## nodes of an earlier commit (REF; default: the last version's tag, else 20 commits ago) and of this one on one catalog
 	@scripts/setup --test

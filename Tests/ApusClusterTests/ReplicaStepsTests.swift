@@ -240,7 +240,7 @@ struct ReplicaStepsTests {
             }
             for (name, answered) in probes { observation.probed(name, answered: answered) }
             observation.read(rows, by: "n0", leader: Epoch(1), at: now)
-            let unsteady = observation.unsteady(leader: "n0", Epoch(1))
+            let unsteady = observation.unsteady(leader: Epoch(1))
             let newcomers = memory.newcomers([shard], [CollectionID(1): 1], unsteady: unsteady, at: now)
             let nodes: [NodeName: ReplicaSteps.Presence] = ["n0": .here, "n1": .here]
             return ReplicaSteps(shards: [shard], factors: [CollectionID(1): 1], nodes: nodes, newcomers: newcomers).steps

@@ -140,6 +140,28 @@ struct MembershipMachineTests {
         #expect(script.state("n2") == .alive && script.isolation("n2") == .zero)
     }
 
+    @Test("who is silent is not isolated, a life leaves nothing to the next, and who reaches nobody is no witness of it")
+    func witnesses() {
+        var script = Script(3)
+        script.pass(seconds: 3)
+        script.silent = ["n2"]
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 100)
+        #expect(script.state("n2") == .down && script.isolation("n2") == .zero)
+        script.silent = []
+        script.pass(seconds: 30)
+        #expect(script.isolation("n2") == .seconds(30))
+        script.lives["n2"] = 2
+        script.pass(seconds: 1)
+        #expect(script.isolation("n2") == .seconds(1))
+
+        var other = Script(3)
+        other.pass(seconds: 3)
+        other.cuts = [["n2", "n1"], ["n2", "n3"], ["n3", "n1"]]
+        other.pass(seconds: 600)
+        #expect(other.isolation("n1") == .zero, "of those that fail to reach it one reaches nobody")
+    }
+
     @Test("one peer alone that fails to reach a node isolates nobody, also where there is no other peer")
     func onePath() {
         for count in [2, 3] {

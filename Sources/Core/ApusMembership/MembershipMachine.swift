@@ -72,7 +72,7 @@ public struct NodeStanding: Sendable, Hashable {
     public var since: Instant
     /// A peer has reached it in this life of it, or nobody has asked for long.
     public var isReached: Bool
-    /// For how long nobody that asks it has reached it, in successful reads; zero where one peer alone fails. So it may beat, and be of no use to others.
+    /// For how long it has beaten and nobody that asks it, and reaches others, has reached it, in successful reads: it is of no use to them.
     public var isolation: Duration
 
     /// Of a node that is known to live from something else.
@@ -145,7 +145,7 @@ public struct MembershipMachine: Sendable {
             var pulse = pulses[node.name] ?? Pulse(sign: sign, since: now)
             let isStill = pulses[node.name] != nil && pulse.sign == sign
             pulse.silence = isStill && node.name != reader ? pulse.silence + elapsed : .zero
-            if pulse.sign.incarnation != sign.incarnation { (pulse.isReached, pulse.age) = (false, .zero) }
+            if pulse.sign.incarnation != sign.incarnation { (pulse.isReached, pulse.age, pulse.isolation) = (false, .zero, .zero) }
             if pulse.sign != sign { pulse.isNew = pulse.sign.incarnation != sign.incarnation }
             pulse.sign = sign
             next[node.name] = pulse
@@ -173,9 +173,11 @@ public struct MembershipMachine: Sendable {
         let failures = Set(said.filter { !$0.value }.keys)
         pulse.age += elapsed
         if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isReached = true }
-        if !answers.isEmpty || failures.isEmpty {
+        // Of a node that beats, and by witnesses that reach somebody: who reaches nobody may be what is cut off itself.
+        let witnessed = failures.count { witnesses[$0]?.values.contains(true) ?? false }
+        if !answers.isEmpty || failures.isEmpty || pulse.silence >= terms.suspectAfter {
             pulse.isolation = .zero
-        } else if failures.count >= terms.leastFailures {
+        } else if witnessed >= terms.leastFailures {
             pulse.isolation += elapsed
         }
         pulse.returns.removeAll { $0.duration(to: now) > terms.flapMemory }

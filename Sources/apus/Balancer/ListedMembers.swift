@@ -12,10 +12,8 @@ enum ListedMembers {
         return try nodes.map(upstream)
     }
 
-    /// Of those that have not left.
-    static func urls(_ reply: JSONValue) -> [String] {
-        (reply["nodes"]?.asArray ?? []).filter { $0["status"] != "left" }.compactMap { $0["url"]?.asString }
-    }
+    /// Of those that have left, too: they may be back before anybody else is.
+    static func urls(_ reply: JSONValue) -> [String] { (reply["nodes"]?.asArray ?? []).compactMap { $0["url"]?.asString } }
 
     private static func upstream(_ node: JSONValue) throws(ApusError) -> Upstream {
         guard let name = node["name"]?.asString, let url = node["url"]?.asString,

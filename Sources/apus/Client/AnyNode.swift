@@ -20,12 +20,16 @@ final class AnyNode: Sendable {
         known = Mutex((clients, 0))
     }
 
-    /// Asks these too from now on, which one of them has named as members: whoever goes on for long outlives the nodes that were given.
+    /// Asks these too from now on, which one of them has named as members: whoever goes on for long outlives the nodes that were given. A key that
+    /// was given for encrypted connections goes over no other.
     func learn(_ urls: [String]) {
         known.withLock { known in
+            let isEncrypted = known.clients.prefix(given).contains { $0.url.hasPrefix("https:") }
             let asked = known.clients.indices.contains(known.first) ? known.clients[known.first].url : nil
             let given = known.clients.prefix(given)
-            let new = urls.filter { url in !given.contains { $0.url == url } }.map { NodeClient(url: $0, key: key, http: http) }
+            let new = urls.filter { url in !given.contains { $0.url == url } && (!isEncrypted || url.hasPrefix("https:")) }.map {
+                NodeClient(url: $0, key: key, http: http)
+            }
             known.clients = given + new
             known.first = known.clients.firstIndex { $0.url == asked } ?? 0
         }

@@ -44,8 +44,9 @@ enum RenderCommand {
             }
             let ask: @Sendable () async throws(ApusError) -> [Upstream] = { () async throws(ApusError) in
                 let reply = try await nodes.get("/api/nodes", timeout: .seconds(isKept ? 1 : 5))
+                let upstreams = try ListedMembers.upstreams(reply)
                 nodes.learn(ListedMembers.urls(reply))
-                return try ListedMembers.upstreams(reply)
+                return upstreams
             }
             guard let path, isKept || invocation.isSet(ClientOptions.dryRun) else {
                 let text = try render(try await ask())

@@ -23,7 +23,7 @@ extension Cluster {
         guard !isSettled else { return 0 }
         let rows = followed.shards
         let now = clock.now
-        let unsteady = options.probe == nil ? [] : observation.withLock { $0.unsteady(leader: identity.name, epoch) }
+        let unsteady = options.probe == nil ? [] : observation.withLock { $0.unsteady(leader: epoch) }
         let (ended, newcomers) = placement.withLock { memory in
             (memory.ended(rows, at: now), memory.newcomers(rows, followed.factors, unsteady: unsteady, at: now))
         }

@@ -24,13 +24,12 @@ extension Observation {
     }
 
     /// Nodes for whose replicas nobody stops: those that are about to stop themselves, and those that live, as their heartbeats say, and that no
-    /// other node than the leader has been able to ask: behind a firewall, or under an address or certificate that is not theirs.
-    func unsteady(leader: NodeName, _ epoch: Epoch) -> Set<NodeName> {
+    /// other node reaches, or none has asked yet: behind a firewall, or under an address or certificate that is not theirs.
+    func unsteady(leader epoch: Epoch) -> Set<NodeName> {
         Set(
             rows.lazy.filter { row in
                 if row.status == .stopping { return true }
-                guard row.name != leader, let standing = leaderStanding(of: row.name, epoch: epoch), standing.answers.isEmpty
-                else { return false }
+                guard let standing = leaderStanding(of: row.name, epoch: epoch), standing.answers.isEmpty else { return false }
                 return !standing.isReached || !standing.failures.isEmpty
             }.map(\.name))
     }
