@@ -437,6 +437,9 @@ def killed_beside():
         os.kill(node, 9)
         # It takes connections until the system has put it away.
         wait(lambda: is_gone(node))
+        # The balancer may hold a connection whose end it has not read yet: what it sends on that is under way, too.
+        gone = asked[0]
+        wait(lambda: asked[0] >= gone + 2 * len(threads), 60)
         killed, count = time.monotonic(), asked[0]
         wait(lambda: asked[0] >= count + 300, 60)
     finally:
