@@ -17,19 +17,7 @@ struct HungStore {
 
     /// Prints a line for each route; returns whether no request failed and nobody was declared down.
     static func run(in directory: String) async throws -> Bool {
-        let directory = Run.absolute(directory) + "/hung-store"
-        try await Commands.run("/bin/rm", "-rf", directory)
-        try await Commands.run("/bin/mkdir", "-p", directory)
-        let lab = try await Lab(directory: directory, isNamespaced: true)
-        do {
-            try await lab.start()
-            let isGood = try await measure(lab)
-            await lab.stop()
-            return isGood
-        } catch {
-            await lab.stop()
-            throw error
-        }
+        try await Lab.with(in: directory + "/hung-store") { try await measure($0) }
     }
 
     private static func measure(_ lab: Lab) async throws -> Bool {

@@ -81,6 +81,23 @@ final class Lab: Sendable {
 
     var key: String { administrator.withLock { $0 } }
 
+    /// A lab of its own in namespaces, whose nodes are active, for as long as `body` runs.
+    static func with<Value>(in directory: String, _ body: (Lab) async throws -> Value) async throws -> Value {
+        let directory = Run.absolute(directory)
+        try await Commands.run("/bin/rm", "-rf", directory)
+        try await Commands.run("/bin/mkdir", "-p", directory)
+        let lab = try await Lab(directory: directory, isNamespaced: true)
+        do {
+            try await lab.start()
+            let value = try await body(lab)
+            await lab.stop()
+            return value
+        } catch {
+            await lab.stop()
+            throw error
+        }
+    }
+
     /// Starts nodes and balancer; returns when all are active.
     func start() async throws {
         for node in nodes {

@@ -14,22 +14,13 @@ struct Strangers {
 
     /// Returns whether all was as it should be.
     static func run(in directory: String) async throws -> Bool {
-        let directory = Run.absolute(directory) + "/strangers"
-        try await Commands.run("/bin/rm", "-rf", directory)
-        try await Commands.run("/bin/mkdir", "-p", directory)
-        let lab = try await Lab(directory: directory, isNamespaced: true)
-        do {
-            try await lab.start()
+        try await Lab.with(in: directory + "/strangers") { lab in
             var strangers = Strangers(lab: lab, program: try BuiltProgram.path("apus"))
             try await strangers.asksWithoutKey()
             try await strangers.startsWithoutSecret()
             try await strangers.joins()
-            await lab.stop()
             print("\(strangers.failures) failed")
             return strangers.failures == 0
-        } catch {
-            await lab.stop()
-            throw error
         }
     }
 

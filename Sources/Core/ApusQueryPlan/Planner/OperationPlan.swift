@@ -16,6 +16,8 @@ public struct OperationPlan: Sendable {
     /// Whether any of its statements is done by a source itself, or may be kept: asked of every request.
     public var isActing: Bool { template.isActing }
     public var mayBeKept: Bool { template.mayBeKept }
+    /// Whether its time, or that of one of its fields, is asked for.
+    public var isMeasured: Bool { template.isMeasured }
 }
 
 /// What an operation comes to, for all requests whose variables have one shape: statements, and the reply that their rows are part of.
@@ -27,6 +29,7 @@ final class PlanTemplate: Sendable {
     let measuredName: String?
     let isActing: Bool
     let mayBeKept: Bool
+    let isMeasured: Bool
 
     init(
         _ kind: OperationKind, _ statements: [StatementPlan], _ data: Node, _ observations: Observations, measuredName: String? = nil
@@ -38,6 +41,7 @@ final class PlanTemplate: Sendable {
         self.observations = observations
         isActing = statements.contains { $0.action != nil }
         mayBeKept = statements.contains { $0.caching != nil }
+        isMeasured = measuredName != nil || statements.contains { $0.measuredName != nil }
     }
 
     /// A part of the reply, in request order.

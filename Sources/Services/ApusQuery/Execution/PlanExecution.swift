@@ -28,8 +28,7 @@ struct PlanExecution {
         self.schema = schema
         self.limits = limits
         self.deadline = deadline
-        let isMeasured = plan.measuredName != nil || plan.statements.contains { $0.measuredName != nil }
-        stopwatch = isMeasured ? Stopwatch() : nil
+        stopwatch = plan.isMeasured ? Stopwatch() : nil
     }
 
     func reply() async throws -> PlanRunner.Reply {

@@ -6,21 +6,15 @@ internal import ApusSchemas
 enum CoreModule {
     /// Several sources, because a name may be a function's in each of the modules.
     static func inputs(_ dialect: SQLDialect) -> [SchemaCompiler.Input] {
-        func input(_ name: String, prefix: String, isManagement: Bool = true, _ text: String) -> SchemaCompiler.Input {
-            var source = SourceDescription(
-                name: name, kind: .database(dialect == .sqlite ? .sqlite : .postgreSQL), prefix: prefix, isModule: true)
-            source.actsItself = true
-            source.isManagement = isManagement
-            return SchemaCompiler.Input(source, files: [SchemaFile(name: name, text: text)])
-        }
+        let engine: SQLEngine = dialect == .sqlite ? .sqlite : .postgreSQL
         return [
-            input("core", prefix: "core", tables(dialect) + functions),
-            input("core.cluster", prefix: "core_cluster", nodes(dialect) + clusterFunctions),
-            input("core.storage", prefix: "core_storage", storageModule),
-            input("core.db", prefix: "core_db", copies),
-            input("core.cache", prefix: "core_cache", cacheFunctions),
-            input("core.store", prefix: "core_store", storeFunctions),
-            input("core.auth", prefix: "core_auth", isManagement: false, ownAccess),
+            .own("core", engine, tables(dialect) + functions),
+            .own("core.cluster", engine, nodes(dialect) + clusterFunctions),
+            .own("core.storage", engine, storageModule),
+            .own("core.db", engine, copies),
+            .own("core.cache", engine, cacheFunctions),
+            .own("core.store", engine, storeFunctions),
+            .own("core.auth", engine, isManagement: false, ownAccess),
         ]
     }
 
@@ -279,4 +273,17 @@ enum CoreModule {
         }
 
         """#.replacing("STORAGE", with: storageArguments)
+}
+
+extension SchemaCompiler.Input {
+    /// A module of the program's own, with a prefix of its name: `core.meta`.
+    static func own(
+        _ name: String, _ engine: SQLEngine, isReadOnly: Bool = false, isManagement: Bool = true, _ text: String
+    ) -> SchemaCompiler.Input {
+        var source = SourceDescription(
+            name: name, kind: .database(engine), prefix: name.replacing(".", with: "_"), isModule: true, isReadOnly: isReadOnly)
+        source.actsItself = true
+        source.isManagement = isManagement
+        return SchemaCompiler.Input(source, files: [SchemaFile(name: name, text: text)])
+    }
 }

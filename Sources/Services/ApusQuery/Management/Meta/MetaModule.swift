@@ -3,13 +3,7 @@ internal import ApusSchemas
 
 /// The module `core.meta`: the databases of the sources, with their schemas, tables, views, columns and constraints. Names are Hugr's.
 enum MetaModule {
-    static let input: SchemaCompiler.Input = {
-        var source = SourceDescription(
-            name: "core.meta", kind: .database(.sqlite), prefix: "core_meta", isModule: true, isReadOnly: true)
-        source.actsItself = true
-        source.isManagement = true
-        return SchemaCompiler.Input(source, files: [SchemaFile(name: "core.meta", text: text)])
-    }()
+    static let input = SchemaCompiler.Input.own("core.meta", .sqlite, isReadOnly: true, text)
 
     /// What an object's rows are in. A table's first columns say to which database, schema and table a row belongs.
     struct Columns {

@@ -3,9 +3,8 @@ internal import ApusQueryPlan
 internal import ApusSchemas
 internal import ApusTypes
 
-/// What the databases of this node's sources say of themselves, as rows: each request asks them anew. Everything that is asked of the rows
-/// is SQL over them, as of any other source.
-final class MetaSource: SQLSource, FunctionSource {
+/// What the databases of this node's sources say of themselves, as rows: each request asks them anew.
+final class MetaSource: TableSource, FunctionSource {
     /// A database that can be asked.
     struct Described: Sendable {
         var name: String
@@ -19,15 +18,14 @@ final class MetaSource: SQLSource, FunctionSource {
     static let mostRows = 200_000
 
     let name = "core.meta"
-    let engine = SQLEngine.sqlite
     private let databases: @Sendable () -> [Described]
 
     init(_ databases: @escaping @Sendable () -> [Described]) { self.databases = databases }
 
-    func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
+    func tables(for sql: String, deadline: Instant) async throws -> [ScratchTables.Table] {
         let databases = databases()
         // Names of databases are told without asking them.
-        let asksThem = Contents.parts.contains { statement.sql.text.contains("\"\($0.columns.table.text)\"") }
+        let asksThem = Contents.parts.contains { sql.contains("\"\($0.columns.table.text)\"") }
         let contents = asksThem ? try await Self.contents(of: databases, deadline: deadline) : [:]
         var tables = [
             ScratchTables.Table(
@@ -41,7 +39,7 @@ final class MetaSource: SQLSource, FunctionSource {
             let rows = databases.flatMap { contents[$0.name]?[keyPath: part.rows] ?? [] }
             tables.append(ScratchTables.Table(part.columns.table, columns: part.columns.names, rows: rows))
         }
-        return .values(try await ScratchTables.read(CoreSource.statement(statement, engine), of: tables, deadline: deadline))
+        return tables
     }
 
     /// All of them or an error: a list without what one of them has would look whole.
@@ -66,14 +64,6 @@ final class MetaSource: SQLSource, FunctionSource {
         let rows = try await SelfDescription.rows(database.source, "SELECT version()", deadline)
         return rows.first?.first.flatMap { $0 }.map { .string($0) } ?? .null
     }
-
-    func transaction<Value: Sendable>(
-        deadline: Instant, _ body: (any SourceTransaction) async throws -> Value
-    ) async throws -> Value {
-        throw ApusError(.sourceRejected, "core.meta takes no writes")
-    }
-
-    func close() async {}
 
     /// The same for a thing of this name each time, on every node; below 2^53, so that every client's numbers hold it.
     static func id(_ names: String...) -> Int64 {

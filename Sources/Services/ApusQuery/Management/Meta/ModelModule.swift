@@ -4,13 +4,7 @@ internal import ApusSchemas
 /// The module `core.catalog`: the model that is served, as tables. Names are Hugr's; what its engine keeps beside (compiled texts, vectors of
 /// descriptions) is not there.
 enum ModelModule {
-    static let input: SchemaCompiler.Input = {
-        var source = SourceDescription(
-            name: "core.catalog", kind: .database(.sqlite), prefix: "core_catalog", isModule: true, isReadOnly: true)
-        source.actsItself = true
-        source.isManagement = true
-        return SchemaCompiler.Input(source, files: [SchemaFile(name: "core.catalog", text: text)])
-    }()
+    static let input = SchemaCompiler.Input.own("core.catalog", .sqlite, isReadOnly: true, text)
 
     private static let text = #"""
         type modules @view(name: "model_modules") {

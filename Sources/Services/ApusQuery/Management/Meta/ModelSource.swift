@@ -4,25 +4,13 @@ internal import ApusSchemas
 internal import ApusTypes
 
 /// The model that is served, as rows.
-final class ModelSource: SQLSource {
+final class ModelSource: TableSource {
     let name = "core.catalog"
-    let engine = SQLEngine.sqlite
     private let served: @Sendable () -> ServedSchema?
 
     init(_ served: @escaping @Sendable () -> ServedSchema?) { self.served = served }
 
-    func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
-        let tables = served().map(Self.tables) ?? []
-        return .values(try await ScratchTables.read(CoreSource.statement(statement, engine), of: tables, deadline: deadline))
-    }
-
-    func transaction<Value: Sendable>(
-        deadline: Instant, _ body: (any SourceTransaction) async throws -> Value
-    ) async throws -> Value {
-        throw ApusError(.sourceRejected, "core.catalog takes no writes")
-    }
-
-    func close() async {}
+    func tables(for sql: String, deadline: Instant) async throws -> [ScratchTables.Table] { served().map(Self.tables) ?? [] }
 
     private static func tables(_ schema: ServedSchema) -> [ScratchTables.Table] {
         let model = schema.api.model
