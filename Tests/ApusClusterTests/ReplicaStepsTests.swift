@@ -281,6 +281,20 @@ struct ReplicaStepsTests {
         #expect(world.shards[1].replicas == [.init(node: "n0", state: .serving)])
     }
 
+    @Test("who waits to stop does not wait for the return of the node that was to take over: a third one does")
+    func successorGone() {
+        var world = World(shards: 3, nodes: 3, factor: 1)
+        world.apply(ReplicaChange(ShardID(0), on: "n0", from: [.serving], to: .retiring))
+        world.apply(ReplicaChange(ShardID(0), on: "n2", from: [nil], to: .loading))
+        world.presences["n0"] = .awaited(isGone: false)
+        world.presences["n2"] = .awaited(isGone: true)
+        expectRest(&world)
+        #expect(world.shards[0].replicas.filter { $0.state.answers } == [.init(node: "n1", state: .serving)])
+        world.presences["n2"] = .here
+        expectRest(&world)
+        #expect(world.shards[0].replicas.count == 1)
+    }
+
     @Test("paused, a new node is given nothing that others serve; what is begun, who leaves and what is unserved are not held up")
     func paused() {
         var world = World(shards: 12, nodes: 3, factor: 1)

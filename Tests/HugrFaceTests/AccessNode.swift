@@ -23,7 +23,7 @@ struct AccessNode {
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", configuration], environment: environment, loops: TestLoops.shared)
         try await body(AccessNode(node: node))
-        #expect(await node.terminate() == .status(0))
+        await node.stopsCleanly()
     }
 
     struct Answer {

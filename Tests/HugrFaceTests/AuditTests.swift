@@ -15,7 +15,7 @@ struct AuditTests {
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"], loops: TestLoops.shared)
         try await body(node)
-        #expect(await node.terminate() == .status(0))
+        await node.stopsCleanly()
     }
 
     @Test("the audit of servers passes: every MUST, SHOULD and MAY")

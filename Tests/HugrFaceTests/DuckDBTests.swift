@@ -49,7 +49,7 @@ struct DuckDBTests {
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"], loops: TestLoops.shared)
         try await body(node, directory.path + "/apus.yml")
-        #expect(await node.terminate() == .status(0))
+        await node.stopsCleanly()
     }
 
     private static func ask(_ node: NodeProcess, _ query: String) async throws -> String {

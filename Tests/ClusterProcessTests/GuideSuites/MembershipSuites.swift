@@ -22,7 +22,7 @@ extension GuideSuites {
             }
             #expect(lists.count == 1)
             let identity = try await cluster[2].send(.get, "/api/status").body["node"]
-            #expect(await cluster[2].terminate() == .status(0))
+            await cluster[2].stopsCleanly()
             try await cluster.start(2)
             let again = try await cluster[2].send(.get, "/api/status").body["node"]
             #expect(again?["id"] == identity?["id"] && again?["name"] == "n3")
@@ -98,7 +98,7 @@ extension GuideSuites {
                 #expect(shard?.count == 2)
             }
             #expect(maps.count == 1)
-            #expect(await cluster[1].terminate() == .status(0))
+            await cluster[1].stopsCleanly()
             try await cluster.start(1)
             try await cluster.settleReplicas(of: "distributed-collection", at: 1)
             for (number, node) in cluster.nodes.enumerated() {

@@ -61,7 +61,7 @@ struct ReplicaSteps: Sendable {
         for shard in shards {
             let factor = max(1, factors[shard.collection] ?? 1)
             func isGone(_ replica: ShardRow.Replica) -> Bool { (nodes[replica.node] ?? .lost).isGone }
-            let isServed = shard.replicas.contains { $0.state.answers && !isGone($0) }
+            let stays = shard.replicas.contains { $0.state == .serving && !isGone($0) }
             let successors = shard.replicas.count {
                 $0.state == .serving && !isGone($0) && !newcomers.contains(SeenReplica(shard, $0))
             }
@@ -78,9 +78,9 @@ struct ReplicaSteps: Sendable {
                     steps.append(Step(shard, replica, to: .leaving, "another one serves in its place"))
                 default: break
                 }
-                // Of those that go the planner knows nothing. A shard that nobody serves is placed anew at once; else who is awaited keeps
-                // its place.
-                if replica.state == .leaving || replica.state == .retiring || isGone(replica) && !isServed { continue }
+                // Of those that go the planner knows nothing. A shard that nobody serves, or only who waits to stop, is placed anew at once;
+                // else who is awaited keeps its place.
+                if replica.state == .leaving || replica.state == .retiring || isGone(replica) && !stays { continue }
                 replicas.append(.init(on: replica.node, replica.state == .serving && !isGone(replica) ? .serving : .loading))
             }
             placed.append(PlacementShard(shard.id, replicationFactor: factor, replicas: replicas))
