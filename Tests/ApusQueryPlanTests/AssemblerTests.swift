@@ -8,8 +8,8 @@ import Testing
 struct AssemblerTests {
     static func assembler(_ shape: RowShape, engine: SQLEngine = .postgreSQL, _ limits: PlanLimits = PlanLimits()) -> RowAssembler {
         let statement = StatementPlan(
-            source: "db", engine: engine, sql: SQLStatement("SELECT 1", for: engine), program: RowProgram(shape), path: ["list"],
-            batches: [], keyCount: 0)
+            source: "db", engine: engine, sql: SQLStatement("SELECT 1", for: engine), program: RowProgram(shape),
+            for: .init(path: ["list"]))
         return RowAssembler(statement, mostRows: limits.rows, mostBytes: limits.replyBytes)
     }
 

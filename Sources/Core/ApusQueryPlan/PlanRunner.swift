@@ -53,12 +53,13 @@ public struct PlanRunner: Sendable {
         }
     }
 
-    /// `known` are parts of the reply that need not be asked for, by the numbers of their statements.
-    public func reply(knowing known: [Int: Part] = [:], _ run: Run) async throws -> Reply {
-        var roots = [Root?](repeating: nil, count: plan.statements.count)
-        for (index, part) in known { roots[index] = .known(part) }
-        let asked = plan.statements.indices.filter { known[$0] == nil }
-        for (index, node) in zip(asked, try await nodes(asked, run)) { roots[index] = .asked(node) }
+    /// `known` are parts of the reply that need not be asked for, by the numbers of their statements; empty: all are asked for.
+    public func reply(knowing known: [Part?] = [], _ run: Run) async throws -> Reply {
+        var roots = known.isEmpty ? [Root?](repeating: nil, count: plan.statements.count) : known.map { $0.map { .known($0) } }
+        let asked = roots.indices.filter { roots[$0] == nil }
+        if !asked.isEmpty {
+            for (index, node) in zip(asked, try await nodes(asked, run)) { roots[index] = .asked(node) }
+        }
         var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + ($1?.byteCount ?? 0) })
         defer { output.free() }
         var transforms: [Transform] = []

@@ -2,20 +2,6 @@
 ///
 /// Inlinable, because caches are looked into by every request: through generic code of another module each look cost 0.6 µs more.
 public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable {
-    @usableFromInline
-    struct Entry: Sendable {
-        @usableFromInline var key: Key
-        @usableFromInline var value: Value
-        @usableFromInline var weight: Int
-
-        @inlinable
-        init(key: Key, value: Value, weight: Int) {
-            self.key = key
-            self.value = value
-            self.weight = weight
-        }
-    }
-
     /// Neighbours in the list from the newest to the oldest; -1 for none.
     @usableFromInline
     struct Link: Sendable {
@@ -28,8 +14,9 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     public let capacity: Int
     public private(set) var weight = 0
     @usableFromInline var places: [Key: Int] = [:]
-    /// By their places; free places are reused.
-    @usableFromInline var entries: [Entry?] = []
+    // By their places; free places are reused. Apart, so that a look copies a value and nothing else.
+    @usableFromInline var values: [Value?] = []
+    private var keys: [(key: Key, weight: Int)?] = []
     @usableFromInline var links: [Link] = []
     private var free: [Int] = []
     @usableFromInline var newest = -1
@@ -50,7 +37,7 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
             unlink(place)
             linkAsNewest(place)
         }
-        return entries[place]?.value
+        return values[place]
     }
 
     /// Keeps a value in place of what was there, and drops the oldest until all fits. What is heavier than the whole cache is not kept.
@@ -59,13 +46,14 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
         if let place = places[key] { remove(place) }
         guard weight <= capacity else { return }
         while self.weight + weight > capacity { remove(oldest) }
-        let place = free.popLast() ?? entries.count
-        let entry = Entry(key: key, value: value, weight: weight)
-        if place == entries.count {
-            entries.append(entry)
+        let place = free.popLast() ?? values.count
+        if place == values.count {
+            values.append(value)
+            keys.append((key, weight))
             links.append(Link())
         } else {
-            entries[place] = entry
+            values[place] = value
+            keys[place] = (key, weight)
         }
         places[key] = place
         self.weight += weight
@@ -79,11 +67,12 @@ public struct BoundedCache<Key: Hashable & Sendable, Value: Sendable>: Sendable 
     public mutating func removeAll() { self = BoundedCache(capacity: capacity) }
 
     private mutating func remove(_ place: Int) {
-        guard let entry = entries[place] else { return }
+        guard let (key, weight) = keys[place] else { return }
         unlink(place)
-        places[entry.key] = nil
-        weight -= entry.weight
-        entries[place] = nil
+        places[key] = nil
+        self.weight -= weight
+        values[place] = nil
+        keys[place] = nil
         free.append(place)
     }
 

@@ -53,8 +53,8 @@ public final class Cache: Sendable {
             var waiters: [UInt64: [Call]] = [:]
             var statistics = Statistics()
 
-            mutating func answer(_ key: CacheKey, _ tags: [CacheTag], at time: Instant, _ invalidations: Invalidations) -> Answer {
-                switch table.lookUp(key, tags, at: time, invalidations) {
+            mutating func answer(_ key: CacheKey, _ tags: () -> [CacheTag], at time: Instant, _ invalidations: Invalidations) -> Answer {
+                switch table.lookUp(key, tags(), at: time, invalidations) {
                 case .hit(let entry):
                     statistics.hits += 1
                     return .hit(entry.value)
@@ -118,7 +118,7 @@ public final class Cache: Sendable {
     ///
     /// Throws what `compute` throws (of another one's computation too: it is the same question), or `deadline.exceeded`.
     public func value(
-        for key: CacheKey, tags: [CacheTag], lifetime: Duration, deadline: Instant, _ compute: () async throws -> [UInt8]
+        for key: CacheKey, tags: @autoclosure () -> [CacheTag], lifetime: Duration, deadline: Instant, _ compute: () async throws -> [UInt8]
     ) async throws -> [UInt8] {
         let stripe = stripes[Int(key.digest.bytes[31]) % stripes.count]
         while true {
@@ -127,7 +127,7 @@ public final class Cache: Sendable {
             switch stripe.state.withLock({ $0.answer(key, tags, at: now, invalidations) }) {
             case .hit(let value): return value
             case .compute: return try await compute()
-            case .lead(let flight): return try await lead(flight, key, tags, lifetime, stripe, compute)
+            case .lead(let flight): return try await lead(flight, key, tags(), lifetime, stripe, compute)
             case .wait(let call):
                 // Nil: it was given up by its own caller, so this one asks anew.
                 if let entry = try await wait(for: call, deadline) { return entry.value }

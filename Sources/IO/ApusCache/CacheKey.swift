@@ -8,7 +8,7 @@ public struct CacheKey: Hashable, Sendable, CustomStringConvertible {
     let digest: Digest
 
     /// Parts are told apart by their lengths: no two lists of parts give the same key.
-    public init(_ parts: [some Collection<UInt8>]) {
+    public init(_ parts: [[UInt8]]) {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(parts.reduce(0) { $0 + $1.count + 8 })
         for part in parts {

@@ -4,7 +4,7 @@ public import ApusTypes
 ///
 /// Nothing in it depends on a request's variables, so it can be kept with its document. `fields(variables:)` does: of two requests that
 /// give the same values to `conditionVariables`, it selects the same fields.
-public struct PreparedOperation: Sendable {
+public final class PreparedOperation: Sendable {
     public let schema: GraphQLSchema
     public let document: GraphQLDocument
     public let node: NodeID

@@ -38,11 +38,25 @@ public struct PlanCache: Sendable {
         }
     }
 
-    private struct Entry: Sendable {
-        var operation: PreparedOperation
+    /// A class, since each request takes one out.
+    private final class Entry: Sendable {
+        let operation: PreparedOperation
         /// The newest last.
-        var plans: [(shape: [UInt8], template: PlanTemplate)] = []
-        var weight: Int
+        let plans: [(shape: [UInt8], template: PlanTemplate)]
+        let weight: Int
+
+        init(_ operation: PreparedOperation, plans: [(shape: [UInt8], template: PlanTemplate)] = [], weight: Int) {
+            self.operation = operation
+            self.plans = plans
+            self.weight = weight
+        }
+
+        func adding(_ template: PlanTemplate, for shape: [UInt8]) -> Entry {
+            let isFull = plans.count == PlanCache.mostPlans
+            return Entry(
+                operation, plans: plans.dropFirst(isFull ? 1 : 0) + [(shape, template)],
+                weight: weight + template.weight - (isFull ? plans[0].template.weight : 0))
+        }
     }
 
     private var cache: BoundedCache<Key, Entry>
@@ -57,43 +71,36 @@ public struct PlanCache: Sendable {
     public var count: Int { cache.count }
     public var weight: Int { cache.weight }
 
-    /// The plan of a request. `prepare` parses and validates the text where it is not known; `planner` is for the key's scope, its identity for
+    /// The plan of a request. `prepare` parses and validates the text where it is not known; `planner` is for the key's scope, `identity` for
     /// this request. `inputs` are the variables as they came.
     public mutating func plan(
-        _ key: Key, variables inputs: JSONObject, planner: QueryPlanner, prepare: () throws(GraphQLErrors) -> PreparedOperation
+        _ key: Key, variables inputs: JSONObject, identity: JSONObject = [:], planner: @autoclosure () -> QueryPlanner,
+        prepare: () throws(GraphQLErrors) -> PreparedOperation
     ) throws(GraphQLErrors) -> OperationPlan {
         let known = cache.value(for: key)
-        var entry: Entry
-        if let known {
-            entry = known
-        } else {
-            // Names, types and places of the document take some eight times its text.
-            entry = Entry(operation: try prepare(), weight: key.text.count * 8 + 1024)
-        }
+        // Names, types and places of the document take some eight times its text.
+        let entry = if let known { known } else { Entry(try prepare(), weight: key.text.count * 8 + 1024) }
         let variables = try entry.operation.variables(from: inputs)
-        let values = RequestValues(variables, of: entry.operation, identity: planner.identity)
+        let values = RequestValues(variables, of: entry.operation, identity: identity)
         for plan in entry.plans.reversed() where plan.shape == values.shape && plan.template.observations.hold(for: values) {
             hits += 1
-            return OperationPlan(template: plan.template, values: values, variables: variables)
+            return OperationPlan(plan.template, values, variables)
         }
         misses += 1
         let template: PlanTemplate
         do throws(GraphQLError) {
-            template = try planner.template(entry.operation, variables, values)
+            template = try planner().template(entry.operation, variables, values)
         } catch {
             // A mutation may have secrets in its text.
             if known == nil, entry.operation.kind != .mutation { cache.insert(entry, for: key, weight: entry.weight) }
             throw GraphQLErrors([error])
         }
         // What a source does itself is planned with the values that it needs: passwords of data sources among them.
-        if template.isActing {
-            return OperationPlan(template: template, values: values, variables: variables)
+        if !template.isActing {
+            let entry = entry.adding(template, for: values.shape)
+            cache.insert(entry, for: key, weight: entry.weight)
         }
-        if entry.plans.count == Self.mostPlans { entry.weight -= entry.plans.removeFirst().template.weight }
-        entry.plans.append((values.shape, template))
-        entry.weight += template.weight
-        cache.insert(entry, for: key, weight: entry.weight)
-        return OperationPlan(template: template, values: values, variables: variables)
+        return OperationPlan(template, values, variables)
     }
 }
 

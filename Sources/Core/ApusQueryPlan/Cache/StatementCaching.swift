@@ -1,18 +1,35 @@
-public import ApusSchemas
+internal import ApusSchemas
 internal import ApusTypes
 
 /// What a request and the schema say about keeping what a root field tells. Of a mutation: what is out of date after it.
 public struct StatementCaching: Sendable {
-    public let rule: CachingRule
+    /// Nil: as long as the configuration says.
+    public let lifetime: Duration?
+    /// Tags that requests and schemas give it.
+    public let named: [String]
+    /// These, and those of all sources that have a part in it.
+    public let tags: [String]
     /// Whether what is kept is out of date from now on, whatever it says.
     public let isInvalidation: Bool
     /// Of all that the field's part of the reply depends on beside the values of parameters: its statements, and how rows become JSON.
     let fingerprint: Digest
+
+    init(_ rule: CachingRule, of statement: StatementPlan, isInvalidation: Bool, _ limits: PlanLimits) {
+        lifetime = rule.lifetime
+        named = rule.tags.map(Self.tag(named:))
+        tags = statement.sources.map(Self.tag(ofSource:)) + named
+        self.isInvalidation = isInvalidation
+        fingerprint = statement.fingerprint(limits)
+    }
+
+    // Names that people give must not be those of sources.
+    public static func tag(named name: String) -> String { "t " + name }
+    public static func tag(ofSource name: String) -> String { "s " + name }
 }
 
 extension StatementPlan {
     /// All sources that have a part in it.
-    public var sources: Set<String> { batches.reduce(into: [source]) { $0.formUnion($1.sources) } }
+    fileprivate var sources: Set<String> { batches.reduce(into: [source]) { $0.formUnion($1.sources) } }
 
     var acts: Bool { action != nil || batches.contains(where: \.acts) }
 
@@ -22,14 +39,17 @@ extension StatementPlan {
     /// see, and who it is, has become SQL and parameters by now: callers share a key exactly where their replies cannot differ.
     func key(_ values: RequestValues) -> [[UInt8]]? {
         guard let caching else { return nil }
-        return [caching.fingerprint.bytes] + parameterBytes(values)
+        var parts = [caching.fingerprint.bytes]
+        addParameters(values, to: &parts)
+        return parts
     }
 
-    private func parameterBytes(_ values: RequestValues) -> [[UInt8]] {
-        sql.parameters.map { $0.keyBytes(values) } + batches.flatMap { $0.parameterBytes(values) }
+    private func addParameters(_ values: RequestValues, to parts: inout [[UInt8]]) {
+        for parameter in sql.parameters { parts.append(parameter.keyBytes(values)) }
+        for batch in batches { batch.addParameters(values, to: &parts) }
     }
 
-    func fingerprint(_ limits: PlanLimits) -> Digest {
+    fileprivate func fingerprint(_ limits: PlanLimits) -> Digest {
         var text = Self.part(source) + Self.part(engine.rawValue) + Self.part(sql.text) + Self.part(String(reflecting: program.shape))
         text += Self.part("\(keyCount) \(limits.rows) \(limits.defaultRows)")
         // Keys of other rows are no values of the request.

@@ -3,11 +3,17 @@ public import ApusSchemas
 public import ApusTypes
 
 /// What an operation comes to, with one request's values.
-public struct OperationPlan: Sendable {
+public final class OperationPlan: Sendable {
     let template: PlanTemplate
     let values: RequestValues
     /// Coerced, with defaults.
     public let variables: JSONObject
+
+    init(_ template: PlanTemplate, _ values: RequestValues, _ variables: JSONObject) {
+        self.template = template
+        self.values = values
+        self.variables = variables
+    }
 
     public var statements: [StatementPlan] { template.statements }
     public var kind: OperationKind { template.kind }
@@ -72,26 +78,57 @@ final class PlanTemplate: Sendable {
     }
 }
 
-/// One statement of a data source.
-public struct StatementPlan: Sendable {
+/// One statement of a data source. A class, since each request hands its statements from step to step.
+public final class StatementPlan: Sendable {
     public let source: String
     public let engine: SQLEngine
     public let sql: SQLStatement
     let program: RowProgram
-    /// The response field that it is for: keys from the root.
-    public internal(set) var path: [String]
     /// What is asked with keys of its rows, once these are known.
     public let batches: [StatementPlan]
     /// Of a batch: how many columns its keys have.
     let keyCount: Int
+    private let purpose: Purpose
+
+    /// What a request wants it for.
+    struct Purpose {
+        var path: [String] = []
+        var isMutation = false
+        var action: SourceAction?
+        var measuredName: String?
+        var caching: StatementCaching?
+    }
+
+    init(
+        source: String, engine: SQLEngine, sql: SQLStatement, program: RowProgram, batches: [StatementPlan] = [], keyCount: Int = 0,
+        for purpose: Purpose = Purpose()
+    ) {
+        self.source = source
+        self.engine = engine
+        self.sql = sql
+        self.program = program
+        self.batches = batches
+        self.keyCount = keyCount
+        self.purpose = purpose
+    }
+
+    func with(_ change: (inout Purpose) -> Void) -> StatementPlan {
+        var purpose = purpose
+        change(&purpose)
+        return StatementPlan(
+            source: source, engine: engine, sql: sql, program: program, batches: batches, keyCount: keyCount, for: purpose)
+    }
+
     /// Whether it is asked with keys of another's rows; its rows say first to which key they belong.
     public var isBatch: Bool { keyCount > 0 }
+    /// The response field that it is for: keys from the root.
+    public var path: [String] { purpose.path }
     /// Whether it changes anything. Such statements run one after the other, in one transaction.
-    public internal(set) var isMutation = false
+    public var isMutation: Bool { purpose.isMutation }
     /// What the source does itself instead of running the SQL for its reply.
-    public internal(set) var action: SourceAction?
+    public var action: SourceAction? { purpose.action }
     /// The name of a field whose time is asked for.
-    public internal(set) var measuredName: String?
+    public var measuredName: String? { purpose.measuredName }
     /// How what it tells is kept; nil: it is not, and nothing is invalidated with it.
-    public internal(set) var caching: StatementCaching?
+    public var caching: StatementCaching? { purpose.caching }
 }

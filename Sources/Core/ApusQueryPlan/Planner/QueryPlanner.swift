@@ -25,7 +25,7 @@ public struct QueryPlanner: Sendable {
     /// `variables` are coerced. Errors are the client's: they have a place in its text.
     public func plan(_ operation: PreparedOperation, variables: JSONObject) throws(GraphQLError) -> OperationPlan {
         let values = RequestValues(variables, of: operation, identity: identity)
-        return OperationPlan(template: try template(operation, variables, values), values: values, variables: variables)
+        return OperationPlan(try template(operation, variables, values), values, variables)
     }
 
     /// `values` are those of the variables.
@@ -88,11 +88,15 @@ public struct QueryPlanner: Sendable {
                 }
             } else {
                 do throws(GraphQLError) {
-                    var statement = try self.statement(field, on: type, request)
-                    statement.path = path
-                    if request.hasDirective("stats", field) { statement.measuredName = field.name }
-                    statement.caching = try request.caching(field, api.meaning(of: field.name, on: type.name), statement)
-                    statements.append(statement)
+                    let statement = try self.statement(field, on: type, request)
+                    let caching = try request.caching(field, api.meaning(of: field.name, on: type.name), statement)
+                    let isMeasured = request.hasDirective("stats", field)
+                    statements.append(
+                        statement.with {
+                            $0.path = path
+                            $0.measuredName = isMeasured ? field.name : nil
+                            $0.caching = caching
+                        })
                 } catch {
                     throw request.located(error, field, path)
                 }

@@ -9,7 +9,7 @@ extension RequestContext {
         guard !statement.acts, !hasDirective("no_cache", field) else { return nil }
         let isInvalidation = hasDirective("invalidate_cache", field)
         guard let rule = try asked(field) ?? rule(meaning) ?? (isInvalidation ? unspecified : nil) else { return nil }
-        return StatementCaching(rule: rule, isInvalidation: isInvalidation, fingerprint: statement.fingerprint(planner.limits))
+        return StatementCaching(rule, of: statement, isInvalidation: isInvalidation, planner.limits)
     }
 
     private var unspecified: CachingRule? { try? CachingRule(lifetime: nil, key: nil, tags: []) }

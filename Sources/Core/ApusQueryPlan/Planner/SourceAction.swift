@@ -145,10 +145,12 @@ extension StatementBuilder {
             let keys = object.primaryKey.map { builder.column($0, of: scope) }.joined(separator: ", ")
             sql = "SELECT \(keys) FROM \(from.source)\(from.whereClause)"
         }
-        var plan = try builder.plan(sql, result: .one)
-        plan.isMutation = isMutation
-        plan.action = try SourceAction(kind, use, arguments: arguments, request)
-        return plan
+        let plan = try builder.plan(sql, result: .one)
+        let action = try SourceAction(kind, use, arguments: arguments, request)
+        return plan.with {
+            $0.isMutation = isMutation
+            $0.action = action
+        }
     }
 
     private func everyRow(_ use: FieldUse) -> SQLFragment? { request.hasDirective(Self.allRows, use.field) ? "1 = 1" : nil }
@@ -184,13 +186,12 @@ extension StatementBuilder {
         builder.beginLevel()
         let group = builder.select.column("0")
         builder.levels[0].item = .value(column: builder.select.column("1"), .json)
-        var plan = try builder.plan("SELECT 0, 1", result: .one, group: group, keyCount: keyCount)
+        let plan = try builder.plan("SELECT 0, 1", result: .one, group: group, keyCount: keyCount)
         var action = try SourceAction(.call(function), use, arguments: use.arguments.json, request)
         action.keyed = columns.compactMap { argument, field in
             if case .scalar(let scalar) = field.type { (argument, scalar.format) } else { nil }
         }
-        plan.action = action
-        return plan
+        return plan.with { $0.action = action }
     }
 
     /// A function of SQL, over rows of arguments.

@@ -30,8 +30,7 @@ extension StatementBuilder {
                 ? "\(call) AS \"f\"(\"v\")" : "(SELECT \(call) AS \"v\") AS \"f\""
             plan = try builder.plan("\(builder.selectClause) FROM \(source)", result: isList ? .list : .one)
         }
-        plan.isMutation = function.isMutation
-        return plan
+        return plan.with { $0.isMutation = function.isMutation }
     }
 
     /// A function called for each row, with columns of the row as arguments.

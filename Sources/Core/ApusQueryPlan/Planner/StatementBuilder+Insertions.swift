@@ -34,9 +34,8 @@ extension StatementBuilder {
         let scope = Scope(number: 0, object: object, alias: Insertion.told, level: 0)
         builder.levels[0].item = try builder.batch(itself, use, scope, result: .one)
         // The columns of the statement are those of the key, under one name for all rows.
-        var plan = try builder.plan(try insertion.sql(telling: builder.key(of: scope), of: rows, object), result: result)
-        plan.isMutation = true
-        return plan
+        let plan = try builder.plan(try insertion.sql(telling: builder.key(of: scope), of: rows, object), result: result)
+        return plan.with { $0.isMutation = true }
     }
 }
 

@@ -108,9 +108,8 @@ extension StatementBuilder {
         }
         levels[0].item = .object(members, presence: nil)
         let isTold = counted.isWith
-        var plan = try plan(isTold ? counted : "\(counted) RETURNING 1", result: isTold ? .one : .changes)
-        plan.isMutation = true
-        return plan
+        let plan = try plan(isTold ? counted : "\(counted) RETURNING 1", result: isTold ? .one : .changes)
+        return plan.with { $0.isMutation = true }
     }
 
     // MARK: Values

@@ -266,6 +266,6 @@ struct StatementBuilder {
         var shape = RowShape(levels: levels, result: result, group: group)
         if let absent { shape.absent = absent }
         return StatementPlan(
-            source: source, engine: engine, sql: statement, program: RowProgram(shape), path: [], batches: batches, keyCount: keyCount)
+            source: source, engine: engine, sql: statement, program: RowProgram(shape), batches: batches, keyCount: keyCount)
     }
 }

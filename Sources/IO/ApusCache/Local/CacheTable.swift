@@ -35,13 +35,15 @@ struct CacheTable: Sendable {
     var bytes: Int { kept.weight }
     var count: Int { kept.count }
 
-    mutating func lookUp(_ key: CacheKey, _ tags: [CacheTag], at time: Instant, _ invalidations: Invalidations) -> Answer {
+    mutating func lookUp(
+        _ key: CacheKey, _ tags: @autoclosure () -> [CacheTag], at time: Instant, _ invalidations: Invalidations
+    ) -> Answer {
         if let entry = kept.value(for: key) {
             if time < entry.expires, invalidations.holds(entry.moment, entry.tags) { return .hit(entry) }
             kept.removeValue(for: key)
         }
         guard let moment = invalidations.now else { return .lead(nil) }
-        if let flight = flights[key], invalidations.holds(flight.moment, tags) { return .join(flight) }
+        if let flight = flights[key], invalidations.holds(flight.moment, tags()) { return .join(flight) }
         flightCount += 1
         let flight = Flight(id: flightCount, moment: moment)
         flights[key] = flight

@@ -49,33 +49,30 @@ public final class QueryCache: Sendable {
 
     // MARK: Parts of replies
 
-    /// The part of the reply that `statement` tells: what is kept, else what `compute` gives.
+    /// The part of the reply that a statement tells: what is kept, else what `compute` gives.
     func part(
-        _ statement: StatementPlan, _ caching: StatementCaching, key: [[UInt8]], schema: Digest, deadline: Instant,
+        _ caching: StatementCaching, key: [[UInt8]], schema: Digest, deadline: Instant,
         _ compute: () async throws -> PlanRunner.Part
     ) async throws -> PlanRunner.Part {
         let key = CacheKey([schema.bytes] + key)
-        let name = "k " + key.description
-        if caching.isInvalidation { invalidate(caching.tags + [name]) }
-        let tags = statement.sources.map(Self.tag(ofSource:)) + caching.tags + [name]
-        guard !stale.withLock({ $0.contains(any: tags) }) else { return try await compute() }
-        let kept = try await cache.value(
-            for: key, tags: tags, lifetime: caching.rule.lifetime ?? options.lifetime, deadline: deadline
-        ) {
+        var tags: [CacheTag] { caching.tags + [Self.tag(of: key)] }
+        if caching.isInvalidation { invalidate(caching.named + [Self.tag(of: key)]) }
+        guard !stale.withLock({ !$0.isEmpty && $0.contains(any: tags) }) else { return try await compute() }
+        let kept = try await cache.value(for: key, tags: tags, lifetime: caching.lifetime ?? options.lifetime, deadline: deadline) {
             let part = try await compute()
             return [part.isTruncated ? 1 : 0] + part.data
         }
         return PlanRunner.Part(data: Array(kept.dropFirst()), isTruncated: kept.first == 1)
     }
 
-    private static func tag(ofSource name: String) -> CacheTag { "s " + name }
+    private static func tag(of key: CacheKey) -> CacheTag { "k " + key.description }
 
     // MARK: Invalidating
 
     /// A mutation may have changed something in these sources: triggers and cascades of a database say nothing of what else they changed.
     func changed(_ statements: [StatementPlan]) {
         let changing = statements.filter(\.isMutation)
-        invalidate(changing.map { Self.tag(ofSource: $0.source) } + changing.flatMap { $0.caching?.tags ?? [] })
+        invalidate(changing.map { StatementCaching.tag(ofSource: $0.source) } + changing.flatMap { $0.caching?.named ?? [] })
     }
 
     /// From now on on this node; on others when the feed says so.
@@ -159,13 +156,6 @@ public final class QueryCache: Sendable {
     }
 
     public func close() async { await cache.close() }
-}
-
-extension StatementCaching {
-    /// Names of people must not be those of sources and keys.
-    static func tag(named name: String) -> CacheTag { "t " + name }
-
-    fileprivate var tags: [CacheTag] { rule.tags.map(Self.tag(named:)) }
 }
 
 /// What the cache did, read when somebody looks.

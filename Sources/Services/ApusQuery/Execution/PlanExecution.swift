@@ -6,7 +6,7 @@ internal import ApusTypes
 
 /// Carries a plan out over the sources of one schema. What changes anything runs in one transaction for each source, and so does what is read
 /// there meanwhile; all of them are committed when everything has been done, one after the other.
-struct PlanExecution {
+final class PlanExecution: Sendable {
     let plan: OperationPlan
     private let schema: ServedSchema
     let limits: PlanLimits
@@ -66,20 +66,25 @@ struct PlanExecution {
     }
 
     /// The parts of the reply that may be kept, all at once. Where fields may fail by themselves nothing is.
-    private func kept() async throws -> [Int: PlanRunner.Part] {
-        guard let cache, !isPartial, plan.mayBeKept, plan.kind != .mutation else { return [:] }
-        let asked = plan.statements.indices.compactMap { index in plan.statements[index].caching.map { (index, $0) } }
-        if asked.count == 1 { return [asked[0].0: try await part(asked[0].0, asked[0].1, cache)] }
-        return try await withThrowingTaskGroup(of: (Int, PlanRunner.Part).self) { group in
-            for (index, caching) in asked { group.addTask { (index, try await part(index, caching, cache)) } }
-            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+    private func kept() async throws -> [PlanRunner.Part?] {
+        guard let cache, !isPartial, plan.mayBeKept, plan.kind != .mutation else { return [] }
+        let statements = plan.statements
+        var parts = [PlanRunner.Part?](repeating: nil, count: statements.count)
+        if statements.count == 1 {
+            if let caching = statements[0].caching { parts[0] = try await part(0, caching, cache) }
+            return parts
         }
+        try await withThrowingTaskGroup(of: (Int, PlanRunner.Part).self) { group in
+            for (index, statement) in statements.enumerated() {
+                if let caching = statement.caching { group.addTask { (index, try await self.part(index, caching, cache)) } }
+            }
+            for try await (index, part) in group { parts[index] = part }
+        }
+        return parts
     }
 
     private func part(_ index: Int, _ caching: StatementCaching, _ cache: QueryCache) async throws -> PlanRunner.Part {
-        try await cache.part(
-            plan.statements[index], caching, key: plan.cacheKey(of: index) ?? [], schema: schema.digest, deadline: deadline
-        ) {
+        try await cache.part(caching, key: plan.cacheKey(of: index) ?? [], schema: schema.digest, deadline: deadline) {
             try await PlanRunner(plan, limits: limits).part(index, runner([:]))
         }
     }
@@ -97,13 +102,13 @@ struct PlanExecution {
     }
 
     private func runner(_ transactions: [String: any SourceTransaction]) -> PlanRunner.Run {
-        { calls in
+        { [self] calls in
             if calls.count == 1 || !transactions.isEmpty {
                 for call in calls { try await run(call, transactions) }
             } else {
                 // On one loop: those of one source follow each other over its connections without waiting for answers.
                 try await withThrowingTaskGroup(of: Void.self) { group in
-                    for call in calls { group.addTask { try await run(call, [:]) } }
+                    for call in calls { group.addTask { try await self.run(call, [:]) } }
                     try await group.waitForAll()
                 }
             }

@@ -27,7 +27,6 @@ final class PlannedOperations: Sendable {
 
     /// The plan of a request that was perhaps asked before.
     func plan(_ request: QueryRequest, in schema: ServedSchema) throws(GraphQLErrors) -> OperationPlan {
-        let planner = planner(of: request, in: schema)
         let caller = request.caller
         let scope = PlanCache.Key.Scope(schema: schema.version, permissions: caller?.sequence ?? 0, role: caller?.scope ?? "")
         let key = PlanCache.Key(text: request.text, operation: request.operationName, scope: scope)
@@ -35,9 +34,9 @@ final class PlannedOperations: Sendable {
         let result: Result<OperationPlan, GraphQLErrors> = shard.cache.withLock { cache in
             do throws(GraphQLErrors) {
                 return .success(
-                    try cache.plan(key, variables: request.variables, planner: planner) { () throws(GraphQLErrors) in
-                        try prepared(request, schema.api.schema)
-                    })
+                    try cache.plan(
+                        key, variables: request.variables, identity: request.identity, planner: planner(of: request, in: schema)
+                    ) { () throws(GraphQLErrors) in try prepared(request, schema.api.schema) })
             } catch {
                 return .failure(error)
             }

@@ -1,3 +1,4 @@
+internal import ApusRuntime
 public import ApusTypes
 
 /// A request as a face hands it over.
@@ -16,11 +17,12 @@ public struct QueryRequest: Sendable {
     public var onlyValidates = false
     /// The values of placeholders such as `[$auth.user_id]`, by their names.
     public var identity: JSONObject = [:]
-    /// Who asks, with what that is allowed. Sets the identity.
+    /// Who asks, with what that is allowed. Sets the identity, and an earlier deadline where a role has less time.
     public var caller: QueryCaller? {
         didSet {
             identity = caller?.values ?? [:]
             if caller?.identity.isReadOnly == true, mutations == .allowed { mutations = .forbidden }
+            if let time = caller?.limits.time { deadline = min(deadline, BootClock.now.advanced(by: time)) }
         }
     }
     public var deadline: Instant

@@ -70,8 +70,7 @@ public final class QueryService: Sendable {
     }
 
     /// Variables with what a program in the variable `_jq` makes of them.
-    private func prepared(_ request: QueryRequest) async throws -> QueryRequest {
-        guard let program = request.variables["_jq"] else { return request }
+    private func prepared(_ request: QueryRequest, _ program: JSONValue) async throws -> QueryRequest {
         var prepared = request
         prepared.variables["_jq"] = nil
         guard let text = program.asString else {
@@ -94,8 +93,6 @@ public final class QueryService: Sendable {
         guard let caller = request.caller else {
             return options.needsCaller ? QueryReply(.forbidden, [GraphQLError("forbidden")]) : await prepared(request, body)
         }
-        var request = request
-        if let time = caller.limits.time { request.deadline = min(request.deadline, BootClock.now.advanced(by: time)) }
         do throws(ApusError) {
             try await gate.enter(role: caller.scope, limit: caller.limits.inFlight, deadline: request.deadline)
         } catch {
@@ -106,8 +103,9 @@ public final class QueryService: Sendable {
     }
 
     private func prepared(_ request: QueryRequest, _ body: (QueryRequest) async -> QueryReply) async -> QueryReply {
+        guard let program = request.variables["_jq"] else { return await body(request) }
         let made: QueryRequest
-        do { made = try await prepared(request) } catch { return QueryReply(.refused, [GraphQLError(telling: error)]) }
+        do { made = try await prepared(request, program) } catch { return QueryReply(.refused, [GraphQLError(telling: error)]) }
         return await body(made)
     }
 

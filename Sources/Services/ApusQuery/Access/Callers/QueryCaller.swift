@@ -2,7 +2,7 @@ public import ApusQueryPlan
 public import ApusTypes
 
 /// Who asks, with what that role may do at this moment. A request keeps it to its end.
-public struct QueryCaller: Sendable {
+public final class QueryCaller: Sendable {
     /// The role that manages the cluster.
     static let administrators = "admin"
 
