@@ -123,7 +123,9 @@ struct PlanCacheTests {
             for request in Self.requests(values) {
                 for identity in index == 11 ? identities : [identities[round]] {
                     let planner = QueryPlanner(api, identity: identity)
-                    let cached = Self.text { try cache.plan(key, variables: request, identity: planner.identity, planner: planner) { operation } }
+                    let cached = Self.text {
+                        try cache.plan(key, variables: request, identity: identity, planner: planner) { operation }
+                    }
                     let fresh = Self.text {
                         try planner.plan(operation, variables: try operation.variables(from: request))
                     }

@@ -53,6 +53,7 @@ struct QueryBench {
         report.row(
             "operation", "connections", "server", "per s", "p50, ms", "p99, ms", "CPU µs each", "peak, MB", "Apus to it: min",
             "median", "max")
+        for connections in Self.connections { try await bench.askNothing(connections, &report) }
         let only = ProcessInfo.processInfo.environment["APUS_BENCH_CASES"].map { $0.split(separator: ",").map(String.init) }
         for test in QueryShop.cases where only?.contains(test.name) != false {
             for connections in Self.connections { try await bench.compare(test, connections, &report) }
@@ -62,6 +63,20 @@ struct QueryBench {
         await bench.nodes.stop()
         await server.stop()
         try report.finish()
+    }
+
+    /// What HTTP, the key and an operation take by themselves on this machine: no case can be below it.
+    private func askNothing(_ connections: Int, _ report: inout BenchReport) async throws {
+        progress("nothing, \(connections) connections")
+        let load = try SearchLoad([#"{"query": "{ __typename }"}"#], to: "/query", of: nodes.own, in: directory.path, on: loop)
+        var found: [Measurement] = []
+        for round in 0..<BenchOptions.rounds(Self.rounds) {
+            found.append(try await measure(load, of: nodes.own.identifier, connections, isFirst: round == 0))
+        }
+        report.figure("nothing_\(connections)_cpu_us", found.map(\.cpu))
+        let (rate, p50, p99) = (Spread(found.map(\.perSecond)), Spread(found.map(\.p50)), Spread(found.map(\.p99)))
+        let cells = [rate, p50, p99, Spread(found.map(\.cpu)), Spread(found.map(\.peak))].map { BenchReport.short($0.median) }
+        report.row(["{ __typename }", "\(connections)", System.own.rawValue] + cells + ["", "", ""])
     }
 
     static func printTables() throws {
