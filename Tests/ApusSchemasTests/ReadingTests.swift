@@ -126,6 +126,48 @@ struct ReadingTests {
         ])
     func refusals(text: String, expected: String) { #expect(Self.problems(text).first == expected) }
 
+    @Test(
+        "names that GraphQL reserves or does not have are refused where the API would have them",
+        arguments: [
+            ("type _a @table(name: \"_a\") { id: Int! @pk }", "", "1:1: _a: __a_aggregation; rename the type"),
+            ("type a @table(name: \"a\") { id: Int! @pk }", "_p", "1:1: a: __p_a_aggregation; rename the source's prefix"),
+            ("enum a { x }", "p-", "1:1: a: p-_a; rename the source's prefix"),
+            ("type a @table(name: \"a\") { s: _s } type _s { x: Int }", "", "1:36: _s: __s_aggregation; rename the type"),
+            (
+                "type a @table(name: \"a\") { id: Int! @pk _at: Timestamp }", "",
+                "1:1: a.__at_part; rename the field, or the query of a reference"
+            ),
+            (
+                "type a @table(name: \"a\") { id: Int! @pk  b: Int @field_references(references_name: \"a\", query: \"__up\") }", "",
+                "1:1: a.__up; rename the field, or the query of a reference"
+            ),
+            (
+                "type a @table(name: \"a\") @unique(fields: [\"id\"], query_suffix: \"by id\") { id: Int! @pk }", "",
+                "1:1: a_by id; change the query_suffix of @unique"
+            ),
+            ("type a @table(name: \"a\") @module(name: \"m.__n\") { id: Int! @pk }", "", "1:1: the module \"__n\"; rename it"),
+            ("extend type Function { f: Int @function(name: \"f\") @module(name: \"m n\") }", "", "1:24: the module \"m n\"; rename it"),
+        ])
+    func names(text: String, prefix: String, expected: String) {
+        do {
+            _ = try Self.read(text, prefix: prefix)
+            Issue.record("accepted")
+        } catch let problems as SchemaProblems {
+            #expect(
+                problems.problems.map {
+                    $0.description.replacing(" \(APIName.refusal)", with: "").replacing("[VALIDATE/DefinitionValidator] ", with: "")
+                } == ["a.graphql:\(expected)"])
+        } catch { Issue.record(error) }
+    }
+
+    @Test("what begins with an underscore is a name where nothing is put before it, or a prefix is")
+    func underscores() throws {
+        let text = "type _a @table(name: \"_a\") { id: Int! @pk _b: Int }"
+        let api = try DataAPI(of: try Self.read(text, prefix: "p"))
+        #expect(api.schema.type("p__a")?.fields.map(\.name).contains("_b") == true)
+        #expect(api.schema.problems().isEmpty)
+    }
+
     @Test("places are those of the file, when a schema has several")
     func places() {
         let source = SourceDescription(name: "x", kind: .database(.sqlite))

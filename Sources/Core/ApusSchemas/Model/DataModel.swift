@@ -97,11 +97,12 @@ public struct DataModel: Sendable {
         for schema in schemas {
             var problems: [SchemaProblem] = []
             for name in schema.objects.map(\.name) {
-                objects[name]?.nameMembers { member in
-                    problems.append(
-                        SchemaProblem(
-                            place: schema.places[name], rule: .definition,
-                            message: "\(name).\(member) would be there twice; rename the field, or the query of a reference"))
+                func refuse(_ message: String) {
+                    problems.append(SchemaProblem(place: schema.places[name], rule: .definition, message: message))
+                }
+                objects[name]?.nameMembers { refuse("\(name).\($0) would be there twice; rename the field, or the query of a reference") }
+                for member in objects[name]?.memberNames ?? [] where !APIName.isAllowed(member) {
+                    refuse("\(name).\(member) \(APIName.refusal); rename the field, or the query of a reference")
                 }
             }
             try schema.refuse(problems)

@@ -265,7 +265,8 @@ enum OpenAPINames {
             word += !isWord(character) ? "X" : isSkipped ? character.uppercased() : String(character)
             isSkipped = false
         }
-        return valid(word)
+        // The names of other types are made of it with an underscore before it.
+        return valid(word.hasPrefix("_") ? "x" + word : word)
     }
 
     /// Of an argument or a field.

@@ -21,7 +21,7 @@ extension SchemaReader {
             }
         }
         var described = DataFunction(
-            name: name, source: source.name, module: source.module(applied["module"]?.text("name")), isMutation: isMutation,
+            name: name, source: source.name, module: module(applied["module"], at: node), isMutation: isMutation,
             description: definition.description, deprecationReason: definition.deprecationReason,
             parameters: parameters(definition.arguments, at: node), result: result, isNonNull: definition.type.isNonNull,
             isTable: function.isTrue("is_table") || result.element.isObject, sqlName: function.text("name") ?? name,

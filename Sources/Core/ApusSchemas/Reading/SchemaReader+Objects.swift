@@ -15,7 +15,7 @@ extension SchemaReader {
         let table = applied["table"]
         let fields = fieldNodes(of: type, node).compactMap { field(type, $0) }
         var object = DataObject(
-            name: name, originalName: type.name, source: source.name, module: source.module(applied["module"]?.text("name")),
+            name: name, originalName: type.name, source: source.name, module: module(applied["module"], at: node),
             kind: table != nil ? .table : .view(sql: applied["view"]?.text("sql")),
             relation: (table ?? applied["view"])?.text("name") ?? type.name, description: type.description, fields: fields,
             uniqueKeys: uniqueKeys(type, applied, fields, node), isJunction: table?.isTrue("is_m2m") ?? false,
@@ -52,6 +52,9 @@ extension SchemaReader {
                 report(.definition, "\(type.name): @unique names the field \"\(name)\", which is no column of it", at: node)
             }
             let suffix = unique.text("query_suffix") ?? "by_" + names.joined(separator: "_")
+            if !APIName.isAllowed(type.name + "_" + suffix) {
+                report(.definition, "\(type.name)_\(suffix) \(APIName.refusal); change the query_suffix of @unique", at: node)
+            }
             return DataObject.UniqueKey(
                 fields: names, querySuffix: unique.isTrue("skip_query") ? nil : suffix, match: unique.text("match"))
         }

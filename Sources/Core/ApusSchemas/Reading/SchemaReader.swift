@@ -129,6 +129,7 @@ public struct SchemaReader {
     private mutating func readDefinitions() {
         for node in text.document.definitions {
             let name = text.name(of: node)
+            if text.document.kind(of: node).isTypeDefinition { checkName(name, node) }
             switch text.document.kind(of: node) {
             case .objectTypeDefinition:
                 guard let type = schema.type(name) else { continue }
@@ -150,6 +151,22 @@ public struct SchemaReader {
             default: break
             }
         }
+    }
+
+    private mutating func checkName(_ name: String, _ node: NodeID) {
+        // The aggregations of an object are its name between underscores.
+        let made = text.document.kind(of: node) == .objectTypeDefinition ? "_\(typeName(name))_aggregation" : typeName(name)
+        guard !APIName.isAllowed(made) else { return }
+        report(.definition, "\(name): \(made) \(APIName.refusal); rename the \(source.prefix.isEmpty ? "type" : "source's prefix")", at: node)
+    }
+
+    /// The full name of the module that a directive names.
+    mutating func module(_ directive: AppliedDirective?, at node: NodeID) -> String {
+        let module = source.module(directive?.text("name"))
+        for part in module.split(separator: ".", omittingEmptySubsequences: false) where !module.isEmpty && !APIName.isAllowed(part) {
+            report(.definition, "the module \"\(part)\" \(APIName.refusal); rename it", at: node)
+        }
+        return module
     }
 
     /// Fields that `extend type` adds to functions, to own types (which the schema has merged already) or, in an extension, to others'.
