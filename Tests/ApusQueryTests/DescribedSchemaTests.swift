@@ -34,6 +34,7 @@ struct DescribedSchemaTests {
                 "What is \"in\"\u000aan order"
                 type order_lines @table(name: "public.order lines") @unique(fields: ["order_id", "id"]) @references(name: "order_lines_fk_fk", references_name: "sales_orders", source_fields: ["order_id"], references_fields: ["id"], query: "ref_fk", references_query: "ref_fk") {
                   id: Int! @pk
+                  "\"order-id\" in the database"
                   order_id: Int @field_source(field: "order-id")
                   note: String
                 }
@@ -49,6 +50,25 @@ struct DescribedSchemaTests {
         let output = try SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
         #expect(output.suspended.isEmpty)
         #expect(output.api.schema.type("s_sales_orders")?.fields.map(\.name).contains("ref_fk") == true)
+    }
+
+    @Test("tables and columns that begin with an underscore have names that GraphQL does not reserve, and say what they are called")
+    func underscores() throws {
+        let table = DescribedTable(
+            schema: "public", name: "_prisma_migrations",
+            columns: [Self.column("id", required: true), Self.column("_at", "Timestamp"), Self.column("1st")], primaryKey: ["id"])
+        let text = DescribedSchema([table]).text
+        #expect(text.hasPrefix(#""\"_prisma_migrations\" in the database""#))
+        for prefix in ["", "s"] {
+            let source = SourceDescription(name: "s", kind: .database(.postgreSQL), prefix: prefix)
+            let output = try SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
+            #expect(output.suspended.isEmpty)
+            #expect(output.api.schema.problems().isEmpty)
+            let object = output.api.model.objects[(prefix.isEmpty ? "" : "s_") + "db__prisma_migrations"]
+            #expect(object?.relation == "public._prisma_migrations")
+            #expect(object?.columns.map(\.name) == ["id", "db__at", "db_1st"])
+            #expect(object?.columns.map(\.storedColumn) == ["id", "_at", "1st"])
+        }
     }
 
     @Test("constraints of two tables with one name lead back by two")

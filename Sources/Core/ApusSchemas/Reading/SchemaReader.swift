@@ -157,7 +157,8 @@ public struct SchemaReader {
         // The aggregations of an object are its name between underscores.
         let made = text.document.kind(of: node) == .objectTypeDefinition ? "_\(typeName(name))_aggregation" : typeName(name)
         guard !APIName.isAllowed(made) else { return }
-        report(.definition, "\(name): \(made) \(APIName.refusal); rename the \(source.prefix.isEmpty ? "type" : "source's prefix")", at: node)
+        let cause = source.prefix.isEmpty ? "type" : "source's prefix"
+        report(.definition, "\(name): \(made) \(APIName.refusal); rename the \(cause)", at: node)
     }
 
     /// The full name of the module that a directive names.

@@ -71,13 +71,15 @@ struct DescribedSchema {
                 + "query: \"\(name)\", references_query: \"\(back)\")"
         }
         let fields = table.columns.map { column in
-            var field = Self.description(column.comment, indent: "  ") + "  \(Self.word(column.name)): \(column.type)"
+            var field = Self.description(column.comment ?? Self.renamed(column.name), indent: "  ")
+            field += "  \(Self.word(column.name)): \(column.type)"
             if column.isNonNull { field += "!" }
             if table.primaryKey.contains(column.name) { field += " @pk" }
             if Self.word(column.name) != column.name { field += " @field_source(field: \(Self.quoted(column.name)))" }
             return field
         }
-        return Self.description(table.comment, indent: "") + head + " {\n" + fields.joined(separator: "\n") + "\n}\n"
+        return Self.description(table.comment ?? Self.renamed(table.name), indent: "") + head + " {\n" + fields.joined(separator: "\n")
+            + "\n}\n"
     }
 
     private static func typeName(_ schema: String, _ table: String) -> String {
@@ -93,6 +95,8 @@ struct DescribedSchema {
         }
         return word.first.map { $0 == "_" || $0.isNumber } ?? true ? "db_" + word : word
     }
+
+    private static func renamed(_ name: String) -> String? { word(name) == name ? nil : "\"\(name)\" in the database" }
 
     private static func list(_ columns: [String]) -> String { "[" + columns.map { "\"\(word($0))\"" }.joined(separator: ", ") + "]" }
 
