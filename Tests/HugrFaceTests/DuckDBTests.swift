@@ -91,18 +91,115 @@ struct DuckDBTests {
                 try await Self.ask(node, "{ notes_aggregation { _rows_count } }") == #"{"data":{"notes_aggregation":{"_rows_count":2}}}"#)
             let told = try await Self.ask(node, "{ files { people { id } } }")
             #expect(told.contains("DuckDB's engine cannot be loaded") && told.contains("/nowhere/libduckdb.so"), "\(told)")
-            let doctor = Process()
-            let output = Pipe()
-            doctor.executableURL = URL(fileURLWithPath: try BuiltProgram.path("apus"))
-            doctor.arguments = ["doctor", "machine", "--config", configuration, "--json"]
-            doctor.standardOutput = output
-            try doctor.run()
-            let report = try JSONValue(parsing: Array(output.fileHandleForReading.readDataToEndOfFile()))
-            doctor.waitUntilExit()
-            #expect(doctor.terminationStatus == 1)
-            let finding = report["findings"]?["machine"]?.asArray?.last
-            #expect(finding?["verdict"] == "bad")
-            #expect(finding?["remedy"]?.asString?.contains("scripts/setup --duckdb") == true, "\(report)")
+            let finding = try Self.doctor(configuration)
+            #expect(finding?["remedy"]?.asString?.contains("scripts/setup --duckdb") == true, "\(finding ?? .null)")
         }
+    }
+
+    /// A lake whose metadata are in a file, as a node with the engine at `library` serves it.
+    private static func withLake(
+        _ library: String, path: (String) -> String = { "\($0)/meta.duckdb?data_path=\($0)/lake/" }, describing: Bool = true,
+        _ body: (NodeProcess, String) async throws -> Void
+    ) async throws {
+        let directory = try TemporaryDirectory()
+        let lake = DuckDBFiles.attaching(directory.path + "/meta.duckdb", data: directory.path + "/lake/")
+        try await DuckDBFiles.run(
+            lake + """
+                CREATE TABLE facts (id INTEGER NOT NULL, said VARCHAR);
+                INSERT INTO facts VALUES (1, 'old'); UPDATE facts SET said = 'new'; INSERT INTO facts VALUES (2, 'newer');
+                CREATE VIEW words AS SELECT said FROM facts;
+                """, in: directory.path + "/lake")
+        try SourceFiles.write("type facts @table(name: \"facts\") { id: Int! }", to: directory.path + "/facts.graphql")
+        let schema = describing ? "self_defined: true" : "schema: [\"\(directory.path)/facts.graphql\"]"
+        try SourceFiles.write(
+            """
+            query:
+              duckdb_library: "\(library)"
+              sources:
+                - {name: lake, type: ducklake, path: "\(path(directory.path))", \(schema), as_module: true}
+            """, to: directory.path + "/apus.yml")
+        let node = try await NodeProcess.start(
+            directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"],
+            environment: ["LAKE_WORD": "hidden-word"], loops: TestLoops.shared)
+        try await body(node, directory.path + "/apus.yml")
+        #expect(await node.terminate() == .status(0))
+    }
+
+    @Test("a lake's tables are served as they are, and as they were at a version or time")
+    func lake() async throws {
+        try await Self.withLake(DuckDBFiles.library) { node, _ in
+            func told(_ query: String) async throws -> String { try await Self.ask(node, query) }
+            let rows = "facts(order_by: [{field: \"id\"}])"
+            #expect(
+                try await told("{ lake { \(rows) { id said } words(order_by: [{field: \"said\"}]) { said } } }")
+                    == #"{"data":{"lake":{"facts":[{"id":1,"said":"new"},{"id":2,"said":"newer"}],"words":[{"said":"new"},{"said":"newer"}]}}}"#
+            )
+            #expect(
+                try await told("{ lake { \(rows) @at(version: 2) { said } now: facts_aggregation @at(version: 3) { _rows_count } } }")
+                    == #"{"data":{"lake":{"facts":[{"said":"old"}],"now":{"_rows_count":1}}}}"#)
+            #expect(
+                try await told("{ lake { \(rows) @at(timestamp: \"2999-01-01T00:00:00Z\") { said } } }")
+                    == #"{"data":{"lake":{"facts":[{"said":"new"},{"said":"newer"}]}}}"#)
+            for (query, problem) in [
+                ("{ lake { facts @at(timestamp: \"2026'); DROP TABLE facts; --\") { id } } }", "is no time such as"),
+                ("{ lake { facts @at { id } } }", "give it a version or a timestamp"),
+                ("{ lake { facts @at(version: 1, timestamp: \"2999-01-01\") { id } } }", "give it a version or a timestamp"),
+                ("{ lake { words @at(version: 2) { said } } }", "is a view"),
+                ("{ lake { facts @at(version: 99) { id } } }", "99"),
+                ("{ core { data_sources @at(version: 1) { name } } }", "has its rows of now alone"),
+                ("mutation { function { core { ducklake { checkpoint(name: \"lake\") { success } } } } }", "metadata in a file"),
+                ("{ function { core { ducklake { current_snapshot(name: \"pond\") } } } }", "there is no lake"),
+                ("{ core { ducklake { snapshots(args: {name: \"pond\"}) { snapshot_id } } } }", "there is no lake"),
+            ] {
+                let answer = try await told(query)
+                #expect(answer.contains(problem) && answer.contains("errors"), "\(query) \(answer)")
+            }
+            #expect(
+                try await told(
+                    """
+                    { core { ducklake { snapshots_aggregation(args: {name: "lake"}) { _rows_count snapshot_id { max } }
+                      table_stats(args: {name: "lake"}) { table_name } data_files(args: {name: "lake", table_name: "facts"}) { data_file } } }
+                      function { core { ducklake { current_snapshot(name: "lake") info(name: "lake") { table_count view_count metadata_backend } } } } }
+                    """)
+                    == #"{"data":{"core":{"ducklake":{"snapshots_aggregation":{"_rows_count":6,"snapshot_id":{"max":5}},"table_stats":[{"table_name":"facts"}],"data_files":[]}},"function":{"core":{"ducklake":{"current_snapshot":5,"info":{"table_count":1,"view_count":1,"metadata_backend":"duckdb"}}}}}}"#
+            )
+        }
+    }
+
+    @Test("without DuckLake's extension its sources and the doctor say how to get it; passwords of its metadata are never told")
+    func missingExtension() async throws {
+        let directory = try TemporaryDirectory()
+        for name in ["libduckdb.so", "libduckdb-python.so"] {
+            try FileManager.default.createSymbolicLink(
+                atPath: directory.path + "/" + name, withDestinationPath: DuckDBFiles.root.path + "/.deps/duckdb/" + name)
+        }
+        try FileManager.default.createDirectory(atPath: directory.path + "/extensions", withIntermediateDirectories: false)
+        try await Self.withLake(directory.path + "/libduckdb.so", describing: false) { node, configuration in
+            let told = try await Self.ask(node, "{ lake { facts { id } } }")
+            #expect(told.contains("DuckDB's extension \\\"ducklake\\\" cannot be loaded"), "\(told)")
+            let finding = try Self.doctor(configuration)
+            #expect(finding?["remedy"]?.asString?.contains("scripts/setup --duckdb") == true, "\(finding ?? .null)")
+        }
+        let away: (String) -> String = { "postgres://me:[$LAKE_WORD]@127.0.0.1:1/meta?data_path=\($0)/lake/" }
+        try await Self.withLake(DuckDBFiles.library, path: away, describing: false) { node, _ in
+            let told = try await Self.ask(node, "{ lake { facts { id } } }")
+            #expect(told.contains("127.0.0.1") && told.contains("refused") && !told.contains("hidden-word"), "\(told)")
+        }
+    }
+
+    /// What it says last of the machine; it must not be content.
+    private static func doctor(_ configuration: String) throws -> JSONValue? {
+        let doctor = Process()
+        let output = Pipe()
+        doctor.executableURL = URL(fileURLWithPath: try BuiltProgram.path("apus"))
+        doctor.arguments = ["doctor", "machine", "--config", configuration, "--json"]
+        doctor.standardOutput = output
+        try doctor.run()
+        let report = try JSONValue(parsing: Array(output.fileHandleForReading.readDataToEndOfFile()))
+        doctor.waitUntilExit()
+        #expect(doctor.terminationStatus == 1)
+        let finding = report["findings"]?["machine"]?.asArray?.last
+        #expect(finding?["verdict"] == "bad")
+        return finding
     }
 }

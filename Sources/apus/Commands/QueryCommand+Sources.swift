@@ -10,7 +10,8 @@ extension QueryCommand {
 
     private static let nameArgument = Argument(name: "NAME", help: "The data source's name.")
     private static let type = Option.value(
-        "type", "TYPE", .choice(["postgres", "sqlite", "duckdb", "http", "vectors", "redis", "extension"]), "What it is; default postgres.")
+        "type", "TYPE", .choice(["postgres", "sqlite", "duckdb", "ducklake", "http", "vectors", "redis", "extension"]),
+        "What it is; default postgres.")
     private static let path = Option.value(
         "path", "URL", "Where it is: a URL or a file. [$NAME] stands for a variable of each node, the place for passwords.")
     private static let schemaPath = Option.value(

@@ -13,13 +13,16 @@ struct MachineExamination {
 
     /// Only where a source of the configuration needs it: who does not use DuckDB need not have it.
     private func duckDB() -> [Finding] {
-        guard configuration.query.duckDBLibrary != nil || configuration.query.sources.contains(where: { $0.type == "duckdb" }) else {
-            return []
-        }
-        do throws(ApusError) {
-            return [.good("DuckDB \(try DuckDBLibrary.load(configuration.query.duckDBLibrary))")]
+        let sources = configuration.query.sources.filter { ["duckdb", "ducklake"].contains($0.type) }
+        guard configuration.query.duckDBLibrary != nil || !sources.isEmpty else { return [] }
+        let lakes = sources.filter { $0.type == "ducklake" }
+        var extensions = lakes.isEmpty ? [] : ["ducklake"]
+        if lakes.contains(where: { $0.path.hasPrefix("postgres") }) { extensions.append("postgres_scanner") }
+        do {
+            let version = try DuckDBDatabase.examine(extensions: extensions, library: configuration.query.duckDBLibrary)
+            return [.good((["DuckDB \(version)"] + extensions).joined(separator: ", "))]
         } catch {
-            return [Finding(error, doing: "data sources of type duckdb")]
+            return [Finding(error, doing: "data sources of type \(lakes.isEmpty ? "duckdb" : "ducklake")")]
         }
     }
 

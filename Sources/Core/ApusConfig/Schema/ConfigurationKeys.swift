@@ -349,7 +349,7 @@ public enum ConfigurationKeys {
             "query.sources", \.query.sources,
             "Data sources that this node serves by itself, each {name, type, path, prefix, as_module, read_only, self_defined, schema, replicas}.",
             reason:
-                "For a node alone, and for trying a schema out. `type` is postgres, sqlite, duckdb, http, vectors, redis or extension; `path` a URL or a file, in which "
+                "For a node alone, and for trying a schema out. `type` is postgres, sqlite, duckdb, ducklake, http, vectors, redis or extension; `path` a URL or a file, in which "
                 + "[$NAME] stands for a variable of the environment; `schema` files, or directories of *.graphql files."),
         ConfigurationKey(
             "query.secret_key_file", \.query.secretKeyFile, limit: .notEmpty,

@@ -25,22 +25,14 @@ extension RequestContext {
     }
 
     private func asked(_ field: CollectedField) throws(GraphQLError) -> CachingRule? {
-        let document = collector.document
-        for node in field.nodes {
-            guard let directive = document.directives(of: node).first(where: { document.name(of: $0) == "cache" }),
-                let definition = planner.api.schema.directive("cache")
-            else { continue }
-            let arguments = PlanObject(
-                try planner.api.schema.arguments(definition.arguments, of: directive, in: document, variables: collector.variables), record)
-            do throws(CachingProblem) {
-                let lifetime = arguments["ttl"]?.json
-                return try CachingRule(
-                    lifetime: lifetime.flatMap { $0.isNull ? nil : $0.asString ?? $0.description }, key: arguments["key"]?.asString,
-                    tags: arguments["tags"]?.json.asArray?.compactMap(\.asString) ?? [])
-            } catch {
-                throw GraphQLError(error.message)
-            }
+        guard let arguments = try directive("cache", on: field) else { return nil }
+        do throws(CachingProblem) {
+            let lifetime = arguments["ttl"]?.json
+            return try CachingRule(
+                lifetime: lifetime.flatMap { $0.isNull ? nil : $0.asString ?? $0.description }, key: arguments["key"]?.asString,
+                tags: arguments["tags"]?.json.asArray?.compactMap(\.asString) ?? [])
+        } catch {
+            throw GraphQLError(error.message)
         }
-        return nil
     }
 }

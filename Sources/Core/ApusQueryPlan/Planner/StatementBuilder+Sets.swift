@@ -100,7 +100,7 @@ extension StatementBuilder {
     func relation(
         _ object: DataObject, _ use: FieldUse?, isNumbered: Bool = false, of set: RowSet? = nil
     ) throws(GraphQLError) -> SQLFragment {
-        var base: SQLFragment = .path(object.relation)
+        var base = try table(object, use)
         if case .view(let sql?) = object.kind {
             base = "(\(try template(sql, parameters(of: object, use))))"
         } else if hasPoints {
@@ -126,6 +126,27 @@ extension StatementBuilder {
         let columns = (["*"] + extra).joined(separator: ", ")
         let rows: SQLFragment = "(SELECT \(columns) FROM \(base) AS \"s\"\(condition.map { " WHERE \($0)" } ?? SQLFragment()))"
         return try restricted(extra.isEmpty && condition == nil ? base : rows, object, rule)
+    }
+
+    /// The table itself; where `@at` names a version or a time, as it was then.
+    private func table(_ object: DataObject, _ use: FieldUse?) throws(GraphQLError) -> SQLFragment {
+        let table = SQLFragment.path(object.relation)
+        guard let use, let moment = try request.directive("at", on: use.field) else { return table }
+        func refused(_ why: String) -> GraphQLError {
+            GraphQLError("\"\(use.field.name)\" cannot be asked for @at a version or time: \(why).")
+        }
+        guard request.model.sources[object.source]?.hasHistory == true else {
+            throw refused("data source \"\(object.source)\" has its rows of now alone; those of type ducklake have older ones")
+        }
+        guard object.kind == .table else { throw refused("\"\(object.name)\" is a view") }
+        // DuckDB takes no parameters here: the plan serves requests with these values alone.
+        switch (moment["version"]?.json ?? .null, moment["timestamp"]?.json ?? .null) {
+        case (.integer(let version), .null): return "(SELECT * FROM \(table) AT (VERSION => \(.integer(Int(version)))))"
+        case (.null, .string(let time)):
+            guard let literal = SQLFragment.time(time) else { throw refused("\"\(time)\" is no time such as 2026-01-31T12:00:00Z") }
+            return "(SELECT * FROM \(table) AT (TIMESTAMP => \(literal)))"
+        default: throw refused("give it a version or a timestamp")
+        }
     }
 
     /// The rows of a relation that a rule lets through. Whatever asks for rows of the object asks here.
@@ -206,6 +227,19 @@ extension StatementBuilder {
 }
 
 extension RequestContext {
+    /// The arguments of a directive; nil where the field does not have it.
+    func directive(_ name: String, on field: CollectedField) throws(GraphQLError) -> PlanObject? {
+        let document = collector.document
+        for node in field.nodes {
+            guard let directive = document.directives(of: node).first(where: { document.name(of: $0) == name }),
+                let definition = planner.api.schema.directive(name)
+            else { continue }
+            return PlanObject(
+                try planner.api.schema.arguments(definition.arguments, of: directive, in: document, variables: collector.variables), record)
+        }
+        return nil
+    }
+
     func hasDirective(_ name: String, _ field: CollectedField) -> Bool {
         field.nodes.contains { node in collector.document.directives(of: node).contains { collector.document.name(of: $0) == name } }
     }

@@ -65,6 +65,12 @@ struct SQLFragment: Sendable, Hashable {
 
     static func integer(_ number: Int) -> SQLFragment { SQLFragment(text: String(number)) }
 
+    /// A moment where SQL takes no parameter; nil for a text with anything but digits and the signs between them. The engine looks at the rest.
+    static func time(_ text: String) -> SQLFragment? {
+        let isPlain = text.utf8.allSatisfy { (48...57).contains($0) || "TZ:+-. ".utf8.contains($0) }
+        return isPlain && (1...40).contains(text.utf8.count) ? SQLFragment(text: "'\(text)'::TIMESTAMPTZ") : nil
+    }
+
     private init(text: String, parameters: [Place] = []) {
         self.text = text
         self.parameters = parameters

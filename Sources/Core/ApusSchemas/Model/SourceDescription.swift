@@ -27,6 +27,8 @@ public struct SourceDescription: Sendable, Hashable {
     public var actsItself: Bool
     /// Whether its tables are collections of points: a statement asks for the points that it means, and is run over those.
     public var hasPoints = false
+    /// Whether its tables can be asked for as they were.
+    public var hasHistory = false
     /// Whether it manages the cluster: only what a rule names is for others than administrators.
     public var isManagement = false
 

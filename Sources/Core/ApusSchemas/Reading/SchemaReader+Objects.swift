@@ -12,6 +12,9 @@ extension SchemaReader {
         if source.kind == .http {
             report(.definition, "\(type.name): a source over HTTP has functions only; declare it without @table and @view", at: node)
         }
+        if applied["at"] != nil {
+            report(.definition, "\(type.name): there is no @at of types; write it behind fields of requests", at: node)
+        }
         let table = applied["table"]
         let fields = fieldNodes(of: type, node).compactMap { field(type, $0) }
         var object = DataObject(

@@ -3,7 +3,7 @@ public import ApusTypes
 internal import CDuckDB
 internal import Synchronization
 
-/// A DuckDB file that is only read, or an empty database whose views read files. Its calls block threads of its own.
+/// A DuckDB file that is only read, an empty database whose views read files, or a DuckLake. Its calls block threads of its own.
 public final class DuckDBDatabase: Sendable {
     public struct Options: Sendable {
         /// Statements at a time.
@@ -31,6 +31,7 @@ public final class DuckDBDatabase: Sendable {
     }
 
     private let database: Handle
+    private let lake: DuckLake?
     private let options: Options
     private let pool: BlockingPool
     private let state = Mutex(State())
@@ -38,10 +39,52 @@ public final class DuckDBDatabase: Sendable {
     /// `path` nil or empty: in memory. Throws `source.unsupported` without the engine, `source.unavailable` where the file cannot be opened.
     public static func open(path: String?, library: String?, options: Options = Options()) async throws -> DuckDBDatabase {
         let pool = BlockingPool(name: "duckdb", threads: options.connections, queueLimit: options.waiting)
-        return try await pool.run { try DuckDBDatabase(path ?? "", library, options, pool) }
+        return try await pool.run { try DuckDBDatabase(path ?? "", nil, library, options, pool) }
     }
 
-    private init(_ path: String, _ library: String?, _ options: Options, _ pool: BlockingPool) throws {
+    /// `isReadOnly`: takes no statement that changes it. Throws `source.unsupported` without the engine or an extension.
+    public static func open(
+        _ lake: DuckLake, isReadOnly: Bool = true, library: String?, options: Options = Options()
+    ) async throws -> DuckDBDatabase {
+        let pool = BlockingPool(name: "duckdb", threads: options.connections, queueLimit: options.waiting)
+        return try await pool.run {
+            let database = try DuckDBDatabase("", lake, library, options, pool)
+            try database.attach(lake, isReadOnly: isReadOnly)
+            return database
+        }
+    }
+
+    private func attach(_ lake: DuckLake, isReadOnly: Bool) throws {
+        let connection = try connect()
+        defer { apus_duckdb_disconnect(connection.pointer) }
+        try load(lake.extensions, on: connection)
+        do {
+            for sql in lake.attachment(isReadOnly: isReadOnly) { _ = try run(sql, [], on: connection) }
+        } catch let error as ApusError {
+            throw ApusError(.sourceUnavailable, "DuckDB cannot attach it: \(error.summary)")
+        }
+    }
+
+    /// The engine's version, if it and these extensions of it can be loaded. Blocks its thread.
+    public static func examine(extensions: [String], library: String?) throws -> String {
+        let version = try DuckDBLibrary.load(library)
+        guard !extensions.isEmpty else { return version }
+        let database = try DuckDBDatabase("", nil, library, Options(), BlockingPool(name: "duckdb", threads: 1, queueLimit: 1))
+        let connection = try database.connect()
+        defer { apus_duckdb_disconnect(connection.pointer) }
+        try database.load(extensions, on: connection)
+        return version
+    }
+
+    private func load(_ extensions: [String], on connection: Handle) throws {
+        for name in extensions {
+            do { _ = try run("LOAD \(name)", [], on: connection) } catch let error as ApusError {
+                throw DuckDBLibrary.missing(name, error.summary)
+            }
+        }
+    }
+
+    private init(_ path: String, _ lake: DuckLake?, _ library: String?, _ options: Options, _ pool: BlockingPool) throws {
         try DuckDBLibrary.load(library)
         // Nothing is fetched from anywhere.
         var settings = [
@@ -49,6 +92,7 @@ public final class DuckDBDatabase: Sendable {
             "threads": "\(options.threads)",
         ]
         if !path.isEmpty { settings["access_mode"] = "READ_ONLY" }
+        if let directory = DuckDBLibrary.extensions(beside: library) { settings["extension_directory"] = directory }
         let names = settings.keys.sorted()
         var database: UnsafeMutableRawPointer?
         var problem: UnsafeMutablePointer<CChar>?
@@ -62,6 +106,7 @@ public final class DuckDBDatabase: Sendable {
             throw ApusError(.sourceUnavailable, "DuckDB cannot open it: \(problem.map { String(cString: $0) } ?? "a setting is not known")")
         }
         self.database = Handle(pointer: database)
+        self.lake = lake
         self.options = options
         self.pool = pool
     }
@@ -137,16 +182,22 @@ public final class DuckDBDatabase: Sendable {
         }) {
             return idle
         }
+        let connection = try connect()
+        do {
+            _ = try run("SET TimeZone = 'UTC'", [], on: connection)
+            if let lake { _ = try run("USE \(lake.identifier)", [], on: connection) }
+        } catch {
+            apus_duckdb_disconnect(connection.pointer)
+            throw error
+        }
+        state.withLock { $0.all.append(connection) }
+        return connection
+    }
+
+    private func connect() throws -> Handle {
         var connection: UnsafeMutableRawPointer?
         guard apus_duckdb_connect(database.pointer, &connection) == 0, let connection else {
             throw ApusError(.sourceUnavailable, "DuckDB gives no connection")
-        }
-        state.withLock { $0.all.append(Handle(pointer: connection)) }
-        do {
-            _ = try run("SET TimeZone = 'UTC'", [], on: Handle(pointer: connection))
-        } catch {
-            giveBack(Handle(pointer: connection))
-            throw error
         }
         return Handle(pointer: connection)
     }
@@ -159,9 +210,9 @@ public final class DuckDBDatabase: Sendable {
         var statement: UnsafeMutableRawPointer?
         var problem: UnsafePointer<CChar>?
         let isPrepared = apus_duckdb_prepare(connection.pointer, sql, &statement, &problem) == 0
-        guard let statement else { throw Self.rejected(problem) }
+        guard let statement else { throw rejected(problem) }
         defer { apus_duckdb_destroy_prepare(statement) }
-        guard isPrepared else { throw Self.rejected(problem) }
+        guard isPrepared else { throw rejected(problem) }
         for (index, parameter) in parameters.enumerated() {
             guard Self.bind(parameter, to: UInt64(index + 1), of: statement) == 0 else {
                 throw ApusError(.sourceRejected, "DuckDB does not take the value of parameter \(index + 1)")
@@ -169,7 +220,7 @@ public final class DuckDBDatabase: Sendable {
         }
         var result = apus_duckdb_result()
         defer { apus_duckdb_destroy_result(&result) }
-        guard apus_duckdb_execute(statement, &result, &problem) == 0 else { throw Self.rejected(problem) }
+        guard apus_duckdb_execute(statement, &result, &problem) == 0 else { throw rejected(problem) }
         var rows = PackedRows(columnCount: Int(apus_duckdb_column_count(&result)))
         while let chunk = apus_duckdb_fetch(&result) {
             defer { apus_duckdb_destroy_chunk(chunk) }
@@ -178,7 +229,7 @@ public final class DuckDBDatabase: Sendable {
                 throw ApusError(.sourceRejected, "the rows of one statement are more than \(options.rows)", hint: "ask for fewer")
             }
         }
-        if let problem = apus_duckdb_error(&result), problem.pointee != 0 { throw Self.rejected(problem) }
+        if let problem = apus_duckdb_error(&result), problem.pointee != 0 { throw rejected(problem) }
         return rows
     }
 
@@ -231,8 +282,9 @@ public final class DuckDBDatabase: Sendable {
         return apus_duckdb_bind_list(statement, place, type, &values, UInt64(values.count))
     }
 
-    private static func rejected(_ problem: UnsafePointer<CChar>?) -> ApusError {
-        let said = problem.map { String(cString: $0) } ?? "it failed without a message"
+    private func rejected(_ problem: UnsafePointer<CChar>?) -> ApusError {
+        var said = problem.map { String(cString: $0) } ?? "it failed without a message"
+        if let lake { said = lake.redacted(said) }
         if said.hasPrefix("INTERRUPT") { return ApusError(.deadlineExceeded, "the statement was stopped") }
         return ApusError(.sourceRejected, String(said.prefix(500)))
     }

@@ -1,5 +1,6 @@
 public import ApusTypes
 internal import CDuckDB
+internal import Glibc
 
 /// DuckDB's engine, which is loaded when a data source first needs it: it is no part of this program.
 public enum DuckDBLibrary {
@@ -15,6 +16,19 @@ public enum DuckDBLibrary {
             hint:
                 "install libduckdb.so (https://duckdb.org/install, C/C++), or run scripts/setup --duckdb, and name it in query.duckdb_library"
         )
+    }
+
+    /// Where the engine's extensions are: `extensions` beside it, as `scripts/setup` lays them; nil where DuckDB's own place is to be looked at.
+    static func extensions(beside library: String?) -> String? {
+        guard let library, let slash = library.lastIndex(of: "/") else { return nil }
+        let directory = library[...slash] + "extensions"
+        return access(String(directory), F_OK) == 0 ? String(directory) : nil
+    }
+
+    static func missing(_ name: String, _ reason: String) -> ApusError {
+        ApusError(
+            .sourceUnsupported, "DuckDB's extension \"\(name)\" cannot be loaded: \(reason)",
+            hint: "run scripts/setup --duckdb, or INSTALL \(name) in a DuckDB \(String(cString: apus_duckdb_version())) of the node's user")
     }
 
     /// DuckDB's Python module, which has the same functions, wants names of Python, which it does not call for them.

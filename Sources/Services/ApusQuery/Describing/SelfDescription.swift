@@ -1,5 +1,6 @@
 internal import ApusDatabase
 internal import ApusGraphQL
+internal import ApusQueryPlan
 internal import ApusSchemas
 internal import ApusTypes
 
@@ -19,8 +20,10 @@ enum SelfDescription {
 
     static func definedTypes(_ files: [SchemaFile]) -> Set<String> { files.reduce(into: []) { $0.formUnion($1.definedTypes) } }
 
-    static func rows(_ source: any SQLSource, _ sql: StaticSQL, _ deadline: Instant) async throws -> [[String?]] {
-        try await source.read(SourceStatement(sql), deadline: deadline).texts
+    static func rows(
+        _ source: any SQLSource, _ sql: StaticSQL, with parameters: [JSONValue] = [], _ deadline: Instant
+    ) async throws -> [[String?]] {
+        try await source.read(SourceStatement(sql, parameters.map { .value($0) }), deadline: deadline).texts
     }
 
     // MARK: PostgreSQL

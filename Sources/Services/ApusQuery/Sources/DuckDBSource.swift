@@ -3,15 +3,53 @@ internal import ApusQueryPlan
 internal import ApusSchemas
 internal import ApusTypes
 
-/// A DuckDB file, or files of data that views read. Read-only: a file that is written belongs to one process alone.
+/// A DuckDB file, files of data that views read, or a DuckLake. Read-only: a file that is written belongs to one process alone.
 final class DuckDBSource: SQLSource {
     let name: String
     let engine = SQLEngine.duckDB
     private let database: DuckDBDatabase
+    let lake: Lake?
 
-    private init(_ name: String, _ database: DuckDBDatabase) {
+    /// What it takes to change how a lake keeps its rows.
+    struct Lake {
+        var attached: DuckLake
+        var isReadOnly: Bool
+        var library: String?
+        var options: DuckDBDatabase.Options
+    }
+
+    private init(_ name: String, _ database: DuckDBDatabase, _ lake: Lake? = nil) {
         self.name = name
         self.database = database
+        self.lake = lake
+    }
+
+    static func open(
+        _ name: String, _ lake: DuckLake, isReadOnly: Bool, library: String?, options: DuckDBDatabase.Options
+    ) async throws -> DuckDBSource {
+        try await told(name) {
+            DuckDBSource(
+                name, try await DuckDBDatabase.open(lake, library: library, options: options),
+                Lake(attached: lake, isReadOnly: isReadOnly, library: library, options: options))
+        }
+    }
+
+    /// Runs one statement of a lake's upkeep, for which it is attached once more, to be written.
+    func keepUp(_ sql: StaticSQL, _ parameters: [JSONValue], deadline: Instant) async throws {
+        guard let lake, !lake.isReadOnly else { throw ApusError(.sourceRejected, "data source \"\(name)\" is only read") }
+        guard case .postgreSQL = lake.attached.metadata else {
+            throw ApusError(
+                .sourceRejected, "data source \"\(name)\" has its metadata in a file, which nodes only read",
+                hint: "keep it up with DuckDB while no node serves it, or have its metadata in PostgreSQL")
+        }
+        try await Self.told(name) {
+            let database = try await DuckDBDatabase.open(
+                lake.attached, isReadOnly: false, library: lake.library, options: lake.options)
+            let result: Result<PackedRows, any Error>
+            do { result = .success(try await database.read(sql, parameters, deadline: deadline)) } catch { result = .failure(error) }
+            await database.close()
+            _ = try result.get()
+        }
     }
 
     static func open(

@@ -12,6 +12,7 @@ public struct SourceDefinition: Sendable, Hashable {
         public static let postgres: Kind = "postgres"
         public static let sqlite: Kind = "sqlite"
         public static let duckDB: Kind = "duckdb"
+        public static let duckLake: Kind = "ducklake"
         public static let http: Kind = "http"
         public static let vectors: Kind = "vectors"
         public static let redis: Kind = "redis"
@@ -44,7 +45,7 @@ public struct SourceDefinition: Sendable, Hashable {
             switch self.kind {
             case .postgres: .database(.postgreSQL)
             case .sqlite: .database(.sqlite)
-            case .duckDB: .database(.duckDB)
+            case .duckDB, .duckLake: .database(.duckDB)
             case .vectors: .database(.sqlite)
             case .http: .http
             // Its functions are those of `core.store`.
@@ -52,10 +53,11 @@ public struct SourceDefinition: Sendable, Hashable {
             default: nil
             }
         // A DuckDB file can be written by one process alone, and every node serves it. Points are written through interfaces of their own.
-        let isReadOnly = isReadOnly || [.duckDB, .vectors].contains(self.kind)
+        let isReadOnly = isReadOnly || [.duckDB, .duckLake, .vectors].contains(self.kind)
         guard let kind else { return nil }
         var description = SourceDescription(name: name, kind: kind, prefix: prefix, isModule: isModule, isReadOnly: isReadOnly)
         description.hasPoints = self.kind == .vectors
+        description.hasHistory = self.kind == .duckLake
         return description
     }
 

@@ -52,6 +52,10 @@ public struct SourceOpener: Sendable {
         case .duckDB:
             return try await DuckDBSource.open(
                 definition.name, path.reveal(), library: options.duckDBLibrary, options: options.duckDB)
+        case .duckLake:
+            return try await DuckDBSource.open(
+                definition.name, try DuckLake(definition.name, path), isReadOnly: definition.isReadOnly, library: options.duckDBLibrary,
+                options: options.duckDB)
         case .http:
             var limits = HTTPSource.Options()
             limits.reply = options.httpReply
@@ -75,7 +79,9 @@ public struct SourceOpener: Sendable {
         case "mysql", "mssql":
             ApusError(
                 .sourceUnsupported, summary, hint: "copy its data, or have PostgreSQL read it through a foreign data wrapper")
-        default: ApusError(.sourceUnsupported, summary, hint: "possible: postgres, sqlite, duckdb, http, vectors, redis, extension")
+        default:
+            ApusError(
+                .sourceUnsupported, summary, hint: "possible: postgres, sqlite, duckdb, ducklake, http, vectors, redis, extension")
         }
     }
 }

@@ -52,9 +52,13 @@ public final class CoreSource: SQLSource, FunctionSource {
             [MetaSource.Described(name: "core", source: catalog, isReadOnly: registry.catalog.isReadOnly, isCatalog: true)]
                 + registry.databases
         }
+        let lakes = LakeSource { [holder = registry.holder] in holder.current }
         let model = ModelSource { [holder = registry.holder] in holder.current }
         return own.map { BuiltInSource($0, source: $1) }
-            + [BuiltInSource(MetaModule.input, source: meta), BuiltInSource(ModelModule.input, source: model)]
+            + [
+                BuiltInSource(MetaModule.input, source: meta), BuiltInSource(ModelModule.input, source: model),
+                BuiltInSource(LakeModule.input, source: lakes),
+            ]
     }
 
     public func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {

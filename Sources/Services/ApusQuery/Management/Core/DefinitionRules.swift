@@ -82,7 +82,7 @@ struct DefinitionRules {
 
     // MARK: Checks
 
-    static let sourceTypes: Set = ["postgres", "sqlite", "duckdb", "http", "vectors", "extension", "redis"]
+    static let sourceTypes: Set = ["postgres", "sqlite", "duckdb", "ducklake", "http", "vectors", "extension", "redis"]
     private static let textTypes: Set = ["text", "localFS", "uri", "uriFile"]
 
     private func check(_ row: JSONObject, in table: QueryTable) throws(ApusError) {

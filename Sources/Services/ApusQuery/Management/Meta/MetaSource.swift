@@ -22,10 +22,10 @@ final class MetaSource: TableSource, FunctionSource {
 
     init(_ databases: @escaping @Sendable () -> [Described]) { self.databases = databases }
 
-    func tables(for sql: String, deadline: Instant) async throws -> [ScratchTables.Table] {
+    func tables(for statement: SourceStatement, deadline: Instant) async throws -> [ScratchTables.Table] {
         let databases = databases()
         // Names of databases are told without asking them.
-        let asksThem = Contents.parts.contains { sql.contains("\"\($0.columns.table.text)\"") }
+        let asksThem = Contents.parts.contains { statement.sql.text.contains("\"\($0.columns.table.text)\"") }
         let contents = asksThem ? try await Self.contents(of: databases, deadline: deadline) : [:]
         var tables = [
             ScratchTables.Table(

@@ -10,7 +10,7 @@ final class ModelSource: TableSource {
 
     init(_ served: @escaping @Sendable () -> ServedSchema?) { self.served = served }
 
-    func tables(for sql: String, deadline: Instant) async throws -> [ScratchTables.Table] { served().map(Self.tables) ?? [] }
+    func tables(for statement: SourceStatement, deadline: Instant) async throws -> [ScratchTables.Table] { served().map(Self.tables) ?? [] }
 
     private static func tables(_ schema: ServedSchema) -> [ScratchTables.Table] {
         let model = schema.api.model

@@ -7,14 +7,14 @@ internal import ApusTypes
 /// source; they are only read.
 protocol TableSource: SQLSource {
     /// At least those that the statement names.
-    func tables(for sql: String, deadline: Instant) async throws -> [ScratchTables.Table]
+    func tables(for statement: SourceStatement, deadline: Instant) async throws -> [ScratchTables.Table]
 }
 
 extension TableSource {
     var engine: SQLEngine { .sqlite }
 
     func read(_ statement: SourceStatement, deadline: Instant) async throws -> SourceRows {
-        let tables = try await tables(for: statement.sql.text, deadline: deadline)
+        let tables = try await tables(for: statement, deadline: deadline)
         return .values(try await ScratchTables.read(CoreSource.statement(statement, engine), of: tables, deadline: deadline))
     }
 
