@@ -50,8 +50,10 @@ final class Collections: PointCollections, @unchecked Sendable {  // one request
         asked.append(Asked(what: what, count: points.count, parts: parts))
         return points.map { point in
             FoundPoint(
-                id: point.id, score: point.score, payload: parts.contains(.payload) ? point.payload : nil,
-                vectors: parts.contains(.vectors) ? point.vectors : [:])
+                id: point.id, score: point.score,
+                payload: parts.members?.isEmpty == true
+                    ? nil : point.payload.map { payload in parts.members.map { PayloadMembers.picked($0, of: payload) } ?? payload },
+                vectors: parts.vectors ? point.vectors : [:])
         }
     }
 
@@ -84,12 +86,23 @@ final class Collections: PointCollections, @unchecked Sendable {  // one request
     func embed(_ text: String, for collection: String, deadline: Instant) async throws -> [Float] { text == "northern" ? [1, 0] : [0, 1] }
 
     func count(_ collection: String, matching filter: Filter, deadline: Instant) async throws -> Int {
-        note("count", try matching(filter), []).count
+        note("count", try matching(filter), PointParts()).count
     }
 
     func points(
         _ collection: String, matching filter: Filter, limit: Int, _ parts: PointParts, deadline: Instant
     ) async throws -> [FoundPoint] { note("points", Array(try matching(filter).prefix(limit)), parts) }
+
+    func points(
+        _ collection: String, by path: String, isDescending: Bool, matching filter: Filter, limit: Int, _ parts: PointParts,
+        deadline: Instant
+    ) async throws -> [FoundPoint] {
+        let valued = try matching(filter).flatMap { point in
+            PayloadPath(path).orderValues(in: point.payload ?? []).sorted().map { (point, $0) }
+        }
+        let sorted = valued.sorted { $0.1 == $1.1 ? $0.0.id < $1.0.id : isDescending ? $1.1 < $0.1 : $0.1 < $1.1 }
+        return note("ordered", Array(sorted.prefix(limit).map(\.0)), parts)
+    }
 
     func points(_ collection: String, _ ids: [PointID], _ parts: PointParts, deadline: Instant) async throws -> [FoundPoint] {
         note("ids", try matching(.hasID(Set(ids))), parts)

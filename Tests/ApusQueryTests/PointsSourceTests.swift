@@ -72,11 +72,12 @@ struct PointsSourceTests {
             #expect(
                 await lab.answer("{ articles_by_pk(id: 3) { id vector } }") == #"{"data":{"articles_by_pk":{"id":3,"vector":"[0.0,1.0]"}}}"#
             )
-            #expect(collections.asked.last == Collections.Asked(what: "ids", count: 1, parts: [.payload, .vectors]))
+            #expect(collections.asked.last == Collections.Asked(what: "ids", count: 1, parts: PointParts(members: [], vectors: true)))
             #expect(
                 await lab.answer("{ articles_aggregation(filter: {product: {eq: 2}}) { n: _rows_count __typename } }")
                     == #"{"data":{"articles_aggregation":{"n":2,"__typename":"_articles_aggregation"}}}"#)
-            #expect(collections.asked.last == Collections.Asked(what: "count", count: 2, parts: []), "no point is read to count them")
+            #expect(
+                collections.asked.last == Collections.Asked(what: "count", count: 2, parts: PointParts()), "no point is read to count them")
             #expect(
                 await lab.answer("{ articles_aggregation(limit: 3) { _rows_count } }")
                     == #"{"data":{"articles_aggregation":{"_rows_count":3}}}"#)
@@ -90,6 +91,72 @@ struct PointsSourceTests {
                 )
                     == #"{"data":{"articles_bucket_aggregation":[{"key":{"product":1},"aggregations":{"_rows_count":2}},{"key":{"product":2},"aggregations":{"_rows_count":2}},{"key":{"product":3},"aggregations":{"_rows_count":1}}]}}"#
             )
+        }
+    }
+
+    @Test("of payloads those members are read that the statement has to do with")
+    func members() async throws {
+        let collections = try Collections.articles()
+        try await Self.with(collections) { lab in
+            for (query, members) in [
+                ("{ articles { id } }", []), ("{ articles { id author_name } }", ["author"]),
+                ("{ articles(filter: {product: {eq: 1}}) { id } }", []),
+                ("{ articles(order_by: [{field: \"title\"}]) { id } }", ["title"]),
+                ("{ articles(distinct_on: [\"product\"]) { title } }", ["product", "title"]),
+                ("{ articles_aggregation { price { sum } } }", ["price"]),
+                ("{ articles_bucket_aggregation { key { product } aggregations { price { max } } } }", ["price", "product"]),
+                (
+                    "{ articles(limit: 1) { id _join(fields: [\"product\"]) { articles(fields: [\"product\"]) { title } } } }",
+                    ["product", "title"]
+                ),
+            ] {
+                let answer = await lab.answer(query)
+                #expect(!answer.contains("errors"), "\(answer)")
+                #expect(
+                    collections.asked.last?.parts.members?.sorted() == members && collections.asked.last?.parts.vectors == false, "\(query)"
+                )
+            }
+            _ = await lab.answer("{ articles(limit: 1) { payload title } }")
+            #expect(collections.asked.last?.parts == .payload)
+            #expect(
+                await lab.answer("{ articles_by_pk(id: 1) { _vector_distance(vector: [1, 0], distance: Cosine) } }")
+                    == #"{"data":{"articles_by_pk":{"_vector_distance":0.0}}}"# || collections.asked.last?.parts.vectors == true)
+        }
+    }
+
+    @Test(
+        "an order by a number or time is the collection's where it knows it as the engine does; points without a value come last",
+        arguments: [
+            ("order_by: [{field: \"price\"}], limit: 2", "1 2", "ordered"),
+            ("order_by: [{field: \"price\", direction: DESC}], limit: 2, offset: 1", "2 1", "ordered"),
+            ("order_by: [{field: \"price\", direction: DESC}], limit: 1, filter: {price: {lt: 5}}", "2", "ordered"),
+            ("order_by: [{field: \"written\", direction: DESC}], limit: 2", "2 1", "ordered"),
+            // Two more have none: the collection does not tell them.
+            ("order_by: [{field: \"price\"}], limit: 4", "1 2 5 3", "points"), ("order_by: [{field: \"price\"}]", "1 2 5 3 4", "points"),
+            ("order_by: [{field: \"price\"}, {field: \"id\"}], limit: 2", "1 2", "points"),
+            ("order_by: [{field: \"title\"}], limit: 2", "3 5", "points"),
+            ("order_by: [{field: \"product\"}], distinct_on: [\"product\"], limit: 2", "1 2", "points"),
+        ])
+    func order(arguments: String, expected: String, asked: String) async throws {
+        let collections = try Collections.articles()
+        try await Self.with(collections) { lab in
+            let found = try await Self.ids(lab, arguments)
+            #expect(found == expected)
+            #expect(collections.asked.last?.what == asked)
+        }
+    }
+
+    @Test("values of another type and lists of them do not come between, whatever the collection orders by")
+    func otherTypes() async throws {
+        let facts = CollectionFacts(name: "articles", fields: [.init(name: "", dimension: 1, metric: .cosine)], indexes: ["n": "integer"])
+        let payloads = [#"{"n":3}"#, #"{"n":[9,1]}"#, #"{"n":"7"}"#, #"{"n":2}"#, #"{"n":8.5}"#]
+        let collections = try Collections(facts, payloads.enumerated().map { ("\($0 + 1)", [1], $1) })
+        let schema = "type articles @table(name: \"articles\") { id: BigInt! @pk  n: BigInt }"
+        try await Self.with(collections, schema: schema) { lab in
+            let largest = try await Self.ids(lab, "order_by: [{field: \"n\", direction: DESC}], limit: 2")
+            #expect(largest == "1 4")
+            let smallest = try await Self.ids(lab, "order_by: [{field: \"n\"}], limit: 3")
+            #expect(smallest == "4 1 2")
         }
     }
 
@@ -127,7 +194,9 @@ struct PointsSourceTests {
         try await Self.with(collections) { lab in
             let near = "similarity: {name: \"vector\", vector: [1, 0], distance: Cosine, limit: 3}"
             #expect(try await Self.ids(lab, near) == "1 2 5")
-            #expect(collections.asked.last == Collections.Asked(what: "search", count: 3, parts: .payload))
+            #expect(
+                collections.asked.last == Collections.Asked(what: "search", count: 3, parts: PointParts()),
+                "of these nothing but ids is asked")
             #expect(try await Self.ids(lab, near + ", filter: {product: {eq: 2}}") == "2 5")
             #expect(try await Self.ids(lab, near + ", filter: {_score: {gt: 0.7}}") == "1 2", "what is found is filtered")
             #expect(try await Self.ids(lab, near + ", limit: 1, offset: 1") == "2")
@@ -201,7 +270,8 @@ struct PointsSourceTests {
                 await lab.answer("{ products { _join(fields: [\"id\"]) { articles(fields: [\"id\"], nested_limit: 1) { title } } } }")
                     == #"{"data":{"products":[{"_join":{"articles":[{"title":"north"}]}},{"_join":{"articles":[{"title":"south"}]}},{"_join":{"articles":null}}]}}"#
             )
-            #expect(collections.asked.last == Collections.Asked(what: "ids", count: 2, parts: .payload), "by their ids")
+            #expect(
+                collections.asked.last == Collections.Asked(what: "ids", count: 2, parts: PointParts(members: ["title"])), "by their ids")
             #expect(
                 await lab.answer("{ products { articles_aggregation { _rows_count } } }")
                     == #"{"data":{"products":[{"articles_aggregation":{"_rows_count":2}},{"articles_aggregation":{"_rows_count":2}},{"articles_aggregation":{"_rows_count":0}}]}}"#

@@ -22,6 +22,15 @@ struct PayloadValueTests {
         #expect(read == steps)
     }
 
+    @Test("members of a payload with these names, as they stand there")
+    func members() {
+        let payload = Array(#"{"a":{"b":[1,"x"]},"ü\"":2,"c":null,"d":"}"}"#.utf8)
+        func picked(_ names: [String]) -> String { String(decoding: PayloadMembers.picked(names, of: payload), as: UTF8.self) }
+        #expect(picked(["a", "d"]) == #"{"a":{"b":[1,"x"]},"d":"}"}"#)
+        #expect(picked(["ü\"", "b", "c"]) == #"{"ü\"":2,"c":null}"#)
+        #expect(picked([]) == "{}")
+    }
+
     @Test(
         "moments are read in the forms of RFC 3339 and near it",
         arguments: [

@@ -62,6 +62,26 @@ struct ClusterTests {
         }
     }
 
+    @Test("members of payloads come alone from every node; from those of an earlier version with the others")
+    func members() async throws {
+        try await TestCluster.with(3) { cluster in
+            let deadline = cluster.deadline
+            let configuration = CollectionConfiguration(dimension: 2, metric: .euclidean, sharding: .init(shards: 6))
+            _ = try await cluster.nodes[0].service.createCollection("c", configuration, deadline: deadline)
+            _ = try await cluster.nodes[0].service.upsert(Self.points(20), into: "c", deadline: deadline)
+            func payloads() async throws -> [String] {
+                let page = try await cluster.nodes[1].service.scroll(
+                    "c", limit: 20, with: Projection().members(["kind", "n", "none"]), deadline: deadline)
+                return page.points.map { String(decoding: $0.payload ?? [], as: UTF8.self) }
+            }
+            let alone = try await payloads()
+            #expect(alone.count == 20 && alone.allSatisfy { $0.contains("\"n\":") && $0.contains("\"kind\":") && !$0.contains("content") })
+            cluster.switchboard.forget(MembersQuestion.name)
+            let whole = try await payloads()
+            #expect(whole.count == 20 && whole.allSatisfy { $0.contains("\"n\":") && $0.contains("\"kind\":") })
+        }
+    }
+
     /// What a service says of collection `c`, in words.
     private static func everything(_ service: VectorService, _ deadline: Instant) async throws -> [String] {
         var said: [String] = []

@@ -62,6 +62,7 @@ final class Switchboard: Sendable {
         var frozen: Set<NodeName> = []
         /// Nodes of a version before the calls of today.
         var older: Set<NodeName> = []
+        var unknown: Set<String> = []
         /// Nodes that take no requests any more, and what happens before they say so.
         var draining: [NodeName: @Sendable () async throws -> Void] = [:]
         var calls: [String: Int] = [:]
@@ -73,6 +74,8 @@ final class Switchboard: Sendable {
     func cut(_ node: NodeName) { state.withLock { _ = $0.unreachable.insert(node) } }
     func freeze(_ node: NodeName) { state.withLock { _ = $0.frozen.insert(node) } }
     func drain(_ node: NodeName, first: @escaping @Sendable () async throws -> Void) { state.withLock { $0.draining[node] = first } }
+    /// No node answers this question for another.
+    func forget(_ question: String) { state.withLock { _ = $0.unknown.insert(question) } }
     func age(_ node: NodeName) { state.withLock { _ = $0.older.insert(node) } }
     func heal() { state.withLock { ($0.unreachable, $0.frozen) = ([], []) } }
     func calls(of method: PeerMethod) -> Int { state.withLock { $0.calls[method.rawValue] ?? 0 } }
@@ -101,6 +104,9 @@ final class Switchboard: Sendable {
             if isFrozen {
                 try await service.clock.sleep(until: deadline, tolerance: nil)
                 throw ApusError(.deadlineExceeded, "\(node) did not answer in time")
+            }
+            if board.state.withLock({ $0.unknown.contains { name in (try? QuestionMessage(wireBytes: message))?.question == name } }) {
+                throw ApusError(.methodUnknown, "\(node) does not know the question")
             }
             return try await service.answer(isOlder ? method + "/later" : method, message, deadline: deadline)
         }

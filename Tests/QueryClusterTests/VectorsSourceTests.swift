@@ -59,6 +59,41 @@ struct VectorsSourceTests {
         }
     }
 
+    /// The first points in the order of a number, which the shards know, and of nothing but what is asked for.
+    private static func checkOrder(on nodes: [NodeProcess]) async throws {
+        for node in nodes {
+            let found = try await ask(
+                "{ notes(order_by: [{field: \"bird\"}], limit: 3, offset: 1, filter: {kind: {eq: \"odd\"}}) { id bird } }", on: node)
+            #expect(
+                found["data"]?["notes"] == [["id": 57, "bird": 4], ["id": 55, "bird": 6], ["id": 53, "bird": 8]], "\(found)")
+        }
+    }
+
+    /// What is kept of points is told until some are written, through whatever node.
+    private static func checkKept(on nodes: [NodeProcess]) async throws {
+        func count(on node: NodeProcess) async throws -> JSONValue? {
+            let reply = try await ask("{ notes(filter: {kind: {eq: \"new\"}}) @cache(ttl: \"10m\") { id } }", on: node)
+            #expect(reply["errors"] == nil, "\(reply)")
+            return reply["data"]?["notes"]
+        }
+        for (number, node) in nodes.enumerated() {
+            let before: [JSONValue] = (0..<number).map { ["id": .integer(Int64(70 + $0))] }
+            for other in nodes { try await eventually("what is there is kept") { try await count(on: other) == .array(before) } }
+            let id = 70 + number
+            let text = "{\"id\": \(id), \"text\": \"new \(id)\", \"metadata\": {\"kind\": \"new\"}}"
+            let inserted = try await node.send(.post, "/insert_texts", "{\"collection\": \"notes\", \"texts\": [\(text)]}")
+            try #require(inserted.body["inserted"] == 1, "\(inserted)")
+            let after = JSONValue.array(before + [["id": .integer(Int64(id))]])
+            #expect(try await count(on: node) == after, "at once where it was written")
+            for other in nodes { try await eventually("the others hear of it") { try await count(on: other) == after } }
+        }
+        for id in 70..<73 {
+            let deleted = try await nodes[0].send(.delete, "/collections/notes/vectors/\(id)")
+            try #require(deleted.status == 200, "\(deleted)")
+        }
+        for node in nodes { try await eventually("they are gone") { try await count(on: node) == [] } }
+    }
+
     /// Inserts a source and loads it.
     private static func add(_ source: JSONObject, on node: NodeProcess) async throws {
         let inserted = try await ask(
@@ -137,6 +172,8 @@ struct VectorsSourceTests {
             #expect(
                 try await Self.ask("{ notes_aggregation { _rows_count } }", on: node)["data"]?["notes_aggregation"] == ["_rows_count": 60])
         }
+        try await Self.checkOrder(on: nodes)
+        try await Self.checkKept(on: nodes)
         try await Self.checkRules(search, on: nodes)
         await nodes[2].kill()
         // Until its shards are placed elsewhere they are missing: told, not passed over.

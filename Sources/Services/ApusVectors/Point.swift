@@ -28,7 +28,18 @@ public struct Point: Sendable, Hashable {
 /// Which parts of a point a reader wants besides its id.
 public struct Projection: OptionSet, Sendable, Hashable {
     public let rawValue: Int
-    public init(rawValue: Int) { self.rawValue = rawValue }
+    /// Of payloads, the members with these names; nil: all. A point found by a search on another node may come with more.
+    public let members: [String]?
+
+    public init(rawValue: Int) { self.init(rawValue: rawValue, members: nil) }
+
+    private init(rawValue: Int, members: [String]?) {
+        self.rawValue = rawValue
+        self.members = members
+    }
+
+    /// With these members of payloads alone.
+    public func members(_ names: [String]) -> Projection { Projection(rawValue: union(.payload).rawValue, members: names) }
 
     public static let vector = Projection(rawValue: 1)
     public static let payload = Projection(rawValue: 2)

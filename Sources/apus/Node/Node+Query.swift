@@ -49,6 +49,12 @@ struct NodeQuery: Sendable {
                 facts: CoreSource.Facts(version: Version.current, isManager: isManager) {
                     cluster.knownNodes.first { $0.roles.contains(.manager) && $0.status == .active }?.url
                 }, access: access, cache: cache))
+        // Nobody is told of writes to collections that nobody asks for here.
+        if let cache {
+            vectors.onWrite { [holder = registry.holder] name in
+                if holder.current?.collections.contains(name.rawValue) == true { cache.changed(collection: name.rawValue) }
+            }
+        }
         var options = configuration.queryOptions
         options.transform = jq.transform
         slow = SlowStatements(threshold: configuration.query.slowTime, metrics: base.metrics)

@@ -56,6 +56,16 @@ struct NodeCollections: PointCollections {
         return page.points.map { FoundPoint($0) }
     }
 
+    func points(
+        _ collection: String, by path: String, isDescending: Bool, matching filter: Filter, limit: Int, _ parts: PointParts,
+        deadline: Instant
+    ) async throws -> [FoundPoint] {
+        let points = try await vectors.scroll(
+            CollectionName(collection), by: PointOrder(path: PayloadPath(path), isDescending: isDescending), limit: limit, filter: filter,
+            with: Projection(parts), within: ReplyBudget(Self.mostBytes), deadline: deadline)
+        return points.map { FoundPoint($0.point) }
+    }
+
     func points(_ collection: String, _ ids: [PointID], _ parts: PointParts, deadline: Instant) async throws -> [FoundPoint] {
         let points = try await vectors.points(
             ids, in: CollectionName(collection), with: Projection(parts), within: ReplyBudget(Self.mostBytes), deadline: deadline)
@@ -68,9 +78,12 @@ struct NodeCollections: PointCollections {
 
 extension Projection {
     fileprivate init(_ parts: PointParts) {
-        self = []
-        if parts.contains(.payload) { insert(.payload) }
-        if parts.contains(.vectors) { insert(.vector) }
+        let vectors: Projection = parts.vectors ? [.vector] : []
+        if let members = parts.members {
+            self = members.isEmpty ? vectors : vectors.members(members)
+        } else {
+            self = vectors.union(.payload)
+        }
     }
 }
 

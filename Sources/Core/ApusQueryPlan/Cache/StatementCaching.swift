@@ -7,7 +7,7 @@ public struct StatementCaching: Sendable {
     public let lifetime: Duration?
     /// Tags that requests and schemas give it.
     public let named: [String]
-    /// These, and those of all sources that have a part in it.
+    /// These, and those of all sources and collections that have a part in it.
     public let tags: [String]
     /// Whether what is kept is out of date from now on, whatever it says.
     public let isInvalidation: Bool
@@ -17,7 +17,7 @@ public struct StatementCaching: Sendable {
     init(_ rule: CachingRule, of statement: StatementPlan, isInvalidation: Bool, _ limits: PlanLimits) {
         lifetime = rule.lifetime
         named = rule.tags.map(Self.tag(named:))
-        tags = statement.sources.map(Self.tag(ofSource:)) + named
+        tags = statement.sources.map(Self.tag(ofSource:)) + statement.collections.map(Self.tag(ofCollection:)) + named
         self.isInvalidation = isInvalidation
         fingerprint = statement.fingerprint(limits)
     }
@@ -25,11 +25,20 @@ public struct StatementCaching: Sendable {
     // Names that people give must not be those of sources.
     public static func tag(named name: String) -> String { "t " + name }
     public static func tag(ofSource name: String) -> String { "s " + name }
+    public static func tag(ofCollection name: String) -> String { "c " + name }
 }
 
 extension StatementPlan {
     /// All sources that have a part in it.
     fileprivate var sources: Set<String> { batches.reduce(into: [source]) { $0.formUnion($1.sources) } }
+
+    /// The collections whose points it asks for.
+    fileprivate var collections: Set<String> {
+        let own = sql.parameters.compactMap { parameter in
+            if case .points(let question) = parameter { question.collection } else { nil }
+        }
+        return batches.reduce(into: Set(own)) { $0.formUnion($1.collections) }
+    }
 
     var acts: Bool { action != nil || batches.contains(where: \.acts) }
 
@@ -63,6 +72,13 @@ extension StatementPlan {
 }
 
 extension SQLParameter.Value {
+    /// That a question is about.
+    fileprivate var collection: String? {
+        guard case .object(let members) = self, case .value(let name)? = members.first(where: { $0.name == "collection" })?.value
+        else { return nil }
+        return name.asString
+    }
+
     fileprivate var form: String {
         switch self {
         case .value, .identity: "value"

@@ -205,7 +205,9 @@ extension StatementBuilder {
                 names[0] = selected.name
             }
             let expression = try sortable(names[...], scope.row, path)
-            terms.append(term["direction"]?.asString == "DESC" ? "\(expression) DESC" : expression)
+            let directed: SQLFragment = term["direction"]?.asString == "DESC" ? "\(expression) DESC" : expression
+            // As collections have it in both directions.
+            terms.append(hasPoints ? directed + Self.absentLast : directed)
         }
         return terms
     }

@@ -82,18 +82,12 @@ extension StatementBuilder {
         if let use, let filter = use.given("filter")?.asObject {
             conditions.append(try pointCondition(PlanObject(filter.filter { $0.key != Self.score(of: object)?.name }), object))
         }
-        let isSelected = use.map { names(in: $0.fields, of: $0.type) } ?? []
         var question: [SQLParameter.Member] = [
             .init(name: "collection", value: .value(.string(object.relation))),
             .init(
                 name: "columns",
                 value: .list(
-                    fields.map { field in
-                        // Vectors are large, and seldom asked for.
-                        let isTold =
-                            field.type != .scalar(.vector) || !isSelected.isDisjoint(with: [field.name, "_\(field.name)_distance"])
-                        return .value(["path": .string(field.storedColumn ?? ""), "type": .string(field.type.text), "told": .bool(isTold)])
-                    })),
+                    fields.map { .value(["path": .string($0.storedColumn ?? ""), "type": .string($0.type.text)]) })),
             .init(name: "where", value: .list(conditions)),
         ]
         if let search = try use.flatMap({ use throws(GraphQLError) in try search(use, object) }) {
@@ -106,7 +100,45 @@ extension StatementBuilder {
             question.append(.init(name: "limit", value: limit))
             if let offset = set?.page.offset?.number { question.append(.init(name: "offset", value: offset)) }
         }
+        if object.softDelete == nil, let order = try use.flatMap({ use throws(GraphQLError) in try order(of: use, object, set) }) {
+            question.append(.init(name: "order", value: .object(order)))
+        }
         return question
+    }
+
+    static let absentLast: SQLFragment = " NULLS LAST"
+
+    /// An order that the collection knows itself: by one number or time. Those without one come last, here and there.
+    private func order(of use: FieldUse, _ object: DataObject, _ set: RowSet?) throws(GraphQLError) -> [SQLParameter.Member]? {
+        guard let set, set.condition == nil, !set.isDistinct, let limit = set.page.limit?.number, try search(use, object) == nil,
+            set.order.count == 1, set.order[0].text.hasSuffix(Self.absentLast.text), let terms = use.given("order_by")?.asArray,
+            terms.count == 1, let name = terms[0]["field"]?.asString,
+            let field = object.column(name), let column = field.storedColumn, !["id", "payload", Self.scoreColumn].contains(column),
+            case .scalar(let scalar) = field.type, [.int, .bigInt, .float, .timestamp, .dateTime, .date].contains(scalar)
+        else { return nil }
+        let isDescending = terms[0]["direction"]?.asString == "DESC"
+        let order: [SQLParameter.Member] = [
+            .init(name: "path", value: .value(.string(column))), .init(name: "descending", value: .value(.bool(isDescending))),
+            .init(name: "limit", value: limit),
+        ]
+        return order + (set.page.offset?.number.map { [.init(name: "offset", value: $0)] } ?? [])
+    }
+
+    /// The statement in whose questions it is said which columns it reads, not only names: payloads and vectors are large.
+    static func tellingColumns(_ sql: SQLFragment) -> SQLFragment {
+        sql.mapParameters { parameter in
+            guard case .points(.object(var members)) = parameter.value,
+                let columns = members.firstIndex(where: { $0.name == "columns" }), case .list(let list) = members[columns].value
+            else { return parameter }
+            members[columns].value = .list(
+                list.map { column in
+                    guard case .value(.object(var column)) = column else { return column }
+                    let name = SQLFragment.identifier(column["path"]?.asString ?? "").text
+                    column["told"] = .bool(sql.text.ranges(of: name).count > sql.text.ranges(of: "AS " + name).count)
+                    return .value(.object(column))
+                })
+            return SQLParameter(.points(.object(members)), type: parameter.type)
+        }
     }
 
     /// A value of a row: JSON where the type is no scalar of SQL.
@@ -115,17 +147,6 @@ extension StatementBuilder {
         case .scalar(.json), .scalar(.geometry), .list, .structure: "nullif(\"value\" -> \(.integer(index)), 'null')"
         default: "\"value\" ->> \(.integer(index))"
         }
-    }
-
-    /// What is selected of an object, of what is aggregated and of what is grouped by.
-    private func names(in fields: [CollectedField], of type: NamedType) -> Set<String> {
-        var names: Set<String> = []
-        for field in fields {
-            names.insert(field.name)
-            guard ["key", "aggregations"].contains(field.name), let below = request.type(of: field, on: type) else { continue }
-            names.formUnion(request.collector.subfields(of: field, on: below).map(\.name))
-        }
-        return names
     }
 
     private func search(_ use: FieldUse, _ object: DataObject) throws(GraphQLError) -> SQLParameter.Value? {

@@ -261,7 +261,7 @@ struct StatementBuilder {
         }
         try check(select.columns.count, limits.columns, "columns")
         try check(sql.parameters.count, limits.parameters, "parameters")
-        let statement = SQLStatement(sql, for: engine)
+        let statement = SQLStatement(hasPoints ? Self.tellingColumns(sql) : sql, for: engine)
         try check(statement.text.utf8.count, limits.textBytes, "bytes of SQL")
         var shape = RowShape(levels: levels, result: result, group: group)
         if let absent { shape.absent = absent }

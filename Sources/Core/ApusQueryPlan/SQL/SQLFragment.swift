@@ -25,6 +25,12 @@ struct SQLFragment: Sendable, Hashable {
         for place in fragment.parameters { parameters.append(Place(offset: place.offset + length, parameter: place.parameter)) }
     }
 
+    func mapParameters(_ body: (SQLParameter) -> SQLParameter) -> SQLFragment {
+        var mapped = self
+        for index in parameters.indices { mapped.parameters[index].parameter = body(parameters[index].parameter) }
+        return mapped
+    }
+
     static func + (left: SQLFragment, right: SQLFragment) -> SQLFragment {
         var joined = left
         joined.append(right)

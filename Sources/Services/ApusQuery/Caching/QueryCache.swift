@@ -13,8 +13,8 @@ extension Topic {
 
 /// Parts of replies that were computed once (`@cache`), on this node and in a cache that nodes share.
 ///
-/// They hold until their lifetime ends, or until a change in the catalog's feed names one of their tags: of each data source that has a part
-/// in them, and those that requests and schemas give them. `run()` must be running; until it is nothing is kept.
+/// They hold until their lifetime ends, or until a change in the catalog's feed names one of their tags: of each data source and collection that
+/// has a part in them, and those that requests and schemas give them. `run()` must be running; until it is nothing is kept.
 public final class QueryCache: Sendable {
     public struct Options: Sendable {
         public var limits = Cache.Limits()
@@ -74,6 +74,9 @@ public final class QueryCache: Sendable {
         let changing = statements.filter(\.isMutation)
         invalidate(changing.map { StatementCaching.tag(ofSource: $0.source) } + changing.flatMap { $0.caching?.named ?? [] })
     }
+
+    /// Points of a collection were written, or may have been. To be called before the writer is answered.
+    public func changed(collection: String) { invalidate([StatementCaching.tag(ofCollection: collection)]) }
 
     /// From now on on this node; on others when the feed says so.
     private func invalidate(_ tags: [CacheTag]) {

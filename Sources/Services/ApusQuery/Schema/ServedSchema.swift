@@ -14,6 +14,8 @@ public final class ServedSchema: Sendable {
     /// Of what it was made of, the same on all nodes that serve the same.
     let digest: Digest
     let speakingSQL: [String: any SQLSource]
+    /// The collections that are tables of it.
+    public let collections: Set<String>
 
     /// Without a digest it is taken to be like no other.
     public init(
@@ -24,6 +26,8 @@ public final class ServedSchema: Sendable {
         self.sources = sources
         self.suspended = suspended
         self.digest = digest ?? Digest(of: (0..<32).map { _ in UInt8.random(in: .min ... .max) })
+        let model = api.model
+        collections = Set(model.objects.values.filter { model.sources[$0.source]?.hasPoints == true }.map(\.relation))
         speakingSQL = sources.compactMapValues { $0 as? any SQLSource }
     }
 }

@@ -19,6 +19,19 @@ struct LookupQuestion: ShardQuestion {
     }
 }
 
+/// The same with some members of payloads alone.
+struct MembersQuestion: ShardQuestion {
+    static let name = "members/1"
+    static let isInteractive = true
+    static let wantsPosition = true
+    var ids: [PointID]
+    var projection: Projection
+    var members: [String]
+    var isQuick: Bool { ids.count <= VectorService.piece }
+
+    func answer(_ shard: AskedShard) -> [FoundPoint?] { LookupQuestion(ids: ids, projection: projection).answer(shard) }
+}
+
 /// A point, and the number of the operation in its shard's log that wrote this version of it.
 struct FoundPoint: Sendable, Hashable {
     var point: Point
@@ -277,6 +290,15 @@ extension LookupQuestion {
     func write(to writer: inout WireWriter) { writer.write(ids, projection.rawValue) }
     init(from reader: inout WireReader) throws(ApusError) {
         self.init(ids: try reader.read(), projection: Projection(rawValue: try reader.read()))
+    }
+}
+
+extension MembersQuestion {
+    func write(to writer: inout WireWriter) { writer.write(ids, projection.rawValue, members) }
+    init(from reader: inout WireReader) throws(ApusError) {
+        let (ids, parts) = (try reader.read([PointID].self), Projection(rawValue: try reader.read()))
+        let members = try reader.read([String].self)
+        self.init(ids: ids, projection: parts.members(members), members: members)
     }
 }
 

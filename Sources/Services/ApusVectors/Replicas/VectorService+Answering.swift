@@ -60,7 +60,8 @@ extension VectorService {
     }
 
     private static let questions: [any ShardQuestion.Type] = [
-        LookupQuestion.self, CountQuestion.self, MatchQuestion.self, PageQuestion.self, OrderQuestion.self, SampleQuestion.self,
+        LookupQuestion.self, MembersQuestion.self, CountQuestion.self, MatchQuestion.self, PageQuestion.self, OrderQuestion.self,
+        SampleQuestion.self,
         ExamplesQuestion.self, FacetQuestion.self, KindQuestion.self, GroupQuestion.self, FrequencyQuestion.self, WordsQuestion.self,
         DigestQuestion.self,
         DescriptionQuestion.self,

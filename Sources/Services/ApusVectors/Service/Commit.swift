@@ -36,6 +36,8 @@ extension VectorService {
             return ($0.shard, try EncodedOperation($0.operation.encoded(at: now, for: fields), fields: fields))
         }
         guard !encoded.isEmpty || write.operationID != nil else { return Written() }
+        // Also what failed may have been done.
+        defer { tellOfWrite(to: collection.name) }
         let began = clock.now
         let outcome: AppendOutcome
         do {

@@ -32,6 +32,7 @@ extension VectorService {
     public func deleteCollection(_ name: CollectionName, deadline: Instant) async throws {
         try Caller.scope.require(name)
         try requireCatalog()
+        defer { tellOfWrite(to: name) }
         do {
             try await catalog.collections.delete(name, deadline: deadline)
         } catch let error as ApusError where error.code == .collectionUnknown {

@@ -39,18 +39,34 @@ extension VectorService {
         let items = collection.itemsByShard(ids)
         var found = [FoundPoint?](repeating: nil, count: ids.count)
         /// Gives the shards of which one is not there.
-        func lookUp(_ shards: [Shard], isCurrent: Bool) async throws -> [Shard] {
-            let answers = try await ask(collection, shards, isCurrent: isCurrent, deadline: deadline) { shard in
-                LookupQuestion(ids: items[shard.number].map { ids[$0] }, projection: projection)
+        func looked(_ shards: [Shard], isCurrent: Bool) async throws -> [Shard] {
+            let answers = try await lookUp(collection, shards, isCurrent, projection, deadline) { shard in
+                items[shard.number].map { ids[$0] }
             }
             for (shard, answer) in zip(shards, answers) {
                 for (item, point) in zip(items[shard.number], answer.answer) { found[item] = point }
             }
             return zip(shards, answers).filter { $1.answer.contains { $0 == nil } }.map(\.0)
         }
-        let incomplete = try await lookUp(collection.shards(with: items), isCurrent: false)
-        if !incomplete.isEmpty { _ = try await lookUp(incomplete, isCurrent: true) }
+        let incomplete = try await looked(collection.shards(with: items), isCurrent: false)
+        if !incomplete.isEmpty { _ = try await looked(incomplete, isCurrent: true) }
         return found
+    }
+
+    private func lookUp(
+        _ collection: LoadedCollection, _ shards: [Shard], _ isCurrent: Bool, _ projection: Projection, _ deadline: Instant,
+        _ ids: @escaping @Sendable (Shard) -> [PointID]
+    ) async throws -> [ShardAnswer<[FoundPoint?]>] {
+        if let members = projection.members {
+            do {
+                return try await ask(collection, shards, isCurrent: isCurrent, deadline: deadline) { shard in
+                    MembersQuestion(ids: ids(shard), projection: projection, members: members)
+                }
+            } catch let error as ApusError where error.code == .methodUnknown {}  // nodes of an earlier version tell whole payloads
+        }
+        return try await ask(collection, shards, isCurrent: isCurrent, deadline: deadline) { shard in
+            LookupQuestion(ids: ids(shard), projection: projection)
+        }
     }
 
     /// Points that match. All or nothing: throws `node.unready` while a shard is not loaded.
@@ -150,7 +166,15 @@ extension PointSnapshot {
     func point(_ row: UInt32, _ projection: Projection) -> Point {
         Point(
             id: id(row), vectors: projection.contains(.vector) ? vectors(row) : PointVectors(),
-            payload: projection.contains(.payload) ? payload(row) : nil)
+            payload: projection.contains(.payload) ? payload(row, projection.members) : nil)
+    }
+}
+
+extension PointSnapshot {
+    private func payload(_ row: UInt32, _ members: [String]?) -> [UInt8]? {
+        let payload = payload(row)
+        guard let members, let payload else { return payload }
+        return PayloadMembers.picked(members, of: payload)
     }
 }
 

@@ -66,6 +66,8 @@ public final class VectorService: Sendable {
     let sealer: (@Sendable () -> Sealer?)?
     let mended = Atomic(0)
     let searchMemory: SearchMemory
+    /// Is told of each write through this node, and of what may be one, before it is acknowledged.
+    private let whenWritten = Mutex<(@Sendable (CollectionName) -> Void)?>(nil)
     let times: WriteTimes
     /// One collection is verified at a time: it is work of the background.
     let isVerifying = Atomic(false)
@@ -106,6 +108,11 @@ public final class VectorService: Sendable {
         followed = Watermark(clock: catalog.clock)
         reportUnready("the catalog is not read yet")
     }
+
+    /// `body` is called with the collection of each write through this node, and of what may have been one, before its writer is answered.
+    public func onWrite(_ body: @escaping @Sendable (CollectionName) -> Void) { whenWritten.withLock { $0 = body } }
+
+    func tellOfWrite(to name: CollectionName) { whenWritten.withLock { $0 }?(name) }
 
     func reportUnready(_ summary: String) { health?.report("vectors", ApusError(.nodeUnready, summary), blocks: [.read, .write]) }
 

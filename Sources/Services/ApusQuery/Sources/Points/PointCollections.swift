@@ -25,17 +25,31 @@ public protocol PointCollections: Sendable {
         _ collection: String, matching filter: Filter, limit: Int, _ parts: PointParts, deadline: Instant
     ) async throws -> [FoundPoint]
 
+    /// The first points in the order of a number or time in their payloads, equal ones in the order of their ids. A point comes once for each
+    /// such value that it has there, and not where it has none. All or nothing.
+    func points(
+        _ collection: String, by path: String, isDescending: Bool, matching filter: Filter, limit: Int, _ parts: PointParts,
+        deadline: Instant
+    ) async throws -> [FoundPoint]
+
     /// Those that exist of some points, in any order. All or nothing.
     func points(_ collection: String, _ ids: [PointID], _ parts: PointParts, deadline: Instant) async throws -> [FoundPoint]
 }
 
 /// What of points is wanted beside their ids.
-public struct PointParts: OptionSet, Sendable {
-    public let rawValue: Int
-    public init(rawValue: Int) { self.rawValue = rawValue }
+public struct PointParts: Sendable, Hashable {
+    /// Of payloads: those members; none of them: no payload; nil: all. More may come.
+    public var members: [String]? = []
+    public var vectors = false
 
-    public static let payload = PointParts(rawValue: 1)
-    public static let vectors = PointParts(rawValue: 2)
+    public init() {}
+
+    static let payload = PointParts(members: nil)
+
+    init(members: [String]?, vectors: Bool = false) {
+        self.members = members
+        self.vectors = vectors
+    }
 }
 
 public struct FoundPoint: Sendable {

@@ -23,6 +23,8 @@ struct PointsQuestion: Sendable {
     var search: Search?
     /// Of the first points that are enough.
     var limit: Int?
+    /// An order by a number or time, of which the first points are enough.
+    var order: (path: String, isDescending: Bool, limit: Int)?
     /// Whether only their number is wanted.
     var isCount: Bool
 
@@ -34,9 +36,9 @@ struct PointsQuestion: Sendable {
         }
         conditions = json["where"]?.asArray ?? []
         isCount = json["count"]?.asBool ?? false
-        if let limit = json["limit"]?.asInteger {
-            let (sum, isTooLarge) = Int(limit).addingReportingOverflow(Int(json["offset"]?.asInteger ?? 0))
-            self.limit = isTooLarge ? nil : sum
+        limit = Self.page(json)
+        if let order = json["order"], let limit = Self.page(order) {
+            self.order = (order["path"]?.asString ?? "", order["descending"]?.asBool ?? false, limit)
         }
         guard let search = json["search"] else { return }
         let limit = Int(search["limit"]?.asInteger ?? 0)
@@ -47,6 +49,12 @@ struct PointsQuestion: Sendable {
                 try Self.vector(search["vector"] ?? .null), field: search["field"]?.asString ?? "",
                 distance: search["distance"]?.asString ?? "", limit: limit)
         }
+    }
+
+    private static func page(_ json: JSONValue) -> Int? {
+        guard let limit = json["limit"]?.asInteger else { return nil }
+        let (sum, isTooLarge) = Int(limit).addingReportingOverflow(Int(json["offset"]?.asInteger ?? 0))
+        return isTooLarge ? nil : sum
     }
 
     /// A list of numbers, or its text.

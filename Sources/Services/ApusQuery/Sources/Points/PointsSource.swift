@@ -54,12 +54,15 @@ final class PointsSource: SQLSource {
             let count = try await collections.count(question.collection, matching: filter, deadline: deadline)
             return Array("[\(count)]".utf8)
         }
-        var parts: PointParts = []
+        var parts = PointParts()
         for column in question.columns where column.isTold {
-            if column.type == "Vector" {
-                parts.insert(.vectors)
-            } else if column.path != "id", column.path != Self.score {
-                parts.insert(.payload)
+            switch column.path {
+            case "id", Self.score: break
+            case "payload": parts.members = nil
+            case _ where column.type == "Vector": parts.vectors = true
+            default:
+                let member = String(column.path.prefix { $0 != "." })
+                if parts.members?.contains(member) == false { parts.members?.append(member) }
             }
         }
         let points = try await found(question, parts, deadline)
@@ -67,7 +70,7 @@ final class PointsSource: SQLSource {
         for point in points {
             if rows.count > 1 { rows.append(UInt8(ascii: ",")) }
             let row = PointRow(point, of: question.collection)
-            rows += JSONValue.array(try question.columns.map { try row.value(of: $0) }).serialized()
+            rows += JSONValue.array(try question.columns.map { $0.isTold ? try row.value(of: $0) : .null }).serialized()
             guard rows.count <= options.bytes.bytes else {
                 throw ApusError(
                     .sourceRejected,
@@ -129,6 +132,7 @@ final class PointsSource: SQLSource {
             if case .hasID(let ids) = filter {
                 return try await collections.points(question.collection, ids.sorted(), parts, deadline: deadline)
             }
+            if let points = try await ordered(question, filter, parts, deadline) { return points }
             // One more shows whether there are more than the engine may be given.
             let limit = min(question.limit ?? .max, options.points + 1)
             let points = try await collections.points(
@@ -136,6 +140,22 @@ final class PointsSource: SQLSource {
             try check(points.count, question)
             return points
         }
+    }
+
+    /// The first points in the order that is asked for; nil where the collection does not know it as the engine does: there are not as many with
+    /// such a value, or what has one is of another type.
+    private func ordered(
+        _ question: PointsQuestion, _ filter: Filter, _ parts: PointParts, _ deadline: Instant
+    ) async throws -> [FoundPoint]? {
+        guard let order = question.order, (1...options.points).contains(order.limit),
+            let column = question.columns.first(where: { $0.path == order.path && $0.isTold })
+        else { return nil }
+        let points = try await collections.points(
+            question.collection, by: order.path, isDescending: order.isDescending, matching: filter, limit: order.limit, parts,
+            deadline: deadline)
+        guard points.count == order.limit, Set(points.map(\.id)).count == points.count else { return nil }
+        for point in points where try PointRow(point, of: question.collection).value(of: column).isNull { return nil }
+        return points
     }
 
     private func check(_ count: Int, _ question: PointsQuestion) throws(ApusError) {
