@@ -167,7 +167,8 @@ let package = Package(
         tests(
             "CatalogProcessTests",
             ["ApusTypes", "ApusRuntime", "ApusDatabase", "ApusCatalog", "TestKit", "CatalogTestKit", "DatabaseTestKit", "LawProcess"]),
-        tests("ApusCacheTests", ["ApusCache", "ApusRuntime", "ApusTypes", "TestKit"]),
+        kit("CacheModelKit", ["ApusTypes", "ApusCache"]),
+        tests("ApusCacheTests", ["ApusCache", "ApusRuntime", "ApusTypes", "TestKit", "CacheModelKit"]),
         kit("HTTPTestKit", ["ApusTypes", "ApusRuntime", "ApusHTTP"]),
         tests("ApusHTTPTests", ["ApusTypes", "ApusRuntime", "ApusHTTP", "HTTPTestKit"]),
         .target(name: "PowerLossRecorder", path: "Tests/Kits/PowerLossRecorder"),
@@ -231,7 +232,7 @@ let package = Package(
             [
                 "JQProcess",
                 "ApusTypes", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusVectorIndex", "ApusRuntime", "ApusDatabase", "ApusHTTP",
-                "ApusCache", "ApusQuery", "TestKit", "HTTPTestKit",
+                "ApusCache", "ApusQuery", "TestKit", "HTTPTestKit", "CacheModelKit",
             ]),
         tests(
             "HugrFaceTests",

@@ -122,7 +122,7 @@ struct DuckDBTests {
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"],
             environment: ["LAKE_WORD": "hidden-word"], loops: TestLoops.shared)
         try await body(node, directory.path + "/apus.yml")
-        #expect(await node.terminate() == .status(0))
+        await node.stopsCleanly()
     }
 
     @Test("a lake's tables are served as they are, and as they were at a version or time")

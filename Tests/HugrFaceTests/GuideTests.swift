@@ -11,49 +11,6 @@ import Testing
 /// in front.
 @Suite("Hugr's guide to clusters")
 struct GuideTests {
-    private static let secret = "cluster-secret-key"
-    private static let asOperator: Headers = ["x-hugr-secret": secret]
-
-    /// The servers of the guide's compose file.
-    private struct Site {
-        let directory: TemporaryDirectory
-        let core: String
-        let redis: Int
-        let loops: EventLoops
-
-        /// What the guide's compose file says of a node, but for hosts and ports: here they are one machine's.
-        func node(_ folder: String, _ more: [String: String]) async throws -> NodeProcess {
-            let (port, service) = (try freePort(), try freePort())
-            let environment = [
-                "BIND": "127.0.0.1:\(port)", "SERVICE_BIND": "127.0.0.1:\(service)", "CLUSTER_SECRET": GuideTests.secret,
-                "CLUSTER_NODE_URL": "http://127.0.0.1:\(port)", "CORE_DB_PATH": core, "APUS_CLUSTER_ADDRESS": "127.0.0.1:0",
-                "CACHE_L1_ENABLED": "true", "CACHE_L1_MAX_SIZE": "64", "CACHE_L2_ENABLED": "true", "CACHE_L2_BACKEND": "redis",
-                "CACHE_L2_ADDRESSES": "127.0.0.1:\(redis)", "CACHE_L2_PASSWORD": "redis_password",
-            ]
-            return try await NodeProcess.start(
-                directory: directory.path + "/" + folder, listen: nil, environment: environment.merging(more) { $1 }, loops: loops)
-        }
-
-        /// Without a name: as a replica that is scaled out has none.
-        func worker(_ number: Int, named: Bool, page: Bool = false) async throws -> NodeProcess {
-            var more = [
-                "ADMIN_UI": "\(page)", "CLUSTER_MANAGEMENT_URL": "http://127.0.0.1:14000", "CLUSTER_TIMEOUT": "5s",
-            ]
-            more["CLUSTER_NODE_NAME"] = named ? "worker-\(number)" : nil
-            return try await node("worker-\(number)", more)
-        }
-
-        func management() async throws -> NodeProcess {
-            try await node("management", ["CLUSTER_NODE_NAME": "management", "TIMEOUT": "30s", "CHECK": "1m"])
-        }
-    }
-
-    private static func ask(_ url: String, _ operation: String, variables: JSONObject = [:]) async throws -> JSONValue {
-        let answer = try await AccessNode.ask(url, operation, asOperator, variables: variables)
-        guard answer.status == 200, answer.message == nil else { throw TestKitError(answer.text) }
-        return answer.data ?? .null
-    }
-
     private static func get(_ url: String) async throws -> (status: Int, text: String) {
         let response = try await HTTPClient(loops: TestLoops.shared).send(
             ClientRequest(.get, url, deadline: BootClock.now.advanced(by: .seconds(30))))
@@ -65,8 +22,12 @@ struct GuideTests {
         let directory = try TemporaryDirectory()
         let redis = try await RedisProcess.start(in: directory.path, password: "redis_password")
         let server = try await PostgreSQLServer.shared()
-        let site = Site(
-            directory: directory, core: try await server.newDatabase().reveal(), redis: redis.port, loops: EventLoops(count: 1))
+        let site = GuideSite(
+            directory: directory, core: try await server.newDatabase().reveal(), loops: EventLoops(count: 1),
+            shared: [
+                "CACHE_L1_ENABLED": "true", "CACHE_L1_MAX_SIZE": "64", "CACHE_L2_ENABLED": "true", "CACHE_L2_BACKEND": "redis",
+                "CACHE_L2_ADDRESSES": "127.0.0.1:\(redis.port)", "CACHE_L2_PASSWORD": "redis_password", "ADMIN_UI": "false",
+            ])
         defer { site.loops.stop() }
         let shop = try await server.newDatabase()
         try await server.execute(
@@ -74,31 +35,30 @@ struct GuideTests {
             database: String(shop.reveal().split(separator: "/").last?.split(separator: "?").first ?? ""))
 
         // Work nodes may be there before the management node.
-        var nodes = [try await site.worker(1, named: true, page: true), try await site.worker(2, named: true)]
+        var nodes = [try await site.worker(1, ["ADMIN_UI": "true"]), try await site.worker(2)]
         let management = try await site.management()
         for node in nodes + [management] {
             try await eventually(within: 60, "each node knows all three") {
-                let listed = try await Self.ask(node.url, "{ core { cluster { nodes { name ready } } } }")
-                let rows = listed["core"]?["cluster"]?["nodes"]?.asArray ?? []
+                let rows = try await GuideSite.nodes(node)
                 return Set(rows.compactMap { $0["name"]?.asString }) == ["management", "worker-1", "worker-2"]
                     && rows.allSatisfy { $0["ready"] == true }
             }
         }
 
         // "Adding a data source": a row through the management node, then one call that loads it everywhere.
-        _ = try await Self.ask(
-            management.url, "mutation($d: core_data_sources_mut_input_data!) { core { insert_data_sources(data: $d) { name } } }",
+        _ = try await GuideSite.ask(
+            management, "mutation($d: core_data_sources_mut_input_data!) { core { insert_data_sources(data: $d) { name } } }",
             variables: [
                 "d": [
                     "name": "shop", "type": "postgres", "prefix": "shop", "as_module": true, "self_defined": true,
                     "path": .string(shop.reveal()), "catalogs": [],
                 ]
             ])
-        let loaded = try await Self.ask(
-            management.url, #"mutation { function { core { cluster { load_source(name: "shop") { success message } } } } }"#)
+        let loaded = try await GuideSite.ask(
+            management, #"mutation { function { core { cluster { load_source(name: "shop") { success message } } } } }"#)
         #expect(loaded["function"]?["core"]?["cluster"]?["load_source"]?["success"] == true, "\(loaded)")
-        let status = try await Self.ask(
-            management.url, #"{ function { core { cluster { data_source_status(name: "shop") { node status error } } } } }"#)
+        let status = try await GuideSite.ask(
+            management, #"{ function { core { cluster { data_source_status(name: "shop") { node status error } } } } }"#)
         let standings = status["function"]?["core"]?["cluster"]?["data_source_status"]?.asArray ?? []
         #expect(standings.count == 3 && standings.allSatisfy { $0["error"]?.isNull == true }, "\(status)")
 
@@ -113,7 +73,7 @@ struct GuideTests {
         try await eventually("what one node computed another has from Redis") {
             asked += 1
             let kept = "{ shop { orders_aggregation(filter: {id: {gt: \(asked)}}) @cache(ttl: 600) { _rows_count } } }"
-            for node in nodes { _ = try await Self.ask(node.url, kept) }
+            for node in nodes { _ = try await GuideSite.ask(node, kept) }
             return try await nodes[1].metrics().contains(#"apus_query_cache_requests_total{result="shared_hit"}"#)
         }
 
@@ -132,14 +92,14 @@ struct GuideTests {
         // Scaled out to five workers, whose names nobody gives.
         for number in 3...5 { nodes.append(try await site.worker(number, named: false)) }
         try await eventually(within: 60, "the management node knows all six, and all serve the source") {
-            let status = try await Self.ask(
-                management.url, #"{ function { core { cluster { data_source_status(name: "shop") { node error } } } } }"#)
+            let status = try await GuideSite.ask(
+                management, #"{ function { core { cluster { data_source_status(name: "shop") { node error } } } } }"#)
             let standings = status["function"]?["core"]?["cluster"]?["data_source_status"]?.asArray ?? []
             return Set(standings.compactMap { $0["node"]?.asString }).count == 6
                 && standings.allSatisfy { $0["error"]?.isNull == true }
         }
         for node in nodes {
-            let answer = try await Self.ask(node.url, "{ shop { orders_by_pk(id: 7) { total } } }")
+            let answer = try await GuideSite.ask(node, "{ shop { orders_by_pk(id: 7) { total } } }")
             #expect(answer["shop"]?["orders_by_pk"]?["total"]?.asDouble == 10.5)
         }
         await door.stop()

@@ -73,14 +73,7 @@ public final class QueryAccess: Sendable {
     // MARK: Following
 
     /// Follows the catalog until the task is cancelled.
-    public func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.followFeed() }
-            group.addTask { try await self.look() }
-            try await group.next()
-            group.cancelAll()
-        }
-    }
+    public func run() async throws { try await runTogether(followFeed, look) }
 
     private func followFeed() async throws {
         for try await event in catalog.feed.follow(from: nil) {

@@ -103,14 +103,7 @@ public final class QueryCache: Sendable {
     // MARK: Following
 
     /// Follows the feed and tells it what is out of date, until the task is cancelled.
-    public func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.follow() }
-            group.addTask { try await self.publish() }
-            try await group.next()
-            group.cancelAll()
-        }
-    }
+    public func run() async throws { try await runTogether(follow, publish) }
 
     private func follow() async throws {
         for try await event in catalog.feed.follow(from: nil) {

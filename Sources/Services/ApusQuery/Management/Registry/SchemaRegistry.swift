@@ -132,14 +132,7 @@ public final class SchemaRegistry: Sendable {
     // MARK: Following
 
     /// Serves what the catalog says until the task is cancelled.
-    public func run() async throws {
-        try await withThrowingTaskGroup(of: Void.self) { group in
-            group.addTask { try await self.followFeed() }
-            group.addTask { try await self.serve() }
-            try await group.next()
-            group.cancelAll()
-        }
-    }
+    public func run() async throws { try await runTogether(followFeed, serve) }
 
     private func followFeed() async throws {
         for try await event in catalog.feed.follow(from: nil) {
