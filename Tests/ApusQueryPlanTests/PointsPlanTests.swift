@@ -69,7 +69,8 @@ struct PointsPlanTests {
         #expect(question["search"]?.description == #"{"field":"vector","vector":[1,2],"distance":"Cosine","limit":9}"#)
         #expect(question["limit"] == 3 && question["offset"] == 2)
         let told = question["columns"]?.asArray?.filter { $0["told"] == true }.map { $0["path"]?.asString ?? "" }
-        #expect(told == ["id", "title"], "what is selected, and what is computed of")
+        #expect(
+            told == ["id", "title", "product", "author.name", "_score"], "one is computed of others; vectors only where they are selected")
         let order = try Self.question("{ docs(order_by: [{field: \"product\", direction: DESC}], limit: 3, offset: 1) { id } }")["order"]
         #expect(order == ["path": "product", "descending": true, "limit": 3, "offset": 1])
     }

@@ -135,11 +135,11 @@ struct ReadingTests {
             ("type a @table(name: \"a\") { s: _s } type _s { x: Int }", "", "1:36: _s: __s_aggregation; rename the type"),
             (
                 "type a @table(name: \"a\") { id: Int! @pk _at: Timestamp }", "",
-                "1:1: a.__at_part; rename the field, or the query of a reference"
+                "1:1: a.__at_part; rename the field"
             ),
             (
                 "type a @table(name: \"a\") { id: Int! @pk  b: Int @field_references(references_name: \"a\", query: \"__up\") }", "",
-                "1:1: a.__up; rename the field, or the query of a reference"
+                "1:1: a: __up; change the query of the reference"
             ),
             (
                 "type a @table(name: \"a\") @unique(fields: [\"id\"], query_suffix: \"by id\") { id: Int! @pk }", "",

@@ -87,7 +87,11 @@ extension StatementBuilder {
             .init(
                 name: "columns",
                 value: .list(
-                    fields.map { .value(["path": .string($0.storedColumn ?? ""), "type": .string($0.type.text)]) })),
+                    fields.map { field in
+                        // SQL of the schema's author may name any; vectors are told where they are selected.
+                        let isTold = object.hasAuthorsSQL && field.type != .scalar(.vector)
+                        return .value(["path": .string(field.storedColumn ?? ""), "type": .string(field.type.text), "told": .bool(isTold)])
+                    })),
             .init(name: "where", value: .list(conditions)),
         ]
         if let search = try use.flatMap({ use throws(GraphQLError) in try search(use, object) }) {
@@ -132,7 +136,7 @@ extension StatementBuilder {
             else { return parameter }
             members[columns].value = .list(
                 list.map { column in
-                    guard case .value(.object(var column)) = column else { return column }
+                    guard case .value(.object(var column)) = column, column["told"] == false else { return column }
                     let name = SQLFragment.identifier(column["path"]?.asString ?? "").text
                     column["told"] = .bool(sql.text.ranges(of: name).count > sql.text.ranges(of: "AS " + name).count)
                     return .value(.object(column))
@@ -253,6 +257,13 @@ extension StatementBuilder {
             .init(name: "type", value: .value(.string(field.type.text))),
             .init(name: "value", value: operand),
         ])
+    }
+}
+
+extension DataObject {
+    /// Whether what is read of it depends on SQL in which columns may stand without quotes.
+    fileprivate var hasAuthorsSQL: Bool {
+        softDelete != nil || fields.contains { if case .computed = $0.kind { true } else { false } }
     }
 }
 

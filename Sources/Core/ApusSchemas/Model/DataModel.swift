@@ -102,7 +102,7 @@ public struct DataModel: Sendable {
                 }
                 objects[name]?.nameMembers { refuse("\(name).\($0) would be there twice; rename the field, or the query of a reference") }
                 for member in objects[name]?.memberNames ?? [] where !APIName.isAllowed(member) {
-                    refuse("\(name).\(member) \(APIName.refusal); rename the field, or the query of a reference")
+                    refuse("\(name).\(member) \(APIName.refusal); rename the field")
                 }
             }
             try schema.refuse(problems)

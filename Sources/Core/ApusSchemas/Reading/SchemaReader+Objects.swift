@@ -173,7 +173,7 @@ extension SchemaReader {
                     target: self.typeName(target), targetFields: directive.texts("references_fields"), query: directive.text("query"),
                     backQuery: directive.text("references_query"), description: directive.text("description"),
                     backDescription: directive.text("references_description"), addedBy: addedBy, place: text.place(of: node)),
-                target, type)
+                target, type, node)
         }
         for field in type.fields {
             for directive in schema.directives(on: field, named: "field_references") {
@@ -185,13 +185,16 @@ extension SchemaReader {
                         query: directive.text("query"), backQuery: directive.text("references_query"),
                         description: directive.text("description"), backDescription: directive.text("references_description"),
                         addedBy: addedBy, place: text.place(of: node)),
-                    target, type)
+                    target, type, node)
             }
         }
     }
 
     /// Fields that lead somewhere are named after the objects where nobody names them.
-    private mutating func add(_ reference: Reference, _ target: String, _ type: NamedType) {
+    private mutating func add(_ reference: Reference, _ target: String, _ type: NamedType, _ node: NodeID) {
+        for name in [reference.query, reference.backQuery].compactMap({ $0 }) where !name.isEmpty && !APIName.isAllowed(name) {
+            report(.definition, "\(type.name): \(name) \(APIName.refusal); change the query of the reference", at: node)
+        }
         var reference = reference
         reference.query = reference.query ?? target
         reference.backQuery = reference.backQuery ?? type.name

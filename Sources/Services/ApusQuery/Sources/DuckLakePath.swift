@@ -13,13 +13,14 @@ extension DuckLake {
             let pair = item.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             if pair[0] == "data_path", pair.count == 2 { dataPath = PercentEncoding.decoded(pair[1]) } else { others.append(item) }
         }
-        // What is left is for PostgreSQL: sslmode, connect_timeout.
         guard isPostgreSQL || others.isEmpty else {
             throw ApusError(
                 .sourceUnsupported,
                 "the path of data source \"\(name)\" has parameters that Apus does not know: \(others.map { $0.prefix { $0 != "=" } }.joined(separator: ", "))",
                 hint: "a path is meta.duckdb?data_path=/directory, or postgres://user@host/database?data_path=/directory")
         }
+        // What is left is libpq's own, which waits for a server for ever if nobody says how long.
+        if isPostgreSQL, !others.contains(where: { $0.hasPrefix("connect_timeout=") }) { others.append("connect_timeout=10") }
         let place = parts[0] + (others.isEmpty ? "" : "?" + others.joined(separator: "&"))
         self.init(name: name, metadata: isPostgreSQL ? .postgreSQL(Redacted(String(place))) : .file(String(place)), dataPath: dataPath)
     }
