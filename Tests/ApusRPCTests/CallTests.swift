@@ -50,6 +50,26 @@ struct CallTests {
         await pair.stop()
     }
 
+    @Test("who has connections of its own is answered while another's calls to the same peer take all places")
+    func ownConnections() async throws {
+        let gate = Gate()
+        let pair = try RPCPair.start(handlers: [
+            "busy": { _ in
+                try await gate.pass()
+                return []
+            }
+        ]) { $0.requestsInFlight = 2 }
+        let busy = (0..<2).map { _ in Task { try await pair.call("busy") } }
+        try await eventually("all places are taken") { gate.entered == 2 }
+        #expect(try await pair.code(of: "echo", within: 0.5) == .peerTimeout)
+        let own = RPCPeers(identity: RPCPair.identity("client"), security: .plaintext, metrics: pair.metrics)
+        #expect(try await own.call(pair.address, "echo", [7], deadline: .after(20)) == [7])
+        own.close()
+        gate.open()
+        for call in busy { _ = try await call.value }
+        await pair.stop()
+    }
+
     @Test("what a handler throws comes back whole, and names its node")
     func errors() async throws {
         let pair = try RPCPair.start(handlers: [

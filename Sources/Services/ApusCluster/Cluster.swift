@@ -39,7 +39,7 @@ public final class Cluster: Sendable {
         /// How often peers are probed, and how long they may take.
         public var probeInterval: Duration = .seconds(1)
         public var probeTime: Duration = .seconds(1)
-        /// Whether a node answers: asks it for work of the kind that users ask for. Nil: nobody is probed.
+        /// Whether a node is reached (`NodeProbe`). Nil: nobody is probed.
         public var probe: (@Sendable (NodeRow, Instant) async -> Bool)?
 
         /// Whether the store is the catalog, a directory in the node's own data directory, or one that was named.

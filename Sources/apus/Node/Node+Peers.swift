@@ -8,9 +8,6 @@ internal import ApusTypes
 internal import ApusVectors
 
 extension Node {
-    /// Asks a peer for work of the kind that users ask for.
-    private static let probe = "probe/1"
-
     /// What this node calls others with; nil without a cluster secret.
     static func calls(_ configuration: Configuration, _ node: NodeName, metrics: MetricsRegistry) throws(ApusError) -> RPCPeers? {
         guard let secret = configuration.cluster.secret else { return nil }
@@ -18,21 +15,23 @@ extension Node {
             identity: RPCIdentity(node: node, clusterSecret: secret), security: try security(configuration), metrics: metrics)
     }
 
-    /// Whether a peer answers.
+    /// Whether a peer is reached. `calls`: of the probes alone, or they would wait behind the calls that a peer is too busy to answer.
     static func prober(_ calls: RPCPeers?, _ metrics: NodeMetrics) -> (@Sendable (NodeRow, Instant) async -> Bool)? {
         guard let calls else { return nil }
         return { row, deadline in
             guard !row.rpcAddress.isEmpty else { return false }
             let began = BootClock.now
             do {
-                _ = try await calls.call(row.rpcAddress, probe, [], deadline: deadline)
-                metrics.probed(row.name, took: began.duration(to: BootClock.now))
-                return true
-            } catch {
+                _ = try await calls.call(row.rpcAddress, NodeProbe.method, [], deadline: deadline)
+            } catch  where !NodeProbe.reaches(row, failing: error) {
                 metrics.probed(row.name, took: nil)
-                log.debug("a peer does not answer", ["node": row.name.rawValue, "error": "\(error)"])
+                log.debug("a peer is not reached", ["node": row.name.rawValue, "error": "\(error)"])
                 return false
+            } catch {
+                log.debug("a peer answers that it cannot answer", ["node": row.name.rawValue, "error": "\(error)"])
             }
+            metrics.probed(row.name, took: began.duration(to: BootClock.now))
+            return true
         }
     }
 
@@ -40,10 +39,7 @@ extension Node {
     func startPeerServer() throws(ApusError) -> (server: RPCServer?, address: String) {
         guard let secret = configuration.cluster.secret, var address = configuration.peerAddress else { return (nil, "") }
         var handlers: [String: RPCHandler] = [
-            Self.probe: { [vectors] request in
-                try await vectors.probe(deadline: request.deadline)
-                return []
-            }
+            NodeProbe.method: { _ in [] }
         ]
         handlers[Self.examination] = { [configuration, health] request in
             try await Self.answerExamination(request.payload, configuration, health)

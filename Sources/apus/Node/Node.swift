@@ -111,7 +111,7 @@ struct Node: Sendable {
         clusterOptions.examine = examiner(configuration, identity.name, calls, health)
         clusterOptions.hostsCatalog = hosted != nil
         let nodeMetrics = NodeMetrics(metrics)
-        clusterOptions.probe = prober(calls, nodeMetrics)
+        clusterOptions.probe = prober(try Self.calls(configuration, identity.name, metrics: metrics), nodeMetrics)
         let cluster = Cluster(identity: identity, catalog: catalog, health: health, clock: clock, options: clusterOptions)
         let scans = BlockingPool(name: "scans", threads: EventLoops.coreCount, queueLimit: 1024)
         metrics.watchProcess()

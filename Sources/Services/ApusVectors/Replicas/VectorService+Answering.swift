@@ -15,9 +15,6 @@ extension VectorService {
     /// The methods that `answer` knows.
     public static let peerMethods = PeerMethod.allCases.map(\.rawValue)
 
-    /// Does what every search does, and nothing else: a node that is frozen, or whose threads are all stuck, does not return in time.
-    public func probe(deadline: Instant) async throws { try await pool.run(deadline: deadline) {} }
-
     /// Answers another node.
     public func answer(_ method: String, _ message: [UInt8], deadline: Instant) async throws -> [UInt8] {
         switch PeerMethod(rawValue: method) {
