@@ -45,8 +45,9 @@ struct MembershipMachineTests {
         }
 
         func state(_ name: NodeName) -> NodeStanding.State? { machine.standing(of: name)?.state }
-        func isolation(_ name: NodeName) -> Duration? { machine.standing(of: name)?.isolation }
-        func isReached(_ name: NodeName) -> Bool { machine.standing(of: name)?.isReached ?? false }
+        func unreached(_ name: NodeName) -> Duration? { machine.standing(of: name)?.unreachedTime }
+        func isUnreached(_ name: NodeName) -> Bool { machine.standing(of: name)?.isUnreached ?? false }
+        func isAcquainted(_ name: NodeName) -> Bool { machine.standing(of: name)?.isAcquainted ?? false }
     }
 
     @Test("a node that is killed is suspect after three seconds and down after five")
@@ -118,51 +119,90 @@ struct MembershipMachineTests {
         #expect(script.state("n2") == .suspect && script.machine.standing(of: "n2")?.silence == .zero)
     }
 
-    @Test("a node that beats and that nobody reaches is isolated, whoever cannot tell any more, until one peer reaches it")
-    func isolated() {
+    @Test(
+        "a node that beats and that nobody reaches is unreached after the grace, whoever cannot tell any more; before, one answer ends it")
+    func unreached() {
         var script = Script(3)
         script.pass(seconds: 3)
-        #expect(script.isolation("n2") == .zero)
+        #expect(script.unreached("n2") == .zero)
         script.cuts = [["any", "n2"]]
-        script.pass(seconds: 61)
-        #expect(script.state("n2") == .suspect && script.isolation("n2") == .seconds(61))
+        script.pass(seconds: 59)
+        #expect(script.state("n2") == .suspect && script.unreached("n2") == .seconds(59) && !script.isUnreached("n2"))
+        script.cuts = [["n3", "n2"]]
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .alive && script.unreached("n2") == .zero)
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 57)
         // Reads that fail add nothing.
         script.pass(seconds: 100, reading: false)
         script.pass(seconds: 1)
-        #expect(script.isolation("n2") == .seconds(63))
+        #expect(script.unreached("n2") == .seconds(59) && !script.isUnreached("n2"))
         // Of the two that say so one dies.
+        script.pass(seconds: 1)
         script.silent = ["n3"]
         script.pass(seconds: 10)
-        #expect(script.state("n3") == .suspect && script.isolation("n2") == .seconds(65))
-        script.silent = []
-        script.cuts = [["n3", "n2"]]
-        script.pass(seconds: 1)
-        #expect(script.state("n2") == .alive && script.isolation("n2") == .zero)
+        #expect(script.state("n3") == .suspect && script.unreached("n2") == .seconds(62) && script.isUnreached("n2"))
     }
 
-    @Test("who is silent is not isolated, a life leaves nothing to the next, and who reaches nobody is no witness of it")
+    @Test("one that was unreached is given something when all who ask reach it, not while its paths come and go")
+    func comingAndGoing() {
+        var script = Script(3)
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 70)
+        for _ in 0..<20 {
+            script.cuts = [["n3", "n2"]]
+            script.pass(seconds: 30)
+            #expect(!script.isUnreached("n2") && script.machine.standing(of: "n2")?.wasUnreached == true)
+            script.cuts = [["any", "n2"]]
+            script.silent = ["n2"]
+            script.pass(seconds: 4)
+            script.silent = []
+            script.pass(seconds: 1)
+            #expect(script.isUnreached("n2"))
+        }
+        script.cuts = []
+        script.pass(seconds: 1)
+        #expect(script.machine.standing(of: "n2")?.wasUnreached == false)
+    }
+
+    @Test("without a grace a node is unreached when it would be suspect for its silence, not before all have asked")
+    func graceless() {
+        var terms = MembershipTerms()
+        terms.unreachedGrace = .zero
+        var script = Script(3)
+        script.machine = MembershipMachine(terms: terms)
+        script.pass(seconds: 10)
+        #expect(script.names.allSatisfy { !script.isUnreached($0) })
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 2)
+        #expect(!script.isUnreached("n2"))
+        script.pass(seconds: 1)
+        #expect(script.isUnreached("n2") && !script.isUnreached("n3"))
+    }
+
+    @Test("who is silent is not unreached, a life leaves nothing to the next, and who reaches nobody is no witness of it")
     func witnesses() {
         var script = Script(3)
         script.pass(seconds: 3)
         script.silent = ["n2"]
         script.cuts = [["any", "n2"]]
         script.pass(seconds: 100)
-        #expect(script.state("n2") == .down && script.isolation("n2") == .zero)
+        #expect(script.state("n2") == .down && script.unreached("n2") == .zero)
         script.silent = []
         script.pass(seconds: 30)
-        #expect(script.isolation("n2") == .seconds(30))
+        #expect(script.unreached("n2") == .seconds(30))
         script.lives["n2"] = 2
         script.pass(seconds: 1)
-        #expect(script.isolation("n2") == .seconds(1))
+        #expect(script.unreached("n2") == .seconds(1))
 
         var other = Script(3)
         other.pass(seconds: 3)
         other.cuts = [["n2", "n1"], ["n2", "n3"], ["n3", "n1"]]
         other.pass(seconds: 600)
-        #expect(other.isolation("n1") == .zero, "of those that fail to reach it one reaches nobody")
+        #expect(other.unreached("n1") == .zero, "of those that fail to reach it one reaches nobody")
     }
 
-    @Test("one peer alone that fails to reach a node isolates nobody, also where there is no other peer")
+    @Test("one peer alone that fails to reach a node makes nobody unreached, also where there is no other peer")
     func onePath() {
         for count in [2, 3] {
             var script = Script(count)
@@ -170,7 +210,7 @@ struct MembershipMachineTests {
             script.cuts = [["n1", "n2"]]
             script.silent = count == 3 ? ["n3"] : []
             script.pass(seconds: 600)
-            #expect(script.isolation("n2") == .zero && script.state("n2") != .down)
+            #expect(script.unreached("n2") == .zero && script.state("n2") != .down)
         }
     }
 
@@ -179,23 +219,23 @@ struct MembershipMachineTests {
         var script = Script(3)
         script.cuts = [["any", "n2"]]
         script.pass(seconds: 100)
-        #expect(!script.isReached("n2") && script.isReached("n1") && script.isReached("n3"))
+        #expect(!script.isAcquainted("n2") && script.isAcquainted("n1") && script.isAcquainted("n3"))
         script.cuts = [["n3", "n2"]]
         script.pass(seconds: 1)
-        #expect(script.isReached("n2"))
+        #expect(script.isAcquainted("n2"))
         script.cuts = [["any", "n2"]]
         script.pass(seconds: 10)
-        #expect(script.isReached("n2"), "it was")
+        #expect(script.isAcquainted("n2"), "it was")
         script.lives["n2"] = 2
         script.pass(seconds: 1)
-        #expect(!script.isReached("n2"))
+        #expect(!script.isAcquainted("n2"))
 
         script.asks = false
         script.lives["n2"] = 3
         script.pass(seconds: 9)
-        #expect(!script.isReached("n2") && script.state("n2") == .alive)
+        #expect(!script.isAcquainted("n2") && script.state("n2") == .alive)
         script.pass(seconds: 2)
-        #expect(script.isReached("n2"))
+        #expect(script.isAcquainted("n2"))
     }
 
     @Test("one path cut one way makes nobody suspect, and is seen for what it is")

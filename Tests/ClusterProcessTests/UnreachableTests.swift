@@ -75,7 +75,7 @@ struct UnreachableTests {
         try await eventually(within: 60, "it has nothing left") { try await shards(of: "n3", as: nodes[0]) == 0 }
         #expect(try await nodes[0].statuses()["n3"] == "unavailable", "it beats: it is not down")
         let why = try await nodes[0].send(.get, "/api/records?subject=node%20n3").body
-        #expect("\(why)".contains("cut off, and its shards are placed elsewhere, because it has not answered n1, n2"), "\(why)")
+        #expect("\(why)".contains("unreached, and its shards are placed elsewhere, because it has not answered n1, n2"), "\(why)")
 
         _ = await nodes[2].terminate()
         nodes[2] = try await cluster.start(2, more: settings)

@@ -15,8 +15,10 @@ public struct MembershipTerms: Sendable, Hashable {
     public var flapPenalty = Duration.seconds(60)
     /// A node that has just registered is not trusted before a peer has reached it, or nobody has asked it for so long. Zero where nobody asks.
     public var acquaintance = Duration.seconds(10)
-    /// So many peers must fail to reach a node, and none reach it, for it to be cut off: one path cut one way says nothing of the node.
+    /// So many peers must fail to reach a node that beats, and none reach it, for so long, for it to be unreached: one path cut one way says
+    /// nothing of the node. Not before as much time as makes a silent one suspect: by then all have asked.
     public var leastFailures = 2
+    public var unreachedGrace = Duration.seconds(60)
 
     public init() {}
 }
@@ -51,7 +53,7 @@ public struct NodeSighting: Sendable, Hashable {
 public struct NodeStanding: Sendable, Hashable {
     public enum State: String, Sendable, Hashable, Comparable {
         case alive
-        /// One signal fails: it is given no work for which there is another node. Where its peers alone fail it is `isolated` in time.
+        /// One signal fails: it is given no work for which there is another node. Where its peers alone fail it is unreached in time.
         case suspect
         /// Both fail: what it serves is placed elsewhere in time.
         case down
@@ -71,19 +73,22 @@ public struct NodeStanding: Sendable, Hashable {
     /// When it was first seen in this state.
     public var since: Instant
     /// A peer has reached it in this life of it, or nobody has asked for long.
-    public var isReached: Bool
-    /// For how long it has beaten and nobody that asks it, and reaches others, has reached it, in successful reads: it is of no use to them.
-    public var isolation: Duration
+    public var isAcquainted: Bool
+    /// For how long it has beaten and nobody that asks it, and reaches others, has reached it, in successful reads.
+    public var unreachedTime: Duration
+    /// That was long enough to place elsewhere what it serves, and not all who ask it reach it again: it is given nothing.
+    public var wasUnreached: Bool
 
     /// Of a node that is known to live from something else.
     public init(aliveSince since: Instant) {
         self.init(
-            state: .alive, silence: .zero, answers: [], failures: [], isFlapping: false, since: since, isReached: true, isolation: .zero)
+            state: .alive, silence: .zero, answers: [], failures: [], isFlapping: false, since: since, isAcquainted: true,
+            unreachedTime: .zero, wasUnreached: false)
     }
 
     init(
-        state: State, silence: Duration, answers: Set<NodeName>, failures: Set<NodeName>, isFlapping: Bool, since: Instant, isReached: Bool,
-        isolation: Duration
+        state: State, silence: Duration, answers: Set<NodeName>, failures: Set<NodeName>, isFlapping: Bool, since: Instant,
+        isAcquainted: Bool, unreachedTime: Duration, wasUnreached: Bool
     ) {
         self.state = state
         self.silence = silence
@@ -91,9 +96,13 @@ public struct NodeStanding: Sendable, Hashable {
         self.failures = failures
         self.isFlapping = isFlapping
         self.since = since
-        self.isReached = isReached
-        self.isolation = isolation
+        self.isAcquainted = isAcquainted
+        self.unreachedTime = unreachedTime
+        self.wasUnreached = wasUnreached
     }
+
+    /// It beats, and is of no use to the others: what it serves is placed elsewhere.
+    public var isUnreached: Bool { state == .suspect && wasUnreached && answers.isEmpty }
 
     /// Some reach it and some do not: a path is cut, not the node gone.
     public var isAsymmetric: Bool { !answers.isEmpty && !failures.isEmpty }
@@ -110,9 +119,10 @@ public struct MembershipMachine: Sendable {
         /// It has not been heard of since it registered.
         var isNew = true
         /// A peer has reached it since then; and how long it has been watched.
-        var isReached = false
+        var isAcquainted = false
         var age: Duration = .zero
-        var isolation: Duration = .zero
+        var unreachedTime: Duration = .zero
+        var wasUnreached = false
         var state = NodeStanding.State.alive
         var since: Instant
         /// When it came back after having been suspected.
@@ -145,7 +155,9 @@ public struct MembershipMachine: Sendable {
             var pulse = pulses[node.name] ?? Pulse(sign: sign, since: now)
             let isStill = pulses[node.name] != nil && pulse.sign == sign
             pulse.silence = isStill && node.name != reader ? pulse.silence + elapsed : .zero
-            if pulse.sign.incarnation != sign.incarnation { (pulse.isReached, pulse.age, pulse.isolation) = (false, .zero, .zero) }
+            if pulse.sign.incarnation != sign.incarnation {
+                (pulse.isAcquainted, pulse.age, pulse.unreachedTime, pulse.wasUnreached) = (false, .zero, .zero, false)
+            }
             if pulse.sign != sign { pulse.isNew = pulse.sign.incarnation != sign.incarnation }
             pulse.sign = sign
             next[node.name] = pulse
@@ -172,13 +184,17 @@ public struct MembershipMachine: Sendable {
         let answers = Set(said.filter(\.value).keys)
         let failures = Set(said.filter { !$0.value }.keys)
         pulse.age += elapsed
-        if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isReached = true }
+        if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isAcquainted = true }
         // Of a node that beats, and by witnesses that reach somebody: who reaches nobody may be what is cut off itself.
         let witnessed = failures.count { witnesses[$0]?.values.contains(true) ?? false }
-        if !answers.isEmpty || failures.isEmpty || pulse.silence >= terms.suspectAfter {
-            pulse.isolation = .zero
+        if failures.isEmpty, !answers.isEmpty {
+            (pulse.unreachedTime, pulse.wasUnreached) = (.zero, false)
+        } else if !answers.isEmpty || pulse.silence >= terms.suspectAfter {
+            // Some reach again who was unreached: shards would move to and fro with a path that comes and goes.
+            if !pulse.wasUnreached { pulse.unreachedTime = .zero }
         } else if witnessed >= terms.leastFailures {
-            pulse.isolation += elapsed
+            pulse.unreachedTime += elapsed
+            if pulse.unreachedTime >= max(terms.unreachedGrace, terms.suspectAfter) { pulse.wasUnreached = true }
         }
         pulse.returns.removeAll { $0.duration(to: now) > terms.flapMemory }
 
@@ -196,7 +212,8 @@ public struct MembershipMachine: Sendable {
         }
         return NodeStanding(
             state: isFlapping ? max(state, .suspect) : state, silence: pulse.silence, answers: answers, failures: failures,
-            isFlapping: isFlapping, since: pulse.since, isReached: pulse.isReached, isolation: pulse.isolation)
+            isFlapping: isFlapping, since: pulse.since, isAcquainted: pulse.isAcquainted, unreachedTime: pulse.unreachedTime,
+            wasUnreached: pulse.wasUnreached)
     }
 }
 

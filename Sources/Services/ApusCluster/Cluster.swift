@@ -83,6 +83,7 @@ public final class Cluster: Sendable {
         self.options = options
         startedAt = clock.now
         var terms = options.membership
+        terms.unreachedGrace = options.absenceGrace
         if options.probe == nil { terms.acquaintance = .zero }
         let observation = ObservationBook(terms: terms)
         self.observation = observation

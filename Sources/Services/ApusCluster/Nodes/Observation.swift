@@ -12,7 +12,7 @@ struct Observation: Sendable {
     /// The leader's own machine, which starts anew with each term of office, and that term.
     private var leading: (machine: MembershipMachine, epoch: Epoch)?
     /// What the leader has written down of each node in this term; one that it has not written of is alive.
-    private var recorded: [NodeName: NodeVerdict] = [:]
+    private var recorded: [NodeName: NodeStanding] = [:]
     /// When the leader first saw that a node had left.
     private(set) var leftSince: [NodeName: Instant] = [:]
 
@@ -54,22 +54,18 @@ struct Observation: Sendable {
     }
 
     /// What the leader thinks of nodes otherwise than it has written down; nothing where this node does not lead under that epoch.
-    func unrecorded(leader epoch: Epoch, grace: Duration) -> [NodeName: NodeVerdict] {
-        var changed: [NodeName: NodeVerdict] = [:]
+    func unrecorded(leader epoch: Epoch) -> [NodeName: NodeStanding] {
+        var changed: [NodeName: NodeStanding] = [:]
         for row in rows {
-            guard let standing = leaderStanding(of: row.name, epoch: epoch) else { continue }
-            let verdict = NodeVerdict(standing, grace: grace)
-            let before = recorded[row.name]
-            if verdict.standing.state != before?.standing.state ?? .alive || verdict.isCutOff != before?.isCutOff ?? false {
-                changed[row.name] = verdict
-            }
+            guard let standing = leaderStanding(of: row.name, epoch: epoch), !standing.isToldBy(recorded[row.name]) else { continue }
+            changed[row.name] = standing
         }
         return changed
     }
 
-    mutating func recorded(_ verdicts: [NodeName: NodeVerdict], leader epoch: Epoch) {
+    mutating func recorded(_ standings: [NodeName: NodeStanding], leader epoch: Epoch) {
         guard leading?.epoch == epoch else { return }
-        recorded.merge(verdicts) { $1 }
+        recorded.merge(standings) { $1 }
     }
 
     func row(_ node: NodeName) -> NodeRow? { rows.first { $0.name == node } }
@@ -78,22 +74,10 @@ struct Observation: Sendable {
     func status(of row: NodeRow) -> NodeStatus {
         guard row.status != .left, let standing = standing(of: row.name) else { return row.status }
         switch standing.state {
-        case .alive: return row.status == .active && !standing.isReached ? .joining : row.status
+        case .alive: return row.status == .active && !standing.isAcquainted ? .joining : row.status
         case .suspect: return .suspect
         case .down: return .down
         }
-    }
-}
-
-/// What the leader makes of a standing.
-struct NodeVerdict: Sendable, Hashable {
-    var standing: NodeStanding
-    /// Nobody has reached it for so long that others are to serve what it does, although it beats.
-    var isCutOff: Bool
-
-    init(_ standing: NodeStanding, grace: Duration) {
-        self.standing = standing
-        isCutOff = standing.state == .suspect && standing.isolation > .zero && standing.isolation >= grace
     }
 }
 

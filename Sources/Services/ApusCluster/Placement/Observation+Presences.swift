@@ -24,13 +24,13 @@ extension Observation {
     }
 
     /// Nodes for whose replicas nobody stops: those that are about to stop themselves, and those that live, as their heartbeats say, and that no
-    /// other node reaches, or none has asked yet: behind a firewall, or under an address or certificate that is not theirs.
+    /// other node reaches, not all reach again, or none has asked yet: behind a firewall, or under an address or certificate that is not theirs.
     func unsteady(leader epoch: Epoch) -> Set<NodeName> {
         Set(
             rows.lazy.filter { row in
                 if row.status == .stopping { return true }
-                guard let standing = leaderStanding(of: row.name, epoch: epoch), standing.answers.isEmpty else { return false }
-                return !standing.isReached || !standing.failures.isEmpty
+                guard let standing = leaderStanding(of: row.name, epoch: epoch) else { return false }
+                return standing.wasUnreached || standing.answers.isEmpty && (!standing.isAcquainted || !standing.failures.isEmpty)
             }.map(\.name))
     }
 }
@@ -54,8 +54,9 @@ extension ReplicaSteps.Presence {
             // It is given nothing, and has said what others are to serve.
             case _ where row.status == .stopping: .awaited(isGone: false)
             // It serves until others do: it hears from the catalog when that is so.
-            case .suspect: NodeVerdict(standing, grace: graces.absence).isCutOff ? .leaving : .awaited(isGone: false)
-            case .alive: standing.isReached ? .here : .awaited(isGone: false)
+            case _ where standing.isUnreached: .leaving
+            case .suspect: .awaited(isGone: false)
+            case .alive: standing.isAcquainted && !standing.wasUnreached ? .here : .awaited(isGone: false)
             }
     }
 }

@@ -35,9 +35,7 @@ extension Cluster {
             Dictionary(
                 rows.map { row in
                     var standing = observation.standing(of: row.name)
-                    if row.name == identity.name, !(standing.map { NodeVerdict($0, grace: graces.absence).isCutOff } ?? false) {
-                        standing = NodeStanding(aliveSince: now)
-                    }
+                    if row.name == identity.name, standing?.wasUnreached != true { standing = NodeStanding(aliveSince: now) }
                     return (row.name, .init(of: row, standing, leftSince: now, graces, at: now))
                 }, uniquingKeysWith: { first, _ in first })
         }
