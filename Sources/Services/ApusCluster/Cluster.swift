@@ -238,7 +238,7 @@ public final class Cluster: Sendable {
                 joined.withLock { $0?.history = history }
                 try await takeBack(row)
                 let heartbeats = row.process == nil || row.process == process ? nil : row.heartbeats
-                isTwin = (heartbeats ?? 0) > (foreign ?? .max)
+                isTwin = (heartbeats ?? 0) > (foreign ?? .max) || isReplaced(in: row)
                 foreign = heartbeats
             } catch let error as ApusError {
                 health.report("catalog", error, blocks: [.write])
@@ -246,6 +246,9 @@ public final class Cluster: Sendable {
         }
         if isTwin { throw twinError }
     }
+
+    /// Another process has registered under this node's name since, and this one holds no session: others are told of that one.
+    private func isReplaced(in row: NodeRow) -> Bool { session.epoch == nil && incarnation.map { row.incarnation > $0 } ?? false }
 
     /// Registers again where another process has done so under this node's name, which holds no session: or the others would ask that one.
     private func takeBack(_ row: NodeRow) async throws {
