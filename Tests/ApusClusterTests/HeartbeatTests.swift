@@ -59,7 +59,13 @@ struct HeartbeatTests {
 
     @Test("what a node's heartbeat tells is read again; what is no report says nothing")
     func reports() {
-        #expect(NodeReport(NodeReport(probes: ["n2": true, "n 3": false]).text).probes == ["n2": true, "n 3": false])
+        let probes: [NodeName: ProbeResult] = [
+            "n2": .init(incarnation: 7, isReached: true), "n 3": .init(incarnation: 1, isReached: false),
+        ]
+        #expect(NodeReport(NodeReport(probes: probes).text, lives: ["n2": 9]).probes == probes)
+        // As the version before wrote it.
+        let old = NodeReport(#"{"probes":{"n2":true,"n3":false}}"#, lives: ["n2": 9]).probes
+        #expect(old == ["n2": .init(incarnation: 9, isReached: true)])
         for text in ["", "{}", "[1]", "{\"probes\": 3}", "\u{0}"] { #expect(NodeReport(text).probes == [:]) }
     }
 

@@ -12,6 +12,17 @@ struct NodeProbeTests {
             hasGeneratedName: false, metadata: "{}", registeredAt: WallTime(millisecondsSinceEpoch: 0))
     }
 
+    @Test("a reply of another node, of another process under the name, or before it has joined, is none of the node's")
+    func replies() {
+        let row = Self.row("n2", incarnation: 3)
+        #expect(NodeProbe.reaches(row, replying: NodeProbe.reply("n2", incarnation: 3)))
+        #expect(NodeProbe.reaches(row, replying: []), "of an older version")
+        for (node, incarnation) in [("n2", 2), ("n2", 4), ("n2", nil), ("n3", 3)] as [(NodeName, Int64?)] {
+            #expect(!NodeProbe.reaches(row, replying: NodeProbe.reply(node, incarnation: incarnation)))
+        }
+        for text in ["7", "[]", "{", "\u{0}"] { #expect(!NodeProbe.reaches(row, replying: Array(text.utf8))) }
+    }
+
     @Test("a node that answers that it cannot is reached; who says nothing, or is another node, is not")
     func failures() {
         for code in [ErrorCode.overloaded, .deadlineExceeded, .nodeDraining, .methodUnknown, .internalError] {

@@ -12,8 +12,9 @@ struct MembershipMachineTests {
         var beats: [NodeName: Int64] = [:]
         var silent: Set<NodeName> = []
         var left: Set<NodeName> = []
-        /// How often each has registered again.
+        /// How often each has registered again, and for which life of a node others still ask where that is another.
         var lives: [NodeName: Int64] = [:]
+        var asked: [NodeName: Int64] = [:]
         /// Pairs that cannot reach each other, in that direction.
         var cuts: Set<[NodeName]> = []
         /// Whether anybody probes.
@@ -36,11 +37,12 @@ struct MembershipMachineTests {
             }
         }
 
-        private func probes(of name: NodeName) -> [NodeName: Bool] {
+        private func probes(of name: NodeName) -> [NodeName: ProbeResult] {
             guard asks else { return [:] }
             return Dictionary(
                 uniqueKeysWithValues: probed(by: name, among: names).map {
-                    ($0, !cuts.contains([name, $0]) && !cuts.contains(["any", $0]))
+                    let isReached = !cuts.contains([name, $0]) && !cuts.contains(["any", $0])
+                    return ($0, ProbeResult(incarnation: asked[$0] ?? lives[$0] ?? 1, isReached: isReached))
                 })
         }
 
@@ -236,6 +238,25 @@ struct MembershipMachineTests {
         #expect(!script.isAcquainted("n2") && script.state("n2") == .alive)
         script.pass(seconds: 2)
         #expect(script.isAcquainted("n2"))
+    }
+
+    @Test("what was found out about a process says nothing of the next one under its name")
+    func lives() {
+        var script = Script(3)
+        script.pass(seconds: 3)
+        script.asked["n2"] = 1
+        script.lives["n2"] = 2
+        script.pass(seconds: 5)
+        #expect(script.state("n2") == .alive && !script.isAcquainted("n2"), "the one before was reached")
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 2)
+        #expect(script.state("n2") == .alive && script.unreached("n2") == .zero, "or was not")
+        script.asked = [:]
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .suspect && !script.isAcquainted("n2"))
+        script.cuts = []
+        script.pass(seconds: 1)
+        #expect(script.state("n2") == .alive && script.isAcquainted("n2"))
     }
 
     @Test("one path cut one way makes nobody suspect, and is seen for what it is")

@@ -23,6 +23,18 @@ public struct MembershipTerms: Sendable, Hashable {
     public init() {}
 }
 
+/// What came of asking a node whether it is there.
+public struct ProbeResult: Sendable, Hashable {
+    /// The life of the node that was asked for, and which alone it is said of.
+    public var incarnation: Int64
+    public var isReached: Bool
+
+    public init(incarnation: Int64, isReached: Bool) {
+        self.incarnation = incarnation
+        self.isReached = isReached
+    }
+}
+
 /// A node as one successful read of the catalog shows it.
 public struct NodeSighting: Sendable, Hashable {
     public var name: NodeName
@@ -34,11 +46,11 @@ public struct NodeSighting: Sendable, Hashable {
     public var heartbeats: Int64
     /// Whether it says that it takes part: not one that has left.
     public var takesPart: Bool
-    /// What it found out about others, as its last heartbeat told: whether each answered its last probe.
-    public var probes: [NodeName: Bool]
+    /// What it found out about others, as its last heartbeat told.
+    public var probes: [NodeName: ProbeResult]
 
     public init(
-        name: NodeName, incarnation: Int64, epoch: Int64, heartbeats: Int64, takesPart: Bool, probes: [NodeName: Bool] = [:]
+        name: NodeName, incarnation: Int64, epoch: Int64, heartbeats: Int64, takesPart: Bool, probes: [NodeName: ProbeResult] = [:]
     ) {
         self.name = name
         self.incarnation = incarnation
@@ -146,7 +158,7 @@ public struct MembershipMachine: Sendable {
     public init(terms: MembershipTerms = MembershipTerms()) { self.terms = terms }
 
     /// A successful read of all nodes. `own`: what the reader itself found by probing, which no heartbeat has to bring.
-    public mutating func observe(_ nodes: [NodeSighting], reader: NodeName, own: [NodeName: Bool], at now: Instant) {
+    public mutating func observe(_ nodes: [NodeSighting], reader: NodeName, own: [NodeName: ProbeResult], at now: Instant) {
         let elapsed = lastRead.map { min($0.duration(to: now), terms.longestStep) } ?? .zero
         lastRead = now
         var next: [NodeName: Pulse] = [:]
@@ -163,7 +175,7 @@ public struct MembershipMachine: Sendable {
             next[node.name] = pulse
         }
         // Those who are silent themselves are no witnesses.
-        var witnesses: [NodeName: [NodeName: Bool]] = [:]
+        var witnesses: [NodeName: [NodeName: ProbeResult]] = [:]
         for node in nodes where next[node.name].map({ $0.silence < terms.suspectAfter }) ?? false { witnesses[node.name] = node.probes }
         witnesses[reader] = own
         standings = [:]
@@ -177,16 +189,18 @@ public struct MembershipMachine: Sendable {
     public func standing(of node: NodeName) -> NodeStanding? { standings[node] }
 
     private func judge(
-        _ name: NodeName, _ pulse: inout Pulse, _ witnesses: [NodeName: [NodeName: Bool]], isReader: Bool, elapsed: Duration,
+        _ name: NodeName, _ pulse: inout Pulse, _ witnesses: [NodeName: [NodeName: ProbeResult]], isReader: Bool, elapsed: Duration,
         at now: Instant
     ) -> NodeStanding {
-        let said = witnesses.filter { $0.key != name }.compactMapValues { $0[name] }
-        let answers = Set(said.filter(\.value).keys)
-        let failures = Set(said.filter { !$0.value }.keys)
+        let said = witnesses.filter { $0.key != name }.compactMapValues { $0[name] }.filter {
+            $0.value.incarnation == pulse.sign.incarnation
+        }
+        let answers = Set(said.filter(\.value.isReached).keys)
+        let failures = Set(said.keys).subtracting(answers)
         pulse.age += elapsed
         if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isAcquainted = true }
         // Of a node that beats, and by witnesses that reach somebody: who reaches nobody may be what is cut off itself.
-        let witnessed = failures.count { witnesses[$0]?.values.contains(true) ?? false }
+        let witnessed = failures.count { witnesses[$0]?.values.contains(where: \.isReached) ?? false }
         if failures.isEmpty, !answers.isEmpty {
             (pulse.unreachedTime, pulse.wasUnreached) = (.zero, false)
         } else if !answers.isEmpty || pulse.silence >= terms.suspectAfter {

@@ -194,7 +194,7 @@ public final class Cluster: Sendable {
     }
 
     /// Which registration under this node's name was this process's; nil before it has joined.
-    var incarnation: Int64? { joined.withLock { $0?.incarnation } }
+    public var incarnation: Int64? { joined.withLock { $0?.incarnation } }
 
     /// Heartbeats, leads when it is this node's turn, does the leader's duties, and watches the others, until the task is cancelled. Returns
     /// when this node was removed from the cluster; throws `node.alive` where another process has its name.
@@ -266,8 +266,8 @@ public final class Cluster: Sendable {
             await withDiscardingTaskGroup { group in
                 for row in rows where names.contains(row.name) {
                     group.addTask {
-                        let answered = await probe(row, self.clock.now.advanced(by: self.options.probeTime))
-                        self.observation.withLock { $0.probed(row.name, answered: answered) }
+                        let isReached = await probe(row, self.clock.now.advanced(by: self.options.probeTime))
+                        self.observation.withLock { $0.probed(row.name, .init(incarnation: row.incarnation, isReached: isReached)) }
                     }
                 }
             }

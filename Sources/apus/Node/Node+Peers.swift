@@ -21,17 +21,16 @@ extension Node {
         return { row, deadline in
             guard !row.rpcAddress.isEmpty else { return false }
             let began = BootClock.now
+            let isReached: Bool
             do {
-                _ = try await calls.call(row.rpcAddress, NodeProbe.method, [], deadline: deadline)
-            } catch  where !NodeProbe.reaches(row, failing: error) {
-                metrics.probed(row.name, took: nil)
-                log.debug("a peer is not reached", ["node": row.name.rawValue, "error": "\(error)"])
-                return false
+                isReached = NodeProbe.reaches(
+                    row, replying: try await calls.call(row.rpcAddress, NodeProbe.method, [], deadline: deadline))
             } catch {
-                log.debug("a peer answers that it cannot answer", ["node": row.name.rawValue, "error": "\(error)"])
+                isReached = NodeProbe.reaches(row, failing: error)
+                log.debug("a peer does not answer a probe", ["node": row.name.rawValue, "error": "\(error)"])
             }
-            metrics.probed(row.name, took: began.duration(to: BootClock.now))
-            return true
+            metrics.probed(row.name, took: isReached ? began.duration(to: BootClock.now) : nil)
+            return isReached
         }
     }
 
@@ -39,7 +38,7 @@ extension Node {
     func startPeerServer() throws(ApusError) -> (server: RPCServer?, address: String) {
         guard let secret = configuration.cluster.secret, var address = configuration.peerAddress else { return (nil, "") }
         var handlers: [String: RPCHandler] = [
-            NodeProbe.method: { _ in [] }
+            NodeProbe.method: { [cluster] _ in NodeProbe.reply(cluster.identity.name, incarnation: cluster.incarnation) }
         ]
         handlers[Self.examination] = { [configuration, health] request in
             try await Self.answerExamination(request.payload, configuration, health)

@@ -11,6 +11,9 @@ final class SimulatedNode {
     private(set) var isUp = false
     /// Rises with each start: what an earlier life has under way means nothing.
     private(set) var life = 0
+    /// Of its registration, which it may hear of long after its start; nil before.
+    private(set) var incarnation: Int64?
+    private var registeredAt = Instant(nanosecondsSinceBoot: 0)
     /// It is stopped until then, and does not know.
     private(set) var pausedUntil: Instant?
 
@@ -37,6 +40,7 @@ final class SimulatedNode {
     func start() {
         isUp = true
         life += 1
+        incarnation = nil
         pausedUntil = nil
         changedAt = world.now
         isolatedSince = nil
@@ -53,7 +57,9 @@ final class SimulatedNode {
         world.askCatalog(self, patience: .seconds(2)) { [name] in
             $0.register(name)
         } then: { [unowned self] registered in
-            guard registered != nil else { return join() }
+            guard let registered else { return join() }
+            incarnation = registered
+            registeredAt = world.now
             keep(\.session, "session \(name)")
             keep(\.leadership, "leader")
             every(.seconds(1)) { [unowned self] in look() }
@@ -188,8 +194,10 @@ final class SimulatedNode {
     private func probePeers() {
         let names = Set(probed(by: name, among: observation.rows.filter { $0.status != .left && $0.name != name }.map(\.name)))
         observation.keepProbes(of: names)
-        for peer in names.sorted() {
-            world.probe(self, peer) { [unowned self] answered in observation.probed(peer, answered: answered) }
+        for row in observation.rows where names.contains(row.name) {
+            world.probe(self, row) { [unowned self] in
+                observation.probed(row.name, .init(incarnation: row.incarnation, isReached: $0))
+            }
         }
     }
 
@@ -266,9 +274,9 @@ final class SimulatedNode {
     }
 
     /// A replica that was serving before its node was away is counted when the leader cannot take the node for gone any more; who does not
-    /// beat, and did not start a moment ago, may be taken for gone.
+    /// beat, and did not start or register a moment ago, may be taken for gone.
     func serves(_ shard: ShardID) -> Bool {
-        let isNew = changedAt.duration(to: world.now) < .seconds(5)
+        let isNew = max(changedAt, registeredAt).duration(to: world.now) < .seconds(5)
         guard isNew || world.hasBeaten(name, within: .seconds(4)) else { return false }
         return isHealthy(for: .seconds(3))
             || isHealthy(for: .zero) && loaded[shard].map { $0 > max(changedAt, world.pathsChangedAt) } ?? false

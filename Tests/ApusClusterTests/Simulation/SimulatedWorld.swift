@@ -184,11 +184,13 @@ final class SimulatedWorld {
         exchange(node, Self.catalogName, patience: patience, { [unowned self] in work(&catalog) }, then: then)
     }
 
-    /// Asks a peer whether it is there.
-    func probe(_ node: SimulatedNode, _ peer: NodeName, then: @escaping (Bool) -> Void) {
+    /// Asks a peer whether it is there, and is who has registered.
+    func probe(_ node: SimulatedNode, _ peer: NodeRow, then: @escaping (Bool) -> Void) {
         exchange(
-            node, peer, patience: .seconds(1),
-            { [unowned self] in nodes.first { $0.name == peer }.map { $0.isUp && $0.pausedUntil == nil } ?? false },
+            node, peer.name, patience: .seconds(1),
+            { [unowned self] in
+                nodes.contains { $0.isUp && $0.pausedUntil == nil && $0.name == peer.name && $0.incarnation == peer.incarnation }
+            },
             then: { then($0 ?? false) })
     }
 
@@ -362,11 +364,12 @@ struct SimulatedCatalog {
         return true
     }
 
-    mutating func register(_ name: NodeName) {
-        let before = rows[name]
+    mutating func register(_ name: NodeName) -> Int64 {
+        let incarnation = (rows[name]?.incarnation ?? 0) + 1
         rows[name] = NodeRow(
-            name: name, url: "", rpcAddress: "", roles: [.manager, .worker], status: .active, incarnation: (before?.incarnation ?? 0) + 1,
+            name: name, url: "", rpcAddress: "", roles: [.manager, .worker], status: .active, incarnation: incarnation,
             version: "", hasGeneratedName: false, metadata: "{}", registeredAt: WallTime(millisecondsSinceEpoch: 0))
+        return incarnation
     }
 
     func nodeRows() -> [NodeRow] {

@@ -7,7 +7,7 @@ internal import Synchronization
 struct Observation: Sendable {
     /// By name, as of the last reading.
     private(set) var rows: [NodeRow] = []
-    private(set) var probes: [NodeName: Bool] = [:]
+    private(set) var probes: [NodeName: ProbeResult] = [:]
     private var machine: MembershipMachine
     /// The leader's own machine, which starts anew with each term of office, and that term.
     private var leading: (machine: MembershipMachine, epoch: Epoch)?
@@ -21,11 +21,12 @@ struct Observation: Sendable {
     /// The rows of a successful reading; `leader`: the term of office, if this node leads.
     mutating func read(_ rows: [NodeRow], by reader: NodeName, leader: Epoch?, at now: Instant) {
         self.rows = rows
+        let lives = Dictionary(rows.map { ($0.name, $0.incarnation) }, uniquingKeysWith: { first, _ in first })
         let sightings = rows.map { row in
             NodeSighting(
                 name: row.name, incarnation: row.incarnation, epoch: row.sessionEpoch?.value ?? 0, heartbeats: row.heartbeats ?? 0,
                 takesPart: row.status != .left,
-                probes: NodeReport(row.report).probes)
+                probes: NodeReport(row.report, lives: lives).probes)
         }
         machine.observe(sightings, reader: reader, own: probes, at: now)
         guard let leader else {
@@ -38,7 +39,7 @@ struct Observation: Sendable {
             rows.filter { $0.status == .left }.map { ($0.name, leftSince[$0.name] ?? now) }, uniquingKeysWith: { first, _ in first })
     }
 
-    mutating func probed(_ node: NodeName, answered: Bool) { probes[node] = answered }
+    mutating func probed(_ node: NodeName, _ result: ProbeResult) { probes[node] = result }
 
     /// Forgets probes of nodes that are not probed any more.
     mutating func keepProbes(of nodes: some Sequence<NodeName>) {
@@ -83,20 +84,28 @@ struct Observation: Sendable {
 
 /// What a node says with each heartbeat.
 struct NodeReport: Sendable, Hashable {
-    /// Whether those whom it probes answered.
-    var probes: [NodeName: Bool] = [:]
+    /// Of those whom it probes.
+    var probes: [NodeName: ProbeResult] = [:]
 
-    init(probes: [NodeName: Bool]) { self.probes = probes }
+    init(probes: [NodeName: ProbeResult]) { self.probes = probes }
 
-    /// What is no report says nothing.
-    init(_ text: String) {
+    /// What is no report says nothing. A node of a version before this one does not say of which life of a node it speaks: of `lives`, those
+    /// that the reader knows.
+    init(_ text: String, lives: [NodeName: Int64] = [:]) {
         guard let value = try? JSONValue(parsing: Array(text.utf8)), let members = value["probes"]?.asObject else { return }
-        for (name, value) in members { probes[NodeName(name)] = value.asBool }
+        let asked = value["incarnations"]?.asObject
+        for (name, value) in members {
+            let node = NodeName(name)
+            guard let isReached = value.asBool, let life = asked == nil ? lives[node] : asked?[name]?.asInteger else { continue }
+            probes[node] = ProbeResult(incarnation: life, isReached: isReached)
+        }
     }
 
     var text: String {
-        JSONValue.object([
-            "probes": .object(JSONObject(probes.sorted { $0.key < $1.key }.map { ($0.key.rawValue, .bool($0.value)) }))
+        let sorted = probes.sorted { $0.key < $1.key }.map { ($0.key.rawValue, $0.value) }
+        return JSONValue.object([
+            "probes": .object(JSONObject(sorted.map { ($0, .bool($1.isReached)) })),
+            "incarnations": .object(JSONObject(sorted.map { ($0, .integer($1.incarnation)) })),
         ]).description
     }
 }
