@@ -188,8 +188,8 @@ struct ReplicaStepsTests {
         func pass(_ seconds: ClosedRange<Int>, failing: [NodeName]) {
             for second in seconds {
                 let now = Instant(nanosecondsSinceBoot: Int64(second) * 1_000_000_000)
-                observation.probed("n1", .init(incarnation: 1, isReached: !failing.contains("n0")))
-                observation.probed("n2", .init(incarnation: 1, isReached: true))
+                observation.note(.init(incarnation: 1, isReached: !failing.contains("n0")), of: "n1")
+                observation.note(.init(incarnation: 1, isReached: true), of: "n2")
                 let rows = ["n0", "n1", "n2"].map { name in
                     let found: [NodeName: ProbeResult] = [
                         "n0": .init(incarnation: 1, isReached: true), "n1": .init(incarnation: 1, isReached: !failing.contains("n2")),
@@ -250,7 +250,7 @@ struct ReplicaStepsTests {
                     hasGeneratedName: false, metadata: "{}", registeredAt: WallTime(millisecondsSinceEpoch: 0), sessionEpoch: Epoch(1),
                     heartbeats: Int64(seconds))
             }
-            for (name, isReached) in probes { observation.probed(name, .init(incarnation: 1, isReached: isReached)) }
+            for (name, isReached) in probes { observation.note(.init(incarnation: 1, isReached: isReached), of: name) }
             observation.read(rows, by: "n0", leader: Epoch(1), at: now)
             let unsteady = observation.unsteady(leader: Epoch(1))
             let newcomers = memory.newcomers([shard], [CollectionID(1): 1], unsteady: unsteady, at: now)

@@ -40,10 +40,19 @@ struct MembershipMachineTests {
         private func probes(of name: NodeName) -> [NodeName: ProbeResult] {
             guard asks else { return [:] }
             return Dictionary(
-                uniqueKeysWithValues: probed(by: name, among: names).map {
+                uniqueKeysWithValues: probed(by: name, among: names, doubt: doubt).map {
                     let isReached = !cuts.contains([name, $0]) && !cuts.contains(["any", $0])
                     return ($0, ProbeResult(incarnation: asked[$0] ?? lives[$0] ?? 1, isReached: isReached))
                 })
+        }
+
+        private var doubt: Set<NodeName> { Set(names.filter { machine.standing(of: $0)?.isInDoubt ?? false }) }
+
+        /// Cuts all paths between those and the others.
+        mutating func cut(off part: [NodeName]) {
+            for inside in part {
+                for outside in names where !part.contains(outside) { cuts.formUnion([[inside, outside], [outside, inside]]) }
+            }
         }
 
         func state(_ name: NodeName) -> NodeStanding.State? { machine.standing(of: name)?.state }
@@ -342,10 +351,9 @@ struct MembershipMachineTests {
             for name in script.names.dropFirst() where random.next() % 4 == 0 { script.silent.insert(name) }
             script.pass(seconds: 8)
             for name in script.names.dropFirst() {
-                let witnesses = script.names.filter { witness in
-                    witness != name && !script.silent.contains(witness) && probed(by: witness, among: script.names).contains(name)
+                let reached = script.names.contains { witness in
+                    witness != name && !script.silent.contains(witness) && !script.cuts.contains([witness, name])
                 }
-                let reached = witnesses.contains { !script.cuts.contains([$0, name]) }
                 let isDown = script.state(name) == .down
                 #expect(isDown == (script.silent.contains(name) && !reached), "\(name) in \(script.cuts) silent \(script.silent)")
             }
@@ -360,11 +368,28 @@ struct MembershipMachineTests {
         }
     }
 
+    @Test("of two racks that are cut from each other nobody is unreached, and nobody's state comes and goes", arguments: 1...5)
+    func racks(size: Int) {
+        var script = Script(6)
+        script.pass(seconds: 3)
+        script.cut(off: Array(script.names.prefix(size)))
+        script.pass(seconds: 5)
+        let states = script.names.map(script.state)
+        for _ in 0..<90 {
+            script.pass(seconds: 1)
+            #expect(script.names.map(script.state) == states)
+        }
+        // Alone in its rack it is unreached.
+        let alone = size == 1 ? "n1" : size == 5 ? "n6" : nil as NodeName?
+        for name in script.names { #expect(script.isUnreached(name) == (name == alone), "\(name)") }
+    }
+
     @Test("each node is probed by as many others")
     func fairness() {
         let names = (0..<10).map { NodeName("n\($0)") }
         let all = names.flatMap { probed(by: $0, among: names) }
         #expect(Dictionary(grouping: all, by: { $0 }).values.allSatisfy { $0.count == 3 })
         #expect(probed(by: "n1", among: ["n1"]) == [] && probed(by: "n1", among: ["n1", "n2"]) == ["n2"])
+        #expect(probed(by: "n1", among: names, doubt: ["n1", "n9", "n3", "gone"]) == ["n2", "n3", "n4", "n9"])
     }
 }

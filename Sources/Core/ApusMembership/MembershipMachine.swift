@@ -118,6 +118,10 @@ public struct NodeStanding: Sendable, Hashable {
 
     /// Some reach it and some do not: a path is cut, not the node gone.
     public var isAsymmetric: Bool { !answers.isEmpty && !failures.isEmpty }
+
+    /// All have to be asked whether they reach it. Also one that lives, as long as anybody fails: or it would be asked by few again, and
+    /// suspect again, in turns.
+    public var isInDoubt: Bool { state != .alive || !failures.isEmpty }
 }
 
 /// Tells by two signals which nodes live: their heartbeats in the catalog, and whether their peers' probes are answered.
@@ -231,9 +235,12 @@ public struct MembershipMachine: Sendable {
     }
 }
 
-/// Who probes whom: every node the few that follow it in the order of names, around the end. So each is probed by as many.
-public func probed(by node: NodeName, among nodes: some Sequence<NodeName>, witnesses: Int = 3) -> [NodeName] {
+/// Who probes whom: every node the few that follow it in the order of names, around the end, so that each is probed by as many; and those that
+/// are in `doubt`: the few that ask a node may all be where a cut has put them away from it.
+public func probed(
+    by node: NodeName, among nodes: some Sequence<NodeName>, doubt: Set<NodeName> = [], witnesses: Int = 3
+) -> Set<NodeName> {
     let others = Set(nodes).subtracting([node]).sorted()
     let following = others.filter { $0 > node } + others.filter { $0 < node }
-    return Array(following.prefix(witnesses))
+    return Set(following.prefix(witnesses)).union(doubt.intersection(others))
 }

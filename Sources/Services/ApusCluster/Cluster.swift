@@ -260,14 +260,12 @@ public final class Cluster: Sendable {
     /// Asks some of the others, again and again, whether they answer. What came of it goes with the next heartbeat.
     private func probePeers(by probe: @escaping @Sendable (NodeRow, Instant) async -> Bool) async {
         while await sleep(options.probeInterval) {
-            let rows = observation.withLock { $0.rows }.filter { $0.status != .left && $0.name != identity.name }
-            let names = Set(probed(by: identity.name, among: rows.map(\.name)))
-            observation.withLock { $0.keepProbes(of: names) }
+            let rows = observation.withLock { $0.beginProbes(by: identity.name) }
             await withDiscardingTaskGroup { group in
-                for row in rows where names.contains(row.name) {
+                for row in rows {
                     group.addTask {
                         let isReached = await probe(row, self.clock.now.advanced(by: self.options.probeTime))
-                        self.observation.withLock { $0.probed(row.name, .init(incarnation: row.incarnation, isReached: isReached)) }
+                        self.observation.withLock { $0.note(.init(incarnation: row.incarnation, isReached: isReached), of: row.name) }
                     }
                 }
             }

@@ -192,11 +192,9 @@ final class SimulatedNode {
     }
 
     private func probePeers() {
-        let names = Set(probed(by: name, among: observation.rows.filter { $0.status != .left && $0.name != name }.map(\.name)))
-        observation.keepProbes(of: names)
-        for row in observation.rows where names.contains(row.name) {
+        for row in observation.beginProbes(by: name) {
             world.probe(self, row) { [unowned self] in
-                observation.probed(row.name, .init(incarnation: row.incarnation, isReached: $0))
+                observation.note(.init(incarnation: row.incarnation, isReached: $0), of: row.name)
             }
         }
     }

@@ -39,12 +39,15 @@ struct Observation: Sendable {
             rows.filter { $0.status == .left }.map { ($0.name, leftSince[$0.name] ?? now) }, uniquingKeysWith: { first, _ in first })
     }
 
-    mutating func probed(_ node: NodeName, _ result: ProbeResult) { probes[node] = result }
+    mutating func note(_ result: ProbeResult, of node: NodeName) { probes[node] = result }
 
-    /// Forgets probes of nodes that are not probed any more.
-    mutating func keepProbes(of nodes: some Sequence<NodeName>) {
-        let nodes = Set(nodes)
-        probes = probes.filter { nodes.contains($0.key) }
+    /// Whom `node` asks next whether they answer. What it found out about others is forgotten.
+    mutating func beginProbes(by node: NodeName) -> [NodeRow] {
+        let peers = rows.filter { $0.status != .left && $0.name != node }
+        let doubt = Set(peers.map(\.name).filter { machine.standing(of: $0)?.isInDoubt ?? false })
+        let asked = probed(by: node, among: peers.map(\.name), doubt: doubt)
+        probes = probes.filter { asked.contains($0.key) }
+        return peers.filter { asked.contains($0.name) }
     }
 
     func standing(of node: NodeName) -> NodeStanding? { machine.standing(of: node) }
