@@ -234,6 +234,29 @@ struct ReplicaStepsTests {
         #expect(onN1() == 2 && recorded.last == "back: its heartbeats go on", "one path")
     }
 
+    @Test("while others start with the leader nothing is placed, for three seconds at most; alone it waits for nobody")
+    func starting() {
+        let graces = ReplicaSteps.Graces(absence: .seconds(60), restart: .seconds(30))
+        var observation = Observation(terms: MembershipTerms())
+        func takers(after seconds: Int, _ rows: [NodeRow]) -> [NodeName]? {
+            let now = Instant(nanosecondsSinceBoot: Int64(seconds) * 1_000_000_000)
+            observation.read(rows, by: "n0", leader: Epoch(1), at: now)
+            return observation.presences(leader: Epoch(1), graces, at: now)?.filter { $0.value == .here }.keys.sorted()
+        }
+        let rows = ["n0", "n1", "n2"].map { NodeProbeTests.row($0) }
+        #expect(takers(after: 0, [rows[0]]) == ["n0"] && !observation.hasNewcomers(among: [rows[0]]))
+        #expect(observation.hasNewcomers(among: rows), "two that it has not read yet")
+        observation = Observation(terms: MembershipTerms())
+        #expect(takers(after: 10, rows) == nil && observation.hasNewcomers(among: rows))
+        observation.note(.init(incarnation: 1, isReached: true), of: "n1")
+        #expect(takers(after: 11, rows) == nil && observation.hasNewcomers(among: rows))
+        observation.note(.init(incarnation: 1, isReached: false), of: "n2")
+        #expect(takers(after: 12, rows) == ["n0", "n1"] && !observation.hasNewcomers(among: rows))
+        observation = Observation(terms: MembershipTerms())
+        #expect(takers(after: 20, rows) == nil && takers(after: 22, rows) == nil)
+        #expect(takers(after: 23, rows) == ["n0"], "nobody asks")
+    }
+
     @Test("nobody stops for a replica on a node that no other node reaches, or that is about to stop, however long it has served there")
     func unsteady() {
         let shard = ShardRow(

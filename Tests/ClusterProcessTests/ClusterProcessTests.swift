@@ -38,6 +38,17 @@ struct ClusterProcessTests {
         for node in [nodes[0], back, nodes[2]] { _ = await node.terminate() }
     }
 
+    @Test("a collection that is created while the nodes start has its shards on all of them at once")
+    func starting() async throws {
+        let cluster = try await ProcessCluster()
+        var nodes: [NodeProcess] = []
+        for number in 0..<3 { nodes.append(try await cluster.start(number)) }
+        try await nodes[0].create("c", shards: 6, replicas: 1)
+        let shards = try await nodes[0].send(.get, "/api/v1/cluster/shard-distribution").body["shards_per_node"]
+        #expect(shards == ["n1": 2, "n2": 2, "n3": 2], "\(shards ?? .null)")
+        for node in nodes { _ = await node.terminate() }
+    }
+
     @Test("with two replicas no search fails or is incomplete while a node is killed, and none takes long while one is frozen")
     func replicated() async throws {
         let cluster = try await ProcessCluster()

@@ -119,6 +119,9 @@ public struct NodeStanding: Sendable, Hashable {
     /// Some reach it and some do not: a path is cut, not the node gone.
     public var isAsymmetric: Bool { !answers.isEmpty && !failures.isEmpty }
 
+    /// It has registered a moment ago: nobody can have said yet whether it is reached.
+    public var isNewcomer: Bool { state == .alive && !isAcquainted && failures.isEmpty }
+
     /// All have to be asked whether they reach it. Also one that lives, as long as anybody fails: or it would be asked by few again, and
     /// suspect again, in turns.
     public var isInDoubt: Bool { state != .alive || !failures.isEmpty }

@@ -10,7 +10,7 @@ struct Observation: Sendable {
     private(set) var probes: [NodeName: ProbeResult] = [:]
     private var machine: MembershipMachine
     /// The leader's own machine, which starts anew with each term of office, and that term.
-    private var leading: (machine: MembershipMachine, epoch: Epoch)?
+    private(set) var leading: (machine: MembershipMachine, epoch: Epoch, since: Instant)?
     /// What the leader has written down of each node in this term; one that it has not written of is alive.
     private var recorded: [NodeName: NodeStanding] = [:]
     /// When the leader first saw that a node had left.
@@ -33,7 +33,7 @@ struct Observation: Sendable {
             (leading, leftSince) = (nil, [:])
             return
         }
-        if leading?.epoch != leader { (leading, leftSince, recorded) = ((MembershipMachine(terms: machine.terms), leader), [:], [:]) }
+        if leading?.epoch != leader { (leading, leftSince, recorded) = ((MembershipMachine(terms: machine.terms), leader, now), [:], [:]) }
         leading?.machine.observe(sightings, reader: reader, own: probes, at: now)
         leftSince = Dictionary(
             rows.filter { $0.status == .left }.map { ($0.name, leftSince[$0.name] ?? now) }, uniquingKeysWith: { first, _ in first })

@@ -25,8 +25,15 @@ public struct NewShards: Sendable {
 }
 
 extension Cluster {
-    /// Throws `cluster.no_active_nodes`.
+    /// Throws `cluster.no_active_nodes`. Waits for nodes that have registered a moment ago: while a whole cluster starts, the one that is asked
+    /// would have all shards.
     public func newShards(replicas: Int, deadline: Instant) async throws -> NewShards {
+        let patience = min(deadline, clock.now.advanced(by: Observation.startTime))
+        while clock.now < patience {
+            let rows = try await catalog.nodes.list(deadline: deadline).filter { $0.name != identity.name }
+            guard observation.withLock({ $0.hasNewcomers(among: rows) }) else { break }
+            try await clock.sleep(until: clock.now.advanced(by: .milliseconds(200)), tolerance: nil)
+        }
         let nodes = try await takers(deadline: deadline)
         return NewShards(nodes: nodes, loads: try await catalog.shards.replicaCounts(deadline: deadline), factor: replicas)
     }

@@ -11,9 +11,20 @@ extension ReplicaSteps {
 }
 
 extension Observation {
-    /// How each node stands towards its replicas, as the leader sees it; nil before it has read the nodes under this epoch.
+    /// How long nodes that have registered a moment ago are waited for when a cluster starts: until others have asked them, and have said so.
+    static let startTime = Duration.seconds(3)
+
+    /// Whether one of `rows` may be given something in a moment.
+    func hasNewcomers(among rows: [NodeRow]) -> Bool {
+        rows.contains { $0.status == .active && standing(of: $0.name)?.isNewcomer ?? true }
+    }
+
+    /// How each node stands towards its replicas, as the leader sees it; nil before it has read the nodes under this epoch, and while others
+    /// start with it: it would give everything to itself.
     func presences(leader epoch: Epoch, _ graces: ReplicaSteps.Graces, at now: Instant) -> [NodeName: ReplicaSteps.Presence]? {
-        guard !rows.isEmpty else { return nil }
+        guard !rows.isEmpty, let leading, leading.epoch == epoch else { return nil }
+        let isStarting = leading.since.duration(to: now) < Self.startTime
+        guard !isStarting || !rows.contains(where: { leading.machine.standing(of: $0.name)?.isNewcomer ?? false }) else { return nil }
         var presences: [NodeName: ReplicaSteps.Presence] = [:]
         for row in rows {
             let standing = leaderStanding(of: row.name, epoch: epoch)
