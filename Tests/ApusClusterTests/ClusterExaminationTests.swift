@@ -62,5 +62,6 @@ struct ClusterExaminationTests {
         }.facts
         #expect(NodeFacts(try JSONValue(parsing: Array(facts.value.description.utf8))) == facts)
         #expect(NodeFacts(["unreached": [["node": 1]], "disks": 3]).unreached.isEmpty)
+        #expect(NodeFacts(["settings": ["\u{E9}": "a", "e\u{301}": "b"]]).settings.count == 1)
     }
 }

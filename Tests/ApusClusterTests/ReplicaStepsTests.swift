@@ -305,6 +305,40 @@ struct ReplicaStepsTests {
         }
     }
 
+    @Test("a replica that retires stays where the one in its place serves on a node that is emptied, and nowhere else can go")
+    func retiringForOneThatLeaves() {
+        for unsteady in [false, true] {
+            var world = World(shards: 1, nodes: 2, factor: 1)
+            world.apply(ReplicaChange(ShardID(0), on: "n1", from: [nil], to: .serving))
+            world.apply(ReplicaChange(ShardID(0), on: "n0", from: [.serving], to: .retiring))
+            world.presences["n1"] = .leaving
+            let steps = ReplicaSteps(
+                shards: world.shards, factors: [CollectionID(1): 1], nodes: world.presences,
+                newcomers: unsteady ? [SeenReplica(world.shards[0], .init(node: "n1", state: .serving))] : []
+            ).steps.map(\.change)
+            #expect(steps == [ReplicaChange(ShardID(0), on: "n0", from: [.retiring], to: .serving)], "\(steps)")
+            expectRest(&world)
+            #expect(world.shards[0].replicas == [.init(node: "n0", state: .serving)])
+        }
+    }
+
+    @Test("a surplus on a node that nobody reaches is not planned again and again, but when who is reached changes")
+    func settledSurplus() {
+        let shard = ShardRow(
+            id: ShardID(0), collection: CollectionID(1), number: 0,
+            replicas: [.init(node: "n0", state: .serving), .init(node: "n1", state: .serving)])
+        let nodes: [NodeName: ReplicaSteps.Presence] = ["n0": .here, "n1": .awaited(isGone: false)]
+        var memory = PlacementMemory()
+        memory.begin(Epoch(1))
+        for (second, isSettled) in [(0, false), (2, true)] as [(Int64, Bool)] {
+            let now = Instant(nanosecondsSinceBoot: second * 1_000_000_000)
+            #expect(memory.newcomers([shard], [CollectionID(1): 1], unsteady: ["n1"], at: now).contains { $0.node == "n1" })
+            memory.settle(at: 1, nodes, unsteady: ["n1"])
+            #expect(memory.isSettled(at: 1, nodes, unsteady: ["n1"]) == isSettled)
+        }
+        #expect(!memory.isSettled(at: 1, nodes, unsteady: []))
+    }
+
     @Test("a move whose target is gone for good is taken back")
     func stranded() {
         var world = World(shards: 2, nodes: 2, factor: 1)

@@ -98,7 +98,7 @@ public final class Cluster: Sendable {
     /// Where other nodes and people reach this one: `http://192.168.1.10:15002`. Empty until it joins.
     public var url: String { address.withLock { $0 } }
 
-    /// Writes this node's row and takes the shards that nobody serves. Before it serves anything; again is harmless.
+    /// Writes this node's row, before it serves anything; again is harmless. What it is to serve is for the leader to say, when others reach it.
     ///
     /// `rpcAddress`: host and port under which other nodes call this one; empty where they cannot. Throws `node.alive` while another process
     /// runs under the same name, `join.secret_missing` and `join.secret_mismatch` where this node is none of the cluster's.
@@ -112,8 +112,6 @@ public final class Cluster: Sendable {
                 name: identity.name, url: url, rpcAddress: rpcAddress, roles: options.roles, version: options.version,
                 hasGeneratedName: identity.isGenerated, metadata: metadata.description),
             deadline: deadline)
-        // The leader finds nodes for the others.
-        _ = try await adoptShards(deadline: deadline) { $0.replicas.isEmpty }
         // Whoever asks this node next may have it ask the others.
         let nodes = try await catalog.nodes.list(deadline: deadline)
         observation.withLock { $0.read(nodes, by: identity.name, leader: nil, at: clock.now) }
@@ -289,13 +287,5 @@ public final class Cluster: Sendable {
             try await clock.sleep(until: clock.now.advanced(by: duration), tolerance: nil)
             return true
         } catch { return false }
-    }
-
-    /// Makes this node serve every shard that no node serves, of those that `isWanted` accepts. Returns how many those were.
-    public func adoptShards(deadline: Instant, where isWanted: (ShardRow) -> Bool = { _ in true }) async throws -> Int {
-        let orphans = try await catalog.shards.list(deadline: deadline).filter { !$0.isServed && isWanted($0) }
-        return try await catalog.shards.change(
-            orphans.map { ReplicaChange($0.id, on: identity.name, from: [nil, .loading, .leaving], to: .serving) }, deadline: deadline
-        ).count
     }
 }

@@ -75,9 +75,10 @@ extension Node {
 extension Configuration {
     /// Those that should be the same on all nodes of a cluster.
     var sharedSettings: [String: String] {
-        Dictionary(
-            uniqueKeysWithValues: ConfigurationKeys.all.filter { $0.isShared }.map { ($0.path, $0.value(in: self)) }
-                // Where the files are is each node's own matter; whether there are any is not.
-                + [("cluster.tls_ca", cluster.tlsCA == nil ? "not set" : "set")])
+        var settings = Dictionary(
+            ConfigurationKeys.all.filter { $0.isShared }.map { ($0.path, $0.value(in: self)) }, uniquingKeysWith: { first, _ in first })
+        // Where the files are is each node's own matter; whether there are any is not.
+        settings["cluster.tls_ca"] = cluster.tlsCA == nil ? "not set" : "set"
+        return settings
     }
 }

@@ -2,6 +2,7 @@ internal import ApusHTTP
 internal import ApusRuntime
 internal import ApusTypes
 internal import Synchronization
+internal import TestKit
 
 /// What a store that never answers does to the other routes of its node: their times with it and without it, in turns.
 struct HungStore {
@@ -42,6 +43,7 @@ struct HungStore {
             let hung = try await times(node, lab)
             for told in await lab.verdicts().values { if let state = told[node.name] { verdicts.insert(state) } }
             try await lab.store.unhang(node)
+            try await eventually(within: 60, "the node is whole again") { await lab.problems().isEmpty }
             failures += idle.failures + hung.failures
             for route in routes.indices {
                 let (before, during) = (percentile(idle.seconds[route]), percentile(hung.seconds[route]))

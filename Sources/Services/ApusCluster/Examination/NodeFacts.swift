@@ -79,6 +79,9 @@ public struct NodeFacts: Sendable, Hashable {
     }
 
     static func settings(_ value: JSONValue?) -> [String: String] {
-        Dictionary(uniqueKeysWithValues: (value?.asObject ?? JSONObject()).compactMap { key, value in value.asString.map { (key, $0) } })
+        // Keys of JSON that differ may be equal as text.
+        Dictionary(
+            (value?.asObject ?? JSONObject()).compactMap { key, value in value.asString.map { (key, $0) } },
+            uniquingKeysWith: { first, _ in first })
     }
 }

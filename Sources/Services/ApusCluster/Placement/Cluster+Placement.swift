@@ -16,14 +16,14 @@ extension Cluster {
         guard let nodes = presences(asLeader: epoch) else { return 0 }
         let followed = try await shards.read(catalog, deadline: deadline)
         let feed = followed.position?.version ?? 0
+        let unsteady = options.probe == nil ? [] : observation.withLock { $0.unsteady(leader: epoch) }
         let isSettled = placement.withLock { memory in
             memory.begin(epoch)
-            return memory.isSettled(at: feed, nodes)
+            return memory.isSettled(at: feed, nodes, unsteady: unsteady)
         }
         guard !isSettled else { return 0 }
         let rows = followed.shards
         let now = clock.now
-        let unsteady = options.probe == nil ? [] : observation.withLock { $0.unsteady(leader: epoch) }
         let (ended, newcomers) = placement.withLock { memory in
             (memory.ended(rows, at: now), memory.newcomers(rows, followed.factors, unsteady: unsteady, at: now))
         }
@@ -36,7 +36,7 @@ extension Cluster {
         }
         guard !steps.isEmpty else {
             if try await removeEmptied(rows, epoch, deadline: deadline) > 0 { return 0 }
-            placement.withLock { $0.settle(at: feed, nodes) }
+            placement.withLock { $0.settle(at: feed, nodes, unsteady: unsteady) }
             return 0
         }
         // A node that has come back since the nodes were read may serve again by now, as the shards say that were just read.

@@ -10,7 +10,7 @@ struct PlacementMemory: Sendable {
     private var serving: [SeenReplica: Instant] = [:]
     private var hasNewcomers = false
     /// What the last round that changed nothing was made from.
-    private var settled: (feed: Int64, nodes: [NodeName: ReplicaSteps.Presence])?
+    private var settled: (feed: Int64, nodes: [NodeName: ReplicaSteps.Presence], unsteady: Set<NodeName>)?
 
     /// What a replica needs to stop answering, whatever it knows: the age that a look at the log may have, twice.
     static let stopTime = Duration.seconds(2)
@@ -20,12 +20,12 @@ struct PlacementMemory: Sendable {
 
     mutating func begin(_ epoch: Epoch) { if self.epoch != epoch { self = PlacementMemory(); self.epoch = epoch } }
 
-    func isSettled(at feed: Int64, _ nodes: [NodeName: ReplicaSteps.Presence]) -> Bool {
-        settled.map { $0.feed == feed && $0.nodes == nodes } ?? false
+    func isSettled(at feed: Int64, _ nodes: [NodeName: ReplicaSteps.Presence], unsteady: Set<NodeName> = []) -> Bool {
+        settled.map { $0.feed == feed && $0.nodes == nodes && $0.unsteady == unsteady } ?? false
     }
 
-    mutating func settle(at feed: Int64, _ nodes: [NodeName: ReplicaSteps.Presence]) {
-        settled = stopped.isEmpty && !hasNewcomers ? (feed, nodes) : nil
+    mutating func settle(at feed: Int64, _ nodes: [NodeName: ReplicaSteps.Presence], unsteady: Set<NodeName> = []) {
+        settled = stopped.isEmpty && !hasNewcomers ? (feed, nodes, unsteady) : nil
     }
 
     /// Replicas that have not served for long enough yet to take the place of others, or on which nobody should rely: those of `unsteady` nodes.
@@ -36,9 +36,9 @@ struct PlacementMemory: Sendable {
             shard.replicas.filter { $0.state == .serving }.map { SeenReplica(shard, $0) }
         }
         serving = Dictionary(seen.map { ($0, serving[$0] ?? now) }, uniquingKeysWith: { first, _ in first })
-        let newcomers = serving.filter { $0.value.duration(to: now) < Self.reachTime || unsteady.contains($0.key.node) }.keys
+        let newcomers = serving.filter { $0.value.duration(to: now) < Self.reachTime }.keys
         hasNewcomers = !newcomers.isEmpty
-        return Set(newcomers)
+        return Set(newcomers).union(serving.keys.filter { unsteady.contains($0.node) })
     }
 
     mutating func ended(_ shards: [ShardRow], at now: Instant) -> Set<SeenReplica> {

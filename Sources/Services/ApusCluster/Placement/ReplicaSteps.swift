@@ -56,15 +56,17 @@ struct ReplicaSteps: Sendable {
         shards: [ShardRow], factors: [CollectionID: Int], nodes: [NodeName: Presence], ended: Set<SeenReplica> = [],
         newcomers: Set<SeenReplica> = [], movesAtOnce: Int = .max, isPaused: Bool = false
     ) {
+        /// Whether it serves, on a node that may keep it.
+        func stays(_ replica: ShardRow.Replica) -> Bool {
+            replica.state == .serving && [.here, .awaited(isGone: false)].contains(nodes[replica.node])
+        }
         var steps: [Step] = []
         var placed: [PlacementShard] = []
         for shard in shards {
             let factor = max(1, factors[shard.collection] ?? 1)
             func isGone(_ replica: ShardRow.Replica) -> Bool { (nodes[replica.node] ?? .lost).isGone }
-            let stays = shard.replicas.contains { $0.state == .serving && !isGone($0) }
-            let successors = shard.replicas.count {
-                $0.state == .serving && !isGone($0) && !newcomers.contains(SeenReplica(shard, $0))
-            }
+            let isServed = shard.replicas.contains { $0.state == .serving && !isGone($0) }
+            let successors = shard.replicas.count { stays($0) && !newcomers.contains(SeenReplica(shard, $0)) }
             var replicas: [PlacementShard.Replica] = []
             for replica in shard.replicas {
                 let hasEnded = ended.contains(SeenReplica(shard, replica))
@@ -80,7 +82,7 @@ struct ReplicaSteps: Sendable {
                 }
                 // Of those that go the planner knows nothing. A shard that nobody serves, or only who waits to stop, is placed anew at once;
                 // else who is awaited keeps its place.
-                if replica.state == .leaving || replica.state == .retiring || isGone(replica) && !stays { continue }
+                if replica.state == .leaving || replica.state == .retiring || isGone(replica) && !isServed { continue }
                 replicas.append(.init(on: replica.node, replica.state == .serving && !isGone(replica) ? .serving : .loading))
             }
             placed.append(PlacementShard(shard.id, replicationFactor: factor, replicas: replicas))
@@ -100,8 +102,7 @@ struct ReplicaSteps: Sendable {
             switch change.action {
             case .add:
                 // Where it was to go serves, if only since a moment: what the planner would even out by it comes after the move.
-                let serving = shard.replicas.count { $0.state == .serving && !(nodes[$0.node] ?? .lost).isGone }
-                if present?.state == .retiring, serving < max(1, factors[shard.collection] ?? 1) {
+                if present?.state == .retiring, shard.replicas.count(where: stays) < max(1, factors[shard.collection] ?? 1) {
                     steps.append(Step(shard, change.node, from: .retiring, to: .serving, "it stays: where it was to go it cannot"))
                 }
                 guard present == nil, change.urgency <= .short || room > 0, !(isPaused && change.urgency == .balance) else { continue }
