@@ -22,6 +22,17 @@ struct UnreachableTests {
         try await node.send(.get, "/api/v1/cluster/shard-distribution").body["shards_per_node"]?[name]?.asInteger ?? 0
     }
 
+    /// What a command prints.
+    private func apus(_ node: NodeProcess, _ arguments: [String]) async throws -> String {
+        let folder = try TemporaryDirectory()
+        let process = try await ChildProcess.start(
+            .init(
+                try NodeProcess.program(), arguments, environment: ["PATH": "/usr/bin:/bin", "APUS_URL": node.url, "APUS_KEY": node.key],
+                output: .file(folder.path + "/out")), on: TestLoops.shared.first)
+        _ = await process.wait(atMost: .seconds(60))
+        return NodeProcess.text(of: folder.path + "/out")
+    }
+
     @Test("three nodes with certificates find everything; one without is given nothing and costs no search, and with one its share")
     func certificates() async throws {
         let cluster = try await ProcessCluster()
@@ -76,6 +87,12 @@ struct UnreachableTests {
         #expect(try await nodes[0].statuses()["n3"] == "unavailable", "it beats: it is not down")
         let why = try await nodes[0].send(.get, "/api/records?subject=node%20n3").body
         #expect("\(why)".contains("unreached, and its shards are placed elsewhere, because it has not answered n1, n2"), "\(why)")
+
+        for arguments in [["status"], ["node", "list"]] {
+            #expect(
+                try await apus(nodes[0], arguments).contains(#/unreached: n3 beats, and has not answered n1, n2 for .*placed elsewhere/#))
+        }
+        #expect(try await apus(nodes[0], ["why", "n3"]).contains("node n3: unreached, and its shards are placed elsewhere"))
 
         _ = await nodes[2].terminate()
         nodes[2] = try await cluster.start(2, more: settings)

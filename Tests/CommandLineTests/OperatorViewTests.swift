@@ -45,6 +45,24 @@ struct OperatorViewTests {
         #expect(away.contains("failure tolerance not known while the catalog is away"))
     }
 
+    @Test("who is not reached is said below the nodes, with by whom and for how long")
+    func unreached() {
+        func lines(_ unreached: JSONValue) -> [String] {
+            StatusCommand.unreached([["name": "n1", "unreached": .null], ["name": "n2", "unreached": unreached]], .plain)
+        }
+        #expect(lines(.null) == [])
+        #expect(
+            lines(["seconds": 75.5, "failures": ["n1", "n3"], "answers": [], "is_emptied": true]) == [
+                "unreached: n2 beats, and has not answered n1, n3 for \(ImportProgress.time(75.5)); its shards are placed elsewhere; "
+                    + "try: apus doctor cluster"
+            ])
+        #expect(lines(["seconds": 5, "failures": ["n1"], "answers": []])[0].contains("placed elsewhere") == false)
+        #expect(
+            lines(["seconds": 75, "failures": ["n1"], "answers": ["n3"], "is_emptied": false]) == [
+                "unreached: n2 answers n3 again, and not n1: it is given nothing"
+            ])
+    }
+
     @Test("lines of several nodes come in the order of their times, and who is missing is said once")
     func logs() throws {
         var reader = LogReader(

@@ -137,8 +137,20 @@ extension ConsoleFace {
                     $0.member("roles", .array(node.roles.map(\.rawValue).sorted().map(JSONValue.string)))
                     $0.member("version", node.version)
                     $0.member("shards", view.shards(on: node.name).count)
+                    $0.key("unreached")
+                    if let unreached = view.unreached[node.name] { write(unreached, to: &$0) } else { $0.null() }
                 }
             }
+        }
+    }
+
+    private static func write(_ unreached: UnreachedNode, to writer: inout JSONWriter) {
+        func names(_ nodes: [NodeName]) -> JSONValue { .array(nodes.map { .string($0.rawValue) }) }
+        writer.object {
+            $0.member("seconds", .double(unreached.time.seconds))
+            $0.member("failures", names(unreached.failures))
+            $0.member("answers", names(unreached.answers))
+            $0.member("is_emptied", unreached.isEmptied)
         }
     }
 

@@ -39,6 +39,8 @@ struct Argument: Sendable {
     var help: String
     var isRequired = true
     var values = Values.text
+    /// The values are what completion offers, and others are taken too.
+    var takesOthers = false
 }
 
 /// An option or, without `values`, a flag.

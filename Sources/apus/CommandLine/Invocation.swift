@@ -142,7 +142,7 @@ struct ArgumentParser {
                 if argument.isRequired { throw usage("\(argument.name) is missing: \(argument.help)", invocation.path) }
                 continue
             }
-            if let complaint = argument.values.complaint(about: invocation.arguments[index]) {
+            if !argument.takesOthers, let complaint = argument.values.complaint(about: invocation.arguments[index]) {
                 throw usage("\(argument.name) \(complaint), not '\(invocation.arguments[index])'", invocation.path)
             }
         }

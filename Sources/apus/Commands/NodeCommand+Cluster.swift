@@ -17,7 +17,9 @@ extension NodeCommand {
             }
             var table = Table(header: ["NODE", "STATUS", "URL", "VERSION", "SHARDS"], rightAligned: [4])
             table.rows = nodes.map { node in ["name", "status", "url", "version", "shards"].map { Outline.plain(node[$0] ?? .null) } }
-            table.lines(invocation.terminal).forEach { invocation.terminal.print($0) }
+            (table.lines(invocation.terminal) + StatusCommand.unreached(nodes, invocation.terminal)).forEach {
+                invocation.terminal.print($0)
+            }
             return .success
         })
 

@@ -64,6 +64,21 @@ enum StatusCommand {
         }
     }
 
+    /// What is said below a list of nodes of those that others do not reach.
+    static func unreached(_ nodes: [JSONValue], _ terminal: Terminal) -> [String] {
+        nodes.compactMap { node in
+            guard let unreached = node["unreached"]?.asObject, let name = node["name"]?.asString else { return nil }
+            func names(_ member: String) -> String { (unreached[member]?.asArray ?? []).map { Outline.plain($0) }.joined(separator: ", ") }
+            let title = terminal.styled("unreached", .yellow)
+            guard names("answers").isEmpty else {
+                return "\(title): \(name) answers \(names("answers")) again, and not \(names("failures")): it is given nothing"
+            }
+            let emptied = unreached["is_emptied"]?.asBool == true ? "; its shards are placed elsewhere" : ""
+            let time = ImportProgress.time(unreached["seconds"]?.asDouble ?? 0)
+            return "\(title): \(name) beats, and has not answered \(names("failures")) for \(time)\(emptied); try: apus doctor cluster"
+        }
+    }
+
     /// `rates`: of each node, where they are known.
     static func lines(_ status: JSONValue, _ terminal: Terminal, rates: [String: StatusWatch.Rate]? = nil) -> [String] {
         var lines: [String] = []
@@ -126,6 +141,7 @@ enum StatusCommand {
             }
             lines += [""] + table.lines(terminal)
         }
+        lines += unreached(nodes, terminal)
         if rates != nil, !moves.isEmpty {
             var table = Table(header: ["MOVE", "NODE", "STATE"])
             table.rows = moves.prefix(10).map { ["shard \(text($0["shard"]))", text($0["node"]), text($0["state"])] }

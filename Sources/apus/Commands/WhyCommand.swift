@@ -7,27 +7,33 @@ enum WhyCommand {
         discussion: "Prints what was recorded when it was decided, newest first; nothing is worked out again.",
         arguments: [
             Argument(
-                name: "KIND", help: "node, shard, collection or rebalance.", isRequired: false,
-                values: .choice(["node", "shard", "collection", "rebalance"])),
+                name: "KIND", help: "node, shard, collection or rebalance; or a node's name or a shard's COLLECTION/N alone.",
+                isRequired: false,
+                values: kinds, takesOthers: true),
             Argument(name: "NAME", help: "The node's or the collection's name; a shard's COLLECTION/N or its id.", isRequired: false),
         ],
         options: [limit] + ClientOptions.all,
         examples: [
-            .init("apus why node n2", "what was decided about a node"), .init("apus why shard words/3", "why it is where it is"),
+            .init("apus why n2", "what was decided about a node"), .init("apus why shard words/3", "why it is where it is"),
             .init("apus why", "the newest decisions about anything"),
         ],
         run: { invocation in
             let client = try NodeClient(invocation)
-            guard let kind = invocation.argument(0) else { return try await show(nil, client, invocation) }
+            guard var kind = invocation.argument(0) else { return try await show(nil, client, invocation) }
             if kind == "rebalance" { return try await show(kind, client, invocation) }
-            guard var name = invocation.argument(1) else {
+            var name = invocation.argument(1) ?? ""
+            let complaint = kinds.complaint(about: kind)
+            if let complaint, !name.isEmpty { throw ApusError(.usage, "KIND \(complaint), not '\(kind)'", hint: "apus why --help") }
+            guard complaint != nil || !name.isEmpty else {
                 throw ApusError(
                     .usage, "NAME is missing: which \(kind)", hint: "apus why \(kind) \(kind == "shard" ? "COLLECTION/N" : "NAME")")
             }
+            if complaint != nil { (kind, name) = (kind.contains("/") ? "shard" : "node", kind) }
             if kind == "shard", name.contains("/") { name = try await ShardCommand.id(of: name, client) }
             return try await show("\(kind) \(name)", client, invocation)
         })
 
+    private static let kinds = Values.choice(["node", "shard", "collection", "rebalance"])
     static let limit = Option.value("limit", "N", .integer(1...1000), "At most so many; default 20.")
 
     /// Prints the records of a subject, or of all.

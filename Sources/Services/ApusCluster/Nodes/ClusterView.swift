@@ -15,6 +15,8 @@ public struct ClusterView: Sendable {
     /// How many nodes are to serve each shard.
     public var factors: [CollectionID: Int] = [:]
     public var pause: RebalancePause?
+    /// As the node sees it that was asked.
+    public var unreached: [NodeName: UnreachedNode] = [:]
 
     public func node(_ name: NodeName) -> NodeRow? { nodes.first { $0.name == name } }
 
@@ -44,7 +46,7 @@ extension Cluster {
         let followed = try await shards.read(catalog, deadline: deadline)
         return ClusterView(
             nodes: nodes, shards: followed.shards, collections: followed.collections.mapValues(\.name), factors: followed.factors,
-            pause: followed.pause)
+            pause: followed.pause, unreached: observation.withLock(\.unreached))
     }
 
     /// The nodes alone.
