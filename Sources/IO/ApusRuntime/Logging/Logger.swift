@@ -17,10 +17,13 @@ public struct Logger: Sendable {
     public func error(_ message: StaticString, _ metadata: @autoclosure () -> [String: String] = [:]) { log(.error, message, metadata) }
 
     /// What went wrong with one request: an error where a human must act, else info, and debug where it is the asker's own matter. When many fail for one
-    /// reason, some each second say so; the rest is said at debug.
+    /// reason, some each second say so, unless all is told at debug; the next line says how many did not (`left_out`).
     public func failure(_ message: StaticString, status: Int, _ metadata: @autoclosure () -> [String: String]) {
-        let level: LogLevel = status == 500 ? .error : status > 500 && FailureBudget.shared.take(at: BootClock.now) ? .info : .debug
-        log(level, message, metadata)
+        guard status > 500, !LogOutput.isEnabled(.debug) else {
+            return log(status == 500 ? .error : status > 500 ? .info : .debug, message, metadata)
+        }
+        guard let leftOut = FailureBudget.shared.take(at: BootClock.now) else { return }
+        log(.info, message) { leftOut == 0 ? metadata() : metadata().merging(["left_out": "\(leftOut)"]) { $1 } }
     }
 
     private func log(_ level: LogLevel, _ message: StaticString, _ metadata: () -> [String: String]) {
@@ -37,14 +40,20 @@ final class FailureBudget: Sendable {
     static let shared = FailureBudget()
     static let most = 20
 
-    private let state = Mutex<(second: Int64, taken: Int)>((.min, 0))
+    private let state = Mutex<(second: Int64, told: Int, leftOut: Int)>((.min, 0, 0))
 
-    func take(at now: Instant) -> Bool {
+    /// How many were left out since the last that was told, where this one may be; else it is counted, and nil.
+    func take(at now: Instant) -> Int? {
         let second = now.nanosecondsSinceBoot / 1_000_000_000
         return state.withLock { state in
-            if state.second != second { state = (second, 0) }
-            state.taken += 1
-            return state.taken <= Self.most
+            if state.second != second { (state.second, state.told) = (second, 0) }
+            guard state.told < Self.most else {
+                state.leftOut += 1
+                return nil
+            }
+            state.told += 1
+            defer { state.leftOut = 0 }
+            return state.leftOut
         }
     }
 }
