@@ -159,6 +159,8 @@ struct HostedCatalogTests {
         let follower = try await starting.value
         let waits = follower.log.split(separator: "\n").filter { $0.contains("Waiting for PostgreSQL to become available...") }
         #expect(waits.contains { $0.contains("reason") } && !waits.contains { $0.contains("field_") }, "\(waits)")
+        let failures = follower.log.split(separator: "\n").filter { $0.contains("a request failed") && $0.contains("catalog.unavailable") }
+        #expect(failures.isEmpty, "it says that it waits: \(failures)")
         try await eventually(within: 60, "both are active") {
             try await follower.statuses() == ["leader": "active", "follower": "active"]
         }

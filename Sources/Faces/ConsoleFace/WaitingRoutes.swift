@@ -6,6 +6,7 @@ extension ConsoleFace {
     /// What a node answers before it has a catalog: its health, and to all else why it cannot answer yet.
     public static func waiting(health: Health) -> Router {
         var router = Router()
+        router.tellsFailures = false
         router.use(WaitingNode(health: health))
         router.on(.get, "/health/live") { _ in .json(JSONValue.object(["status": "live"]).serialized()) }
         for path in ["/health", "/health/ready"] {

@@ -14,6 +14,8 @@ public struct Router: Sendable {
     private var root = Node()
     private var middleware: [any Middleware] = []
     private var errorBody: @Sendable (ApusError, Request) -> Response = Router.defaultErrorResponse
+    /// Whether failures are logged. Not where every request fails because the node starts, which says so itself.
+    public var tellsFailures = true
 
     public init() {}
 
@@ -47,7 +49,7 @@ public struct Router: Sendable {
     /// What answers `error`: the face's body, and the fields that HTTP wants beside it.
     func response(to error: ApusError, _ request: Request) -> Response {
         var response = errorBody(error, request)
-        Self.log(error, request)
+        log(error, request)
         if case .after(let delay) = error.retry, response.status >= 400 {
             response.headers["Retry-After"] = String(max(1, Int(delay.seconds.rounded(.up))))
         }
@@ -57,7 +59,7 @@ public struct Router: Sendable {
     }
 
     /// A client is told what it can act on; what only the operator can is here, under the same request id.
-    private static func log(_ error: ApusError, _ request: Request) {
+    private func log(_ error: ApusError, _ request: Request) {
         func metadata() -> [String: String] {
             var metadata = error.context
             metadata["request"] = request.id
@@ -67,9 +69,11 @@ public struct Router: Sendable {
             if let cause = error.cause { metadata["cause"] = "\(cause)" }
             return metadata
         }
-        // Whoever waits for a node to start asks it often.
-        log.failure("a request failed", status: error.code == .nodeUnready ? 0 : error.code.surface.http, metadata())
+        Self.log.failure("a request failed", status: toldStatus(of: error), metadata())
     }
+
+    /// 0: it is nobody's to act on.
+    func toldStatus(of error: ApusError) -> Int { tellsFailures ? error.code.surface.http : 0 }
 
     private static let log = Logger("http")
 
