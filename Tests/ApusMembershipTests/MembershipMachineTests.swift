@@ -171,7 +171,8 @@ struct MembershipMachineTests {
             script.pass(seconds: 1)
             #expect(script.isUnreached("n2"))
         }
-        script.cuts = []
+        // Who reaches nobody is no witness.
+        script.cuts = [["n3", "n1"], ["n3", "n2"]]
         script.pass(seconds: 1)
         #expect(script.machine.standing(of: "n2")?.wasUnreached == false)
     }

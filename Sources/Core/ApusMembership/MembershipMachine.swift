@@ -88,7 +88,7 @@ public struct NodeStanding: Sendable, Hashable {
     public var isAcquainted: Bool
     /// For how long it has beaten and nobody that asks it, and reaches others, has reached it, in successful reads.
     public var unreachedTime: Duration
-    /// That was long enough to place elsewhere what it serves, and not all who ask it reach it again: it is given nothing.
+    /// That was long enough to place elsewhere what it serves, and not all of those reach it again: it is given nothing.
     public var wasUnreached: Bool
 
     /// Of a node that is known to live from something else.
@@ -208,7 +208,7 @@ public struct MembershipMachine: Sendable {
         if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isAcquainted = true }
         // Of a node that beats, and by witnesses that reach somebody: who reaches nobody may be what is cut off itself.
         let witnessed = failures.count { witnesses[$0]?.values.contains(where: \.isReached) ?? false }
-        if failures.isEmpty, !answers.isEmpty {
+        if witnessed == 0, !answers.isEmpty {
             (pulse.unreachedTime, pulse.wasUnreached) = (.zero, false)
         } else if !answers.isEmpty || pulse.silence >= terms.suspectAfter {
             // Some reach again who was unreached: shards would move to and fro with a path that comes and goes.

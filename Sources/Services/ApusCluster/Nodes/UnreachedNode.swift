@@ -17,7 +17,7 @@ extension Observation {
     var unreached: [NodeName: UnreachedNode] {
         Dictionary(
             rows.compactMap { row in
-                guard let standing = standing(of: row.name), standing.unreachedTime > .zero else { return nil }
+                guard let standing = standing(of: row.name), standing.unreachedTime > .zero, standing.state != .down else { return nil }
                 return (
                     row.name,
                     UnreachedNode(
