@@ -66,7 +66,8 @@ struct FailoverTests {
                 try await node.send(.get, "/collections/lost").status == 404
             }
         }
-        #expect(try await nodes[0].send(.get, "/collections/c").body["vector_count"] == .integer(Int64(30 + acknowledged.count)))
+        let counted = try await nodes[0].send(.get, "/collections/c")
+        #expect(counted.body["vector_count"] == .integer(Int64(30 + acknowledged.count)), "\(counted)")
         for node in nodes {
             let log = NodeProcess.text(of: node.directory + ".log")
             #expect(log.contains("the catalog has another incarnation") && log.contains("the catalog has another history"), "\(log)")
