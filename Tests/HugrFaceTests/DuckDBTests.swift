@@ -1,6 +1,7 @@
 import ApusHTTP
 import ApusRuntime
 import ApusTypes
+import DatabaseTestKit
 import Foundation
 import NodeProcessKit
 import TestKit
@@ -96,13 +97,14 @@ struct DuckDBTests {
         }
     }
 
-    /// A lake whose metadata are in a file, as a node with the engine at `library` serves it.
+    /// A lake whose metadata are in a file, or in a database, as a node with the engine at `library` serves it.
     private static func withLake(
         _ library: String, path: (String) -> String = { "\($0)/meta.duckdb?data_path=\($0)/lake/" }, describing: Bool = true,
+        database: String? = nil,
         _ body: (NodeProcess, String) async throws -> Void
     ) async throws {
         let directory = try TemporaryDirectory()
-        let lake = DuckDBFiles.attaching(directory.path + "/meta.duckdb", data: directory.path + "/lake/")
+        let lake = DuckDBFiles.attaching(database ?? directory.path + "/meta.duckdb", data: directory.path + "/lake/")
         try await DuckDBFiles.run(
             lake + """
                 CREATE TABLE facts (id INTEGER NOT NULL, said VARCHAR);
@@ -120,7 +122,7 @@ struct DuckDBTests {
             """, to: directory.path + "/apus.yml")
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"],
-            environment: ["LAKE_WORD": "hidden-word"], loops: TestLoops.shared)
+            environment: ["LAKE_WORD": "hidden-word", "LAKE_DATABASE": database ?? ""], loops: TestLoops.shared)
         try await body(node, directory.path + "/apus.yml")
         await node.stopsCleanly()
     }
@@ -163,6 +165,43 @@ struct DuckDBTests {
                     """)
                     == #"{"data":{"core":{"ducklake":{"snapshots_aggregation":{"_rows_count":6,"snapshot_id":{"max":5}},"table_stats":[{"table_name":"facts"}],"data_files":[]}},"function":{"core":{"ducklake":{"current_snapshot":5,"info":{"table_count":1,"view_count":1,"metadata_backend":"duckdb"}}}}}}"#
             )
+        }
+    }
+
+    @Test("a lake with its metadata in PostgreSQL is kept up through the API, and told as it is then")
+    func upkeep() async throws {
+        let database = try await PostgreSQLServer.shared().newDatabase().reveal()
+        try await Self.withLake(
+            DuckDBFiles.library, path: { "[$LAKE_DATABASE]&data_path=\($0)/lake/" }, database: database
+        ) { node, _ in
+            func told(_ query: String) async throws -> String { try await Self.ask(node, query) }
+            let done = try await told(
+                """
+                mutation { function { core { ducklake {
+                  expire_snapshots(name: "lake", versions: "[2, 3]") { success }
+                  old: expire_snapshots(name: "lake", older_than: "2020-01-01T00:00:00Z") { message }
+                  flush_inlined_data(name: "lake") { success }
+                  merge_adjacent_files(name: "lake", table_name: "facts", schema_name: "main") { success }
+                  rewrite_data_files(name: "lake", table_name: "facts", delete_threshold: 0.1) { success }
+                  cleanup_old_files(name: "lake", cleanup_all: true, dry_run: true) { success }
+                  set_option(name: "lake", option: parquet_compression, value: "zstd", schema_name: "main") { success }
+                } } } }
+                """)
+            #expect(!done.contains("errors") && !done.contains("false"), "\(done)")
+            let snapshots = try await told("{ core { ducklake { snapshots(args: {name: \"lake\"}) { snapshot_id } } } }")
+            #expect(!snapshots.contains(":2}") && !snapshots.contains(":3}") && snapshots.contains(":5}"), "\(snapshots)")
+            #expect(
+                try await told("{ lake { facts(order_by: [{field: \"id\"}]) { said } facts_aggregation { _rows_count } } }")
+                    == #"{"data":{"lake":{"facts":[{"said":"new"},{"said":"newer"}],"facts_aggregation":{"_rows_count":2}}}}"#)
+            for (call, problem) in [
+                ("expire_snapshots(name: \"lake\", versions: \"1; DROP\")", "numbers of snapshots"),
+                ("merge_adjacent_files(name: \"lake\", schema_name: \"main\")", "give table_name"),
+                ("flush_inlined_data(name: \"x' , 'y\")", "there is no lake"),
+                ("rewrite_data_files(name: \"lake\", table_name: \"no'ne\")", "no'ne"),
+            ] {
+                let answer = try await told("mutation { function { core { ducklake { \(call) { success } } } } }")
+                #expect(answer.contains("errors") && answer.contains(problem), "\(answer)")
+            }
         }
     }
 

@@ -134,9 +134,11 @@ public final class DuckDBDatabase: Sendable {
         apus_duckdb_close(database.pointer)
     }
 
-    /// Runs one statement. At `deadline`, or when the caller's task is cancelled, the engine is told to stop.
-    /// Throws `source.rejected` with what DuckDB says.
-    public func read(_ sql: StaticSQL, _ parameters: [JSONValue], deadline: Instant) async throws -> PackedRows {
+    /// Runs one statement. At `deadline`, or when the caller's task is cancelled, the engine is told to stop. `keepsRows`: else none are given,
+    /// of whatever types they are. Throws `source.rejected` with what DuckDB says.
+    public func read(
+        _ sql: StaticSQL, _ parameters: [JSONValue], keepsRows: Bool = true, deadline: Instant
+    ) async throws -> PackedRows {
         let running = Running()
         let timer = Deadlines.shared.schedule(at: deadline) { running.stop() }
         defer { timer?() }
@@ -146,7 +148,7 @@ public final class DuckDBDatabase: Sendable {
                 defer { giveBack(connection) }
                 guard running.begin({ apus_duckdb_interrupt(connection.pointer) }) else { throw CancellationError() }
                 defer { running.end() }
-                return try run(sql.text, parameters, on: connection)
+                return try run(sql.text, parameters, keepsRows: keepsRows, on: connection)
             }
         } onCancel: {
             running.stop()
@@ -206,7 +208,7 @@ public final class DuckDBDatabase: Sendable {
 
     // MARK: Statements
 
-    private func run(_ sql: String, _ parameters: [JSONValue], on connection: Handle) throws -> PackedRows {
+    private func run(_ sql: String, _ parameters: [JSONValue], keepsRows: Bool = true, on connection: Handle) throws -> PackedRows {
         var statement: UnsafeMutableRawPointer?
         var problem: UnsafePointer<CChar>?
         let isPrepared = apus_duckdb_prepare(connection.pointer, sql, &statement, &problem) == 0
@@ -224,6 +226,7 @@ public final class DuckDBDatabase: Sendable {
         var rows = PackedRows(columnCount: Int(apus_duckdb_column_count(&result)))
         while let chunk = apus_duckdb_fetch(&result) {
             defer { apus_duckdb_destroy_chunk(chunk) }
+            guard keepsRows else { continue }
             try add(chunk, to: &rows)
             guard rows.bytes.count <= options.rows.bytes else {
                 throw ApusError(.sourceRejected, "the rows of one statement are more than \(options.rows)", hint: "ask for fewer")

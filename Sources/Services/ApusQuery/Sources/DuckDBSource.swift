@@ -46,7 +46,11 @@ final class DuckDBSource: SQLSource {
             let database = try await DuckDBDatabase.open(
                 lake.attached, isReadOnly: false, library: lake.library, options: lake.options)
             let result: Result<PackedRows, any Error>
-            do { result = .success(try await database.read(sql, parameters, deadline: deadline)) } catch { result = .failure(error) }
+            do {
+                result = .success(try await database.read(sql, parameters, keepsRows: false, deadline: deadline))
+            } catch {
+                result = .failure(error)
+            }
             await database.close()
             _ = try result.get()
         }
