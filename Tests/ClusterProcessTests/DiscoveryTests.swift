@@ -46,6 +46,6 @@ struct DiscoveryTests {
         try await eventually("one is not expected any more") { try await missing() == ["127.0.0.9"] }
         try name("127.0.0.1", "127.0.0.7")
         try await eventually("another one is") { try await missing() == ["127.0.0.7"] }
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 }

@@ -25,7 +25,7 @@ struct DoctorTests {
         nodes[1].send(signal: SIGCONT)
         try await eventually(within: 60, "all is well again") { try await findings() == [] }
 
-        await nodes[2].stopsCleanly()
+        try await nodes[2].stopCleanly()
         let other = try await cluster.start(2, more: ["APUS_MEMBERSHIP_DOWN_SECONDS": "9"])
         try await eventually(within: 60, "the difference is found") {
             try await findings().contains("config.differs n3 membership.down_seconds")

@@ -187,14 +187,14 @@ struct FrontDoorTests {
 
         // The second was told of one node, and knows the others from it.
         for node in nodes { try await eventually("both name every node") { try doors.allSatisfy { try $0.names(node) } } }
-        await nodes[1].stopsCleanly()
+        try await nodes[1].stopCleanly()
         try await eventually(within: 60, "both have heard that the node has left") { try doors.allSatisfy { try !$0.names(nodes[1]) } }
         for number in 40..<60 { try await insertAndFind(number, doors[number % 2], doors[(number + 1) % 2]) }
 
         await doors[0].stop()
         for number in 60..<80 { try await insertAndFind(number, doors[1], doors[1]) }
         await doors[1].stop()
-        for node in [nodes[0], nodes[2]] { await node.stopsCleanly() }
+        for node in [nodes[0], nodes[2]] { try await node.stopCleanly() }
     }
 
     @Test("uploads are passed on as they come, health is the nodes', errors are JSON, and what nginx does can be seen")

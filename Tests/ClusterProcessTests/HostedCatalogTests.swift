@@ -125,7 +125,7 @@ struct HostedCatalogTests {
         let doctor = ["doctor", "catalog", "--data", lab.directory.path + "/leader"]
         let running = try await lab.run(doctor, lab.environment("leader"))
         #expect(running.exit == .status(0) && running.output.contains("PostgreSQL 15"), "\(running.output)")
-        await leader.stopsCleanly()
+        try await leader.stopCleanly()
         #expect(lab.server == nil)
         let stopped = try await lab.run(doctor, lab.environment("leader"))
         #expect(stopped.exit == .status(0) && stopped.output.contains("it is stopped, and starts with this node"), "\(stopped.output)")
@@ -176,8 +176,8 @@ struct HostedCatalogTests {
         #expect(other.exit == .status(78) && other.output.contains("join.secret_mismatch"), "\(other.output)")
         let named = other.output.split(separator: "\n").first { $0.contains("Waiting for PostgreSQL") }
         #expect(named?.contains("refuses this node's cluster secret") == true, "\(other.output)")
-        await follower.stopsCleanly()
-        await leader.stopsCleanly()
+        try await follower.stopCleanly()
+        try await leader.stopCleanly()
     }
 
     @Test("a machine joins with a token, once; a dry run changes nothing; followers with the leader's directory need none")
@@ -224,7 +224,7 @@ struct HostedCatalogTests {
         // Who hosts the catalog is needed: a dry run says so as well.
         let needed = try await leader.apus("node", "remove", "leader", "--dry-run")
         #expect(needed.status == 3 && needed.output.contains("would be refused: leader hosts the catalog"), "\(needed)")
-        for node in [member, follower, leader] { await node.stopsCleanly() }
+        for node in [member, follower, leader] { try await node.stopCleanly() }
     }
 
 }

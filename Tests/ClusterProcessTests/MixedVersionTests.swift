@@ -59,7 +59,7 @@ struct MixedVersionTests {
             }
         }
         // Restarted as this build, and then the other way round: one node alone has all that has two replicas.
-        await old.stopsCleanly()
+        try await old.stopCleanly()
         #expect(try await new.insert(200, into: "ours") == 200)
         #expect(try await new.completeSearch(200, in: "ours", limit: 200).count == 81)
         nodes[0] = try await cluster.start(0, more: settings, program: Self.earlier)
@@ -77,7 +77,7 @@ struct MixedVersionTests {
         let server = try await PostgreSQLServer.start()
         let cluster = try await ProcessCluster(on: server)
         let first = try await cluster.start(0)
-        await first.stopsCleanly()
+        try await first.stopCleanly()
         try await server.execute("UPDATE apus.format SET version = 900, min_writer = 900, written_by = '9.9' WHERE name = 'catalog'")
         let refused = await #expect(throws: NodeFailure.self) { try await cluster.start(0) }
         let said = refused.map { "\($0)" } ?? ""

@@ -36,7 +36,7 @@ struct StoppingTests {
             }
             return faults
         }
-        await nodes[2].stopsCleanly()
+        try await nodes[2].stopCleanly()
         isOver.value.store(true, ordering: .relaxed)
         let faults = try await searching.value
         #expect(faults.isEmpty, "\(faults.count): \(faults.prefix(5).joined(separator: "\n"))")
@@ -76,7 +76,7 @@ struct StoppingTests {
         var node = try await cluster.start(0)
         try await node.create("words", shards: 2, replicas: 1)
         #expect(try await node.insert(1, into: "words") == 200)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
         #expect(!node.log.contains("only this node serves"), "nobody is left who could miss anything")
         node = try await cluster.start(0)
         #expect(try await node.completeSearch(1, in: "words").nearest == "p1")

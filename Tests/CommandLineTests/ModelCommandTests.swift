@@ -61,7 +61,7 @@ struct ModelCommandTests {
         #expect(try await apus(node, "model", "remove", "minilm", "--dry-run").output == "would remove 'minilm'\n")
         #expect(try await apus(node, "model", "remove", "minilm", "--yes").status == 0)
         #expect(try await apus(node, "model", "remove", "minilm", "--yes").status == 65)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     @Test("what is no model is refused before anything is sent, and says why")

@@ -141,7 +141,7 @@ struct NodeCommandsTests {
         let again = try await apus(node, "import", "words", file.vectors, "--create")
         #expect(again.status == 0, "\(again.errors)")
         #expect(try await count(node, "words") == 500)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     @Test("an import whose node was killed goes on where it stopped, and every point is there once")
@@ -262,7 +262,7 @@ struct NodeCommandsTests {
         #expect(refused.status == 77, "a reader's key creates nothing: \(refused.errors)")
         let wrong = try await Program.apus(["collection", "list"], ["APUS_URL": node.url, "APUS_KEY": "apus_0_0"])
         #expect(wrong.status == 77)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
 
         let elsewhere = ["APUS_URL": "http://127.0.0.1:\(try freePort())"]
         let data = folder.path + "/data"

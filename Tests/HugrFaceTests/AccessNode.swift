@@ -23,7 +23,7 @@ struct AccessNode {
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", configuration], environment: environment, loops: TestLoops.shared)
         try await body(AccessNode(node: node))
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     struct Answer {

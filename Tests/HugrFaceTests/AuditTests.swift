@@ -15,7 +15,7 @@ struct AuditTests {
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"], loops: TestLoops.shared)
         try await body(node)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     @Test("the audit of servers passes: every MUST, SHOULD and MAY")

@@ -56,7 +56,7 @@ struct CacheTests {
             }
         }
         try await body(nodes, directory)
-        for node in nodes { await node.stopsCleanly() }
+        for node in nodes { try await node.stopCleanly() }
     }
 
     private static func metric(_ node: NodeProcess, _ result: String) async throws -> Int {

@@ -46,7 +46,7 @@ struct ClientTests {
     func checkList() async throws {
         try await Self.withNode { node in
             try await Self.run(Self.rows, on: node)
-            await node.stopsCleanly()
+            try await node.stopCleanly()
         }
     }
 
@@ -59,7 +59,7 @@ struct ClientTests {
             let grown = try Self.memory(of: node) - before
             print("memory grew by \(grown >> 20) MiB")
             #expect(grown < 64 << 20, "a debugging build with 60 MB of rows")
-            await node.stopsCleanly()
+            try await node.stopCleanly()
         }
     }
 
@@ -67,7 +67,7 @@ struct ClientTests {
     func slowStream() async throws {
         try await Self.withNode { node in
             try await Self.run(["26"], on: node)
-            await node.stopsCleanly()
+            try await node.stopCleanly()
         }
     }
 
@@ -83,7 +83,7 @@ struct ClientTests {
     func drained() async throws {
         try await Self.withNode(["APUS_HTTP_DRAIN_TIMEOUT_SECONDS": "3"]) { node in
             try await Self.run(["27"], on: node)
-            await node.stopsCleanly()
+            try await node.stopCleanly()
         }
     }
 
@@ -96,7 +96,7 @@ struct ClientTests {
             let part = try await node.send(.post, "/query", body, headers: ["X-Apus-Partial-Data": "true"])
             #expect(part.body["data"] == ["good": [["id": 1]], "bad": nil], "\(part)")
             #expect(part.body["errors"]?.asArray?.map { $0["path"] } == [["bad"]], "\(part)")
-            await node.stopsCleanly()
+            try await node.stopCleanly()
         }
     }
 
@@ -106,7 +106,7 @@ struct ClientTests {
             let (status, output) = try await HugrClient.shared.run("transport", [node.url, node.key])
             print(output)
             #expect(status == 0 && output.split(separator: "\n").count { $0.hasPrefix("PASS") } == 14, "\(output)\n\(node.log)")
-            await node.stopsCleanly()
+            try await node.stopCleanly()
         }
     }
 
@@ -137,7 +137,7 @@ struct ClientTests {
         print(output)
         #expect(status == 0 && output.split(separator: "\n").count { $0.hasPrefix("PASS") } == rows.count, "\(output)")
         await door.stop()
-        for number in [0, 2] { await nodes[number].stopsCleanly() }
+        for number in [0, 2] { try await nodes[number].stopCleanly() }
     }
 
     /// The most that the process has held.

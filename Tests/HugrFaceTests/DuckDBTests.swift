@@ -50,7 +50,7 @@ struct DuckDBTests {
         let node = try await NodeProcess.start(
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"], loops: TestLoops.shared)
         try await body(node, directory.path + "/apus.yml")
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     private static func ask(_ node: NodeProcess, _ query: String) async throws -> String {
@@ -124,7 +124,7 @@ struct DuckDBTests {
             directory: directory.path + "/data", arguments: ["--config", directory.path + "/apus.yml"],
             environment: ["LAKE_WORD": "hidden-word", "LAKE_DATABASE": database ?? ""], loops: TestLoops.shared)
         try await body(node, directory.path + "/apus.yml")
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     @Test("a lake's tables are served as they are, and as they were at a version or time")

@@ -39,8 +39,8 @@ struct GuideNodeTests {
             try await site.worker(2, secret: "another secret of this guide", ["CLUSTER_ROLE": "worker"])
         }
         #expect("\(String(describing: error))".contains("join.secret_mismatch"), "\(String(describing: error))")
-        await worker.stopsCleanly()
-        await management.stopsCleanly()
+        try await worker.stopCleanly()
+        try await management.stopCleanly()
         withExtendedLifetime(site) {}
     }
 }

@@ -103,6 +103,6 @@ struct GuideTests {
             #expect(answer["shop"]?["orders_by_pk"]?["total"]?.asDouble == 10.5)
         }
         await door.stop()
-        for node in nodes + [management] { await node.stopsCleanly() }
+        for node in nodes + [management] { try await node.stopCleanly() }
     }
 }

@@ -81,7 +81,7 @@ struct InjectionTests {
             #"mutation { core { insert_roles(data: {name: "mine", permissions: [{type_name: "data-object:query", field_name: "items", filter: {name: {eq: "[$auth.user_id]"}}}]}) { name } } }"#
         )
         for payload in Self.payloads { try await attack(lab, payload) }
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     private func attack(_ lab: AccessNode, _ text: String) async throws {

@@ -47,6 +47,6 @@ struct RevocationTests {
             // The node that changed it knows at once.
             #expect(try await ask(other, key).data == nil)
         }
-        for node in nodes { await node.stopsCleanly() }
+        for node in nodes { try await node.stopCleanly() }
     }
 }

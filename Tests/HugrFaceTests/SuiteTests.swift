@@ -51,7 +51,7 @@ struct SuiteTests {
         }
         print("\(passed.count) of \(cases.count) recorded cases pass")
         for name in cases where Self.notPassing[name] != nil { print("  not \(name): \(Self.notPassing[name] ?? "")") }
-        for node in nodes { await node.stopsCleanly() }
+        for node in nodes { try await node.stopCleanly() }
         for name in ["coredb_roundtrip", "coredb_descriptions"] {
             try FileManager.default.removeItem(atPath: Self.copies + name + ".duckdb")
         }

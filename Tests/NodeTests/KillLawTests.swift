@@ -69,7 +69,7 @@ struct KillLawTests {
         // One that has nothing to seal, and cleans up at its start.
         node = try await NodeProcess.start(
             directory: directory.path + "/data", environment: ["APUS_VECTORS_SEAL_POINTS": "1000000"], loops: loops)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
         try await Self.expectNoStrays(directory.path + "/data", sealed: seals)
     }
 

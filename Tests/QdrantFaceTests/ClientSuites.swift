@@ -23,7 +23,7 @@ struct ClientSuites {
             directory: directory.path + "/data", arguments: arguments, environment: environment, loops: EventLoops(count: 1))
         let url = atRoot ? try #require(node.otherURLs.first) : node.url + "/qdrant"
         try await body(url, node.key)
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 
     @Test("gets the answers of its own in-memory mode, call by call")

@@ -66,7 +66,7 @@ struct SnapshotKillTests {
         #expect(recovered.status == 200, "\(recovered.body)")
         let count = try await node.send(.post, "/qdrant/collections/copy/points/count", "{}")
         #expect(count.body["result"]?["count"] == .integer(3000))
-        await node.stopsCleanly()
+        try await node.stopCleanly()
         try await Self.expectNothingLeaked(data, snapshots: acknowledged.count)
     }
 

@@ -144,7 +144,7 @@ struct SchemaPropagationTests {
         try await eventually(within: 60, "the node that stood still serves the newest version") {
             try await Self.marks(on: nodes[2]) == ["v1002"]
         }
-        for node in nodes { await node.stopsCleanly() }
+        for node in nodes { try await node.stopCleanly() }
     }
 
     /// What the clients and the one who changes the schema share.

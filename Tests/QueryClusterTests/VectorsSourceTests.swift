@@ -187,6 +187,6 @@ struct VectorsSourceTests {
             #expect(error?["extensions"]?["code"] != nil && reply["data"]?["notes"] == nil, "\(reply)")
             return error?["extensions"]?["code"] == "search.incomplete"
         }
-        for node in nodes.dropLast() { await node.stopsCleanly() }
+        for node in nodes.dropLast() { try await node.stopCleanly() }
     }
 }

@@ -47,12 +47,12 @@ struct ClientTests {
         let open = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
         let made = try await open.send(.post, "/api/keys", #"{"name": "r", "role": "reader"}"#)
         let reader = try #require(made.body["secret"]?.asString)
-        await open.stopsCleanly()
+        try await open.stopCleanly()
         // Its HTTP listener is on loopback still, and open to this user.
         let closed = try await NodeProcess.start(
             directory: directory.path + "/data", environment: ["APUS_RPC_ADDRESS": "0.0.0.0:0"], loops: loops)
         _ = try await ClientEnvironment.run("keys", try #require(closed.rpcURL), closed.key, reader, in: directory)
-        await closed.stopsCleanly()
+        try await closed.stopCleanly()
     }
 
     @Test("three nodes in rotation: each of a thousand writes is found by the next node's search")
@@ -80,7 +80,7 @@ struct ClientTests {
         FileManager.default.createFile(atPath: directory.path + "/restarted", contents: nil)
         let result = try await client.value
         #expect(result["acknowledged"]?.asInteger ?? 0 >= 100)
-        await second.stopsCleanly()
+        try await second.stopCleanly()
     }
 
     @Test("a port that is taken is told with the setting that names it; the listeners are in the status")
@@ -105,7 +105,7 @@ struct ClientTests {
         let without = try await NodeProcess.start(
             directory: directory.path + "/data", environment: ["APUS_RPC_ENABLED": "false"], loops: loops)
         #expect(without.rpcURL == nil)
-        await without.stopsCleanly()
+        try await without.stopCleanly()
     }
 
     @Test("a node that is told to stop answers every call that it has begun, and runs no other")
@@ -136,7 +136,7 @@ struct ClientTests {
         let again = try await NodeProcess.start(directory: directory.path + "/data", loops: loops)
         let stats = try await again.send(.get, "/stats").body
         #expect(stats["total_vectors"] == .integer(Int64(acknowledged)))
-        await again.stopsCleanly()
+        try await again.stopCleanly()
     }
 
     private func withNode(_ body: (NodeProcess, TemporaryDirectory) async throws -> Void) async throws {
@@ -148,6 +148,6 @@ struct ClientTests {
             await node.kill()
             throw error
         }
-        await node.stopsCleanly()
+        try await node.stopCleanly()
     }
 }

@@ -22,7 +22,7 @@ extension GuideSuites {
             }
             #expect(lists.count == 1)
             let identity = try await cluster[2].send(.get, "/api/status").body["node"]
-            await cluster[2].stopsCleanly()
+            try await cluster[2].stopCleanly()
             try await cluster.start(2)
             let again = try await cluster[2].send(.get, "/api/status").body["node"]
             #expect(again?["id"] == identity?["id"] && again?["name"] == "n3")
@@ -98,7 +98,7 @@ extension GuideSuites {
                 #expect(shard?.count == 2)
             }
             #expect(maps.count == 1)
-            await cluster[1].stopsCleanly()
+            try await cluster[1].stopCleanly()
             try await cluster.start(1)
             try await cluster.settleReplicas(of: "distributed-collection", at: 1)
             for (number, node) in cluster.nodes.enumerated() {

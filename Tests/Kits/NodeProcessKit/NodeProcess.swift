@@ -3,7 +3,6 @@ public import ApusRuntime
 public import ApusTypes
 internal import Glibc
 internal import TestKit
-public import Testing
 
 /// A real `apus node` on loopback, as an operator would start it.
 public final class NodeProcess: Sendable {
@@ -131,10 +130,10 @@ public final class NodeProcess: Sendable {
     /// SIGTERM; how the node ended.
     public func terminate() async -> ChildProcess.Exit { await process.terminate(grace: .seconds(30)) }
 
-    /// Terminates it, and records an issue with its log unless it then ends with status 0.
-    public func stopsCleanly(at location: SourceLocation = #_sourceLocation) async {
+    /// Terminates it. Throws its log unless it then ends with status 0.
+    public func stopCleanly() async throws {
         let exit = await terminate()
-        if exit != .status(0) { Issue.record("it ended with \(exit): \(log)", sourceLocation: location) }
+        guard exit == .status(0) else { throw NodeFailure("the node ended with \(exit): \(log)") }
     }
 
     public var log: String { Self.tail(of: directory + ".log") }
