@@ -56,11 +56,17 @@ final class NodeStore: Sendable {
         }
     }
 
-    /// Opens the store unless it is open, and reports whether writing to it would work.
+    /// Opens the store, and where this node maps objects from, unless they are open; reports whether writing to it would work.
     func look() async {
         let deadline = clock.now.advanced(by: Self.lookPatience)
         do {
             let store = try await opened(deadline: deadline)
+            // Here, once and by nobody else: a cache that is opened removes what another process was writing, or another cache of this one.
+            if copies.withLock({ $0 == nil }) {
+                let made = try await store.copies(
+                    cachedIn: configuration.node.data + "/cache", capacity: configuration.store.cache, deadline: deadline)
+                copies.withLock { $0 = made }
+            }
             try await store.probe(deadline: deadline)
             health.recover("store")
         } catch let error as ApusError {
@@ -72,21 +78,16 @@ final class NodeStore: Sendable {
 
     /// Throws `store.unavailable` while the store is not there.
     func open() throws -> any ObjectStore {
-        guard let store = current.withLock({ $0 }) else {
-            throw ApusError(.storeUnavailable, "the store \(place) is not there", hint: "apus doctor")
-        }
+        guard let store = current.withLock({ $0 }) else { throw notThere }
         return store
     }
 
+    private var notThere: ApusError { ApusError(.storeUnavailable, "the store \(place) is not there", hint: "apus doctor") }
+
     /// Where this node maps objects from: the store's own files, or copies in the data directory.
-    func mappable(deadline: Instant) async throws -> any ObjectCopies {
-        if let known = copies.withLock({ $0 }) { return known }
-        let made = try await open().copies(
-            cachedIn: configuration.node.data + "/cache", capacity: configuration.store.cache, deadline: deadline)
-        return copies.withLock { copies in
-            if copies == nil { copies = made }
-            return copies ?? made
-        }
+    func mappable() throws -> any ObjectCopies {
+        guard let copies = copies.withLock({ $0 }) else { throw notThere }
+        return copies
     }
 
     /// Removes what an earlier process of this node has put and never named: it was killed in between.
