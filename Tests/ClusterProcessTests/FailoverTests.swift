@@ -74,9 +74,11 @@ struct FailoverTests {
         }
 
         // The numbers that the lost operations had are taken by others, and are sealed again.
-        for number in 2000..<2060 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
+        for number in 2000..<2120 { #expect(try await nodes[number % 3].insert(number, into: "c") == 200) }
+        // Fewer than 16 points stay in memory for as long as nothing else is written.
         try await eventually(within: 60, "what was written since is sealed") {
-            try await standby.query("SELECT bool_and(h.seq = m.seq) FROM apus.shard_head h JOIN apus.shard_manifest m USING (shard)") == "t"
+            try await standby.query("SELECT bool_and(h.seq - m.seq < 16) FROM apus.shard_head h JOIN apus.shard_manifest m USING (shard)")
+                == "t"
         }
         let contents = try await Contents(of: "c", on: nodes[0])
         #expect(contents.isWhole && contents.shards.count == 3, "\(contents)")
