@@ -71,7 +71,8 @@ struct StoresTests {
     @Test("a node that registers again has the next incarnation number", arguments: Backend.allCases)
     func nodes(backend: Backend) async throws {
         try await CatalogLab.with(backend) { lab in
-            let nodes = try await lab.open().nodes
+            let catalog = try await lab.open()
+            let nodes = catalog.nodes
             var n1 = NodeRegistration(name: "n1", url: "http://10.0.0.1:1", rpcAddress: "10.0.0.1:2", roles: [.worker], version: "0.1")
             #expect(try await nodes.register(n1, deadline: lab.deadline) == 1)
             n1.url = "http://10.0.0.1:3"
@@ -86,6 +87,9 @@ struct StoresTests {
             #expect(row.status == .draining)
             #expect(row.incarnation == 2)
             #expect(row.heartbeats == nil)
+            // What it was to do outlives its stop.
+            try await nodes.leave("n1", incarnation: 2, deadline: lab.deadline)
+            #expect(try await nodes.find("n1", deadline: lab.deadline)?.status == .draining)
             try await nodes.remove("n1", deadline: lab.deadline)
             #expect(try await nodes.find("n1", deadline: lab.deadline) == nil)
             #expect(try await apusError { try await nodes.remove("n1", deadline: lab.deadline) }.code == .nodeUnknown)

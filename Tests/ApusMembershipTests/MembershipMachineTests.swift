@@ -375,7 +375,8 @@ struct MembershipMachineTests {
         script.pass(seconds: 3)
         script.cut(off: Array(script.names.prefix(size)))
         script.pass(seconds: 5)
-        let states = script.names.map(script.state)
+        // The smaller part is suspect; of two halves neither is.
+        let states = (1...6).map { number -> NodeStanding.State in (number <= size ? size : 6 - size) < 3 ? .suspect : .alive }
         for _ in 0..<90 {
             script.pass(seconds: 1)
             #expect(script.names.map(script.state) == states)
@@ -383,6 +384,29 @@ struct MembershipMachineTests {
         // Alone in its rack it is unreached.
         let alone = size == 1 ? "n1" : size == 5 ? "n6" : nil as NodeName?
         for name in script.names { #expect(script.isUnreached(name) == (name == alone), "\(name)") }
+    }
+
+    @Test("who did not reach a node is gone: it is trusted again; a machine that judges anew knows who was unreached, and nothing else")
+    func witnessesGone() {
+        var script = Script(3)
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 80)
+        #expect(script.isUnreached("n2"))
+        script.machine = script.machine.successor(at: script.now)
+        #expect(script.state("n2") == nil)
+        script.cuts = [["n1", "n2"]]
+        script.pass(seconds: 5)
+        #expect(script.state("n2") == .alive && script.machine.standing(of: "n2")?.wasUnreached == true)
+        script.cuts = [["any", "n2"]]
+        script.pass(seconds: 5)
+        #expect(script.isUnreached("n2"))
+        // The reader is n1, and does not ask any more either.
+        script.left = ["n3"]
+        script.asks = false
+        script.pass(seconds: 9)
+        #expect(script.machine.standing(of: "n2")?.wasUnreached == true)
+        script.pass(seconds: 2)
+        #expect(script.state("n2") == .alive && script.machine.standing(of: "n2")?.wasUnreached == false)
     }
 
     @Test("each node is probed by as many others")

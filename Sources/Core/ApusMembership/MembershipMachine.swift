@@ -16,9 +16,11 @@ public struct MembershipTerms: Sendable, Hashable {
     /// A node that has just registered is not trusted before a peer has reached it, or nobody has asked it for so long. Zero where nobody asks.
     public var acquaintance = Duration.seconds(10)
     /// So many peers must fail to reach a node that beats, and none reach it, for so long, for it to be unreached: one path cut one way says
-    /// nothing of the node. Not before as much time as makes a silent one suspect: by then all have asked.
+    /// nothing of the node. Not before as much time as makes a silent one suspect, nor before all have asked (`round`).
     public var leastFailures = 2
     public var unreachedGrace = Duration.seconds(60)
+    /// In which those who are to ask a node have heard of it, have asked, and have told.
+    static let round = Duration.seconds(3)
 
     public init() {}
 }
@@ -140,6 +142,8 @@ public struct MembershipMachine: Sendable {
         /// A peer has reached it since then; and how long it has been watched.
         var isAcquainted = false
         var age: Duration = .zero
+        /// For how long nobody has said anything of it.
+        var unasked: Duration = .zero
         var unreachedTime: Duration = .zero
         var wasUnreached = false
         var state = NodeStanding.State.alive
@@ -163,6 +167,17 @@ public struct MembershipMachine: Sendable {
     private var lastRead: Instant?
 
     public init(terms: MembershipTerms = MembershipTerms()) { self.terms = terms }
+
+    /// One that judges anew, and knows of each node only for how long nobody has reached it: a change of the leader is no reason to trust one.
+    public func successor(at now: Instant) -> MembershipMachine {
+        var machine = MembershipMachine(terms: terms)
+        machine.pulses = pulses.mapValues { pulse in
+            var fresh = Pulse(sign: pulse.sign, since: now)
+            (fresh.unreachedTime, fresh.wasUnreached) = (pulse.unreachedTime, pulse.wasUnreached)
+            return fresh
+        }
+        return machine
+    }
 
     /// A successful read of all nodes. `own`: what the reader itself found by probing, which no heartbeat has to bring.
     public mutating func observe(_ nodes: [NodeSighting], reader: NodeName, own: [NodeName: ProbeResult], at now: Instant) {
@@ -205,23 +220,27 @@ public struct MembershipMachine: Sendable {
         let answers = Set(said.filter(\.value.isReached).keys)
         let failures = Set(said.keys).subtracting(answers)
         pulse.age += elapsed
+        pulse.unasked = said.isEmpty ? pulse.unasked + elapsed : .zero
         if isReader || !answers.isEmpty || failures.isEmpty && pulse.age >= terms.acquaintance { pulse.isAcquainted = true }
         // Of a node that beats, and by witnesses that reach somebody: who reaches nobody may be what is cut off itself.
         let witnessed = failures.count { witnesses[$0]?.values.contains(where: \.isReached) ?? false }
-        if witnessed == 0, !answers.isEmpty {
+        if witnessed == 0, !answers.isEmpty || pulse.unasked >= terms.acquaintance {
+            // Reached again; or those who did not reach it are gone, and nobody is left to say that they do.
             (pulse.unreachedTime, pulse.wasUnreached) = (.zero, false)
         } else if !answers.isEmpty || pulse.silence >= terms.suspectAfter {
             // Some reach again who was unreached: shards would move to and fro with a path that comes and goes.
             if !pulse.wasUnreached { pulse.unreachedTime = .zero }
         } else if witnessed >= terms.leastFailures {
             pulse.unreachedTime += elapsed
-            if pulse.unreachedTime >= max(terms.unreachedGrace, terms.suspectAfter) { pulse.wasUnreached = true }
+            if pulse.unreachedTime >= max(terms.unreachedGrace, terms.suspectAfter, MembershipTerms.round) { pulse.wasUnreached = true }
         }
         pulse.returns.removeAll { $0.duration(to: now) > terms.flapMemory }
 
         var state = NodeStanding.State.alive
         let patience = terms.suspectAfter + (pulse.isNew ? terms.firstHeartbeat : .zero)
-        if pulse.silence >= patience || failures.count > answers.count { state = .suspect }
+        // The node itself is of the side that reaches it: of two halves that are cut from each other both go on.
+        let isDoubted = answers.isEmpty ? !failures.isEmpty : failures.count > answers.count + 1
+        if pulse.silence >= patience || isDoubted { state = .suspect }
         if pulse.silence >= terms.downAfter, answers.isEmpty { state = .down }
         if state == .alive, pulse.state != .alive, pulse.returns.last != now { pulse.returns.append(now) }
         let isFlapping =

@@ -53,7 +53,7 @@ enum WhyCommand {
             invocation.terminal.print("\(text("at"))  \(invocation.terminal.styled(subject, .bold)): \(text("summary"))")
             if let candidates = record["inputs"]?["candidates"]?.asString { invocation.terminal.print("    \(candidates)") }
         }
-        if records.isEmpty { invocation.terminal.note("Nothing is recorded.") }
+        if records.isEmpty { invocation.terminal.note("Nothing is recorded\(subject.map { " of \($0)" } ?? "").") }
         return records.isEmpty ? .negative : .success
     }
 }

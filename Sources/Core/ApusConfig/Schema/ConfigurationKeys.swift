@@ -512,8 +512,8 @@ public enum ConfigurationKeys {
             "Without any sign for this long a node is down.", reason: "Sooner moves data for short absences."),
         ConfigurationKey(
             "membership.absence_grace_seconds", \.membership.absenceGrace, limit: .between(.zero, .seconds(86_400)),
-            "How long after it went down without a word a node's replicas stay its own, where other nodes have replicas too; and how long all "
-                + "that it has does while it beats and no other node reaches it.",
+            "How long after it went down without a word a node's replicas stay its own, where other nodes have replicas too. As long may a node "
+                + "that sends heartbeats be reached by no other before all that it serves is placed elsewhere.",
             reason: "Longer than a restart takes; what nobody else serves is placed elsewhere at once."),
         ConfigurationKey(
             "membership.restart_window_seconds", \.membership.restartWindow, limit: .between(.zero, .seconds(7 * 86_400)),

@@ -119,32 +119,35 @@ public final class Nodes: Sendable {
         }
     }
 
-    /// Says that the node has stopped on purpose; its row stays, so that a restart finds it. Nothing if another process has registered under its
-    /// name since.
+    /// Says that the node has stopped on purpose; its row stays, so that a restart finds it. One that drains or is to be removed stays that:
+    /// it is not expected back. Nothing if another process has registered under its name since.
     public func leave(_ name: NodeName, incarnation: Int64, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             let changed = try await transaction.run(
                 Statement(
-                    "UPDATE apus.node SET status = 'left', changed_at = " + transaction.dialect.clock
-                        + " WHERE name = $1 AND incarnation = $2",
+                    "UPDATE apus.node SET status = CASE WHEN status IN ('draining', 'removing') THEN status ELSE 'left' END, changed_at = "
+                        + transaction.dialect.clock + " WHERE name = $1 AND incarnation = $2",
                     [.text(name.rawValue), .integer(incarnation)])
             ).changed
             if changed == 1 { transaction.publish(.node, key: name.rawValue) }
         }
     }
 
-    /// Forgets a node and its replicas. Throws `node.unknown`, and `lease.stale` where `leader` is given and has ended.
+    /// Forgets a node and its replicas. The leader, whose lease must be the given one, forgets those only that are to be removed: somebody may
+    /// have thought better of it. Throws `node.unknown`, `lease.stale`.
     public func remove(_ name: NodeName, leader: Epoch? = nil, deadline: Instant) async throws {
         try await access.transaction(deadline: deadline) { transaction in
             if let leader { try await transaction.require(lease: Leases.leader, epoch: leader) }
-            guard try await Self.remove(name, in: transaction) else { throw Self.unknown(name) }
+            guard try await Self.remove(name, onlyRemoving: leader != nil, in: transaction) else { throw Self.unknown(name) }
         }
     }
 
     /// False where there is no such node.
-    static func remove(_ name: NodeName, in transaction: CatalogTransaction) async throws -> Bool {
+    static func remove(_ name: NodeName, onlyRemoving: Bool = false, in transaction: CatalogTransaction) async throws -> Bool {
         try await Shards.dropReplicas(of: name, in: transaction)
-        let removed = try await transaction.run(Statement("DELETE FROM apus.node WHERE name = $1", [.text(name.rawValue)]))
+        let removed = try await transaction.run(
+            Statement(
+                "DELETE FROM apus.node WHERE name = $1" + (onlyRemoving ? " AND status = 'removing'" : ""), [.text(name.rawValue)]))
         guard removed.changed == 1 else { return false }
         transaction.publish(.node, key: name.rawValue)
         return true

@@ -33,7 +33,7 @@ struct Observation: Sendable {
             (leading, leftSince) = (nil, [:])
             return
         }
-        if leading?.epoch != leader { (leading, leftSince, recorded) = ((MembershipMachine(terms: machine.terms), leader, now), [:], [:]) }
+        if leading?.epoch != leader { (leading, leftSince, recorded) = ((machine.successor(at: now), leader, now), [:], [:]) }
         leading?.machine.observe(sightings, reader: reader, own: probes, at: now)
         leftSince = Dictionary(
             rows.filter { $0.status == .left }.map { ($0.name, leftSince[$0.name] ?? now) }, uniquingKeysWith: { first, _ in first })
