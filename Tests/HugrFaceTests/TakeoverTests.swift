@@ -28,7 +28,7 @@ struct TakeoverTests {
         INSERT INTO catalog_sources VALUES ('books_sdl', 'text', NULL, 'type books @table(name: "books") { id: BigInt! @pk title: String owner: String }'),
           ('far', 'uri', NULL, 's3://bucket/schemas');
         INSERT INTO data_sources (name, type, prefix, as_module, path, disabled) VALUES
-          ('library', 'postgres', 'lib', true, '[$LIBRARY]', false), ('lake', 'ducklake', 'lake', true, 'meta.duckdb', false),
+          ('library', 'postgres', 'lib', true, '[$LIBRARY]', false), ('lake', 'mssql', 'lake', true, 'sqlserver://lake', false),
           ('old', 'sqlite', 'old', true, '/nowhere.db', true);
         INSERT INTO data_source_catalogs VALUES ('library', 'books_sdl'), ('lake', 'far');
         INSERT INTO roles VALUES ('admin', 'all', false, true), ('clerk', 'some', false, false);
@@ -68,7 +68,7 @@ struct TakeoverTests {
                 "taken: role clerk", "taken: permission clerk data-object:query.lib_books", "taken: API key front",
                 "taken: catalog source books_sdl",
                 "taken: data source library", "taken: catalog books_sdl of library", "left: role admin: it is there already",
-                "left: data source lake: sources of type ducklake are not there",
+                "left: data source lake: sources of type mssql are not there",
                 "left: catalog source far: its texts are not on this machine; copy them",
                 "left: catalog far of lake: data source lake is left", "taken: data source old",
                 "7 of 11 rows of Hugr's core database 0.0.20 taken",

@@ -35,8 +35,11 @@ public final class ProcessCluster: Sendable {
             "APUS_MEMBERSHIP_FLAP_PENALTY_SECONDS": "2",
         ]
         environment["APUS_CLUSTER_SECRET"] = secret
+        // Not one of the system's choice, which it gives to other tests as soon as the node has stopped: a balancer that still knows the node
+        // would pass on what they say.
         return try await NodeProcess.start(
-            program, directory: directory.path + "/" + Self.name(number), environment: environment.merging(more) { $1 }, loops: loops)
+            program, directory: directory.path + "/" + Self.name(number), listen: "127.0.0.1:\(try freePort())",
+            environment: environment.merging(more) { $1 }, loops: loops)
     }
 
     /// Starts so many nodes, and returns when each sees all of them active.
