@@ -145,7 +145,7 @@ struct PlanCacheTests {
         var cache = PlanCache(capacity: 1 << 20)
         func ask(_ variables: JSONObject) throws -> OperationPlan {
             try cache.plan(
-                .init(text: Array(text.utf8), scope: .init(schema: 1)), variables: variables, planner: QueryPlanner(api)
+                .init(text: Array(text.utf8), scope: .init(schema: 1)), variables: variables, identity: [:], planner: QueryPlanner(api)
             ) { operation }
         }
         for id in 0..<50 { _ = try ask(["id": .integer(Int64(id)), "d": "DESC"]) }
@@ -169,7 +169,9 @@ struct PlanCacheTests {
             .init(schema: 1, permissions: 2, role: "a"), .init(schema: 1, permissions: 1, role: "b"),
         ]
         for scope in scopes {
-            _ = try cache.plan(.init(text: Array(text.utf8), scope: scope), variables: [:], planner: QueryPlanner(api)) { operation }
+            _ = try cache.plan(.init(text: Array(text.utf8), scope: scope), variables: [:], identity: [:], planner: QueryPlanner(api)) {
+                operation
+            }
         }
         #expect(cache.misses == 4)
         #expect(cache.count == 4)
@@ -185,12 +187,12 @@ struct PlanCacheTests {
         let operation = try PreparedOperation(try GraphQLDocument(parsing: text), schema: api.schema)
         var cache = PlanCache(capacity: 1 << 20)
         let key = PlanCache.Key(text: Array(text.utf8), scope: .init(schema: 1))
-        let plan = try cache.plan(key, variables: ["s": "hush"], planner: QueryPlanner(api)) { operation }
+        let plan = try cache.plan(key, variables: ["s": "hush"], identity: [:], planner: QueryPlanner(api)) { operation }
         #expect(plan.statements[0].action != nil)
         var limits = PlanLimits()
         limits.statements = 0
         #expect(throws: (any Error).self) {
-            try cache.plan(key, variables: ["s": "hush"], planner: QueryPlanner(api, limits: limits)) { operation }
+            try cache.plan(key, variables: ["s": "hush"], identity: [:], planner: QueryPlanner(api, limits: limits)) { operation }
         }
         #expect(cache.count == 0)
     }
@@ -204,7 +206,9 @@ struct PlanCacheTests {
         for number in 0..<200 {
             for scope in 0..<3 {
                 let key = PlanCache.Key(text: Array(text.utf8), scope: .init(schema: UInt64(scope)))
-                let plan = try cache.plan(key, variables: ["p": .string("p\(number)")], planner: QueryPlanner(api)) { operation }
+                let plan = try cache.plan(key, variables: ["p": .string("p\(number)")], identity: [:], planner: QueryPlanner(api)) {
+                    operation
+                }
                 #expect(plan.description.contains("p\(number)"))
             }
         }

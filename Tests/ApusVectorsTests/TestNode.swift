@@ -37,7 +37,7 @@ struct TestNode: Sendable {
         let cache = try await LocalCache.open(
             copies ?? directory.path, of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(20)))
         let pool = BlockingPool(name: "scan", threads: 2, queueLimit: 1000)
-        let objects = ObjectAccess(store: { store }, copies: { _ in cache }, intents: catalog.objects, node: "node-1")
+        let objects = ObjectAccess(store: { store }, copies: { cache }, intents: catalog.objects, node: "node-1")
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
         let service = VectorService(catalog: catalog, pool: pool, models: models, options: options, objects: objects, peers: peers)
         let node = TestNode(catalog: catalog, service: service, clock: clock)

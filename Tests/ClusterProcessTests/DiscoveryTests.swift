@@ -46,6 +46,7 @@ struct DiscoveryTests {
         try await eventually("one is not expected any more") { try await missing() == ["127.0.0.9"] }
         try name("127.0.0.1", "127.0.0.7")
         try await eventually("another one is") { try await missing() == ["127.0.0.7"] }
+        #expect(try await node.statuses() == ["n1": "active"], "who is expected and missing is no node")
         try await node.stopCleanly()
     }
 }

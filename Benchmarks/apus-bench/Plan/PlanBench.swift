@@ -110,7 +110,7 @@ enum PlanBench {
         round.planned = try time(repeating: 500) { _ = try planner.plan(operation, variables: variables) }
         round.cached = try time(repeating: times) {
             let key = PlanCache.Key(text: text, scope: .init(schema: 1, permissions: 1, role: "reader"))
-            let found = try cache.plan(key, variables: test.variables, planner: planner) { operation }
+            let found = try cache.plan(key, variables: test.variables, identity: planner.identity, planner: planner) { operation }
             guard found.statements.count == 1 else { throw ApusError(.usage, "the benchmark's own operation has several statements") }
         }
         round.written = try await withCells(of: test.rows) { rows in

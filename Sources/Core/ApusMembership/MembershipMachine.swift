@@ -118,6 +118,13 @@ public struct NodeStanding: Sendable, Hashable {
     /// It beats, and is of no use to the others: what it serves is placed elsewhere.
     public var isUnreached: Bool { state == .suspect && wasUnreached && answers.isEmpty }
 
+    /// Whether it is of the smaller side. It is itself of the one that reaches it: of two halves that are cut from each other both go on.
+    public var isDoubted: Bool { Self.isDoubted(answers, failures) }
+
+    static func isDoubted(_ answers: Set<NodeName>, _ failures: Set<NodeName>) -> Bool {
+        answers.isEmpty ? !failures.isEmpty : failures.count > answers.count + 1
+    }
+
     /// Some reach it and some do not: a path is cut, not the node gone.
     public var isAsymmetric: Bool { !answers.isEmpty && !failures.isEmpty }
 
@@ -238,9 +245,7 @@ public struct MembershipMachine: Sendable {
 
         var state = NodeStanding.State.alive
         let patience = terms.suspectAfter + (pulse.isNew ? terms.firstHeartbeat : .zero)
-        // The node itself is of the side that reaches it: of two halves that are cut from each other both go on.
-        let isDoubted = answers.isEmpty ? !failures.isEmpty : failures.count > answers.count + 1
-        if pulse.silence >= patience || isDoubted { state = .suspect }
+        if pulse.silence >= patience || NodeStanding.isDoubted(answers, failures) { state = .suspect }
         if pulse.silence >= terms.downAfter, answers.isEmpty { state = .down }
         if state == .alive, pulse.state != .alive, pulse.returns.last != now { pulse.returns.append(now) }
         let isFlapping =

@@ -6,13 +6,13 @@ public import ApusTypes
 /// `store.unavailable` then.
 public struct ObjectAccess: Sendable {
     let store: @Sendable () throws -> any ObjectStore
-    let copies: @Sendable (_ deadline: Instant) async throws -> any ObjectCopies
+    let copies: @Sendable () throws -> any ObjectCopies
     private let intents: ObjectIntents
     private let node: NodeName
 
     public init(
         store: @escaping @Sendable () throws -> any ObjectStore,
-        copies: @escaping @Sendable (_ deadline: Instant) async throws -> any ObjectCopies, intents: ObjectIntents, node: NodeName
+        copies: @escaping @Sendable () throws -> any ObjectCopies, intents: ObjectIntents, node: NodeName
     ) {
         self.store = store
         self.copies = copies

@@ -24,9 +24,9 @@ final class AnyNode: Sendable {
     /// was given for encrypted connections goes over no other.
     func learn(_ urls: [String]) {
         known.withLock { known in
-            let isEncrypted = known.clients.prefix(given).contains { $0.url.hasPrefix("https:") }
             let asked = known.clients.indices.contains(known.first) ? known.clients[known.first].url : nil
             let given = known.clients.prefix(given)
+            let isEncrypted = given.contains { $0.url.hasPrefix("https:") }
             let new = urls.filter { url in !given.contains { $0.url == url } && (!isEncrypted || url.hasPrefix("https:")) }.map {
                 NodeClient(url: $0, key: key, http: http)
             }

@@ -1,3 +1,4 @@
+internal import ApusQuery
 internal import ApusSchemas
 internal import ApusTypes
 
@@ -10,8 +11,7 @@ extension QueryCommand {
 
     private static let nameArgument = Argument(name: "NAME", help: "The data source's name.")
     private static let type = Option.value(
-        "type", "TYPE", .choice(["postgres", "sqlite", "duckdb", "ducklake", "http", "vectors", "redis", "extension"]),
-        "What it is; default postgres.")
+        "type", "TYPE", .choice(SourceDefinition.Kind.words), "What it is; default postgres.")
     private static let path = Option.value(
         "path", "URL", "Where it is: a URL or a file. [$NAME] stands for a variable of each node, the place for passwords.")
     private static let schemaPath = Option.value(

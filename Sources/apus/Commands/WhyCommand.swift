@@ -19,16 +19,17 @@ enum WhyCommand {
         ],
         run: { invocation in
             let client = try NodeClient(invocation)
-            guard var kind = invocation.argument(0) else { return try await show(nil, client, invocation) }
-            if kind == "rebalance" { return try await show(kind, client, invocation) }
-            var name = invocation.argument(1) ?? ""
-            let complaint = kinds.complaint(about: kind)
-            if let complaint, !name.isEmpty { throw ApusError(.usage, "KIND \(complaint), not '\(kind)'", hint: "apus why --help") }
-            guard complaint != nil || !name.isEmpty else {
+            guard let first = invocation.argument(0) else { return try await show(nil, client, invocation) }
+            if first == "rebalance" { return try await show(first, client, invocation) }
+            var (kind, name) = (first, "")
+            switch (kinds.complaint(about: first), invocation.argument(1)) {
+            case (nil, let given?): name = given
+            case (nil, nil):
                 throw ApusError(
                     .usage, "NAME is missing: which \(kind)", hint: "apus why \(kind) \(kind == "shard" ? "COLLECTION/N" : "NAME")")
+            case (_?, nil): (kind, name) = (first.contains("/") ? "shard" : "node", first)
+            case (let complaint?, _?): throw ApusError(.usage, "KIND \(complaint), not '\(first)'", hint: "apus why --help")
             }
-            if complaint != nil { (kind, name) = (kind.contains("/") ? "shard" : "node", kind) }
             if kind == "shard", name.contains("/") { name = try await ShardCommand.id(of: name, client) }
             return try await show("\(kind) \(name)", client, invocation)
         })

@@ -117,7 +117,7 @@ struct Node: Sendable {
         metrics.watchProcess()
         NodeMetrics.watch([scans, store.pool], database, replicas, in: metrics)
         let objects = ObjectAccess(
-            store: { try store.open() }, copies: { _ in try store.mappable() }, intents: catalog.objects, node: identity.name)
+            store: { try store.open() }, copies: { try store.mappable() }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: scans)
         let vectors = VectorService(
             catalog: catalog, pool: scans, health: health, models: models, options: configuration.vectorOptions,

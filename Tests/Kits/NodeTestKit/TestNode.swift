@@ -93,7 +93,7 @@ public struct TestNode: Sendable {
         let store = CatalogStore(database: database, maxBytes: options.storeLimit)
         let copies = try await LocalCache.open(
             directory.path + "/models", of: store, capacity: .gibibytes(1), deadline: clock.now.advanced(by: .seconds(10)))
-        let objects = ObjectAccess(store: { store }, copies: { _ in copies }, intents: catalog.objects, node: identity.name)
+        let objects = ObjectAccess(store: { store }, copies: { copies }, intents: catalog.objects, node: identity.name)
         let models = EmbeddingModels(catalog: catalog, objects: objects, pool: pool)
         let vectors = VectorService(
             catalog: catalog, pool: pool, health: health, models: models, options: options.vectors, objects: objects,

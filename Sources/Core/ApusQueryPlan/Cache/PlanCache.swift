@@ -74,7 +74,7 @@ public struct PlanCache: Sendable {
     /// The plan of a request. `prepare` parses and validates the text where it is not known; `planner` is for the key's scope, `identity` for
     /// this request. `inputs` are the variables as they came.
     public mutating func plan(
-        _ key: Key, variables inputs: JSONObject, identity: JSONObject = [:], planner: @autoclosure () -> QueryPlanner,
+        _ key: Key, variables inputs: JSONObject, identity: JSONObject, planner: @autoclosure () -> QueryPlanner,
         prepare: () throws(GraphQLErrors) -> PreparedOperation
     ) throws(GraphQLErrors) -> OperationPlan {
         let known = cache.value(for: key)

@@ -31,7 +31,7 @@ extension NodeStanding {
         case _ where wasUnreached && !answers.isEmpty: "given nothing, because it answers \(others) again, and not \(those)"
         case .alive: "back: its heartbeats go on"
         case .suspect where isFlapping: "suspect, because it has come and gone too often of late"
-        case .suspect where failures.count > answers.count: "suspect, because it does not answer \(those)"
+        case .suspect where isDoubted: "suspect, because it does not answer \(those)"
         case .suspect: "suspect, because its heartbeats stand still for \(Int(silence.seconds)) s"
         }
     }

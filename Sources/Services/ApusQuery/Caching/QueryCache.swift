@@ -57,7 +57,7 @@ public final class QueryCache: Sendable {
         let key = CacheKey([schema.bytes] + key)
         var tags: [CacheTag] { caching.tags + [Self.tag(of: key)] }
         if caching.isInvalidation { invalidate(caching.named + [Self.tag(of: key)]) }
-        guard !stale.withLock({ !$0.isEmpty && $0.contains(any: tags) }) else { return try await compute() }
+        guard !stale.withLock({ $0.contains(any: tags) }) else { return try await compute() }
         let kept = try await cache.value(for: key, tags: tags, lifetime: caching.lifetime ?? options.lifetime, deadline: deadline) {
             let part = try await compute()
             return [part.isTruncated ? 1 : 0] + part.data

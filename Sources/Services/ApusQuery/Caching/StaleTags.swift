@@ -18,9 +18,10 @@ struct StaleTags {
         if batches.count > Self.limit { batches = [Self.everything: nil] }
     }
 
-    var isEmpty: Bool { batches.isEmpty }
-
-    func contains(any tags: [CacheTag]) -> Bool { batches[Self.everything] != nil || tags.contains { batches[$0] != nil } }
+    /// `tags` are looked at where there are any of these: seldom.
+    func contains(any tags: @autoclosure () -> [CacheTag]) -> Bool {
+        !batches.isEmpty && (batches[Self.everything] != nil || tags().contains { batches[$0] != nil })
+    }
 
     /// What is to be published now, as this batch.
     mutating func take(as batch: UInt64) -> [CacheTag] {

@@ -17,6 +17,9 @@ public struct SourceDefinition: Sendable, Hashable {
         public static let vectors: Kind = "vectors"
         public static let redis: Kind = "redis"
         public static let `extension`: Kind = "extension"
+
+        /// Those that Apus has.
+        public static let words = [postgres, sqlite, duckDB, duckLake, http, vectors, redis, `extension`].map(\.rawValue)
     }
 
     public var name: String

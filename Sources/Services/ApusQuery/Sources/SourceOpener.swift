@@ -81,7 +81,7 @@ public struct SourceOpener: Sendable {
                 .sourceUnsupported, summary, hint: "copy its data, or have PostgreSQL read it through a foreign data wrapper")
         default:
             ApusError(
-                .sourceUnsupported, summary, hint: "possible: postgres, sqlite, duckdb, ducklake, http, vectors, redis, extension")
+                .sourceUnsupported, summary, hint: "possible: \(SourceDefinition.Kind.words.joined(separator: ", "))")
         }
     }
 }

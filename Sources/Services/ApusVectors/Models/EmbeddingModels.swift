@@ -128,7 +128,7 @@ public final class EmbeddingModels: Sendable {
     private func load(_ key: ObjectKey, deadline: Instant) async throws -> TransformerModel {
         // Others wait for the same gate, however long the one inside could wait.
         let deadline = min(deadline, catalog.clock.now.advanced(by: Self.loadTime))
-        let copy = try await objects.copies(deadline).fetch(key, deadline: deadline)
+        let copy = try await objects.copies().fetch(key, deadline: deadline)
         return try await pool.run(deadline: deadline) { try TransformerModel(file: copy.bytes, keeping: copy) }
     }
 

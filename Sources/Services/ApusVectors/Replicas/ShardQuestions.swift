@@ -24,12 +24,11 @@ struct MembersQuestion: ShardQuestion {
     static let name = "members/1"
     static let isInteractive = true
     static let wantsPosition = true
-    var ids: [PointID]
-    var projection: Projection
-    var members: [String]
-    var isQuick: Bool { ids.count <= VectorService.piece }
+    var lookup: LookupQuestion
+    var ids: [PointID] { lookup.ids }
+    var isQuick: Bool { lookup.isQuick }
 
-    func answer(_ shard: AskedShard) -> [FoundPoint?] { LookupQuestion(ids: ids, projection: projection).answer(shard) }
+    func answer(_ shard: AskedShard) -> [FoundPoint?] { lookup.answer(shard) }
 }
 
 /// A point, and the number of the operation in its shard's log that wrote this version of it.
@@ -294,11 +293,13 @@ extension LookupQuestion {
 }
 
 extension MembersQuestion {
-    func write(to writer: inout WireWriter) { writer.write(ids, projection.rawValue, members) }
+    func write(to writer: inout WireWriter) {
+        lookup.write(to: &writer)
+        writer.write(lookup.projection.members ?? [])
+    }
     init(from reader: inout WireReader) throws(ApusError) {
-        let (ids, parts) = (try reader.read([PointID].self), Projection(rawValue: try reader.read()))
-        let members = try reader.read([String].self)
-        self.init(ids: ids, projection: parts.members(members), members: members)
+        lookup = try LookupQuestion(from: &reader)
+        lookup.projection = lookup.projection.members(try reader.read([String].self))
     }
 }
 

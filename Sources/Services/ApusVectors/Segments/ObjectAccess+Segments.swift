@@ -15,7 +15,7 @@ extension ObjectAccess {
     /// Throws `segment.corrupt` if the store's copy is damaged too, `segment.unsupported`, and what the store throws.
     func open(_ row: SegmentRow, fields: [VectorField], memory: SearchMemory, deadline: Instant) async throws -> Segment {
         do {
-            let object = try await copies(deadline).fetch(row.object, deadline: deadline)
+            let object = try await copies().fetch(row.object, deadline: deadline)
             object.advise(.random)
             return try Segment(object.bytes, key: row.object, fields: fields, owner: object, memory: memory)
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {

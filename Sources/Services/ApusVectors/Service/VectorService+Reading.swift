@@ -57,10 +57,10 @@ extension VectorService {
         _ collection: LoadedCollection, _ shards: [Shard], _ isCurrent: Bool, _ projection: Projection, _ deadline: Instant,
         _ ids: @escaping @Sendable (Shard) -> [PointID]
     ) async throws -> [ShardAnswer<[FoundPoint?]>] {
-        if let members = projection.members {
+        if projection.members != nil {
             do {
                 return try await ask(collection, shards, isCurrent: isCurrent, deadline: deadline) { shard in
-                    MembersQuestion(ids: ids(shard), projection: projection, members: members)
+                    MembersQuestion(lookup: LookupQuestion(ids: ids(shard), projection: projection))
                 }
             } catch let error as ApusError where error.code == .methodUnknown {}  // nodes of an earlier version tell whole payloads
         }
@@ -168,9 +168,7 @@ extension PointSnapshot {
             id: id(row), vectors: projection.contains(.vector) ? vectors(row) : PointVectors(),
             payload: projection.contains(.payload) ? payload(row, projection.members) : nil)
     }
-}
 
-extension PointSnapshot {
     private func payload(_ row: UInt32, _ members: [String]?) -> [UInt8]? {
         let payload = payload(row)
         guard let members, let payload else { return payload }

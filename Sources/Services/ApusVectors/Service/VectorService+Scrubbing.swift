@@ -35,7 +35,7 @@ extension VectorService {
     private func verify(_ segment: Segment, of shard: Shard, in objects: ObjectAccess) async throws {
         let deadline = clock.now.advanced(by: .seconds(600))
         do {
-            try await objects.copies(deadline).verify(segment.key, deadline: deadline)
+            try await objects.copies().verify(segment.key, deadline: deadline)
             guard shard.damagedSegments.contains(segment.key) else { return }
         } catch let error as ApusError where [.objectCorrupt, .objectUnknown].contains(error.code) {
             log.warning("a segment has rotted and is fetched again", ["segment": segment.key.description, "reason": error.summary])

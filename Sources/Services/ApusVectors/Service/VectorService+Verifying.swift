@@ -168,7 +168,7 @@ extension VectorService {
         var segments: [Segment] = []
         for row in rows {
             do {
-                try await objects.copies(deadline).verify(row.object, deadline: deadline)
+                try await objects.copies().verify(row.object, deadline: deadline)
             } catch let error as ApusError where error.code == .objectCorrupt {
                 result.problems.append(
                     ApusError(

@@ -82,7 +82,6 @@ struct DefinitionRules {
 
     // MARK: Checks
 
-    static let sourceTypes: Set = ["postgres", "sqlite", "duckdb", "ducklake", "http", "vectors", "extension", "redis"]
     private static let textTypes: Set = ["text", "localFS", "uri", "uriFile"]
 
     private func check(_ row: JSONObject, in table: QueryTable) throws(ApusError) {
@@ -99,10 +98,10 @@ struct DefinitionRules {
                 Self.isName(text("name")) && text("name") != "core", "name",
                 "\"\(text("name"))\" must be a name of letters, digits and _, and not \"core\"")
             try require(
-                Self.sourceTypes.contains(text("type")), "type",
+                SourceDefinition.Kind.words.contains(text("type")), "type",
                 ["mysql", "mssql"].contains(text("type"))
                     ? "MySQL and SQL Server are not spoken; copy the data, or have PostgreSQL read it through a foreign data wrapper"
-                    : "\"\(text("type"))\" is none of \(Self.sourceTypes.sorted().joined(separator: ", "))")
+                    : "\"\(text("type"))\" is none of \(SourceDefinition.Kind.words.sorted().joined(separator: ", "))")
             try require(text("prefix").isEmpty || Self.isName(text("prefix")), "prefix", "must be a name of letters, digits and _")
             try require(!text("path").isEmpty || ["extension", "duckdb", "vectors"].contains(text("type")), "path", "must not be empty")
         case .catalogSources:

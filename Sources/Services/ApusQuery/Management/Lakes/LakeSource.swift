@@ -14,7 +14,7 @@ final class LakeSource: TableSource, FunctionSource {
     func tables(for statement: SourceStatement, deadline: Instant) async throws -> [ScratchTables.Table] {
         let values = Set(statement.parameters.compactMap(\.text))
         let sources = served()?.sources ?? [:]
-        let lakes = values.sorted().filter { (sources[$0] as? DuckDBSource)?.lake != nil }
+        let lakes = values.sorted().compactMap { sources[$0] as? DuckDBSource }.filter { $0.lake != nil }
         guard !lakes.isEmpty else { throw Self.unknown(values.sorted().joined(separator: ", ")) }
         var tables: [ScratchTables.Table] = []
         for part in LakeModule.parts {
@@ -29,9 +29,9 @@ final class LakeSource: TableSource, FunctionSource {
     }
 
     private func rows(
-        _ part: LakeModule.Part, of name: String, among values: Set<String>, deadline: Instant
+        _ part: LakeModule.Part, of lake: DuckDBSource, among values: Set<String>, deadline: Instant
     ) async throws -> [[SQLValue]] {
-        let lake = try lake(name)
+        let name = lake.name
         guard part.isOfTable else {
             return try await SelfDescription.rows(lake, part.sql, with: [.string(name)], deadline).map { row in
                 [.text(name), .null, .null] + row.map(Self.value)

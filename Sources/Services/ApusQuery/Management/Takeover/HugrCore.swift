@@ -131,7 +131,7 @@ extension HugrCore.Row {
         case .links: name = "catalog \(text("catalog_name")) of \(text("data_source_name"))"
         }
         switch (table, text("type")) {
-        case (.sources, let type) where !DefinitionRules.sourceTypes.contains(type):
+        case (.sources, let type) where !SourceDefinition.Kind.words.contains(type):
             obstacle = "sources of type \(type) are not there"
         case (.texts, let type) where type != "text" && text("path").contains("://") && !text("path").hasPrefix("file://"):
             obstacle = "its texts are not on this machine; copy them"
