@@ -45,6 +45,39 @@ struct CodeTests {
         #expect(worst < bound[kind]!, "\(worst)")
     }
 
+    @Test("what a code misses of its row hardly lies along the row", arguments: [CodeKind.thirds, .bits4])
+    func straight(kind: CodeKind) {
+        let rows = GraphRows.clusters(500, dimension: 96, seed: 9, normalised: true)
+        let table = rows.with { CodeTable(Coding(kind, .cosine, for: $0), of: $0) }
+        // A row's distance from itself is what its code misses of it along itself, which codes to the nearest steps miss like anything else.
+        let along = (0..<500).map { Double(table.distances(from: rows[$0], to: [UInt32($0)])[0]) }
+        let across = (0..<500).map { row in
+            Double(table.distances(from: rows[row], to: [UInt32((row + 7) % 500)])[0]) - rows.distance(.cosine, rows[row], (row + 7) % 500)
+        }
+        func size(_ errors: [Double]) -> Double { (errors.reduce(0) { $0 + $1 * $1 } / Double(errors.count)).squareRoot() }
+        #expect(size(along) < size(across) / 2, "\(size(along)) along, \(size(across)) across")
+    }
+
+    @Test("dimensions that hold nearly nothing leave the codes of others alone", arguments: [CodeKind.thirds, .bits4, .bits8])
+    func tiny(kind: CodeKind) {
+        var random = SeededGenerator(seed: 12)
+        // Constant numbers whose squares are no normal floats any more, in every other dimension.
+        var values: [Float] = [], others: [Float] = []
+        for _ in 0..<1024 {
+            for d in 0..<32 {
+                let number = Float.random(in: -0.25...0.25, using: &random), nearlyNothing: Float = 0x1.8b03ep-57 * Float(d + 1)
+                values += [number, nearlyNothing]
+                others += [number, 0]
+            }
+        }
+        let rows = GraphRows(values, dimension: 64), without = GraphRows(others, dimension: 64)
+        let all = (0..<UInt32(1024)).map { $0 }
+        func distances(_ rows: GraphRows) -> [Float] {
+            rows.with { CodeTable(Coding(kind, .dot, for: $0), of: $0) }.distances(from: without[3], to: all)
+        }
+        for (one, other) in zip(distances(rows), distances(without)) { #expect(abs(one - other) < 1e-3 as Float) }
+    }
+
     @Test("rows in which nothing differs, and numbers far outside the sample, are coded")
     func extremes() {
         for (kind, metric) in Self.pairs where kind.isSmall {

@@ -125,6 +125,26 @@ struct SealingTests {
         await database.close()
     }
 
+    @Test("a segment is not written anew for deaths since the last seal, which would be in it again; after the next seal it is")
+    func rotten() async throws {
+        let directory = try TemporaryDirectory()
+        try await TestNode.onSQLite("\(directory.path)/catalog.db", options: Self.eager, copies: directory.path + "/copies") { node in
+            func points(_ numbers: Range<UInt64>) -> [Point] {
+                numbers.map { Point(id: .integer($0), vector: [Float($0), 1], payload: nil) }
+            }
+            _ = try await node.service.createCollection("c", .init(dimension: 2, metric: .euclidean), deadline: node.deadline)
+            _ = try await node.service.upsert(points(0..<100), into: "c", deadline: node.deadline)
+            try await eventually("all is in one segment") { try Self.seals(node).map(\.living) == [100] }
+            let before = try Self.seals(node).map(\.key)
+            _ = try await node.service.delete((0..<40).map { .integer($0) }, from: "c", deadline: node.deadline)
+            // So often the node looks whether there is something to do.
+            try await Task.sleep(for: Self.eager.sealInterval * 100)
+            #expect(try Self.seals(node).map(\.key) == before)
+            _ = try await node.service.upsert(points(100..<150), into: "c", deadline: node.deadline)
+            try await eventually("nothing dead is left") { try Self.seals(node).map(\.rows) == [110] }
+        }
+    }
+
     @Test("the time of the last write is the same after a restart, though it is in segments and not in the log any more")
     func lastWrite() async throws {
         let directory = try TemporaryDirectory()

@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+// Codes are the same on every machine.
+#pragma STDC FP_CONTRACT OFF
+
 static size_t round_up(size_t value, size_t unit) { return (value + unit - 1) / unit * unit; }
 
 size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension) {
@@ -39,6 +42,12 @@ static struct place place_of(const struct apus_coding *coding, uint32_t index) {
     }
 }
 
+// Behind the last of the places that are in the same part of a byte, and have the same number of steps.
+static uint32_t part_end(const struct apus_coding *coding, uint32_t index) {
+    size_t end = (index / coding->stride + 1) * coding->stride;
+    return end < coding->dimension ? (uint32_t)end : coding->dimension;
+}
+
 static uint32_t dimension_at(const struct apus_coding *coding, uint32_t index) { return coding->order ? coding->order[index] : index; }
 
 // MARK: Training
@@ -64,7 +73,8 @@ static void choose_steps(const float *numbers, uint32_t count, float most_code, 
     if (!(deviation > 0) || !isfinite(deviation)) return;
     for (size_t r = 0; r < sizeof REACHES / sizeof *REACHES; r++) {
         float low = fmaxf(least, mean - REACHES[r] * deviation), high = fminf(most, mean + REACHES[r] * deviation);
-        float width = (high - low) / most_code, error = 0;
+        // Of numbers so small that their squares are nothing the deviation is too small, and the ends are the other way round.
+        float width = fmaxf(high - low, 0) / most_code, error = 0;
         for (uint32_t i = 0; i < count; i++) {
             float c = (numbers[i] - low) / width;
             float missing = numbers[i] - low - width * (float)(int32_t)(fminf(fmaxf(c, 0), most_code) + 0.5f);
@@ -158,6 +168,106 @@ static uint16_t f32_to_f16(float value) {
     return bits;
 }
 
+// What a code misses of its row shifts the products with the row's neighbours most as far as it lies along the row itself, because they lie
+// that way too. So some numbers are coded by the second nearest step: those that take much of that part for little more that is missed, as
+// long as
+//
+//     squared length of what is missed + ALONG * dimension * squared length of its part along the row
+//
+// falls. The loss is that of Guo et al., "Accelerating Large-Scale Inference with Anisotropic Vector Quantization" (ICML 2020). Measured on
+// two sets of real vectors: the 32 best by codes of four bits hold 100 instead of 98.9 of 100 neighbours; with an ALONG ten times as large
+// they hold 96, because rows with numbers outside of all steps come near to everything.
+static const float ALONG = 0.1f;
+
+// A row's places, while it is coded.
+struct places {
+    float *numbers, *codes; // what is to be coded, and the steps it is coded by
+    float *gains, *prices;  // of the second nearest step: what it takes of the part along the row, and what a unit of that costs
+    uint32_t *cheap;        // the places for which that may be worth while
+};
+
+// Built for wider registers too: sealing codes all rows anew.
+#if defined(__x86_64__)
+__attribute__((target_clones("arch=x86-64-v4", "avx2", "default")))
+#endif
+static void take_nearest(const struct apus_coding *coding, const struct places *places) {
+    const float *restrict x = places->numbers, *restrict offsets = coding->offsets, *restrict steps = coding->steps;
+    float *restrict codes = places->codes, *restrict gains = places->gains, *restrict prices = places->prices;
+    for (uint32_t first = 0, end; first < coding->dimension; first = end) {
+        float most = (float)place_of(coding, first).most;
+        end = part_end(coding, first);
+        for (uint32_t i = first; i < end; i++) {
+            float above = x[i] - offsets[i], step = steps[i], c = above / (step > 0 ? step : INFINITY);
+            c = c > 0 ? c : 0;
+            c = (float)(int32_t)((c < most ? c : most) + 0.5f);
+            float missed = above - step * c, size = fabsf(missed);
+            bool is_last = !(step > 0) || (missed > 0 ? c >= most : c <= 0);
+            codes[i] = c;
+            gains[i] = (missed > 0 ? x[i] : -x[i]) * step;
+            prices[i] = is_last ? INFINITY : step * (step - 2 * size);
+        }
+    }
+}
+
+static void straighten(const struct apus_coding *coding, const struct places *places) {
+    enum { TURNS = 8 };
+    uint32_t dimension = coding->dimension, count = 0;
+    const float *x = places->numbers;
+    float along = 0, length = 0;
+    for (uint32_t i = 0; i < dimension; i++) {
+        along += x[i] * (x[i] - coding->offsets[i] - coding->steps[i] * places->codes[i]);
+        length += x[i] * x[i];
+    }
+    float weight = ALONG * (float)dimension / length, sign = along > 0 ? 1 : -1, most = 2 * weight * along * sign;
+    along *= sign;
+    for (uint32_t i = 0; i < dimension; i++) {
+        places->gains[i] *= sign;
+        places->cheap[count] = i;
+        // Without a branch: half of the gains are losses.
+        count += (places->gains[i] > 0) & (places->prices[i] < most * places->gains[i]);
+    }
+    for (uint32_t k = 0; k < count; k++) places->prices[places->cheap[k]] /= places->gains[places->cheap[k]];
+    // The cheap ones first, until what is left along the row is worth no more.
+    for (int turn = 1; turn <= TURNS && most * (float)(turn - 1) / TURNS < 2 * weight * along; turn++) {
+        for (uint32_t k = 0; k < count; k++) {
+            uint32_t i = places->cheap[k];
+            if (!(places->prices[i] <= most * (float)turn / TURNS && places->prices[i] < weight * (2 * along - places->gains[i]))) continue;
+            places->codes[i] += (x[i] > 0) == (sign > 0) ? 1 : -1;
+            along -= places->gains[i];
+            places->prices[i] = INFINITY;
+        }
+    }
+}
+
+static void encode_small(const struct apus_coding *coding, const float *row, uint8_t *code) {
+    enum { HERE = 512 };
+    uint32_t dimension = coding->dimension;
+    float here[4 * HERE];
+    uint32_t cheap[HERE];
+    struct places places = {.numbers = here, .cheap = cheap};
+    if (dimension > HERE) {
+        places.numbers = malloc(4 * (size_t)dimension * sizeof *places.numbers);
+        places.cheap = malloc((size_t)dimension * sizeof *places.cheap);
+        if (!places.numbers || !places.cheap) abort();
+    }
+    places.codes = places.numbers + dimension;
+    places.gains = places.codes + dimension;
+    places.prices = places.gains + dimension;
+    memcpy(places.numbers, row, dimension * sizeof *row);
+    for (uint32_t i = 0; coding->order && i < dimension; i++) places.numbers[i] = row[coding->order[i]];
+    take_nearest(coding, &places);
+    if (coding->metric != APUS_METRIC_MANHATTAN) straighten(coding, &places);
+    for (uint32_t first = 0, end; first < dimension; first = end) {
+        int shift = place_of(coding, first).shift;
+        end = part_end(coding, first);
+        for (uint32_t i = first; i < end; i++) code[i - first] |= (uint8_t)((int32_t)places.codes[i] << shift);
+    }
+    if (dimension > HERE) {
+        free(places.numbers);
+        free(places.cheap);
+    }
+}
+
 void apus_code_encode(const struct apus_coding *coding, const float *row, void *code) {
     uint32_t dimension = coding->dimension;
     memset(code, 0, coding->stride);
@@ -166,12 +276,7 @@ void apus_code_encode(const struct apus_coding *coding, const float *row, void *
         for (uint32_t d = 0; d < dimension; d++) ((uint16_t *)code)[d] = f32_to_f16(row[d]);
         break;
     case APUS_CODE_F32: memcpy(code, row, 4 * (size_t)dimension); break;
-    default:
-        for (uint32_t i = 0; i < dimension; i++) {
-            float x = row[dimension_at(coding, i)];
-            struct place place = place_of(coding, i);
-            ((uint8_t *)code)[place.byte] |= (uint8_t)(steps_of(x, coding->offsets[i], coding->steps[i], place.most) << place.shift);
-        }
+    default: encode_small(coding, row, code);
     }
 }
 
@@ -203,10 +308,8 @@ static float prepare_product(const struct apus_coding *coding, const float *quer
     *size = most > 0 ? most / 127 : 1;
     float constant = 0, scale = 1 / *size, squares = 0;
     for (uint32_t i = 0, end; i < dimension; i = end) {
-        // Places of one part of a byte, which have the same number of steps.
         float middle = (float)place_of(coding, i).most / 2;
-        end = (uint32_t)((i / coding->stride + 1) * coding->stride);
-        if (end > dimension) end = dimension;
+        end = part_end(coding, i);
         for (uint32_t place = i; place < end; place++) {
             float x = query[dimension_at(coding, place)], weight = x * coding->steps[place], rounded = nearest(weight * scale);
             // What rounding the weights adds or takes on average, at the codes' middle, is given back.

@@ -141,9 +141,10 @@ static uint32_t gather(struct traversal *t, const struct apus_graph *graph, uint
     for (uint32_t i = 0; i < graph->degree; i++) {
         uint32_t row = __atomic_load_n(&links[i], __ATOMIC_RELAXED); // while a graph is built others write
         if (row == ~0u) break;
-        if (row >= graph->count || visit(&t->scratch->visits, row)) continue; // a damaged link leads nowhere
-        batch[count++] = row;
+        if (row >= graph->count) continue; // a damaged link leads nowhere
         prefetch_row(t->codes->rows + row * t->stride, t->stride);
+        batch[count] = row;
+        count += !visit(&t->scratch->visits, row);
     }
     return count;
 }

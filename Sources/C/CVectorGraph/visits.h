@@ -14,7 +14,7 @@ struct visits {
 
 static inline bool visits_make(struct visits *visits, uint32_t rows) {
     size_t words = ((size_t)rows + 63) / 64 + 1;
-    *visits = (struct visits){.seen = calloc(words, sizeof *visits->seen), .touched = malloc(words * sizeof *visits->touched)};
+    *visits = (struct visits){.seen = calloc(words, sizeof *visits->seen), .touched = malloc((words + 1) * sizeof *visits->touched)};
     return visits->seen && visits->touched;
 }
 
@@ -23,13 +23,13 @@ static inline void visits_free(struct visits *visits) {
     free(visits->touched);
 }
 
-// Whether the row was visited before; it is now.
+// Whether the row was visited before; it is now. Without a branch, which would be guessed wrong every other time.
 static inline bool visit(struct visits *visits, uint32_t row) {
-    uint64_t *word = visits->seen + row / 64, bit = 1ull << row % 64;
-    if (*word & bit) return true;
-    if (*word == 0) visits->touched[visits->touched_count++] = row / 64;
-    *word |= bit;
-    return false;
+    uint64_t *word = visits->seen + row / 64, before = *word, bit = 1ull << row % 64;
+    visits->touched[visits->touched_count] = row / 64;
+    visits->touched_count += before == 0;
+    *word = before | bit;
+    return before & bit;
 }
 
 static inline void visits_forget(struct visits *visits) {

@@ -97,6 +97,9 @@ extension VectorService {
         let base = shard.sealedAt
         guard base <= seen.snapshot.moment else { return }  // another node's seal, adopted between the two looks
         let plan = SealPlan(merging: merged, of: seen.snapshot, asOf: base)
+        // What has died since the last seal is written once more, and killed again by the log: for the sake of that alone nothing is written.
+        let rows = seen.snapshot.segments.reduce(0) { $0 + (merged.contains($1.key) ? $1.rows : 0) }
+        guard merged.count > 1 || options.sealPolicy.isRotten(rows: rows, living: plan.rows.count) else { return }
         let builder = try await build(plan, of: shard)
         let objects = try requireObjects()
         let row = try await objects.put(builder.finish([], asOf: base), deadline: longest)
