@@ -55,6 +55,7 @@ let package = Package(
         system("COpenSSL", pkgConfig: "openssl"),
         system("CZlib", pkgConfig: "zlib"),
         system("CXXHash", pkgConfig: "libxxhash"),
+        system("CH3"),
         system("CLLHTTP"),
         system("CMemcached"),
         .target(name: "CHiredis", path: "Sources/C/CHiredis", linkerSettings: [.linkedLibrary("hiredis"), .linkedLibrary("uv")]),
@@ -85,7 +86,8 @@ let package = Package(
         core("ApusTokens", ["ApusTypes", "COpenSSL"]),
         core("ApusSchemas", ["ApusTypes", "ApusGraphQL"]),
         core("ApusArrow", ["CNanoarrow"], linker: [.unsafeFlags(["-L\(deps)/lib"])]),
-        core("ApusQueryPlan", ["ApusTypes", "ApusArrow", "ApusGraphQL", "ApusSchemas"]),
+        core("ApusCells", ["CH3"], linker: [.unsafeFlags(["-L\(deps)/lib"])]),
+        core("ApusQueryPlan", ["ApusTypes", "ApusArrow", "ApusCells", "ApusGraphQL", "ApusSchemas"]),
 
         // IO: effects
         io("ApusRuntime", ["ApusTypes", "CUV", "CLinux"]),
@@ -261,6 +263,7 @@ let package = Package(
         tests("ApusGraphQLTests", ["ApusGraphQL", "ApusTypes"]),
         .target(
             name: "HugrSuiteKit", path: "Tests/Kits/HugrSuiteKit", exclude: ["Suite"], swiftSettings: swiftSettings),
+        tests("ApusCellsTests", ["ApusCells"]),
         tests("ApusSchemasTests", ["ApusSchemas", "ApusGraphQL", "ApusTypes", "HugrSuiteKit"], excluding: ["Fixtures"]),
         tests("ApusQueryPlanTests", ["ApusQueryPlan", "ApusSchemas", "ApusGraphQL", "ApusTypes", "HugrSuiteKit"], excluding: ["Cases"]),
         tests(

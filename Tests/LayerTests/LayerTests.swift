@@ -12,7 +12,7 @@ struct LayerTests {
     static let order: [String: [String]] = [
         "Core": [
             "ApusTypes", "ApusMembership", "ApusPlacement", "ApusThunder", "ApusVectorIndex", "ApusEmbedding", "ApusConfig", "ApusRender",
-            "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusArrow", "ApusQueryPlan",
+            "ApusTokens", "ApusGraphQL", "ApusSchemas", "ApusArrow", "ApusCells", "ApusQueryPlan",
         ],
         "IO": ["ApusRuntime", "ApusDatabase", "ApusCatalog", "ApusStore", "ApusCache", "ApusSockets", "ApusHTTP", "ApusRPC"],
     ]
