@@ -10,7 +10,7 @@ struct AssemblerTests {
         let statement = StatementPlan(
             source: "db", engine: engine, sql: SQLStatement("SELECT 1", for: engine), program: RowProgram(shape),
             for: .init(path: ["list"]))
-        return RowAssembler(statement, mostRows: limits.rows, mostBytes: limits.replyBytes)
+        return RowAssembler(statement, limits)
     }
 
     static func text(_ shape: RowShape, _ rows: [TextRow]) -> String {

@@ -68,6 +68,8 @@ struct InjectionTests {
         "query($s: IntRange) { pg_store { price_ranges(filter: {valid_price: {intersects: $s}}) { id } } }",
         "query($s: Geometry) { pg_store { locations(filter: {point: {intersects: $s}}) { id } } }",
         "query($s: Interval) { pg_store { products { created_at(bucket_interval: $s) } } }",
+        "query($s: String!) { h3(resolution: 4) { data { pg_store_locations_aggregation(field: $s) { _rows_count } } } }",
+        "query($s: String) { h3(resolution: 4) { data { pg_store_locations(field: \"point\", filter: {name: {eq: $s}}) { id } } } }",
     ]
 
     @Test("a hostile text changes nothing in a statement but its parameters", arguments: operations, [SQLEngine.postgreSQL, .sqlite])

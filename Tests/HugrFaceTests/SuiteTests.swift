@@ -16,7 +16,6 @@ struct SuiteTests {
     static let notPassing: [String: String] = [
         "aggregations/sub_aggregation": "the recording has the number of categories where the sum of their products was asked for",
         "metadata/duckdb_databases": "the recording has the databases of Hugr's own engine: its memory, one of each extension, DuckLake's",
-        "h3/basic": "no source answers h3 yet",
     ]
 
     /// Whether it is told what came instead of what was recorded, also of the cases that are named above.

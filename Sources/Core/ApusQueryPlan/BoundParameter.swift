@@ -12,7 +12,9 @@ public enum BoundParameter: Sendable, Hashable {
     case points(JSONValue)
 
     /// Throws what is wrong with a value that a request gives.
-    init(_ value: SQLParameter.Value, _ request: RequestValues, keys: [[[UInt8]]]) throws(GraphQLError) {
+    init(
+        _ value: SQLParameter.Value, _ request: RequestValues, keys: [[[UInt8]]], lists: [[UInt8]] = []
+    ) throws(GraphQLError) {
         switch value {
         case .value, .variable, .identity, .object:
             let value = try Self.json(value, request, keys)
@@ -21,7 +23,7 @@ public enum BoundParameter: Sendable, Hashable {
             var values: [JSONValue] = []
             for element in elements { values.append(try Self.json(element, request, keys)) }
             self = .list(values)
-        case .keys(let column): self = .text(Self.array(keys[column]))
+        case .keys(let column): self = .text(lists.isEmpty ? Self.array(keys[column]) : lists[column])
         case .keyRows(let encodings): self = .text(Self.json(keys, encodings))
         case .points(let question): self = .points(try Self.json(question, request, keys))
         }

@@ -7,7 +7,7 @@ public import ApusTypes
 public struct PlanRunner: Sendable {
     private let plan: PlanTemplate
     private let values: RequestValues
-    private let limits: PlanLimits
+    let limits: PlanLimits
     private let isPartial: Bool
 
     /// `isPartial`: a field that fails is null, and the others are told; mutations are done whole or not at all.
@@ -112,6 +112,11 @@ public struct PlanRunner: Sendable {
                 try add(member.node, path + [name], roots, to: &parts)
             }
         case .text(let bytes): parts.append(ReplyPart(path: path, content: .json(bytes)))
+        case .cells(let cells):
+            try write(cells, roots, to: &output)
+            var part = ReplyPart(path: path, content: .json(Array(output.bytes)))
+            part.geometry = cells.geometry
+            parts.append(part)
         case .transformed:
             // As JSON, whatever is in it: a program takes nothing else.
             var transforms: [Transform] = []
@@ -144,7 +149,7 @@ public struct PlanRunner: Sendable {
         return Part(data: Array(output.bytes), isTruncated: root.call.rows.isTruncated)
     }
 
-    private enum Root {
+    enum Root {
         case known(Part)
         case asked(Node)
 
@@ -166,7 +171,7 @@ public struct PlanRunner: Sendable {
     }
 
     /// A statement that was run, and what was asked with the keys of its rows; nil where there were none.
-    private final class Node {
+    final class Node {
         let call: StatementCall
         var batches: [Node?] = []
         var failure: GraphQLError?
@@ -183,6 +188,10 @@ public struct PlanRunner: Sendable {
             for node in nodes {
                 node.call.rows.finish()
                 try checkRows(node.call)
+                if let cells = node.call.rows.cells {
+                    node.batches = [try touched(cells, node.call)]
+                    continue
+                }
                 node.batches = try node.call.statement.batches.indices.map { index in
                     let keys = node.call.rows.keys[index]
                     try checkKeys(keys, of: node.call.statement.batches[index], node.call.statement)
@@ -193,6 +202,12 @@ public struct PlanRunner: Sendable {
             }
             nodes = nodes.flatMap { $0.batches.compactMap { $0 } }
         }
+    }
+
+    /// What is asked of the rows in cells; nil without any.
+    private func touched(_ cells: CellCollector, _ call: StatementCall) throws -> Node? {
+        guard !cells.cells.isEmpty, let batch = call.statement.batches.first else { return nil }
+        return Node(try StatementCall(batch, values, [], lists: cells.lists, limits, for: call.path))
     }
 
     // MARK: Limits
@@ -217,6 +232,7 @@ public struct PlanRunner: Sendable {
     ) throws {
         switch part {
         case .text(let bytes): output.append(bytes)
+        case .cells(let cells): try write(cells, roots, to: &output)
         case .statement(let index):
             switch roots[index] {
             case .known(let part)?: output.append(part.data)
@@ -241,7 +257,7 @@ public struct PlanRunner: Sendable {
     }
 
     /// A part of a statement's output with its holes filled from what its batches found.
-    private func write(_ piece: RowAssembler.Piece, of node: Node, to output: inout ReplyBuffer) throws {
+    func write(_ piece: RowAssembler.Piece, of node: Node, to output: inout ReplyBuffer) throws {
         let rows = node.call.rows
         var start = piece.bytes.lowerBound
         for hole in rows.holes[piece.holes] {
@@ -272,20 +288,22 @@ public struct StatementCall: Sendable {
     /// The response field that it is for, of a batch that of the statement that it belongs to.
     public let path: [String]
 
+    /// `keys`: of the rows that a batch is for, by columns; or `lists`, as their database reads them.
     init(
-        _ statement: StatementPlan, _ values: RequestValues, _ keys: [[[UInt8]]], _ limits: PlanLimits, for path: [String]? = nil
+        _ statement: StatementPlan, _ values: RequestValues, _ keys: [[[UInt8]]], lists: [[UInt8]] = [], _ limits: PlanLimits,
+        for path: [String]? = nil
     ) throws(GraphQLError) {
         self.statement = statement
         self.path = path ?? statement.path
         var parameters: [BoundParameter] = []
         parameters.reserveCapacity(statement.sql.parameters.count)
         do throws(GraphQLError) {
-            for value in statement.sql.parameters { parameters.append(try BoundParameter(value, values, keys: keys)) }
+            for value in statement.sql.parameters { parameters.append(try BoundParameter(value, values, keys: keys, lists: lists)) }
         } catch {
             throw GraphQLError(error.message, path: statement.path.map { .key($0) })
         }
         self.parameters = parameters
-        rows = RowAssembler(statement, mostRows: limits.rows, mostBytes: limits.replyBytes)
+        rows = RowAssembler(statement, limits)
         identity = values.identity
         if let action = statement.action { calls = try calls(of: action, keys: keys, values) }
     }

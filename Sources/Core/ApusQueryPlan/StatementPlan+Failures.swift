@@ -1,3 +1,4 @@
+internal import ApusCells
 internal import ApusGraphQL
 
 /// What a client is told when a statement's limits or rows make a reply impossible.
@@ -14,6 +15,7 @@ extension StatementPlan {
             return GraphQLError(
                 "Data source \"\(source)\" holds a value for \"\(field.joined(separator: "."))\" that is no \(type); correct the data, or the type in the schema.",
                 path: path.map { .key($0) })
+        case .cells(let problem): return error(problem.text(limits))
         }
     }
 
@@ -23,6 +25,20 @@ extension StatementPlan {
 
     func error(_ what: String) -> GraphQLError {
         GraphQLError("\"\(path.joined(separator: "."))\" \(what)", path: path.map { .key($0) })
+    }
+}
+
+extension CellProblem {
+    fileprivate func text(_ limits: PlanLimits) -> String {
+        switch self {
+        case .malformed: "has a geometry of a kind that has no cells: neither points, lines nor polygons."
+        case .outside(let position):
+            "has a geometry with the position (\(position.longitude), \(position.latitude)), which is no longitude and latitude; name its system in transform_from."
+        case .tooMany: "touches more than \(limits.cells) cells, which is the limit; ask for a lower resolution, or filter."
+        case .tooDetailed:
+            "has geometries with too many corners for so many cells; ask for a lower resolution, filter, or have them simplified."
+        case .failed(let code): "has a geometry that the grid of cells refuses (error \(code) of H3)."
+        }
     }
 }
 

@@ -115,6 +115,7 @@ extension PlanTemplate.Node {
         case .object(let members): members.reduce(0) { $0 + $1.name.count + $1.node.weight + 64 }
         case .text(let bytes): bytes.count
         case .statement: 16
+        case .cells(let cells): cells.fields.count * 256
         case .transformed(let transform, let node): node.weight + transform.program.utf8.count + 64
         }
     }

@@ -19,6 +19,8 @@ public final class OperationPlan: Sendable {
     public var kind: OperationKind { template.kind }
     /// The name of an operation whose time is asked for, empty where it has none; nil: it is not asked for.
     public var measuredName: String? { template.measuredName }
+    /// The fields whose time is asked for: that of their statements.
+    public var measuredFields: [(path: [String], name: String)] { template.measuredFields }
     /// Whether any of its statements is done by a source itself, or may be kept: asked of every request.
     public var isActing: Bool { template.isActing }
     public var mayBeKept: Bool { template.mayBeKept }
@@ -33,6 +35,7 @@ final class PlanTemplate: Sendable {
     let observations: Observations
     let kind: OperationKind
     let measuredName: String?
+    let measuredFields: [(path: [String], name: String)]
     let isActing: Bool
     let mayBeKept: Bool
     let isMeasured: Bool
@@ -47,7 +50,8 @@ final class PlanTemplate: Sendable {
         self.observations = observations
         isActing = statements.contains { $0.action != nil }
         mayBeKept = statements.contains { $0.caching != nil }
-        isMeasured = measuredName != nil || statements.contains { $0.measuredName != nil }
+        measuredFields = data.measured + statements.compactMap { one in one.measuredName.map { (one.path, $0) } }
+        isMeasured = measuredName != nil || !measuredFields.isEmpty
     }
 
     /// A part of the reply, in request order.
@@ -55,8 +59,20 @@ final class PlanTemplate: Sendable {
         case object([(name: [UInt8], node: Node)])
         case text([UInt8])
         case statement(Int)
+        /// The cells of several statements' geometries, side by side.
+        case cells(CellsPlan)
         /// A query whose result a program transforms; what the program makes of it is no part of the data.
         case transformed(Transform, Node)
+
+        /// Fields of several statements whose time is asked for.
+        var measured: [(path: [String], name: String)] {
+            switch self {
+            case .object(let members): members.flatMap(\.node.measured)
+            case .transformed(_, let node): node.measured
+            case .cells(let cells): cells.measuredName.map { [(cells.path, $0)] } ?? []
+            case .text, .statement: []
+            }
+        }
 
         /// Those that it holds, or that programs are given.
         func statements(onlyTransformed: Bool) -> Set<Int> {
@@ -64,6 +80,7 @@ final class PlanTemplate: Sendable {
             case .object(let members): members.reduce(into: []) { $0.formUnion($1.node.statements(onlyTransformed: onlyTransformed)) }
             case .text: []
             case .statement(let index): onlyTransformed ? [] : [index]
+            case .cells(let cells): onlyTransformed ? [] : Set(cells.members.map(\.statement))
             case .transformed(_, let node): node.statements(onlyTransformed: false)
             }
         }

@@ -8,6 +8,8 @@ public struct PlanLimits: Sendable, Hashable {
     public var keys = 100_000
     /// Calls of a function of another source, for so many different arguments.
     public var calls = 1000
+    /// Pairs of a geometry and a cell that it touches, of one field in `h3`.
+    public var cells = 400_000
     /// Bytes of `data`, and of what is held while it is put together.
     public var replyBytes = 64 << 20
     /// Fields that are planned, each as often as fragments repeat it.

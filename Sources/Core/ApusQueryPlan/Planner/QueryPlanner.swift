@@ -86,6 +86,12 @@ public struct QueryPlanner: Sendable {
                 } catch {
                     throw request.located(error, field, path)
                 }
+            } else if api.meaning(of: field.name, on: type.name) == .cells {
+                do throws(GraphQLError) {
+                    node = .cells(try cells(field, on: type, path, request, &statements))
+                } catch {
+                    throw request.located(error, field, path)
+                }
             } else {
                 do throws(GraphQLError) {
                     let statement = try self.statement(field, on: type, request)
@@ -142,7 +148,8 @@ public struct QueryPlanner: Sendable {
         case .insertMany(let name)?: return try StatementBuilder.insertMany(try request.object(name), use, request)
         case .update(let name)?: return try StatementBuilder.update(try request.object(name), use, request)
         case .delete(let name)?: return try StatementBuilder.delete(try request.object(name), use, request)
-        case .transform?, .module?, .description?, nil: throw GraphQLError("Field \"\(field.name)\" is not answered from a data source.")
+        case .transform?, .module?, .description?, .cells?, nil:
+            throw GraphQLError("Field \"\(field.name)\" is not answered from a data source.")
         }
     }
 }

@@ -20,7 +20,7 @@ extension RequestContext {
             model.objects[name]?.caching
         case .insert(let name)?, .insertMany(let name)?, .update(let name)?, .delete(let name)?: model.objects[name]?.caching
         case .function(let id)?: model.functions[id]?.caching
-        case .module?, .description?, .transform?, nil: nil
+        case .module?, .description?, .transform?, .cells?, nil: nil
         }
     }
 

@@ -112,8 +112,11 @@ extension StatementBuilder {
         let distinct: SQLFragment = isDistinct ? "DISTINCT " : ""
         switch function {
         case .count: return ("count(\(value))\(only)", .count)
-        case .sum: return ("sum(\(value))\(only)", format)
-        case .avg: return (engine.cast("avg(\(value))\(only)", to: .float), .number)
+        case .sum:
+            let sum: SQLFragment = "sum(\(part(of: value, scalar)))\(only)"
+            // A sum of whole numbers is one, also where they were shared out.
+            return (divisor != nil && scalar.isWhole ? "round(\(sum))::bigint" : sum, format)
+        case .avg: return (engine.cast("avg(\(part(of: value, scalar)))\(only)", to: .float), .number)
         case .min: return ("min(\(value))\(only)", format)
         case .max: return ("max(\(value))\(only)", format)
         case .and, .or:
@@ -165,6 +168,12 @@ extension StatementBuilder {
                 }
             return ("ST_AsGeoJSON(\(shape))", .json)
         }
+    }
+
+    /// A value, shared out where it belongs to several cells.
+    private func part(of value: SQLFragment, _ scalar: ScalarType) -> SQLFragment {
+        guard let divisor else { return value }
+        return scalar.isWhole ? "(\(value))::numeric / \(divisor)" : "(\(value)) / \(divisor)"
     }
 
     /// What a function sees of JSON at a path: JSON for those that pass values on, else a text, a number or a truth value.
@@ -271,16 +280,21 @@ extension StatementBuilder {
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
         let keyed = try builder.keyed(related, navigation, from: scope)
-        let group = builder.select.column(keyed.number)
-        let item = Shape.object(try builder.aggregates(use.fields, use.type, inner), presence: nil)
-        builder.levels[0].item = item
-        var sql: SQLFragment = "\(builder.selectClause) FROM \(keyed.source)\(builder.select.joined)"
+        let plan = try builder.aggregation(use, inner, set, keyed, keyCount: related.links.count)
+        return try add(plan, related, navigation, scope)
+    }
+
+    /// What the rows of each key come to.
+    mutating func aggregation(
+        _ use: FieldUse, _ inner: Scope, _ set: NestedSet, _ keyed: Keyed, keyCount: Int
+    ) throws(GraphQLError) -> StatementPlan {
+        let group = select.column(keyed.number)
+        let item = Shape.object(try aggregates(use.fields, use.type, inner), presence: nil)
+        levels[0].item = item
+        var sql: SQLFragment = "\(selectClause) FROM \(keyed.source)\(select.joined)"
         if !set.remaining.isEmpty { sql.append(" WHERE \(set.remaining.joined(separator: " AND "))") }
         sql.append(" GROUP BY \(keyed.number)")
-        return try add(
-            try builder.plan(sql, result: .one, group: group, keyCount: related.links.count, absent: item.ofNothing), related, navigation,
-            scope
-        )
+        return try plan(sql, result: .one, group: group, keyCount: keyCount, absent: item.ofNothing)
     }
 
     /// `orders_aggregation { amount { sum { avg } } }`: first over the related rows of each row, then over all rows.
@@ -292,7 +306,11 @@ extension StatementBuilder {
         }
         var leaves: [RepeatedAggregate] = []
         let (alias, shape) = try joinAggregation(navigation, use, scope) { builder, inner throws(GraphQLError) in
-            try builder.firstAggregates(use, inner, &leaves)
+            // What a row comes to is shared out, not each part of it.
+            let divisor = builder.divisor
+            builder.divisor = nil
+            defer { builder.divisor = divisor }
+            return try builder.firstAggregates(use, inner, &leaves)
         }
         var values: [Shape] = []
         for leaf in leaves {
@@ -411,17 +429,27 @@ extension StatementBuilder {
         builder.beginLevel()
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use)
         let keyed = try builder.keyed(related, navigation, from: scope)
-        let group = builder.select.column(keyed.number)
-        let groups = try builder.groups(use.fields, use.type, inner)
-        builder.levels[0].item = .object(groups.members, presence: nil)
+        let plan = try builder.buckets(use, inner, keyed, keyCount: related.links.count)
+        return try add(plan, related, navigation, scope)
+    }
+
+    /// The buckets of the rows of each key.
+    mutating func buckets(_ use: FieldUse, _ inner: Scope, _ keyed: Keyed, keyCount: Int) throws(GraphQLError) -> StatementPlan {
+        let group = select.column(keyed.number)
+        let groups = try groups(use.fields, use.type, inner)
+        levels[0].item = .object(groups.members, presence: nil)
         let keys = Set([group] + groups.key).sorted().map { SQLFragment.integer($0 + 1) }
-        let order = [SQLFragment.integer(group + 1)] + (try builder.groupOrder(use, groups))
-        guard try builder.limit(use, prefix: "").clause.isEmpty, try builder.limit(use, prefix: "nested_").clause.isEmpty else {
+        let order = [SQLFragment.integer(group + 1)] + (try groupOrder(use, groups))
+        guard try limit(use, prefix: "").clause.isEmpty, try limit(use, prefix: "nested_").clause.isEmpty else {
             throw GraphQLError("Buckets of related rows come whole; drop limit and offset.")
         }
-        var sql: SQLFragment = "\(builder.selectClause) FROM \(keyed.source)\(builder.select.joined)"
-        if let filter = try builder.condition(use, inner) { sql.append(" WHERE \(filter)") }
+        var sql: SQLFragment = "\(selectClause) FROM \(keyed.source)\(select.joined)"
+        if let filter = try condition(use, inner) { sql.append(" WHERE \(filter)") }
         sql.append(" GROUP BY \(keys.joined(separator: ", ")) ORDER BY \(order.joined(separator: ", "))")
-        return try add(builder.plan(sql, result: .list, group: group, keyCount: related.links.count), related, navigation, scope)
+        return try plan(sql, result: .list, group: group, keyCount: keyCount)
     }
+}
+
+extension ScalarType {
+    fileprivate var isWhole: Bool { self == .int || self == .bigInt }
 }

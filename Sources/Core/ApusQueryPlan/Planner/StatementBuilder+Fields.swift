@@ -251,7 +251,8 @@ extension ScalarType {
         case .timestamp: .timestamp
         case .time: .time
         case .interval: .interval
-        case .string, .intRange, .bigIntRange, .timestampRange, .vector, .h3Cell: .text
+        case .h3Cell: .h3Cell
+        case .string, .intRange, .bigIntRange, .timestampRange, .vector: .text
         }
     }
 }

@@ -284,20 +284,28 @@ extension StatementBuilder {
         let rows = try builder.from(inner, set.rows, use, isRestricted: set.rows.isRestricting)
         let related = try builder.related(navigation, from: scope.row, as: inner.alias, use, rows: rows.source)
         let keyed = try builder.keyed(related, navigation, from: scope)
+        let plan = try builder.list(inner, set, keyed, result: result, keyCount: related.links.count)
+        return try add(plan, related, navigation, scope)
+    }
+
+    /// The rows of each key.
+    mutating func list(
+        _ inner: Scope, _ set: NestedSet, _ keyed: Keyed, result: RowShape.Result, keyCount: Int
+    ) throws(GraphQLError) -> StatementPlan {
         var conditions = set.remaining
         var (source, number) = (keyed.source, keyed.number)
         if set.isPaged {
-            source = "\(builder.paged(source, by: [number], conditions, set, inner.alias)) AS \(inner.alias)"
+            source = "\(paged(source, by: [number], conditions, set, inner.alias)) AS \(inner.alias)"
             number = "\(inner.alias).\(Self.keyName(0))"
             conditions = []
         }
-        let group = builder.select.column(number)
-        if builder.levels.count > 1 { builder.levels[0].key = builder.key(of: inner).map { builder.select.column($0) } }
-        builder.orders[0] = [number] + set.order
-        var sql: SQLFragment = "\(builder.selectClause) FROM \(source)\(builder.select.joined)"
+        let group = select.column(number)
+        if levels.count > 1 { levels[0].key = key(of: inner).map { select.column($0) } }
+        orders[0] = [number] + set.order
+        var sql: SQLFragment = "\(selectClause) FROM \(source)\(select.joined)"
         if !conditions.isEmpty { sql.append(" WHERE \(conditions.joined(separator: " AND "))") }
-        sql.append(Self.clause(" ORDER BY ", builder.rowOrder()))
-        return try add(builder.plan(sql, result: result, group: group, keyCount: related.links.count), related, navigation, scope)
+        sql.append(Self.clause(" ORDER BY ", rowOrder()))
+        return try plan(sql, result: result, group: group, keyCount: keyCount)
     }
 
     /// Rows that belong to keys, and for each the number of its key.

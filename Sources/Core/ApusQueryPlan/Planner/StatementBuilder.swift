@@ -19,6 +19,8 @@ struct StatementBuilder {
     var ungrouped: Set<Int> = []
     /// Of points: what those that are meant are, beside what the field says.
     var wanted: [SQLParameter.Value] = []
+    /// What sums and means divide each value by.
+    var divisor: SQLFragment?
     private var scopes = 0
 
     /// The columns and joins of one SELECT.

@@ -39,6 +39,7 @@ extension SQLParameter.Value {
 
 extension RowShape {
     fileprivate var text: String {
+        if case .cells(let resolution) = result { return "geometries, each with its cells of resolution \(resolution)" }
         let by = group.map { "by key number \($0): " } ?? ""
         return by + text(level: 0, prefix: result == .list ? "list of " : "one ")
     }

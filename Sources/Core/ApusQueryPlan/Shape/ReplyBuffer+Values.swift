@@ -13,7 +13,7 @@ extension ReplyBuffer {
         switch format {
         case .integer, .int32, .count: return writeInteger(bytes)
         case .number: return writeNumber(bytes)
-        case .text, .interval:
+        case .text, .interval, .h3Cell:
             if isChecked, !Self.isUTF8(bytes) { return false }
             quote(bytes)
             return true

@@ -1,3 +1,4 @@
+internal import ApusCells
 internal import ApusSchemas
 
 /// One column of a row as text: where its bytes are, or nil for NULL; an empty text has an address, too. The bytes need to be there until
@@ -47,6 +48,8 @@ public final class RowAssembler: @unchecked Sendable {
         case columns
         /// A value is not of its declared type.
         case value(place: String, ValueFormat)
+        /// A geometry has no cells, or all of them too many.
+        case cells(CellProblem)
     }
 
     private let program: RowProgram
@@ -65,6 +68,8 @@ public final class RowAssembler: @unchecked Sendable {
     private(set) var isTruncated = false
     /// Of each batch.
     private(set) var keys: [BatchKeys]
+    /// Of geometries, whose batch is asked with their cells.
+    private(set) var cells: CellCollector?
 
     private struct State {
         /// The text of the key of the object that was begun last: each column behind its length.
@@ -77,14 +82,15 @@ public final class RowAssembler: @unchecked Sendable {
         var tailHoles: [Hole] = []
     }
 
-    init(_ statement: StatementPlan, mostRows: Int, mostBytes: Int) {
+    init(_ statement: StatementPlan, _ limits: PlanLimits) {
         program = statement.program
         isChecked = statement.engine == .sqlite
-        self.mostRows = mostRows
-        self.mostBytes = mostBytes
+        mostRows = limits.rows
+        mostBytes = limits.replyBytes
         states = .allocate(capacity: program.levels.count)
         for index in states.indices { states.initializeElement(at: index, to: State()) }
         keys = statement.batches.map { BatchKeys(columns: $0.keyCount) }
+        if case .cells(let resolution) = program.shape.result { cells = CellCollector(resolution: resolution, mostPairs: limits.cells) }
     }
 
     deinit {
@@ -108,11 +114,17 @@ public final class RowAssembler: @unchecked Sendable {
         guard rowCount <= mostRows else { return fail(.rows) }
         if program.shape.result == .changes { return }
         guard row.count >= program.columnCount else { return fail(.columns) }
+        if cells != nil { return addGeometry(row) }
         if let column = program.shape.group, !enter(row[column]) { return fail(.columns) }
         var out = output
         write(row, &out)
         output = out
         if out.count > mostBytes { fail(.bytes) }
+    }
+
+    private func addGeometry(_ row: UnsafeBufferPointer<RowCell>) {
+        guard row.count == 2 else { return fail(.columns) }
+        do throws(CellProblem) { try cells?.add(name: row[0], geometry: row[1]) } catch { fail(.cells(error)) }
     }
 
     private func fail(_ problem: Problem) { if self.problem == nil { self.problem = problem } }
@@ -263,9 +275,16 @@ public final class RowAssembler: @unchecked Sendable {
 
     // MARK: The end
 
+    /// Whether it makes more of its rows than an event loop should.
+    public var isLaborious: Bool { cells != nil }
+
+    /// All rows were given. What then takes long is done here, else when the runner goes on.
+    public func end() { if problem == nil { cells?.finish() } }
+
     /// All rows have come.
     func finish() {
         guard problem == nil else { return }
+        if cells != nil { return end() }
         if program.shape.group != nil { return leaveGroup() }
         guard program.shape.result == .changes else {
             return finishObjects(empty: program.shape.result == .list ? "[]" : "null")

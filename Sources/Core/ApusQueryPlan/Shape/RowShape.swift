@@ -14,6 +14,8 @@ struct RowShape: Sendable, Hashable {
         case one
         /// The object is of how many rows there were: its column 0.
         case changes
+        /// Nothing by themselves: each is a geometry, whose cells of this resolution another statement is asked with.
+        case cells(resolution: Int)
     }
 
     /// The objects of one list.

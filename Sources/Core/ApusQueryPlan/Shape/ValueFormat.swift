@@ -11,6 +11,8 @@ struct ValueFormat: Sendable, Hashable {
         case count
         case boolean
         case text
+        /// A cell of H3, as text.
+        case h3Cell
         /// A length of time as the database writes it.
         case interval
         /// JSON already.
@@ -31,7 +33,7 @@ struct ValueFormat: Sendable, Hashable {
             case .number: "number"
             case .integer, .int32, .count: "whole number"
             case .boolean: "Boolean"
-            case .text: "text in UTF-8"
+            case .text, .h3Cell: "text in UTF-8"
             case .interval: "length of time"
             case .json: "JSON"
             case .geometry: "geometry"
@@ -54,6 +56,7 @@ struct ValueFormat: Sendable, Hashable {
     static let count = ValueFormat(scalar: .count)
     static let boolean = ValueFormat(scalar: .boolean)
     static let text = ValueFormat(scalar: .text)
+    static let h3Cell = ValueFormat(scalar: .h3Cell)
     static let interval = ValueFormat(scalar: .interval)
     static let geometry = ValueFormat(scalar: .geometry)
     static let json = ValueFormat(scalar: .json)
@@ -69,7 +72,7 @@ struct ValueFormat: Sendable, Hashable {
         let word =
             switch scalar {
             case .int32: "integer"
-            case .interval: "text"
+            case .interval, .h3Cell: "text"
             case .geometry: "json"
             default: "\(scalar)"
             }

@@ -11,7 +11,7 @@ enum ColumnValue {
         case .integer, .count, .int32: return ColumnText.integer(bytes).map(column.append) ?? false
         case .number: return ColumnText.number(bytes).map(column.append) ?? false
         case .boolean: return ColumnText.boolean(bytes).map { column.append(Int64($0 ? 1 : 0)) } ?? false
-        case .text: return (!isChecked || ReplyBuffer.isUTF8(bytes)) && column.append(bytes)
+        case .text, .h3Cell: return (!isChecked || ReplyBuffer.isUTF8(bytes)) && column.append(bytes)
         case .json: return (!isChecked || ReplyBuffer.isUTF8(bytes) && JSONScanner.isValue(bytes)) && column.append(bytes)
         case .date where isOuter: return ColumnText.date(bytes).map(column.append) ?? false
         case .time where isOuter: return ColumnText.time(bytes).map(column.append) ?? false

@@ -57,6 +57,7 @@ final class TableColumn {
             let geometry: (name: String, metadata: String) =
                 isOuter ? ("geoarrow.wkb", "{}") : ("hugr.geojson", #"{"srid":\#(format.srid)}"#)
             return ArrowField(name, type(zone: nil), extension: geometry)
+        case .value(_, .h3Cell, _): return ArrowField(name, type(zone: nil), extension: ("hugr.h3cell", "{}"))
         default: return ArrowField(name, type(zone: nil))
         }
     }
@@ -93,7 +94,7 @@ final class TableColumn {
         case .timestamp where isOuter: .timestamp(zone: zone ?? "UTC")
         case .interval where isOuter: .interval
         case .geometry where isOuter: .binary
-        case .text, .json, .date, .time, .dateTime, .timestamp, .interval, .geometry: .text
+        case .text, .h3Cell, .json, .date, .time, .dateTime, .timestamp, .interval, .geometry: .text
         }
     }
 

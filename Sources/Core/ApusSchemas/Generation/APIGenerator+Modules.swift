@@ -91,7 +91,7 @@ extension APIGenerator {
                 description:
                     "Performs jq query on result set\nResults will be placed in 'extension' field by field or alias name",
                 meaning: .transform)
-            return functions(false, .function) + [transform] + Self.descriptions
+            return functions(false, .function) + [transform] + cellFields + Self.descriptions
         case .mutation: return functions(true, .mutationFunction)
         case .function, .mutationFunction: return []
         }
@@ -206,23 +206,7 @@ extension APIGenerator {
     private mutating func addJoins(
         _ name: String, _ objects: [DataObject], _ use: ListArguments.Use, _ aggregatedUse: ListArguments.Use
     ) {
-        type(
-            name, nil,
-            objects.flatMap { object in
-                let arguments = ListArguments(of: object).text(use)
-                let aggregation = "_\(object.name)_aggregation"
-                return [
-                    Field(
-                        name: object.name, arguments: arguments, type: "[\(object.name)]", description: object.description,
-                        meaning: .list(object.name)),
-                    Field(
-                        name: "\(object.name)_aggregation", arguments: arguments, type: aggregation,
-                        meaning: .aggregation(object.name)),
-                    Field(
-                        name: "\(object.name)_bucket_aggregation", arguments: arguments, type: "[\(aggregation)_bucket]",
-                        meaning: .buckets(object.name)),
-                ]
-            })
+        type(name, nil, objects.flatMap { members(of: $0, use) })
         type(
             "\(name)_aggregation", nil,
             objects.map { object in
@@ -230,5 +214,62 @@ extension APIGenerator {
                     name: object.name, arguments: ListArguments(of: object).text(aggregatedUse), type: "_\(object.name)_aggregation",
                     meaning: .aggregation(object.name))
             })
+    }
+
+    /// Rows of an object and what they come to, as fields of what all objects are in.
+    private func members(of object: DataObject, _ use: ListArguments.Use) -> [Field] {
+        let arguments = ListArguments(of: object).text(use)
+        let aggregation = "_\(object.name)_aggregation"
+        return [
+            Field(
+                name: object.name, arguments: arguments, type: "[\(object.name)]", description: object.description,
+                meaning: .list(object.name)),
+            Field(name: "\(object.name)_aggregation", arguments: arguments, type: aggregation, meaning: .aggregation(object.name)),
+            Field(
+                name: "\(object.name)_bucket_aggregation", arguments: arguments, type: "[\(aggregation)_bucket]",
+                meaning: .buckets(object.name)),
+        ]
+    }
+
+    // MARK: Cells
+
+    private var objectsWithCells: [DataObject] { model.orderedObjects.filter { $0.hasGeometry && !$0.isJunction } }
+
+    private var cellFields: [Field] {
+        objectsWithCells.isEmpty
+            ? []
+            : [
+                Field(
+                    name: "h3", arguments: "(\"H3 resolution to use for the query\" resolution: Int!)", type: "[_h3_query]",
+                    description: "H3 aggregation query", meaning: .cells)
+            ]
+    }
+
+    mutating func addCells() {
+        guard !objectsWithCells.isEmpty else { return }
+        type("_h3_data_query", nil, objectsWithCells.flatMap { members(of: $0, .cells) })
+        definitions.append(
+            #"""
+            type _h3_query {
+              "The H3 cell" cell: H3Cell!
+              "The resolution of the H3 cell" resolution: Int!
+              "The geometry representation of the H3 cell" geom: Geometry!
+              "The data associated with the H3 cell" data: _h3_data_query!
+              "Calculate distributed aggregated value" distribution_by(
+                "Path to numerator aggregated value" numerator: String!, "Path to denominator aggregated value" denominator: String!
+              ): _distribution_by
+              "Calculate distributed aggregated value across denominator buckets" distribution_by_bucket(
+                "Path to bucket key in numerator bucket aggregation" numerator_key: String
+                "Path to numerator aggregated value" numerator: String!
+                "Path to bucket key in denominator bucket aggregation" denominator_key: String!
+                "Path to denominator aggregated value in bucket aggregations" denominator: String!
+              ): [_distribution_by_bucket]
+            }
+            type _distribution_by { value: Float ratio: Float numerator: Float denominator: Float denominator_total: Float }
+            type _distribution_by_bucket {
+              numerator_key: JSON denominator_key: JSON value: Float ratio: Float numerator: Float denominator: Float denominator_total: Float
+            }
+
+            """#)
     }
 }

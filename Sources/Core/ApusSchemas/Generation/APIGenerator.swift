@@ -32,6 +32,7 @@ struct APIGenerator {
             if isUpsertable(object) { addConflicts(object) }
         }
         addJoins()
+        addCells()
         addModules()
         return definitions.joined(separator: "\n")
     }
@@ -172,6 +173,8 @@ struct ListArguments {
         /// As `adHoc` and `spatial`, inside an aggregation.
         case adHocAggregated
         case spatialAggregated
+        /// Rows by the cells that their geometries touch.
+        case cells
         /// One row by its key, which comes before.
         case one
     }
@@ -208,6 +211,7 @@ struct ListArguments {
         case .aggregatedAgain: arguments += [filter, order, page, distinct, inner("the result set"), nested]
         case .adHoc: arguments += [Self.fields, filter, order, page, distinct, inner("the result set"), nested]
         case .spatial: arguments += [Self.field, filter, order, page, distinct, inner("the result set"), nested]
+        case .cells: arguments += [Self.field, filter, order, page, distinct, inner("the result set"), nested, Self.cells]
         case .adHocAggregated: arguments += [Self.fields, filter, order, distinct, inner("the result set"), nested]
         case .spatialAggregated: arguments += [Self.field, filter, order, distinct, inner("the result set"), nested]
         case .one: break
@@ -221,4 +225,10 @@ struct ListArguments {
 
     private static let fields = "fields: [String!]!"
     private static let field = "field: String!"
+    private static let cells = """
+        "Reproject geometry from SRID before aggregation" transform_from: Int, \
+        "Buffer distance in meters to apply to the geometry before aggregation" buffer: Float, \
+        "Divide the aggregated values by a count of split h3 cells" divide_values: Boolean, \
+        "Simplify the geometry before cast to h3 cells" simplify: Boolean = true
+        """
 }

@@ -39,6 +39,8 @@ public enum RootField: Sendable, Hashable {
     case description(Described)
     /// Another query, whose result a jq program transforms.
     case transform
+    /// Cells of a grid, and what rows of several objects come to in each.
+    case cells
 
     public enum Described: Sendable, Hashable { case module, object, root }
 }

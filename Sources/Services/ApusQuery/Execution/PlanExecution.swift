@@ -115,6 +115,9 @@ final class PlanExecution: Sendable {
         }
     }
 
+    /// For rows whose cells of a grid are to be found.
+    private static let laborious = BlockingPool(name: "cells", threads: 2, queueLimit: 256, niceness: 5)
+
     private func run(_ call: StatementCall, _ transactions: [String: any SourceTransaction]) async throws {
         let start = BootClock.now
         defer {
@@ -130,7 +133,11 @@ final class PlanExecution: Sendable {
             } else {
                 rows = try await source(call.statement.source).read(SourceStatement(call), deadline: deadline)
             }
-            rows.add(to: call.rows)
+            if call.rows.isLaborious {
+                try await Self.laborious.run(deadline: deadline) { rows.add(to: call.rows) }
+            } else {
+                rows.add(to: call.rows)
+            }
         } catch  where error is ApusError || error is GraphQLError {
             var told = GraphQLError(telling: error)
             if told.path == nil, !call.statement.path.isEmpty { told.path = call.statement.path.map { .key($0) } }

@@ -11,7 +11,10 @@ final class Stopwatch: Sendable {
         times.withLock { $0[path, default: .zero] += start.duration(to: BootClock.now) }
     }
 
-    func time(of path: [String]) -> Duration { times.withLock { $0[path] ?? .zero } }
+    /// Of the field, and of those in it.
+    func time(of path: [String]) -> Duration {
+        times.withLock { $0.reduce(.zero) { $1.key.starts(with: path) ? $0 + $1.value : $0 } }
+    }
 }
 
 /// The times of an operation and its fields that were asked for with `@stats`.
@@ -36,9 +39,7 @@ public struct QueryStats: Sendable {
         operation = plan.measuredName
         self.planning = planning
         self.total = total
-        fields = plan.statements.compactMap { statement in
-            statement.measuredName.map { Field(path: statement.path, name: $0, execution: stopwatch.time(of: statement.path)) }
-        }
+        fields = plan.measuredFields.map { Field(path: $0.path, name: $0.name, execution: stopwatch.time(of: $0.path)) }
     }
 
     func told(_ field: Field) -> JSONObject {

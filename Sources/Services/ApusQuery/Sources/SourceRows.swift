@@ -33,6 +33,7 @@ public enum SourceRows: Sendable {
             let source = source
             for number in 0..<source.rowCount where !rows.isDone { source.withRow(number) { rows.add($0) } }
         }
+        rows.end()
     }
 
     /// Rows that can be gone through more than once.

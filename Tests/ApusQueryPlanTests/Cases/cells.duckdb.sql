@@ -1,0 +1,1 @@
+-- refused: Data source "pg_store" has no geometry that cells could be made of; PostGIS alone has.
