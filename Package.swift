@@ -309,7 +309,8 @@ if Context.environment["APUS_FUZZ"] != nil {
         .executableTarget(
             name: "apus-fuzz",
             dependencies: [
-                "CFuzzer", "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusQueryPlan", "ApusThunder", "ApusRuntime",
+                "CFuzzer", "ApusTypes", "ApusConfig", "ApusGraphQL", "ApusSchemas", "ApusCells", "ApusQueryPlan", "ApusThunder",
+                "ApusRuntime",
                 "ApusHTTP",
                 "ApusVectorIndex",
                 "ApusEmbedding",

@@ -6,6 +6,7 @@ typealias FuzzTarget = @Sendable (UnsafeRawBufferPointer) -> Void
 
 let targets: [String: FuzzTarget] = [
     "archive": fuzzArchive,
+    "cells": fuzzCells,
     "column": fuzzColumn,
     "connection": fuzzConnection,
     "filter": fuzzFilter,

@@ -8,6 +8,7 @@ internal import CH3
 struct CellFill {
     var grid: CellGrid
     private(set) var cells: Set<Cell> = []
+    /// Of cells that were compared with lines.
     private var shapes: [Cell: PlaneCell] = [:]
 
     init(_ grid: CellGrid) { self.grid = grid }
@@ -49,13 +50,14 @@ struct CellFill {
         let (first, last) = (try grid.cell(at: start), try grid.cell(at: end))
         try insert(first)
         try insert(last)
+        try spend(Self.lookUp)
         // A short line does not leave a cell that it ends in.
         if first == last, abs(start.longitude - end.longitude) + abs(start.latitude - end.latitude) < grid.edge { return }
         var seen: Set = [first]
         var next = [first]
         while let cell = next.popLast() {
             for neighbor in cell.neighbors where seen.insert(neighbor).inserted {
-                try spend(1)
+                try spend(Self.lookUp)
                 guard shape(of: neighbor).isPassed(from: start, to: end) else { continue }
                 try insert(neighbor)
                 next.append(neighbor)
@@ -66,6 +68,8 @@ struct CellFill {
     private mutating func shape(of cell: Cell) -> PlaneCell {
         if let known = shapes[cell] { return known }
         let shape = PlaneCell(cell)
+        // Those that lines come back to are near.
+        if shapes.count > 4096 { shapes.removeAll(keepingCapacity: true) }
         shapes[cell] = shape
         return shape
     }
@@ -88,6 +92,9 @@ struct CellFill {
         }
         return false
     }
+
+    /// A place's cell, or a cell and a line, take about as long as so many corners.
+    private static let lookUp = 64
 
     private mutating func spend(_ comparisons: Int) throws(CellProblem) {
         grid.comparisons -= comparisons

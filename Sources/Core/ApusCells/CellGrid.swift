@@ -8,7 +8,7 @@ public struct CellGrid: Sendable {
     public let resolution: Int
     /// Of one geometry.
     public var mostCells: Int
-    /// What is left for all geometries that are asked about: comparisons of cells with lines, and of cells with corners of polygons.
+    /// What is left for all geometries that are asked about: of cells with corners of polygons. One with a line counts as 64.
     public internal(set) var comparisons: Int
 
     /// Nil without such a resolution.

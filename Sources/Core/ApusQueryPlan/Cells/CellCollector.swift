@@ -16,8 +16,8 @@ struct CellCollector {
     private var counts: [Int32] = []
     private var pairs: [(cell: Cell, geometry: Int32)] = []
 
-    /// Comparisons of corners with cells that a statement's geometries may need: a few seconds.
-    private static let mostComparisons = 2_000_000_000
+    /// Comparisons of cells with corners that a statement's geometries may need: some five seconds.
+    private static let mostComparisons = 1_000_000_000
 
     init?(resolution: Int, mostPairs: Int) {
         guard let grid = CellGrid(resolution: resolution, mostCells: mostPairs, comparisons: Self.mostComparisons) else { return nil }
