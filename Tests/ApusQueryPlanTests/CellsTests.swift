@@ -244,16 +244,53 @@ struct CellsTests {
         }
     }
 
-    @Test("in parts, as tables are told, it is JSON whose geometry is named")
-    func parts() async throws {
-        let plan = try Store.plan("{ h3(resolution: 4) @stats { cell shape: geom data { \(Self.counted) } } }", over: try Store.api())
-        let parts = try await PlanRunner(plan).parts(TableForm()) { calls in
-            for call in calls { call.rows.add(call.statement.isBatch ? ["0", "1", "5"] : ["1", Self.losAngeles]) }
-        }
-        #expect(parts.count == 1 && parts[0].path == ["h3"])
-        #expect(parts[0].geometry == [GeometryColumn(path: ["shape"], srid: 4326, format: .json)])
-        guard case .json(let bytes) = parts[0].content else { throw GraphQLError("no JSON") }
-        #expect(try JSONValue(parsing: bytes).asArray?[0]["data"]?["a"]?["id"]?["sum"] == 5)
+    @Test("as a table it has a row for each cell, whose lists are JSON")
+    func table() async throws {
+        let plan = try Store.plan(
+            """
+            { h3(resolution: 4) @stats { cell resolution geom __typename data { __typename \(Self.counted) b: pg_store_locations(field: "area") { name } }
+              distribution_by(numerator: "data.a.id.sum", denominator: "data.a._rows_count") { value } } }
+            """, over: try Store.api())
         #expect(plan.measuredFields.map(\.path) == [["h3"]] && plan.isMeasured)
+        let answers = ["a": [["0", "2", "7"], ["1", "1", nil]], "b": [["x \"y\"", "0"]]]
+        func run(_ calls: [StatementCall]) {
+            for call in calls {
+                let key = call.path.last ?? ""
+                let rows = key == "a" ? [["1", Self.losAngeles], ["2", Self.newYork]] : [["1", Self.losAngeles]]
+                for row in call.statement.isBatch ? answers[key] ?? [] : rows { call.rows.add(row) }
+            }
+        }
+        for isSocket in [false, true] {
+            var form = TableForm()
+            form.hasRowsOnly = isSocket
+            let parts = try await PlanRunner(plan).parts(form) { run($0) }
+            #expect(parts.count == 1 && parts[0].path == ["h3"])
+            #expect(parts[0].geometry == [GeometryColumn(path: ["geom"], srid: 4326, format: .binary)])
+            guard case .made(let pieces) = parts[0].content else { throw GraphQLError("no table") }
+            #expect(pieces.count == 2 && pieces[0].starts(with: [0xff, 0xff, 0xff, 0xff]))
+        }
+        // What is in the columns.
+        var roots: [PlanRunner.Root?] = []
+        for statement in plan.statements {
+            let node = PlanRunner.Node(try StatementCall(statement, plan.values, [], PlanLimits()))
+            run([node.call])
+            node.call.rows.finish()
+            let batch = PlanRunner.Node(
+                try StatementCall(
+                    statement.batches[0], plan.values, [], lists: node.call.rows.cells?.lists ?? [], PlanLimits(), for: statement.path))
+            run([batch.call])
+            batch.call.rows.finish()
+            node.batches = [batch]
+            roots.append(.asked(node))
+        }
+        let cells = try #require(plan.template.data.cells.first)
+        let reply = try #require(try CellsReply(cells, roots, PlanRunner(plan)))
+        let columns = CellsTable(cells, plan.statements)
+        let rows = try columns.rows(of: reply, 0..<2)
+        let texts = (0..<rows.rowCount).map { row in rows.withRow(row) { $0.map(\.text) } }
+        #expect(texts[0].contains(#"[{"name":"x \"y\""}]"#))
+        #expect(texts.map { $0[0] } == ["8429a1dffffffff", "842a101ffffffff"] && texts.map { $0[1] } == ["4", "4"])
+        #expect(texts.map { $0[$0.count - 1] } == ["\(7.0 * (2.0 / 3))", nil])
+        #expect(texts[0].contains("7") && !texts[1].contains("7"))
     }
 }

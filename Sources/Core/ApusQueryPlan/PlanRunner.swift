@@ -6,7 +6,7 @@ public import ApusTypes
 /// It holds the JSON of the reply and the keys of batches; more than the limits is an error.
 public struct PlanRunner: Sendable {
     private let plan: PlanTemplate
-    private let values: RequestValues
+    let values: RequestValues
     let limits: PlanLimits
     private let isPartial: Bool
 
@@ -75,13 +75,14 @@ public struct PlanRunner: Sendable {
         let statements = plan.statements.indices.filter { index in
             plan.kind == .mutation || transformed.contains(index) || !plan.statements[index].isTable(orRow: form.hasRowsOnly)
         }
-        if form.hasRowsOnly, let other = statements.first {
+        let inCells = plan.data.cells.flatMap { $0.members.map(\.statement) }
+        if form.hasRowsOnly, let other = statements.first(where: { !inCells.contains($0) || transformed.contains($0) }) {
             throw plan.statements[other].error("is no list of rows and no object, which is all that can be told here.")
         }
         var roots = [Root?](repeating: nil, count: plan.statements.count)
         for (index, node) in zip(statements, try await nodes(statements, run)) { roots[index] = .asked(node) }
         var parts: [ReplyPart] = []
-        try add(plan.data, [], roots, to: &parts)
+        try await add(plan.data, [], roots, form, to: &parts)
         guard parts.count <= form.mostParts else {
             throw GraphQLError("\(parts.count) fields are asked for, and \(form.mostParts) can be told here.")
         }
@@ -102,21 +103,19 @@ public struct PlanRunner: Sendable {
         return roots
     }
 
-    private func add(_ part: PlanTemplate.Node, _ path: [String], _ roots: [Root?], to parts: inout [ReplyPart]) throws {
+    private func add(
+        _ part: PlanTemplate.Node, _ path: [String], _ roots: [Root?], _ form: TableForm, to parts: inout [ReplyPart]
+    ) async throws {
         var output = ReplyBuffer(capacity: 256)
         defer { output.free() }
         switch part {
         case .object(let members):
             for member in members {
                 let name = member.name.dropLast().withUnsafeBytes { JSONScanner.text(of: $0) } ?? ""
-                try add(member.node, path + [name], roots, to: &parts)
+                try await add(member.node, path + [name], roots, form, to: &parts)
             }
         case .text(let bytes): parts.append(ReplyPart(path: path, content: .json(bytes)))
-        case .cells(let cells):
-            try write(cells, roots, to: &output)
-            var part = ReplyPart(path: path, content: .json(Array(output.bytes)))
-            part.geometry = cells.geometry
-            parts.append(part)
+        case .cells(let cells): parts.append(try await table(cells, roots, form))
         case .transformed:
             // As JSON, whatever is in it: a program takes nothing else.
             var transforms: [Transform] = []

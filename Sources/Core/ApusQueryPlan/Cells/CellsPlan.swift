@@ -1,6 +1,3 @@
-internal import ApusCells
-internal import ApusSchemas
-
 /// `h3`: what of each cell is told, in the order of the request.
 struct CellsPlan: Sendable {
     /// The field's.
@@ -9,10 +6,12 @@ struct CellsPlan: Sendable {
     /// The fields in `data`.
     var members: [Member] = []
     var fields: [Field] = []
+    var distributions: [CellDistribution] = []
     /// The name of the field, where its time is asked for.
     var measuredName: String?
 
     struct Member: Sendable {
+        var path: [String]
         /// That finds the geometries; its batch tells what the rows in a cell come to.
         var statement: Int
         /// Whether cells without such rows are left out.
@@ -33,16 +32,8 @@ struct CellsPlan: Sendable {
         case data([Field])
         /// Of the number among `members`.
         case member(Int)
-        case distribution(CellDistribution)
-    }
-
-    /// Where geometries are in what is told.
-    var geometry: [GeometryColumn] {
-        fields.compactMap { field in
-            guard case .boundary = field.value, let name = field.name.dropLast().withUnsafeBytes({ JSONScanner.text(of: $0) })
-            else { return nil }
-            return GeometryColumn(path: [name], srid: 4326, format: .json)
-        }
+        /// Of the number among `distributions`.
+        case distribution(Int)
     }
 }
 

@@ -50,7 +50,9 @@ final class PlanTemplate: Sendable {
         self.observations = observations
         isActing = statements.contains { $0.action != nil }
         mayBeKept = statements.contains { $0.caching != nil }
-        measuredFields = data.measured + statements.compactMap { one in one.measuredName.map { (one.path, $0) } }
+        measuredFields =
+            data.cells.compactMap { cells in cells.measuredName.map { (cells.path, $0) } }
+            + statements.compactMap { one in one.measuredName.map { (one.path, $0) } }
         isMeasured = measuredName != nil || !measuredFields.isEmpty
     }
 
@@ -64,12 +66,11 @@ final class PlanTemplate: Sendable {
         /// A query whose result a program transforms; what the program makes of it is no part of the data.
         case transformed(Transform, Node)
 
-        /// Fields of several statements whose time is asked for.
-        var measured: [(path: [String], name: String)] {
+        var cells: [CellsPlan] {
             switch self {
-            case .object(let members): members.flatMap(\.node.measured)
-            case .transformed(_, let node): node.measured
-            case .cells(let cells): cells.measuredName.map { [(cells.path, $0)] } ?? []
+            case .object(let members): members.flatMap(\.node.cells)
+            case .transformed(_, let node): node.cells
+            case .cells(let cells): [cells]
             case .text, .statement: []
             }
         }

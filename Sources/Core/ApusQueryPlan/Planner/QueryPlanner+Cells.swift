@@ -14,7 +14,7 @@ extension QueryPlanner {
         var plan = CellsPlan(path: path, resolution: resolution)
         if request.hasDirective("stats", field) { plan.measuredName = field.name }
         /// Of distributions, by where the request names them.
-        var sources: [[String]: CellMember] = [:]
+        var sources: [ArraySlice<String>: CellMember] = [:]
         var data: [String: [CellsPlan.Field]] = [:]
         for field in use.fields where field.name == "data" {
             let path = path + [field.responseKey]
@@ -40,7 +40,8 @@ extension QueryPlanner {
             case "__typename": value = .text(JSONText.quoted(use.type.name))
             default:
                 do throws(GraphQLError) {
-                    value = .distribution(try CellDistribution(try request.use(of: field, on: use.type), sources))
+                    plan.distributions.append(try CellDistribution(try request.use(of: field, on: use.type), sources))
+                    value = .distribution(plan.distributions.count - 1)
                 } catch {
                     throw request.located(error, field, path + [field.responseKey])
                 }
@@ -52,7 +53,7 @@ extension QueryPlanner {
 
     private func member(
         _ field: CollectedField, _ type: NamedType, _ path: [String], _ grid: CellGrid, _ request: RequestContext,
-        _ plan: inout CellsPlan, _ statements: inout [StatementPlan], _ sources: inout [[String]: CellMember]
+        _ plan: inout CellsPlan, _ statements: inout [StatementPlan], _ sources: inout [ArraySlice<String>: CellMember]
     ) throws(GraphQLError) -> CellsPlan.Value {
         guard let meaning = api.meaning(of: field.name, on: type.name) else { return .text(JSONText.quoted(type.name)) }
         let object: DataObject
@@ -63,15 +64,16 @@ extension QueryPlanner {
         let use = try request.use(of: field, on: type)
         let statement = try StatementBuilder.cells(object, meaning, use, in: grid, request)
         let isMeasured = request.hasDirective("stats", field)
+        let path = path + [field.responseKey]
         statements.append(
             statement.with {
-                $0.path = path + [field.responseKey]
+                $0.path = path
                 $0.measuredName = isMeasured ? field.name : nil
             })
-        plan.members.append(CellsPlan.Member(statement: statements.count - 1, isInner: use.given("inner")?.asBool == true))
+        plan.members.append(CellsPlan.Member(path: path, statement: statements.count - 1, isInner: use.given("inner")?.asBool == true))
         let number = plan.members.count - 1
         if let shape = statement.batches.first?.program.shape.levels.first?.item {
-            sources[[path.last ?? "", field.responseKey]] = CellMember(number: number, meaning: meaning, shape: shape, use: use)
+            sources[path.suffix(2)] = CellMember(number: number, meaning: meaning, shape: shape, use: use)
         }
         return .member(number)
     }
@@ -91,7 +93,7 @@ extension CellsPlan.Field {
 }
 
 extension CellDistribution {
-    init(_ use: FieldUse, _ members: [[String]: CellMember]) throws(GraphQLError) {
+    init(_ use: FieldUse, _ members: [ArraySlice<String>: CellMember]) throws(GraphQLError) {
         isList = use.field.name == "distribution_by_bucket"
         numerator = try Self.source("numerator", use, members)
         denominator = try Self.source("denominator", use, members)
@@ -105,13 +107,13 @@ extension CellDistribution {
 
     /// `data.buildings.area.sum`: response keys, from the cell to a number.
     private static func source(
-        _ argument: String, _ use: FieldUse, _ members: [[String]: CellMember]
+        _ argument: String, _ use: FieldUse, _ members: [ArraySlice<String>: CellMember]
     ) throws(GraphQLError) -> Source {
         let path = (use.arguments[argument]?.asString ?? "").split(separator: ".").map(String.init)
         func refused(_ why: String) -> GraphQLError {
             GraphQLError("Argument \"\(argument)\" is \"\(path.joined(separator: "."))\", \(why).")
         }
-        guard let member = members[Array(path.prefix(2))] else {
+        guard let member = members[path.prefix(2)] else {
             throw refused("which leads to no aggregation; write the response keys from data on, as in data.buildings.area.sum")
         }
         let rest = Array(path.dropFirst(2))

@@ -6,6 +6,8 @@ public struct ReplyPart: Sendable {
         case json([UInt8])
         /// A list of rows, by the number of its statement in the plan: it is read while it is told.
         case table(statement: Int)
+        /// A table that was made at once.
+        case made([[UInt8]])
         /// What a jq program is to make, beside the data.
         case transform(PlanRunner.Transform)
     }

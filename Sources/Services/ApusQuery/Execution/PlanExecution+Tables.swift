@@ -30,6 +30,10 @@ extension PlanExecution {
             for part in parts {
                 switch part.content {
                 case .transform(let transform): told.transforms.append(transform)
+                case .made(let pieces):
+                    try await tell(.table(path: part.path, geometry: part.geometry))
+                    for piece in pieces { try await tell(.piece(piece)) }
+                    try await tell(.end)
                 case .json(let bytes): try await tell(.json(path: part.path, bytes, geometry: part.geometry))
                 case .table(let statement):
                     guard let table = open[statement] else { continue }
