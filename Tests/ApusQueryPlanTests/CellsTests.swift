@@ -284,7 +284,7 @@ struct CellsTests {
             roots.append(.asked(node))
         }
         let cells = try #require(plan.template.data.cells.first)
-        let reply = try #require(try CellsReply(cells, roots, PlanRunner(plan)))
+        let reply = try #require(try await CellsReply(cells, roots, PlanRunner(plan)))
         let columns = CellsTable(cells, plan.statements)
         let rows = try columns.rows(of: reply, 0..<2)
         let texts = (0..<rows.rowCount).map { row in rows.withRow(row) { $0.map(\.text) } }

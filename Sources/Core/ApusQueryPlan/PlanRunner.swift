@@ -63,7 +63,7 @@ public struct PlanRunner: Sendable {
         var output = ReplyBuffer(capacity: roots.reduce(256) { $0 + ($1?.byteCount ?? 0) })
         defer { output.free() }
         var transforms: [Transform] = []
-        try write(plan.data, roots, to: &output, &transforms)
+        try await write(plan.data, roots, to: &output, &transforms)
         return Reply(
             data: Array(output.bytes), truncated: zip(roots, plan.statements).filter { $0.0?.isTruncated == true }.map(\.1.path),
             transforms: transforms, errors: roots.compactMap { $0?.node?.failure })
@@ -119,7 +119,7 @@ public struct PlanRunner: Sendable {
         case .transformed:
             // As JSON, whatever is in it: a program takes nothing else.
             var transforms: [Transform] = []
-            try write(part, roots, to: &output, &transforms)
+            try await write(part, roots, to: &output, &transforms)
             parts.append(ReplyPart(path: path, content: .json(Array(output.bytes))))
             parts += transforms.map { ReplyPart(path: $0.path, content: .transform($0)) }
         case .statement(let index):
@@ -228,10 +228,10 @@ public struct PlanRunner: Sendable {
 
     private func write(
         _ part: PlanTemplate.Node, _ roots: [Root?], to output: inout ReplyBuffer, _ transforms: inout [Transform]
-    ) throws {
+    ) async throws {
         switch part {
         case .text(let bytes): output.append(bytes)
-        case .cells(let cells): try write(cells, roots, to: &output)
+        case .cells(let cells): try await write(cells, roots, to: &output)
         case .statement(let index):
             switch roots[index] {
             case .known(let part)?: output.append(part.data)
@@ -243,13 +243,13 @@ public struct PlanRunner: Sendable {
             for (index, member) in members.enumerated() {
                 if index > 0 { output.append(UInt8(ascii: ",")) }
                 output.append(member.name)
-                try write(member.node, roots, to: &output, &transforms)
+                try await write(member.node, roots, to: &output, &transforms)
             }
             output.append(UInt8(ascii: "}"))
         case .transformed(let transform, let inner):
             var origin = ReplyBuffer(capacity: 1024)
             defer { origin.free() }
-            try write(inner, roots, to: &origin, &transforms)
+            try await write(inner, roots, to: &origin, &transforms)
             transforms.append(Transform(path: transform.path, program: transform.program, input: Array(origin.bytes)))
             if transform.includesOrigin { output.append(origin.bytes) } else { output.append("null") }
         }

@@ -2,8 +2,6 @@ internal import ApusTypes
 
 /// The columns of `h3` as a table: numbers, texts and objects of them each have one; what is a list in a cell is JSON.
 struct CellsTable {
-    static let rowsAtOnce = 1024
-
     /// Whose rows they would be.
     private(set) var statement: StatementPlan
     /// Where the values are in a cell's object: response keys.
