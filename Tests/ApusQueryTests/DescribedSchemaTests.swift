@@ -47,7 +47,7 @@ struct DescribedSchemaTests {
                 """#)
         // It is a schema that can be served.
         let source = SourceDescription(name: "s", kind: .database(.postgreSQL), prefix: "s", isModule: true)
-        let output = try SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
+        let output = SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
         #expect(output.suspended.isEmpty)
         #expect(output.api.schema.type("s_sales_orders")?.fields.map(\.name).contains("ref_fk") == true)
     }
@@ -61,7 +61,7 @@ struct DescribedSchemaTests {
         #expect(text.hasPrefix(#""\"_prisma_migrations\" in the database""#))
         for prefix in ["", "s"] {
             let source = SourceDescription(name: "s", kind: .database(.postgreSQL), prefix: prefix)
-            let output = try SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
+            let output = SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
             #expect(output.suspended.isEmpty)
             #expect(output.api.schema.problems().isEmpty)
             let object = output.api.model.objects[(prefix.isEmpty ? "" : "s_") + "db__prisma_migrations"]
@@ -81,7 +81,7 @@ struct DescribedSchemaTests {
         let owners = DescribedTable(schema: "public", name: "owners", columns: [Self.column("id", required: true)], primaryKey: ["id"])
         let text = DescribedSchema([child("cats"), child("dogs"), owners]).text
         let source = SourceDescription(name: "s", kind: .database(.postgreSQL))
-        let output = try SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
+        let output = SchemaCompiler().compile([.init(source, files: [SchemaFile(name: "s", text: text)])])
         #expect(output.suspended.isEmpty)
         let fields = output.api.schema.type("owners")?.fields.map(\.name) ?? []
         #expect(fields.contains("ref_owner_cats") && fields.contains("ref_owner_dogs"))

@@ -25,7 +25,7 @@ struct SourceLab: Sendable {
             inputs.append(SchemaCompiler.Input(try #require(definition.description), files: definition.files))
             sources[definition.name] = try await opener.open(definition)
         }
-        let output = try SchemaCompiler().compile(inputs)
+        let output = SchemaCompiler().compile(inputs)
         try #require(output.suspended == [:])
         let schema = ServedSchema(version: 1, api: output.api, sources: sources, suspended: output.suspended)
         var service = service

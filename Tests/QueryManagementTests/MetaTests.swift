@@ -45,7 +45,7 @@ struct MetaTests {
             try #require(try await opener.open(notes) as? any SQLSource),
         ]
         let meta = MetaSource { sources.map { .init(name: $0.name, source: $0, isReadOnly: $0.name == "notes") } }
-        let output = try SchemaCompiler().compile([MetaModule.input])
+        let output = SchemaCompiler().compile([MetaModule.input])
         let schema = ServedSchema(version: 1, api: output.api, sources: [meta.name: meta])
         try await body(QueryService(schemas: SchemaHolder(schema), loops: 1)) { isGone in
             if isGone { try await server.execute("DROP DATABASE \(name) WITH (FORCE)") }

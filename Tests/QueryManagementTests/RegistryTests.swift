@@ -1,6 +1,7 @@
 import ApusCatalog
 import ApusQuery
 import ApusRuntime
+import ApusSchemas
 import ApusTypes
 import Synchronization
 import TestKit
@@ -100,10 +101,15 @@ struct RegistryTests {
             let node = lab.nodes[0]
             try await node.define("a", Self.table("users"))
             _ = try await node.registry.load("a", deadline: lab.deadline)
-            // Another release of Apus might write what this one cannot make.
-            let stranger = ServedSource(
-                name: "s", definition: #"{"type":"sqlite","path":""}"#,
-                files: JSONValue.array([["name": "s", "text": "type OrderByField @table(name: \"t\") { id: Int! @pk }"]]).description)
+            // A defect of this program's, which shows when a source of this name is there.
+            let flaw = "extend type s_t @dependency(name: \"s\") { gone: [nothing] }"
+            node.registry.add([
+                BuiltInSource(
+                    SchemaCompiler.Input(
+                        SourceDescription(name: "core.flaw", kind: .extension), files: [SchemaFile(name: "flaw", text: flaw)]),
+                    source: try #require(try node.opened.open(SourceDefinition("core.flaw", kind: .extension, path: ""))))
+            ])
+            let stranger = Self.served("s", Self.table("t"))
             #expect(try await node.catalog.served.change(["s": stranger], after: 1, summary: "", deadline: lab.deadline) == 2)
             try await eventually("it is behind") { node.registry.standing.behindSince != nil }
             let standing = node.registry.standing
@@ -117,6 +123,66 @@ struct RegistryTests {
             #expect(try await node.registry.rollBack(to: 1, deadline: lab.deadline) == SchemaChange(version: 3))
             #expect(!node.registry.standing.isBehind && node.registry.standing.version == 3)
             #expect(!node.health.problems.contains { $0.code == .schemaBehind })
+        }
+    }
+
+    static func served(_ name: String, _ text: String, prefix: String? = nil) -> ServedSource {
+        ServedSource(
+            name: name, definition: #"{"type":"sqlite","path":"p","prefix":"\#(prefix ?? name)"}"#,
+            files: JSONValue.array([["name": .string(name), "text": .string(text)]]).description)
+    }
+
+    @Test(
+        "of two sources that do not fit together the later one is suspended, on every node, until the other goes",
+        arguments: Backend.allCases)
+    func misfitServed(backend: Backend) async throws {
+        try await RegistryLab.with(backend, nodes: 2) { lab in
+            let registry = lab.nodes[0].registry
+            let served = lab.nodes[0].catalog.served
+            // The type a_users_filter: of the one it is a table, of the other what its table is filtered by.
+            try await lab.nodes[0].define("a", Self.table("users"))
+            try await lab.nodes[0].define("a_users", Self.table("filter"))
+            _ = try await registry.load("a", deadline: lab.deadline)
+            let reason = #"the type a_users_filter is made of a_users of data source "a" already; rename one of them, or give one"#
+            for onlyTried in [true, false] {
+                let refused = try await apusError { _ = try await registry.load("a_users", onlyTried: onlyTried, deadline: lab.deadline) }
+                #expect(refused.code == .schemaInvalid && refused.summary.contains(reason), "\(refused)")
+            }
+            // As a program without this check might serve it.
+            func serve(_ source: ServedSource) async throws -> Int64 {
+                let now = try await served.current(deadline: lab.deadline).versions.schema
+                let version = try await served.change([source.name: source], after: now, summary: "", deadline: lab.deadline)
+                for node in lab.nodes { try await node.registry.require(version, deadline: lab.deadline) }
+                return version
+            }
+            func sieve(_ text: String) -> ServedSource { Self.served("b", text, prefix: "a_users") }
+            #expect(try await serve(sieve(Self.table("filter"))) == 2)
+            for node in lab.nodes {
+                let standing = node.registry.standing
+                #expect(Array(standing.suspended.keys) == ["b"] && standing.suspended["b"]?.contains(reason) == true)
+                #expect(!standing.isBehind && node.sources == ["a"] && node.fields(of: "a_users_filter")?.contains("id") != true)
+            }
+            try await lab.nodes[0].define("c", Self.table("others"))
+            #expect(try await registry.load("c", deadline: lab.deadline).missing.isEmpty, "others go on")
+            let tried = try await registry.unload("a", onlyTried: true, deadline: lab.deadline).difference
+            #expect(tried.contains("! data source b would be served again") && tried.contains("- type a_users"), "\(tried)")
+            _ = try await registry.unload("a", deadline: lab.deadline)
+            for node in lab.nodes {
+                #expect(node.registry.standing.suspended.isEmpty && node.sources == ["b", "c"])
+                #expect(node.fields(of: "a_users_filter") == ["id", "_join"])
+            }
+            // It is the earlier one now, and stays that when it is changed.
+            _ = try await serve(sieve(Self.table("filter", "id: Int! @pk more: Int")))
+            _ = try await serve(Self.served("a", Self.table("users")))
+            for node in lab.nodes {
+                #expect(Array(node.registry.standing.suspended.keys) == ["a"] && node.sources == ["b", "c"])
+                #expect(
+                    node.registry.standing.suspended["a"]?.contains(
+                        #"the type a_users_filter of a_users is made of a_users_filter of data source "b" already"#) == true)
+            }
+            // A change of the earlier one that makes room.
+            _ = try await serve(sieve(Self.table("other")))
+            for node in lab.nodes { #expect(node.registry.standing.suspended.isEmpty && node.sources == ["a", "b", "c"]) }
         }
     }
 

@@ -59,9 +59,11 @@ extension APIGenerator {
 
     mutating func addConflicts(_ object: DataObject) {
         let name = object.name
-        definitions.append("enum \(name)_constraint { \(object.conflictKeys.map(\.name).joined(separator: " ")) }")
-        definitions.append(
-            "enum \(name)_update_column { \(object.columns.filter { $0.storedColumn != nil }.map(\.name).joined(separator: " ")) }")
+        enumeration("\(name)_constraint", object.conflictKeys.map(\.name))
+        // The language has no enum values of these names: such columns stay as they are.
+        let literals: Set = ["true", "false", "null"]
+        enumeration(
+            "\(name)_update_column", object.columns.filter { $0.storedColumn != nil && !literals.contains($0.name) }.map(\.name))
         input(
             "\(name)_on_conflict", "What becomes of a row of \(name) that is there already",
             [

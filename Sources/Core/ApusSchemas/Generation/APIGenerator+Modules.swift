@@ -7,11 +7,17 @@ extension APIGenerator {
             var fields: [String: [Field]] = [:]
             if kind == .query || kind == .mutation {
                 for (module, members) in objects {
-                    fields[module] = distinct(members.flatMap { kind == .query ? queries(of: $0) : mutations(of: $0) })
+                    fields[module] = members.flatMap { object in
+                        claimed(kind == .query ? queries(of: object) : mutations(of: object), by: object)
+                    }
                 }
             } else {
                 for (module, members) in functions {
-                    fields[module] = members.filter { $0.isMutation == (kind == .mutationFunction) }.map(call)
+                    fields[module] = members.filter { $0.isMutation == (kind == .mutationFunction) }.map { function in
+                        var field = call(function)
+                        field.claim = NameClaims.Claim(source: function.source, part: function.name)
+                        return field
+                    }
                 }
             }
             addTree(kind, fields.filter { !$0.value.isEmpty })
@@ -53,16 +59,32 @@ extension APIGenerator {
         }
     }
 
-    /// Each module with fields has a type, and so has every module above it.
+    private func claimed(_ fields: [Field], by object: DataObject) -> [Field] {
+        fields.map { field in
+            var field = field
+            field.claim = NameClaims.Claim(source: object.source, part: object.name)
+            return field
+        }
+    }
+
+    /// Each module with fields has a type, and so has every module above it. A module belongs to the first source that has something in it.
     private mutating func addTree(_ kind: RootKind, _ fields: [String: [Field]]) {
         var modules: Set<String> = [""]
-        for module in fields.keys {
+        var owners: [String: String] = [:]
+        for (module, fields) in fields {
+            let first = fields.compactMap(\.claim?.source).min { model.ranks[$0, default: 0] < model.ranks[$1, default: 0] }
             var path = module[...]
-            while !path.isEmpty, modules.insert(String(path)).inserted {
+            while !path.isEmpty {
+                modules.insert(String(path))
+                let owner = [owners[String(path)], first].compactMap { $0 }.min {
+                    model.ranks[$0, default: 0] < model.ranks[$1, default: 0]
+                }
+                owners[String(path)] = owner
                 path = path.lastIndex(of: ".").map { path[..<$0] } ?? ""
             }
         }
         for module in modules.sorted() {
+            subject = NameClaims.Claim(source: owners[module], part: "module \(module)")
             var all = fields[module] ?? []
             for below in modules.sorted() where !below.isEmpty && Self.parent(of: below) == module {
                 let name = below.split(separator: ".").last.map(String.init) ?? below
@@ -70,11 +92,13 @@ extension APIGenerator {
                 all.append(
                     Field(
                         name: name, type: kind.type(below),
-                        description: isDescribed ? "The root \(kind.noun) object of the module \(below)" : nil, meaning: .module))
+                        description: isDescribed ? "The root \(kind.noun) object of the module \(below)" : nil, meaning: .module,
+                        claim: NameClaims.Claim(source: owners[below], part: "module \(below)")))
             }
             if module.isEmpty { all += rootFields(kind) }
-            type(kind.type(module), nil, all)
+            type(kind.type(module), nil, distinct(all))
         }
+        subject = NameClaims.Claim(source: nil, part: "")
     }
 
     private static func parent(of module: String) -> String { module.lastIndex(of: ".").map { String(module[..<$0]) } ?? "" }
@@ -220,15 +244,16 @@ extension APIGenerator {
     private func members(of object: DataObject, _ use: ListArguments.Use) -> [Field] {
         let arguments = ListArguments(of: object).text(use)
         let aggregation = "_\(object.name)_aggregation"
-        return [
-            Field(
-                name: object.name, arguments: arguments, type: "[\(object.name)]", description: object.description,
-                meaning: .list(object.name)),
-            Field(name: "\(object.name)_aggregation", arguments: arguments, type: aggregation, meaning: .aggregation(object.name)),
-            Field(
-                name: "\(object.name)_bucket_aggregation", arguments: arguments, type: "[\(aggregation)_bucket]",
-                meaning: .buckets(object.name)),
-        ]
+        return claimed(
+            [
+                Field(
+                    name: object.name, arguments: arguments, type: "[\(object.name)]", description: object.description,
+                    meaning: .list(object.name)),
+                Field(name: "\(object.name)_aggregation", arguments: arguments, type: aggregation, meaning: .aggregation(object.name)),
+                Field(
+                    name: "\(object.name)_bucket_aggregation", arguments: arguments, type: "[\(aggregation)_bucket]",
+                    meaning: .buckets(object.name)),
+            ], by: object)
     }
 
     // MARK: Cells
@@ -248,6 +273,7 @@ extension APIGenerator {
     mutating func addCells() {
         guard !objectsWithCells.isEmpty else { return }
         type("_h3_data_query", nil, objectsWithCells.flatMap { members(of: $0, .cells) })
+        claim(["_h3_query", "_distribution_by", "_distribution_by_bucket"])
         definitions.append(
             #"""
             type _h3_query {

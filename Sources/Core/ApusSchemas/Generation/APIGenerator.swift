@@ -4,19 +4,25 @@ internal import ApusTypes
 struct APIGenerator {
     let model: DataModel
     private(set) var meanings: [String: [String: RootField]] = [:]
+    private(set) var claims = NameClaims()
+    /// What the types that are written are made of.
+    var subject = NameClaims.Claim(source: nil, part: "")
     var definitions: [String] = []
 
     init(_ model: DataModel) { self.model = model }
 
     mutating func text() -> String {
         definitions = [SystemTypes.text]
+        claim(SystemTypes.names)
         for name in model.structureNames { if let structure = model.structures[name] { add(structure) } }
         for name in model.enumerations.keys.sorted() {
-            let values = model.enumerations[name]?.values ?? []
-            definitions.append("enum \(name) { \(values.joined(separator: " ")) }")
+            guard let enumeration = model.enumerations[name] else { continue }
+            subject = NameClaims.Claim(source: enumeration.source, part: name)
+            self.enumeration(name, enumeration.values)
         }
         for name in model.inputNames { if let input = model.inputs[name] { add(input) } }
         for object in model.orderedObjects {
+            subject = NameClaims.Claim(source: object.source, part: object.name)
             addObject(object)
             addFilters(object)
             addAggregations(object)
@@ -31,6 +37,7 @@ struct APIGenerator {
             if object.isMutable { addInputs(object) }
             if isUpsertable(object) { addConflicts(object) }
         }
+        subject = NameClaims.Claim(source: nil, part: "")
         addJoins()
         addCells()
         addModules()
@@ -50,7 +57,20 @@ struct APIGenerator {
 
     mutating func input(_ name: String, _ description: String? = nil, _ fields: [Field]) { define("input", name, description, fields) }
 
+    /// Types that are written as text.
+    mutating func claim(_ names: [String]) {
+        for name in names { claims.claimType(name, subject) }
+    }
+
+    mutating func enumeration(_ name: String, _ values: [String]) {
+        claims.claimType(name, subject)
+        claims.claim(values.map { ($0, subject) }, of: name)
+        definitions.append("enum \(name) { \(values.joined(separator: " ")) }")
+    }
+
     private mutating func define(_ keyword: String, _ name: String, _ description: String?, _ fields: [Field]) {
+        claims.claimType(name, subject)
+        claims.claim(fields.map { ($0.name, $0.claim ?? subject) }, of: name)
         let lines = fields.map { "  \($0.text)\n" }.joined()
         definitions.append(Self.quoted(description) + "\(keyword) \(name) {\n\(lines)}\n")
     }
@@ -65,6 +85,8 @@ struct APIGenerator {
         var description: String?
         var deprecation: String?
         var meaning: RootField?
+        /// Where it is not what its type is made of.
+        var claim: NameClaims.Claim?
 
         var text: String {
             let deprecated = deprecation.map { " @deprecated(reason: \(JSONValue.string($0)))" } ?? ""
@@ -75,6 +97,7 @@ struct APIGenerator {
     // MARK: Types of the sources
 
     private mutating func add(_ structure: Structure) {
+        subject = NameClaims.Claim(source: structure.source, part: structure.name)
         type(structure.name, structure.description, structure.fields.map { columnField($0, hasArguments: false) })
         addFilters(structure)
         addAggregations(structure)
@@ -82,6 +105,7 @@ struct APIGenerator {
     }
 
     private mutating func add(_ inputType: InputType) {
+        subject = NameClaims.Claim(source: inputType.source, part: inputType.name)
         let members = inputType.members.filter { $0.injected == nil }
         if !members.isEmpty { input(inputType.name, inputType.description, members.map(Self.field)) }
     }
@@ -185,7 +209,7 @@ struct ListArguments {
 
     func text(_ use: Use, before: [String] = []) -> String {
         var arguments = before
-        if let view = object.arguments {
+        if let view = object.arguments, view.parameters.contains(where: { $0.injected == nil }) {
             let type = view.typeName + (view.isRequired ? "!" : "")
             arguments.append("\"Arguments for the view\" args: \(type)")
         }

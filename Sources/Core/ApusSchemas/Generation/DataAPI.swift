@@ -6,9 +6,11 @@ public struct DataAPI: Sendable {
     public let schema: GraphQLSchema
     private let meanings: [String: [String: RootField]]
 
-    public init(of model: DataModel) throws(GraphQLErrors) {
+    /// Throws `SchemaProblems` where the names that are made of a source's are taken, and `GraphQLErrors` for what nobody has thought of.
+    public init(of model: DataModel) throws {
         var generator = APIGenerator(model)
         let text = generator.text()
+        if let problems = generator.claims.firstProblem(ranks: model.ranks, places: model.places) { throw problems }
         self.model = model
         schema = try GraphQLSchema(building: text)
         meanings = generator.meanings

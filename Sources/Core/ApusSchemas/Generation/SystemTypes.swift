@@ -1,5 +1,14 @@
+internal import ApusGraphQL
+
 /// The types of the generated API that no data source has a part in.
 enum SystemTypes {
+    /// Their names, and those that the language has of itself. What holds the fields of all sources is claimed where it is written.
+    static let names: [String] = {
+        let document = try? GraphQLDocument(parsing: text, limits: .schema)  // a constant, which every schema is built from
+        let own = document?.definitions.filter { document?.kind(of: $0).isTypeDefinition == true }.compactMap { document?.name(of: $0) }
+        return (own ?? []) + ["String", "Int", "Float", "Boolean", "ID"]
+    }()
+
     static let text =
         scalars + filters + aggregations + #"""
             input OrderByField { field: String! direction: OrderDirection = ASC }

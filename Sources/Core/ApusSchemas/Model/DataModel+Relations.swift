@@ -8,7 +8,7 @@ extension DataModel {
             if objects[reference.source]?.isJunction == true {
                 legs[reference.source, default: []].append(complete)
             } else {
-                relate(complete)
+                relate(complete, declaredBy: schema.source.name)
             }
         }
         for junction in schema.objects where junction.isJunction {
@@ -20,8 +20,8 @@ extension DataModel {
                         message: "\(junction.name): @table(is_m2m: true) needs exactly two references, to the objects that it relates"))
                 continue
             }
-            relate(ends[0], over: junction.name, to: ends[1])
-            relate(ends[1], over: junction.name, to: ends[0])
+            relate(ends[0], over: junction.name, to: ends[1], declaredBy: schema.source.name)
+            relate(ends[1], over: junction.name, to: ends[0], declaredBy: schema.source.name)
         }
         for name in schema.objects.map(\.name) + schema.additions.map(\.object) { addJoins(of: name, schema, &problems) }
         try schema.refuse(problems)
@@ -58,33 +58,33 @@ extension DataModel {
     }
 
     /// There, and back.
-    private mutating func relate(_ reference: Reference) {
+    private mutating func relate(_ reference: Reference, declaredBy declarer: String) {
         let pairs = zip(reference.sourceFields, reference.targetFields).map { Navigation.Pair(near: $0, far: $1) }
         if let name = reference.query, !name.isEmpty {
             add(
                 name, from: reference.source, to: reference.target, isList: false, .fields(pairs, condition: nil), reference.description,
-                reference.addedBy)
+                declarer)
         }
         if let name = reference.backQuery, !name.isEmpty {
             add(
                 name, from: reference.target, to: reference.source, isList: true,
                 .fields(pairs.map { Navigation.Pair(near: $0.far, far: $0.near) }, condition: nil), reference.backDescription,
-                reference.addedBy)
+                declarer)
         }
     }
 
     /// From the end of one reference of a junction to the end of the other. It has the name of the way back to the junction.
-    private mutating func relate(_ near: Reference, over junction: String, to far: Reference) {
+    private mutating func relate(_ near: Reference, over junction: String, to far: Reference, declaredBy declarer: String) {
         guard let name = near.backQuery, !name.isEmpty else { return }
         let path = Navigation.Path.junction(
             junction, near: zip(near.targetFields, near.sourceFields).map { Navigation.Pair(near: $0, far: $1) },
             far: zip(far.sourceFields, far.targetFields).map { Navigation.Pair(near: $0, far: $1) })
-        add(name, from: near.target, to: far.target, isList: true, path, near.backDescription, near.addedBy)
+        add(name, from: near.target, to: far.target, isList: true, path, near.backDescription, declarer)
     }
 
     private mutating func add(
         _ name: String, from source: String, to target: String, isList: Bool, _ path: Navigation.Path, _ description: String?,
-        _ addedBy: String?
+        _ declarer: String
     ) {
         guard let end = objects[target], let start = objects[source] else { return }
         let isLocal = start.source == end.source
@@ -92,13 +92,14 @@ extension DataModel {
             Navigation(
                 name: name, target: target, isList: isList, path: path, description: description,
                 isFilterable: isLocal && end.arguments == nil && sources[start.source]?.hasPoints != true,
-                isInsertable: isLocal && end.isMutable && !start.isJunction && !end.isJunction, addedBy: addedBy))
+                isInsertable: isLocal && end.isMutable && !start.isJunction && !end.isJunction,
+                addedBy: start.source == declarer ? nil : declarer))
     }
 
     private mutating func addJoins(of name: String, _ schema: SourceSchema, _ problems: inout [SchemaProblem]) {
         guard let object = objects[name] else { return }
         for field in object.fields where !object.navigations.contains(where: { $0.name == field.name }) {
-            guard case .join(let join) = field.kind else { continue }
+            guard case .join(let join) = field.kind, (field.addedBy ?? object.source) == schema.source.name else { continue }
             func refuse(_ message: String) {
                 problems.append(
                     SchemaProblem(place: schema.places[name], rule: .reference, message: "\(name).\(field.name): @join \(message)"))

@@ -88,7 +88,7 @@ public struct DataObject: Sendable {
 
     /// In a module its own name is enough.
     public var queryName: String { module.isEmpty ? name : originalName }
-    public var isMutable: Bool { kind == .table && !isReadOnly }
+    public var isMutable: Bool { kind == .table && !isReadOnly && fields.contains { $0.storedColumn != nil } }
     public var primaryKey: [DataField] { fields.filter(\.isPrimaryKey) }
     public var columns: [DataField] { fields.filter { $0.isColumn } }
     public var vectors: [DataField] { columns.filter { $0.type == .scalar(.vector) } }
@@ -130,11 +130,20 @@ public struct DataObject: Sendable {
         /// Ad-hoc joins with any object.
         case join
         case spatialJoin
+
+        /// The data source that adds it to another's object.
+        var addedBy: String? {
+            switch self {
+            case .field(let field), .functionCall(let field), .derived(_, let field): field.addedBy
+            case .navigation(let navigation), .aggregation(let navigation), .buckets(let navigation): navigation.addedBy
+            case .queryDistance, .join, .spatialJoin: nil
+            }
+        }
     }
 
     /// All fields of the object's type, in the order in which they are told. Call when fields and navigations are complete; a name that is
-    /// taken twice is given to `collision`.
-    mutating func nameMembers(collision: (String) -> Void) {
+    /// taken twice is given to `collision`, with who adds the one and the other (nil: the object's own).
+    mutating func nameMembers(collision: (String, [String?]) -> Void) {
         var order: [(String, Member)] = []
         for field in fields where !field.isNavigation { order.append((field.name, field.isColumn ? .field(field) : .functionCall(field))) }
         for navigation in navigations {
@@ -153,7 +162,11 @@ public struct DataObject: Sendable {
         members = [:]
         memberNames = []
         for (name, member) in order {
-            if members.updateValue(member, forKey: name) == nil { memberNames.append(name) } else { collision(name) }
+            if let other = members.updateValue(member, forKey: name) {
+                collision(name, [other.addedBy, member.addedBy])
+            } else {
+                memberNames.append(name)
+            }
         }
     }
 

@@ -49,7 +49,7 @@ public struct SchemaReader {
         if !foreign.isEmpty { throw SchemaProblems(source: source.name, problems: foreign) }
         do throws(GraphQLErrors) {
             var base = Self.dialect
-            if source.kind == .extension, let known = try? GraphQLDocument(parsing: others.typeNames, limits: .schema) {
+            if source.kind == .extension, let known = try? GraphQLDocument(parsing: others.typeNames(besides: own), limits: .schema) {
                 base = try base.extended(by: known)
             }
             schema = try base.extended(by: text.document)
@@ -101,6 +101,11 @@ public struct SchemaReader {
         let reference = reference.nullable
         if reference.isList { return dataType(reference.unwrapped, at: node).map { .list($0) } }
         let type = schema[reference.named]
+        // What the dialect itself has is no type of the API, but for one.
+        guard type.kind == .scalar || own.contains(type.name) || others.hasType(type.name) || type.name == "OperationResult" else {
+            report(.definition, "\(context(node)): \(type.name) is no type of data; declare one in this schema", at: node)
+            return nil
+        }
         switch type.kind {
         case .scalar:
             if let scalar = ScalarType(rawValue: type.name) { return .scalar(scalar) }
@@ -139,11 +144,14 @@ public struct SchemaReader {
             case .enumTypeDefinition:
                 guard let type = schema.type(name) else { continue }
                 result.enumerations.append(
-                    Enumeration(name: typeName(name), description: type.description, values: type.enumValues.map(\.name)))
+                    Enumeration(
+                        name: typeName(name), source: source.name, description: type.description, values: type.enumValues.map(\.name)))
             case .inputObjectTypeDefinition:
                 guard let type = schema.type(name) else { continue }
                 result.inputs.append(
-                    InputType(name: typeName(name), description: type.description, members: parameters(type.inputFields, at: node)))
+                    InputType(
+                        name: typeName(name), source: source.name, description: type.description,
+                        members: parameters(type.inputFields, at: node)))
             case .interfaceTypeDefinition, .unionTypeDefinition, .scalarTypeDefinition, .directiveDefinition, .schemaDefinition:
                 report(
                     .definition, "\(name): a data source's schema has object types, input types and enums; describe the data with those",

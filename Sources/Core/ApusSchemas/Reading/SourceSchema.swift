@@ -13,10 +13,14 @@ public struct SourceSchema: Sendable {
     var places: [String: SchemaProblem.Place] = [:]
 
     init(source: SourceDescription) { self.source = source }
+
+    /// Of all types that it declares, in the API.
+    var typeNames: [String] { objects.map(\.name) + structures.map(\.name) + enumerations.map(\.name) + inputs.map(\.name) }
 }
 
 public struct Enumeration: Sendable {
     public let name: String
+    public let source: String
     public let description: String?
     public let values: [String]
 }
@@ -24,6 +28,7 @@ public struct Enumeration: Sendable {
 /// An input type that a view's or function's arguments use.
 public struct InputType: Sendable {
     public let name: String
+    public let source: String
     public let description: String?
     public let members: [Parameter]
 }

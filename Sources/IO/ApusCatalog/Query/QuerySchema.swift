@@ -84,6 +84,12 @@ extension Migration {
 }
 
 extension Migration {
+    /// `since`: the version in which a source began to be served; null where an older program wrote it. Of two that do not fit together the
+    /// earlier stays.
+    static let servedOrder = Migration(
+        number: 11, name: "order of sources", minReader: 2, minWriter: 6,
+        steps: [.both("ALTER TABLE apus.served_source ADD COLUMN since bigint")])
+
     /// What requests of a role may take. Null: as the node's configuration says.
     static let roleLimits = Migration(
         number: 10, name: "limits of roles", minReader: 2, minWriter: 6,

@@ -20,7 +20,7 @@ public struct ServedSource: Sendable, Hashable {
     }
 }
 
-/// All that is served, by name, as of a version.
+/// All that is served, in the order in which it was registered, as of a version.
 public struct ServedSet: Sendable, Hashable {
     public var versions: QueryVersions
     public var sources: [ServedSource]
@@ -54,7 +54,7 @@ public final class ServedSources: Sendable {
         try await access.database.transaction(.snapshot, on: .read, deadline: deadline) { [clock = access.dialect.clock] transaction in
             let rows = try await transaction.run([
                 Statement("SELECT schema_version, permission_version FROM apus.query_state"),
-                Statement("SELECT name, definition, files, secret FROM apus.served_source ORDER BY name"),
+                Statement("SELECT name, definition, files, secret FROM apus.served_source ORDER BY coalesce(since, version), name"),
                 Statement("SELECT " + clock + " - coalesce(max(at), " + clock + ") FROM apus.served_version"),
             ])
             return ServedSet(
@@ -181,13 +181,19 @@ extension CatalogTransaction {
                     INSERT INTO apus.served_change (version, name, definition, files)
                     SELECT CAST($1 AS bigint), CAST($2 AS text), (SELECT definition FROM apus.served_source WHERE name = $2),
                         (SELECT files FROM apus.served_source WHERE name = $2)
-                    """, [.integer(version), .text(name)]),
-                Statement("DELETE FROM apus.served_source WHERE name = $1", [.text(name)]),
+                    """, [.integer(version), .text(name)])
             ]
-            guard let source else { continue }
+            guard let source else {
+                statements.append(Statement("DELETE FROM apus.served_source WHERE name = $1", [.text(name)]))
+                continue
+            }
             statements.append(
                 Statement(
-                    "INSERT INTO apus.served_source (name, version, definition, files, secret) VALUES ($1, $2, $3, $4, $5)",
+                    """
+                    INSERT INTO apus.served_source AS s (name, version, definition, files, secret, since) VALUES ($1, $2, $3, $4, $5, $2)
+                    ON CONFLICT (name) DO UPDATE SET version = excluded.version, definition = excluded.definition, files = excluded.files,
+                        secret = excluded.secret, since = coalesce(s.since, s.version)
+                    """,
                     [
                         .text(name), .integer(version), .text(source.definition), .text(source.files),
                         source.secret.map { .text($0) } ?? .null,

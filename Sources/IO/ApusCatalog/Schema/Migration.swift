@@ -40,5 +40,6 @@ struct Migration: Sendable {
 
     static let all: [Migration] = [
         .foundation, .segments, .models, .collectionNames, .keyScopes, .replicas, .deletedCollections, .query, .manifestTimes, .roleLimits,
+        .servedOrder,
     ]
 }

@@ -1,4 +1,4 @@
-public import ApusGraphQL
+internal import ApusGraphQL
 public import ApusSchemas
 internal import ApusTypes
 internal import Synchronization
@@ -27,40 +27,83 @@ public final class SchemaCompiler: Sendable {
 
     public init() {}
 
-    /// A source that does not fit, by itself or beside those before it, is left out, and the others go on. Throws where the sources fit and
-    /// their API does not.
-    public func compile(_ inputs: [Input]) throws(GraphQLErrors) -> Output {
-        var inputs = inputs
-        var suspended: [String: String] = [:]
+    /// `inputs` come in the order in which they were registered. A source that does not fit, by itself or beside those before it, is left out,
+    /// and the others go on. What is made depends on the inputs alone, so that every node makes the same.
+    public func compile(_ inputs: [Input]) -> Output {
+        var left: [SchemaProblems] = []
+        var returned: Set<String> = []
         while true {
-            let model: DataModel
+            let fitting = inputs.filter { input in !left.contains { $0.source == input.source.name } }
             do throws(SchemaProblems) {
-                model = try self.model(inputs)
+                let api = try api(of: fitting)
+                // Who was left out because of one that is left out itself is tried once more; then so is who misses something.
+                if let index = left.firstIndex(where: { problems in
+                    let isFree = problems.beside.map { other in left.contains { $0.source == other } } ?? !returned.isEmpty
+                    return isFree && returned.insert(problems.source).inserted
+                }) {
+                    left.remove(at: index)
+                    continue
+                }
+                forget(besides: fitting)
+                let suspended = Dictionary(left.map { ($0.source, $0.description) }, uniquingKeysWith: { first, _ in first })
+                return Output(api: api, suspended: suspended)
             } catch {
-                suspended[error.source] = error.description
-                let before = inputs.count
-                inputs.removeAll { $0.source.name == error.source }
-                precondition(inputs.count < before, "a problem belongs to one of the sources")
-                continue
+                precondition(fitting.contains { $0.source.name == error.source }, "a problem belongs to one of the sources")
+                left.append(error)
             }
-            forget(besides: inputs)
-            return Output(api: try DataAPI(of: model), suspended: suspended)
+        }
+    }
+
+    private func api(of inputs: [Input]) throws(SchemaProblems) -> DataAPI {
+        do { return try DataAPI(of: try model(inputs)) } catch let problems as SchemaProblems { throw problems } catch {
+            throw culprit(among: inputs, error as? GraphQLErrors)
+        }
+    }
+
+    /// Whose fault it is that the sources fit and their API is no schema: the last of a beginning that fails, whose own beginning does not.
+    private func culprit(among inputs: [Input], _ errors: GraphQLErrors?) -> SchemaProblems {
+        precondition(!inputs.isEmpty, "the API of no source is a constant, which tests build")
+        // Extensions come last: they need the others.
+        let inputs = inputs.filter { $0.source.kind != .extension } + inputs.filter { $0.source.kind == .extension }
+        var (good, bad, errors) = (0, inputs.count, errors ?? GraphQLErrors([GraphQLError("its errors are not known")]))
+        while bad - good > 1 {
+            let middle = (good + bad) / 2
+            if let failure = failure(of: inputs.prefix(middle)) { (bad, errors) = (middle, failure) } else { good = middle }
+        }
+        return SchemaProblems(source: inputs[bad - 1].source.name, api: errors)
+    }
+
+    /// Why what fits of these sources has no API; nil where it has one.
+    private func failure(of inputs: some Sequence<Input>) -> GraphQLErrors? {
+        var inputs = Array(inputs)
+        while true {
+            do {
+                _ = try DataAPI(of: try model(inputs))
+                return nil
+            } catch let problems as SchemaProblems {
+                inputs.removeAll { $0.source.name == problems.source }
+            } catch {
+                return error as? GraphQLErrors
+            }
         }
     }
 
     private func model(_ inputs: [Input]) throws(SchemaProblems) -> DataModel {
-        var schemas: [SourceSchema] = []
+        var schemas: [String: SourceSchema] = [:]
+        func joined() throws(SchemaProblems) -> DataModel { try DataModel(joining: inputs.compactMap { schemas[$0.source.name] }) }
         for input in inputs where input.source.kind != .extension {
-            do throws(SchemaProblems) { schemas.append(try schema(of: input)) } catch { throw explained(error, input, beside: inputs) }
+            do throws(SchemaProblems) { schemas[input.source.name] = try schema(of: input) } catch {
+                throw explained(error, input, beside: inputs)
+            }
         }
-        let base = try DataModel(joining: schemas)
+        let base = try joined()
         let extensions = inputs.filter { $0.source.kind == .extension }
         guard !extensions.isEmpty else { return base }
         for input in extensions {
             let files = input.files.map { $0.without { base.sources[$0] == nil } }
-            schemas.append(try SchemaReader.read(files, of: input.source, beside: base))
+            schemas[input.source.name] = try SchemaReader.read(files, of: input.source, beside: base)
         }
-        return try DataModel(joining: schemas)
+        return try joined()
     }
 
     private func schema(of input: Input) throws(SchemaProblems) -> SourceSchema {

@@ -55,13 +55,16 @@ extension SchemaRegistry {
             let set = try await catalog.served.current(deadline: deadline)
             let changes = try changes(set)
             var candidate = set
-            candidate.sources = set.sources.filter { changes[$0.name] == nil } + changes.values.compactMap { $0 }
-            candidate.sources.sort { $0.name < $1.name }
+            candidate.sources = set.sources.compactMap { source in changes[source.name] ?? source }
+            // What is new is registered after what is there.
+            let known = Set(set.sources.map(\.name))
+            candidate.sources += changes.values.compactMap { $0 }.filter { !known.contains($0.name) }.sorted { $0.name < $1.name }
             let made = try await make(candidate)
             try await refuseMisfits(made.output, of: changes, beside: set)
             if onlyTried || changes.isEmpty {
-                let difference = SchemaDifference(from: holder.current?.api.schema, to: made.output.api.schema)
-                return SchemaChange(version: set.versions.schema, difference: difference.lines)
+                var difference = SchemaDifference(from: holder.current?.api.schema, to: made.output.api.schema).lines
+                if onlyTried { difference += Self.standings(after: made.output.suspended, before: try await make(set).output.suspended) }
+                return SchemaChange(version: set.versions.schema, difference: difference)
             }
             do {
                 let version = try await catalog.served.change(
@@ -71,6 +74,17 @@ extension SchemaRegistry {
                 return SchemaChange(version: version, missing: await settle(version, deadline: deadline))
             } catch let error as ApusError where error.code == .schemaMovedOn {
                 guard clock.now < deadline else { throw error }
+            }
+        }
+    }
+
+    /// Which sources would be left out, and which would not be any more.
+    private static func standings(after: [String: String], before: [String: String]) -> [String] {
+        Set(before.keys).union(after.keys).sorted().compactMap { name in
+            switch (before[name], after[name]) {
+            case (nil, let reason?): "! data source \(name) would be left out: \(reason)"
+            case (_?, nil): "! data source \(name) would be served again"
+            default: nil
             }
         }
     }

@@ -229,7 +229,12 @@ public final class SchemaRegistry: Sendable {
         var definitions: [String: SourceDefinition] = [:]
         var inputs = builtIn.withLock { $0.map(\.input) }
         var unusable = configured.withLock { $0.problems }
+        var taken = Set(inputs.map(\.source.name))
         for var definition in configured.withLock({ $0.definitions }) where unusable[definition.name] == nil {
+            guard taken.insert(definition.name).inserted else {
+                unusable[definition.name] = "another source has its name already; give it another"
+                continue
+            }
             definition.files += configured.withLock { $0.described[definition.name] } ?? []
             guard let description = definition.description else {
                 unusable[definition.name] = "its type \"\(definition.kind.rawValue)\" is not known here"
@@ -239,23 +244,24 @@ public final class SchemaRegistry: Sendable {
             inputs.append(SchemaCompiler.Input(description, files: definition.files))
         }
         for source in set.sources {
-            guard definitions[source.name] == nil else {
+            guard taken.insert(source.name).inserted else {
                 unusable[source.name] = "this node's configuration has another source of its name"
                 continue
             }
             do throws(ApusError) {
-                let definition = try definition(of: source)
-                guard let description = definition.description else {
-                    unusable[source.name] = "its type \"\(definition.kind.rawValue)\" is not known here"
+                let bare = try SourceDefinition(source, secret: nil)
+                guard let description = bare.description else {
+                    unusable[source.name] = "its type \"\(bare.kind.rawValue)\" is not known here"
                     continue
                 }
-                definitions[source.name] = definition
-                inputs.append(SchemaCompiler.Input(description, files: definition.files))
+                // Part of the schema even where its secret cannot be opened: the schema is the same on all nodes.
+                inputs.append(SchemaCompiler.Input(description, files: bare.files))
+                definitions[source.name] = try definition(of: source)
             } catch {
                 unusable[source.name] = error.summary
             }
         }
-        var output = try await pool.run { [compiler, inputs] in try compiler.compile(inputs) }
+        var output = try await pool.run { [compiler, inputs] in compiler.compile(inputs) }
         if let name = builtIn.withLock({ $0.first { output.suspended[$0.input.source.name] != nil }?.input.source.name }) {
             throw ApusError(.schemaInvalid, output.suspended[name] ?? "")  // a defect of this program, or a name of its own taken
         }
@@ -263,7 +269,7 @@ public final class SchemaRegistry: Sendable {
         return (definitions, output)
     }
 
-    /// Without its secret, where this node cannot open that, the source is still part of the schema.
+    /// With its secret. Throws where this node cannot open that.
     private func definition(of source: ServedSource) throws(ApusError) -> SourceDefinition {
         guard let sealed = source.secret else { return try SourceDefinition(source, secret: nil) }
         guard let ring = secrets() else {
