@@ -17,7 +17,7 @@ public final class SchemaRegistry: Sendable {
         public var openWithin: Duration = .seconds(1)
         /// Between tries of a source that does not open: doubled up to the last.
         public var firstPause: Duration = .seconds(1)
-        public var longestPause: Duration = .seconds(60)
+        public var longestPause: Duration = .seconds(30)
         /// Of the texts of one source.
         public var textLimit: ByteCount = .mebibytes(8)
 
