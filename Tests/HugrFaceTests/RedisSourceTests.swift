@@ -90,4 +90,28 @@ struct RedisSourceTests {
             try await eventually("it is back") { try await Self.call(node, "query", "get(store: \"kv\", key: \"a\")").message == nil }
         }
     }
+
+    @Test("what is published and what happens to keys is told over both WebSockets, to whom rules let hear it")
+    func events() async throws {
+        let directory = try TemporaryDirectory()
+        let server = try await RedisProcess.start(in: directory.path)
+        try await AccessNode.with { node in
+            try await node.manage(
+                """
+                mutation { core { insert_data_sources(data: {name: "kv", type: "redis", prefix: "", path: "redis://127.0.0.1:\(server.port)/2"}) { name } } }
+                """)
+            let loaded = try await node.manage("mutation { function { core { load_data_source(name: \"kv\") { success message } } } }")
+            #expect(loaded["function"]?["core"]?["load_data_source"]?["success"] == true, "\(loaded)")
+            try await eventually("the server answers") {
+                try await Self.call(node, "query", "get(store: \"kv\", key: \"none\")").message == nil
+            }
+            try await node.addRole(
+                "clerk", rules: #"{type_name: "_module_core_store_subscription", field_name: "subscribe", disabled: false}"#)
+            try await node.addRole("stranger", rules: #"{type_name: "*", field_name: "*", disabled: false}"#)
+            let (status, output) = try await HugrClient.shared.run(
+                "events", [node.node.url, node.node.key, "\(server.port)"], environment: ["PATH": "/usr/bin:/bin"])
+            print(output)
+            #expect(status == 0 && output.split(separator: "\n").count { $0.hasPrefix("PASS") } == 7, "\(output)\n\(node.log)")
+        }
+    }
 }

@@ -10,7 +10,9 @@ public final class ArrowTable {
     private var view = ArrowArrayView()
 
     /// What a batch was asked to hold cannot be written: memory is short, or a column has more than 2 GB.
-    public struct Failure: Error {}
+    public struct Failure: Error {
+        public init() {}
+    }
 
     /// Ends a stream.
     public static let end: [UInt8] = [0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0]

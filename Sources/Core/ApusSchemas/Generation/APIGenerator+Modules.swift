@@ -13,7 +13,7 @@ extension APIGenerator {
                 }
             } else {
                 for (module, members) in functions {
-                    fields[module] = members.filter { $0.isMutation == (kind == .mutationFunction) }.map { function in
+                    fields[module] = members.filter { $0.use == kind.use }.map { function in
                         var field = call(function)
                         field.claim = NameClaims.Claim(source: function.source, part: function.name)
                         return field
@@ -22,18 +22,15 @@ extension APIGenerator {
             }
             addTree(kind, fields.filter { !$0.value.isEmpty })
         }
-        let arguments = """
+    }
+
+    private static let repetition = Field(
+        name: "query",
+        arguments: """
             ("Max number of executions. 0 = unlimited (until client cancels)." count: Int = 0, \
             "Re-execution interval. If unset, query executes once and streams results." interval: Interval)
-            """
-        type(
-            "Subscription", nil,
-            [
-                Field(
-                    name: "query", arguments: arguments, type: "Query",
-                    description: "Stream results of a regular query. If interval is set, re-executes periodically.", meaning: .module)
-            ])
-    }
+            """,
+        type: "Query", description: "Stream results of a regular query. If interval is set, re-executes periodically.", meaning: .module)
 
     private enum RootKind: String, CaseIterable {
         // Functions first: the roots of operations show whether there are any.
@@ -41,6 +38,17 @@ extension APIGenerator {
         case mutationFunction = "MutationFunction"
         case query = "Query"
         case mutation = "Mutation"
+        case subscription = "Subscription"
+
+        /// Of functions that are its fields.
+        var use: DataFunction.Use? {
+            switch self {
+            case .function: .query
+            case .mutationFunction: .mutation
+            case .subscription: .subscription
+            case .query, .mutation: nil
+            }
+        }
 
         var suffix: String {
             switch self {
@@ -48,6 +56,7 @@ extension APIGenerator {
             case .mutation: "mutation"
             case .function: "function"
             case .mutationFunction: "mut_function"
+            case .subscription: "subscription"
             }
         }
 
@@ -104,8 +113,8 @@ extension APIGenerator {
     private static func parent(of module: String) -> String { module.lastIndex(of: ".").map { String(module[..<$0]) } ?? "" }
 
     private func rootFields(_ kind: RootKind) -> [Field] {
-        func functions(_ isMutation: Bool, _ type: RootKind) -> [Field] {
-            model.functions.keys.contains { $0.isMutation == isMutation }
+        func functions(_ type: RootKind) -> [Field] {
+            model.functions.keys.contains { $0.use == type.use }
                 ? [Field(name: "function", type: type.rawValue, description: "Functions", meaning: .module)] : []
         }
         switch kind {
@@ -115,8 +124,9 @@ extension APIGenerator {
                 description:
                     "Performs jq query on result set\nResults will be placed in 'extension' field by field or alias name",
                 meaning: .transform)
-            return functions(false, .function) + [transform] + cellFields + Self.descriptions
-        case .mutation: return functions(true, .mutationFunction)
+            return functions(.function) + [transform] + cellFields + Self.descriptions
+        case .mutation: return functions(.mutationFunction)
+        case .subscription: return [Self.repetition]
         case .function, .mutationFunction: return []
         }
     }

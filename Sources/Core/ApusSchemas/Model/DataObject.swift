@@ -271,7 +271,7 @@ public struct DataFunction: Sendable {
     public let name: String
     public let source: String
     public let module: String
-    public let isMutation: Bool
+    public let use: Use
     public let description: String?
     public let deprecationReason: String?
     public let parameters: [Parameter]
@@ -290,13 +290,21 @@ public struct DataFunction: Sendable {
     /// Nil: what it tells is kept where a request says so.
     public internal(set) var caching: CachingRule?
 
-    /// Functions are told apart by module, name and whether they change anything.
+    /// In which operations it is called.
+    public enum Use: String, Sendable, Hashable {
+        case query, mutation
+        /// It tells what happens, again and again.
+        case subscription
+    }
+    public var isMutation: Bool { use == .mutation }
+
+    /// Functions are told apart by module, name and use.
     public struct ID: Sendable, Hashable {
         public var module: String
         public var name: String
-        public var isMutation: Bool
+        public var use: Use
     }
-    public var id: ID { ID(module: module, name: name, isMutation: isMutation) }
+    public var id: ID { ID(module: module, name: name, use: use) }
 }
 
 public struct FunctionCall: Sendable, Hashable {

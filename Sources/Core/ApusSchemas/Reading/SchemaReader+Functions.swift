@@ -3,8 +3,8 @@ internal import ApusTypes
 
 /// Functions and their parameters.
 extension SchemaReader {
-    mutating func readFunction(_ node: NodeID, isMutation: Bool) {
-        let root = isMutation ? "MutationFunction" : "Function"
+    mutating func readFunction(_ node: NodeID, of root: String) {
+        let use: DataFunction.Use = root == "Subscription" ? .subscription : root == "MutationFunction" ? .mutation : .query
         let name = text.name(of: node)
         guard let definition = schema.type(root)?.field(name) else { return }
         let applied = Applied(schema.directives(on: definition))
@@ -21,7 +21,7 @@ extension SchemaReader {
             }
         }
         var described = DataFunction(
-            name: name, source: source.name, module: module(applied["module"], at: node), isMutation: isMutation,
+            name: name, source: source.name, module: module(applied["module"], at: node), use: use,
             description: definition.description, deprecationReason: definition.deprecationReason,
             parameters: parameters(definition.arguments, at: node), result: result, isNonNull: definition.type.isNonNull,
             isTable: function.isTrue("is_table") || result.element.isObject, sqlName: function.text("name") ?? name,

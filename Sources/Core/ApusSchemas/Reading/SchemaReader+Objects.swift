@@ -138,7 +138,7 @@ extension SchemaReader {
             let arguments = call["args"]?.asObject ?? [:]
             let function = DataFunction.ID(
                 module: source.kind == .extension ? call.text("module") ?? "" : source.module(call.text("module")),
-                name: call.text("references_name") ?? "", isMutation: false)
+                name: call.text("references_name") ?? "", use: .query)
             return .functionCall(
                 FunctionCall(
                     function: function,

@@ -182,7 +182,9 @@ public struct SchemaReader {
     private mutating func readExtension(_ name: String, _ node: NodeID) {
         let fields = text.document.children(of: node).of(.fieldDefinition)
         switch name {
-        case "Function", "MutationFunction": for field in fields { readFunction(field, isMutation: name == "MutationFunction") }
+        case "Function", "MutationFunction": for field in fields { readFunction(field, of: name) }
+        // What the program itself tells of.
+        case "Subscription" where source.isManagement: for field in fields { readFunction(field, of: name) }
         case "Query", "Mutation", "Subscription":
             report(.definition, "extend type \(name): its fields are generated; add functions to Function or MutationFunction", at: node)
         case _ where own.contains(name): break

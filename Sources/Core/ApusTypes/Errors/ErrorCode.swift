@@ -66,6 +66,8 @@ extension ErrorCode {
     public static let unsupported: ErrorCode = "request.unsupported"
     /// The client went away before its answer was ready.
     public static let clientGone: ErrorCode = "client.gone"
+    /// The client takes what it is told more slowly than it comes.
+    public static let clientSlow: ErrorCode = "client.slow"
     public static let methodUnknown: ErrorCode = "route.method_unknown"
     public static let serverBusy: ErrorCode = "server.busy"
     public static let listenerUnavailable: ErrorCode = "listener.unavailable"
@@ -280,6 +282,7 @@ extension ErrorCode {
         .keyUnknown: Surface(404, 5, .badInput),
         .accessStale: Surface(503, 14, .unavailable, retry: .after(.seconds(1))),
         .roleBusy: Surface(429, 8, .temporary, retry: .after(.seconds(1))),
+        .clientSlow: Surface(429, 8, .temporary),
         .idempotencyConflict: Surface(409, 6, .refused),
         .deadlineExceeded: Surface(503, 4, .temporary, retry: .after(.seconds(1))),
 

@@ -152,11 +152,13 @@ final class IPCSession: SocketSession {
         var asked = asked
         asked.caller = try await face.currentCaller(of: request)
         var form = face.frameForm(request)
-        form.metadata = { [("subscription_id", id), ("path", $0.dropFirst().joined(separator: "."))] }
+        // That of a query's result within it; of what happens, its own.
+        let outer = asked.event == nil ? 1 : 0
+        form.metadata = { [("subscription_id", id), ("path", $0.dropFirst(outer).joined(separator: "."))] }
         let path = Mutex("")
         let reply = await face.queries.tell(asked, form) { [self] part in
             switch part {
-            case .table(let keys, _): path.withLock { $0 = keys.dropFirst().joined(separator: ".") }
+            case .table(let keys, _): path.withLock { $0 = keys.dropFirst(outer).joined(separator: ".") }
             case .piece(let bytes): try await socket.send(.binary(bytes))
             case .json: break
             case .end: try await partComplete(id, path.withLock { $0 })

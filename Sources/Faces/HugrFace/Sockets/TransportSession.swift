@@ -134,7 +134,7 @@ final class TransportSession: SocketSession {
             }
         } catch is CancellationError {
         } catch {
-            refusal.withLock { $0 = (error as? GraphQLErrors)?.errors ?? [GraphQLError(GraphQLError.text(of: error))] }
+            refusal.withLock { $0 = GraphQLError.all(of: error) }
         }
         operations.free(id)
         let errors = refusal.withLock { $0 }

@@ -212,6 +212,23 @@ struct RedisFinder: Sendable, CustomStringConvertible {
         throw problem
     }
 
+    /// Where the server is now, for a connection of another kind.
+    func places(on loop: EventLoop, deadline: Instant) async throws -> [(address: String, port: Int)] {
+        var server = all[0]
+        if case .sentinels(let sentinels, let master) = servers { server = try await named(master, by: sentinels, on: loop, deadline) }
+        return try await pool.run(deadline: deadline) { [server] in try HostNames.addresses(of: server.host) }.map { ($0, server.port) }
+    }
+
+    private func named(_ master: String, by sentinels: [CacheServer], on loop: EventLoop, _ deadline: Instant) async throws -> CacheServer {
+        var problem: any Error = ApusError.cacheUnavailable("no Sentinel is named")
+        let begin = BootClock.now
+        for (index, sentinel) in sentinels.enumerated() {
+            let share = begin.advanced(by: begin.duration(to: deadline) * (index + 1) / sentinels.count)
+            do { return try await askSentinel(sentinel, for: master, on: loop, deadline: share) } catch { problem = error }
+        }
+        throw problem
+    }
+
     private func askSentinel(_ sentinel: CacheServer, for master: String, on loop: EventLoop, deadline: Instant) async throws -> CacheServer
     {
         let connection = try await connect(to: sentinel, with: RedisLogin(), on: loop, deadline: deadline, ended: { _ in })

@@ -173,7 +173,7 @@ extension ApusError {
 
 extension RedisCommand {
     /// As hiredis takes them; valid during `body`.
-    fileprivate func withPointers<Value>(
+    func withPointers<Value>(
         _ body: (Int32, UnsafeMutablePointer<UnsafePointer<CChar>?>, UnsafePointer<Int>) -> Value
     ) -> Value {
         let lengths = words.map(\.count)

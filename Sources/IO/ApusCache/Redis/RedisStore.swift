@@ -17,7 +17,9 @@ public final class RedisStore: Sendable {
     }
 
     private let finder: RedisFinder
+    private let listener: RedisListener
     private let loops: EventLoops
+    public let database: Int
     private let options: Options
     /// By the numbers of their loops; nil once closed.
     private let connections = Mutex<[Int: Open]?>([:])
@@ -32,12 +34,16 @@ public final class RedisStore: Sendable {
     public init(
         _ servers: RedisServers, user: String, password: Redacted<String>?, database: Int, loops: EventLoops, options: Options = Options()
     ) {
-        finder = RedisFinder(servers, RedisLogin(user: user, password: password, database: database))
+        let login = RedisLogin(user: user, password: password, database: database)
+        finder = RedisFinder(servers, login)
+        listener = RedisListener(finder, login, on: loops.first)
+        self.database = database
         self.loops = loops
         self.options = options
     }
 
     public func close() async {
+        await listener.close()
         let open = connections.withLock { connections in
             defer { connections = nil }
             return connections ?? [:]
@@ -102,6 +108,28 @@ public final class RedisStore: Sendable {
     /// How many heard it.
     public func publish(_ message: String, to channel: String, deadline: Instant) async throws -> Int64 {
         try await number(RedisCommand("PUBLISH", channel, message), deadline)
+    }
+
+    // MARK: What is published
+
+    /// What is published from now on. All who listen on this node share one connection.
+    public func listen(to topic: RedisTopic, deadline: Instant) async throws -> RedisSubscription {
+        try await listener.listen(to: topic, deadline: min(deadline, BootClock.now.advanced(by: options.patience)))
+    }
+
+    /// Of which events of keys the server tells, as `notify-keyspace-events` of its configuration; nil where it does not say.
+    public func keyEvents(deadline: Instant) async throws -> String? {
+        do {
+            let reply = try await ask(RedisCommand("CONFIG", "GET", "notify-keyspace-events"), isChange: false, deadline: deadline)
+            return reply.list.dropFirst().first?.text
+        } catch let error as ApusError where error.code == .sourceRejected {
+            return nil
+        }
+    }
+
+    /// Has the server tell of these events, for all its clients.
+    public func setKeyEvents(_ flags: String, deadline: Instant) async throws {
+        _ = try await ask(RedisCommand("CONFIG", "SET", "notify-keyspace-events", flags), isChange: true, deadline: deadline)
     }
 
     private func number(_ command: RedisCommand, _ deadline: Instant) async throws -> Int64 {

@@ -21,6 +21,7 @@ extension PlanExecution {
 
     /// Begins everything, then tells part by part.
     func tell(_ form: TableForm, until end: Instant, to tell: QueryService.Tell) async throws -> Told {
+        if event != nil { return try await tellEvent(form, to: tell) }
         let parts = try await parts(form)
         let tables = parts.compactMap { if case .table(let statement) = $0.content { statement } else { nil } }
         // Those of one source share its state; sources in one order, so that two requests do not wait for each other.
@@ -46,6 +47,21 @@ extension PlanExecution {
             }
             return told
         }
+    }
+
+    /// What happened as a table of one row.
+    private func tellEvent(_ form: TableForm, to tell: QueryService.Tell) async throws -> Told {
+        var any = form
+        any.hasRowsOnly = false
+        for part in try await parts(any) {
+            guard case .json(let bytes) = part.content,
+                let table = try EventTable.written(bytes, metadata: form.metadata(part.path))
+            else { continue }
+            try await tell(.table(path: part.path, geometry: []))
+            try await tell(.piece(table))
+            try await tell(.end)
+        }
+        return Told()
     }
 
     private func opened<Value: Sendable>(

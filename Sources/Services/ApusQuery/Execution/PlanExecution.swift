@@ -14,13 +14,16 @@ final class PlanExecution: Sendable {
     private let cache: QueryCache?
     let slow: SlowStatements?
     private let isPartial: Bool
+    /// What happened, where the plan is of a subscription that tells of it.
+    let event: JSONValue?
     /// Where times are asked for.
     let stopwatch: Stopwatch?
 
     init(
         _ plan: OperationPlan, _ schema: ServedSchema, _ limits: PlanLimits, cache: QueryCache?, slow: SlowStatements?, deadline: Instant,
-        isPartial: Bool = false
+        isPartial: Bool = false, event: JSONValue? = nil
     ) {
+        self.event = event
         self.cache = cache
         self.slow = slow
         self.isPartial = isPartial
@@ -151,12 +154,27 @@ final class PlanExecution: Sendable {
     ) async throws -> SourceRows {
         let name = call.statement.source
         if case .call(let function) = action.kind {
+            if function.use == .subscription {
+                guard let event else { throw ApusError(.internalError, "\(function.name) is asked for without an event") }
+                return .reply(try action.reply(event))
+            }
             guard let source = schema.sources[name] as? any FunctionSource else { throw unavailable(name) }
             let values = try await values(of: function, source, call)
             return call.statement.isBatch ? .replies(try values.map(action.reply)) : .reply(try action.reply(values[0]))
         }
         guard let transaction = transactions[name] as? any ActingTransaction else { throw unavailable(name) }
         return .reply(try action.reply(try await transaction.change(action, of: SourceStatement(call))))
+    }
+
+    /// What a subscription to what happens hears from now on; nil for one that runs a query.
+    func events() async throws -> (any EventStream)? {
+        for statement in plan.statements {
+            guard let action = statement.action, case .call(let function) = action.kind, function.use == .subscription else { continue }
+            guard plan.statements.count == 1 else { throw GraphQLError("A subscription to what happens has that one field and no other.") }
+            guard let source = schema.sources[statement.source] as? any EventSource else { throw unavailable(statement.source) }
+            return try await source.events(function, action.arguments, deadline: deadline)
+        }
+        return nil
     }
 
     /// What the calls give, so many of them at a time as the source bears.

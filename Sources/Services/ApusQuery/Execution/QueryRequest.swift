@@ -11,6 +11,8 @@ public struct QueryRequest: Sendable {
     public var mutations = Mutations.allowed
     /// Whether it is one run of a subscription.
     public internal(set) var isSubscription = false
+    /// What happened that this run of a subscription tells of; nil where it runs a query.
+    public internal(set) var event: JSONValue?
     /// Whether fields that fail are null, and the others are told; else all or nothing is.
     public var isPartial = false
     /// Whether nothing is to be done beyond finding out whether it could be.

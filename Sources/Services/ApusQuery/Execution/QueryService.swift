@@ -165,7 +165,8 @@ public final class QueryService: Sendable {
         let limits = request.caller.map { options.plans.within($0.limits) } ?? options.plans
         return .execution(
             PlanExecution(
-                plan, schema, limits, cache: cache, slow: slow, deadline: request.deadline, isPartial: request.isPartial))
+                plan, schema, limits, cache: cache, slow: slow, deadline: request.deadline, isPartial: request.isPartial,
+                event: request.event))
     }
 }
 
@@ -180,11 +181,13 @@ extension GraphQLError {
         }
     }
 
-    /// What a client is told of any error, in one line.
-    public static func text(of error: any Error) -> String {
-        if let errors = error as? GraphQLErrors { return errors.errors.map(\.message).joined(separator: "; ") }
-        return GraphQLError(telling: error).message
+    /// What a client is told of any error.
+    public static func all(of error: any Error) -> [GraphQLError] {
+        (error as? GraphQLErrors)?.errors ?? [GraphQLError(telling: error)]
     }
+
+    /// The same in one line.
+    public static func text(of error: any Error) -> String { all(of: error).map(\.message).joined(separator: "; ") }
 
     /// The same, of the field at `path`.
     init(telling error: any Error, at path: [String]) {

@@ -53,6 +53,19 @@ extension FunctionSource {
     public var callsAtOnce: Int { 8 }
 }
 
+/// A source that tells what happens as it happens.
+public protocol EventSource: DataSource {
+    /// What a function of subscriptions tells from now on.
+    func events(_ function: DataFunction, _ arguments: JSONObject, deadline: Instant) async throws -> any EventStream
+}
+
+/// What one subscription hears. One reader.
+public protocol EventStream: AnyObject, Sendable {
+    /// The next event, in the shape of the function's declared result. Throws when there will be no more.
+    func next() async throws -> JSONValue
+    func close()
+}
+
 /// A statement with the values of its parameters.
 public struct SourceStatement: Sendable {
     public var sql: StaticSQL

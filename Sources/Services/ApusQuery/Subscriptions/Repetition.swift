@@ -17,7 +17,11 @@ struct Repetition: Sendable, Hashable {
         let fields = collector.fields(of: operation.node, on: operation.root)
         guard operation.kind == .subscription, fields.count == 1, fields[0].name == "query",
             let definition = collector.definition(of: fields[0], on: operation.root)
-        else { throw GraphQLError("A subscription asks for \"query\", with the fields that are to be told again and again.") }
+        else {
+            throw GraphQLError(
+                "A subscription asks for \"query\", with the fields that are to be told again and again, or for one field that tells what happens."
+            )
+        }
         let arguments = try collector.arguments(of: fields[0], definition)
         count = arguments["count"]?.asInteger ?? 0
         interval = nil
@@ -48,11 +52,22 @@ struct Repetition: Sendable, Hashable {
 }
 
 extension QueryService {
-    /// Runs `tick` for each run of a subscription, until its count is reached, the task is cancelled, or it throws. What is asked is planned
-    /// anew each time: schemas and permissions change meanwhile. Throws `GraphQLErrors` for what is no subscription.
+    /// Runs `tick` for each run of a subscription, or each event that it tells of, until its count is reached, the task is cancelled, or it
+    /// throws. What is asked is planned anew each time: schemas and permissions change meanwhile. Throws `GraphQLErrors` for what is no
+    /// subscription.
     public func repeating(
         _ request: QueryRequest, runTime: Duration = .seconds(60), _ tick: (QueryRequest) async throws -> Void
     ) async throws {
+        if let events = try await events(request) {
+            defer { events.close() }
+            while true {
+                var asked = request
+                asked.isSubscription = true
+                asked.event = try await events.next()
+                asked.deadline = BootClock.now.advanced(by: runTime)
+                try await tick(asked)
+            }
+        }
         let repetition = try repetition(of: request)
         var runs: Int64 = 0
         var next = BootClock.now
@@ -67,6 +82,17 @@ extension QueryService {
             // A run that took longer than the interval is followed by the next at once, and none is made up for.
             next = max(next.advanced(by: interval), BootClock.now)
             try await clock.sleep(until: next, tolerance: nil)
+        }
+    }
+
+    /// What a subscription to what happens hears, if whoever asks may hear it; nil for one that runs a query.
+    private func events(_ request: QueryRequest) async throws -> (any EventStream)? {
+        var asked = request
+        asked.isSubscription = true
+        asked.deadline = BootClock.now.advanced(by: .seconds(10))
+        switch plan(asked) {
+        case .reply(let reply): throw GraphQLErrors(reply.errors)
+        case .execution(let execution): return try await execution.events()
         }
     }
 

@@ -244,6 +244,17 @@ enum CoreModule {
           expire(store: String!, key: String!, ttl: Int!): OperationResult @function(name: "core_store_expire")
           "`affected_rows` tells how many heard it."
           publish(store: String!, channel: String!, message: String!): OperationResult @function(name: "core_store_publish")
+          "Of which events of keys the server tells (`notify-keyspace-events`), for all its clients: KEA is all."
+          configure_keyspace_events(store: String!, events: String = "KEA"): OperationResult
+            @function(name: "core_store_configure_keyspace_events")
+        }
+        type store_message { channel: String message: String }
+        type store_key_event { key: String event: String }
+        extend type Subscription {
+          "What is published on a channel."
+          subscribe(store: String!, channel: String!): store_message @function(name: "core_store_subscribe")
+          "What happens to keys: of a pattern of channels of keyspace events (`__keyevent@0__:*`), or of keys (`user:*`)."
+          watch(store: String!, pattern: String!): store_key_event @function(name: "core_store_watch")
         }
 
         """#

@@ -6,7 +6,7 @@ public import ApusTypes
 
 /// The catalog's tables of the query service as a data source, `core`. What is read is SQL; what is changed goes through the definitions'
 /// rules, in one transaction of the catalog; what has an effect is a function.
-public final class CoreSource: SQLSource, FunctionSource {
+public final class CoreSource: SQLSource, FunctionSource, EventSource {
     /// What a node says of itself.
     public struct Facts: Sendable {
         public var version: String

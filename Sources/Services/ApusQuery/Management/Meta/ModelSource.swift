@@ -105,7 +105,7 @@ final class ModelSource: TableSource {
         let given = function.parameters.filter { $0.injected == nil }
         let parameters = JSONObject(given.map { ($0.name, .string($0.type.text + ($0.isNonNull ? "!" : ""))) })
         return [
-            .text(function.module), .text(function.name), .text(function.isMutation ? "mutation" : "query"), .text(function.source),
+            .text(function.module), .text(function.name), .text(function.use.rawValue), .text(function.source),
             .text(function.result.text), .bool(function.isTable), .text(JSONValue.object(parameters).description),
             text(function.description),
         ]
