@@ -41,6 +41,7 @@ let benchmarks: [(name: String, summary: String, run: () async throws -> Void)] 
         { try QueryBench.printTables() }
     ),
     ("roles", "what a greedy role costs another one", { try await RolesBench.run() }),
+    ("caches", "what requests notice of a Redis that freezes, dies, is emptied and comes back", { try await CachesBench.run() }),
     ("arrow", "a million rows to pandas through hugr-client, beside PostgreSQL's drivers", { try await ArrowBench.run() }),
     ("http-server", "what `http` measures, alone: prints its port and serves", { try await HTTPBenchmark.serve() }),
 ]
