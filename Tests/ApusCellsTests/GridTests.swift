@@ -153,6 +153,10 @@ struct GridTests {
         #expect(throws: CellProblem.tooDetailed) { try patient.cells(inside: [circle]) }
         var hasty = try grid(9, comparisons: 1000)
         #expect(throws: CellProblem.tooDetailed) { try hasty.cells(along: positions([(0, 0), (0, 1)])) }
+        // Parts that lie upon each other fill the same cells again.
+        var piled = try grid(9, comparisons: 10_000_000)
+        let filled = try piled.cells(inside: [positions([(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 0)])])
+        #expect(filled.count > 20_000 && 10_000_000 - piled.comparisons >= 64 * (filled.count - 5000))
         var exact = try grid(9, mostCells: 1334)
         #expect(try exact.cells(inside: [positions(Self.sanFrancisco)]).count == 1334)
         exact.mostCells = 1333

@@ -154,12 +154,15 @@ struct CellsTests {
             ) { denominator_key numerator_key value denominator_total } } }
             """
         let both: [TextRow] = [["1", Self.losAngeles], ["2", Self.newYork]]
-        let (cells, _) = try await Self.run(
-            text,
-            [
-                "people": Answer(geometries: [["1", Self.losAngeles]], rows: [["0", "100"]]),
-                "houses": Answer(geometries: both, rows: [["0", "flat", "3"], ["0", "villa", "1"], ["1", "flat", "1"]]),
-            ])
+        let answers = [
+            "people": Answer(geometries: [["1", Self.losAngeles]], rows: [["0", "100"]]),
+            "houses": Answer(geometries: both, rows: [["0", "flat", "3"], ["0", "villa", "1"], ["1", "flat", "1"]]),
+        ]
+        var limits = PlanLimits()
+        limits.cells = 2
+        let error = await #expect(throws: GraphQLError.self) { try await Self.run(text, answers, limits: limits) }
+        #expect(error?.message.contains("come to more than 2 numbers") == true)
+        let (cells, _) = try await Self.run(text, answers)
         let shares = cells.asArray?.map { $0["distribution_by_bucket"] ?? .null }
         #expect(
             shares == [

@@ -18,7 +18,10 @@ struct CellFill {
         if cells.count > grid.mostCells { throw .tooMany }
     }
 
-    mutating func addPoint(_ position: Position) throws(CellProblem) { try insert(try grid.cell(at: position)) }
+    mutating func addPoint(_ position: Position) throws(CellProblem) {
+        try spend(Self.lookUp)
+        try insert(try grid.cell(at: position))
+    }
 
     mutating func addLine(_ line: [Position]) throws(CellProblem) {
         if let first = line.first { try addPoint(first) }
@@ -40,6 +43,7 @@ struct CellFill {
         for cell in passed.cells { try insert(cell) }
         // Whatever is next to a cell inside and not passed by a ring is inside, too.
         while let cell = inside.popLast() {
+            try spend(Self.lookUp)  // parts may lie upon each other
             try insert(cell)
             for neighbor in cell.neighbors where seen.insert(neighbor).inserted { inside.append(neighbor) }
         }

@@ -17,7 +17,7 @@ struct CellCollector {
     private var pairs: [(cell: Cell, geometry: Int32)] = []
 
     /// Comparisons of cells with corners that a statement's geometries may need: some five seconds.
-    private static let mostComparisons = 1_000_000_000
+    private static let mostComparisons = 250_000_000
 
     init?(resolution: Int, mostPairs: Int) {
         guard let grid = CellGrid(resolution: resolution, mostCells: mostPairs, comparisons: Self.mostComparisons) else { return nil }

@@ -1,4 +1,5 @@
 internal import ApusCells
+internal import ApusGraphQL
 internal import ApusTypes
 
 /// What members tell of cells, put side by side: the cells in ascending order that have rows of any member, and of each that is `inner`.
@@ -17,7 +18,8 @@ struct CellsReply {
         self.plan = plan
         self.runner = runner
         found = ToldCells(plan, nodes)
-        for distribution in plan.distributions { shares.append(try await shares(of: distribution)) }
+        var left = runner.limits.cells
+        for distribution in plan.distributions { shares.append(try await shares(of: distribution, atMost: &left)) }
     }
 
     var count: Int { found.cells.count }
@@ -60,12 +62,16 @@ struct CellsReply {
 
     // MARK: Distributions
 
-    private func shares(of asked: CellDistribution) async throws -> [[CellShare]] {
+    /// Buckets are shared out by each other's: few of both are many together.
+    private func shares(of asked: CellDistribution, atMost left: inout Int) async throws -> [[CellShare]] {
         var shares: [[CellShare]] = []
         for cell in found.cells.indices {
             await Self.pause(at: cell)
             let numerators = try entries(asked.numerator, cell)
-            let own = try entries(asked.denominator, cell).flatMap { denominator in
+            let denominators = try entries(asked.denominator, cell)
+            left -= max(1, numerators.count) * denominators.count
+            guard left >= 0 else { throw plan.sharesTooMuch(runner.limits) }
+            let own = denominators.flatMap { denominator in
                 // Without a numerator the denominator still has its part in the total.
                 (numerators.isEmpty ? [CellShare.Entry()] : numerators).map { CellShare(numerator: $0, denominator: denominator) }
             }

@@ -39,6 +39,12 @@ extension PlanRunner {
 }
 
 extension CellsPlan {
+    func sharesTooMuch(_ limits: PlanLimits) -> GraphQLError {
+        GraphQLError(
+            "The distributions of \"\(path.joined(separator: "."))\" come to more than \(limits.cells) numbers, which is the limit; ask for a lower resolution, or for fewer buckets.",
+            path: path.map { .key($0) })
+    }
+
     fileprivate func isTooLarge(_ limits: PlanLimits) -> GraphQLError {
         GraphQLError(
             "\"\(path.joined(separator: "."))\" makes the reply larger than \(limits.replyBytes) bytes, which is the limit; ask for a lower resolution, or for inner fields.",

@@ -10,9 +10,8 @@ public final class RedisSubscription: Sendable {
 
     private struct State {
         var isBegun = false
+        /// That were not taken.
         var messages: [Message] = []
-        /// The first that was not taken.
-        var first = 0
         var bytes = 0
         var end: ApusError?
         var hasNews = false
@@ -33,14 +32,12 @@ public final class RedisSubscription: Sendable {
     /// The next message. Throws `source.unavailable` when there will be no more, `client.slow` when messages came faster than they were taken.
     public func next() async throws -> Message {
         try await wait { state in
-            guard state.first < state.messages.count else {
+            guard !state.messages.isEmpty else {
                 if let end = state.end { throw end }
                 return nil
             }
-            let message = state.messages[state.first]
+            let message = state.messages.removeFirst()
             state.bytes -= Self.size(message)
-            state.first += 1
-            if state.first == state.messages.count { (state.messages, state.first) = ([], 0) }
             return message
         }
     }
@@ -65,11 +62,11 @@ public final class RedisSubscription: Sendable {
         change { state in
             guard state.end == nil else { return false }
             state.bytes += Self.size(message)
-            guard state.messages.count - state.first < mostMessages, state.bytes <= mostBytes else {
+            guard state.messages.count < mostMessages, state.bytes <= mostBytes else {
                 state.end = ApusError(
                     .clientSlow, "messages come faster than this client takes them: \(mostMessages) of them wait, or \(mostBytes) bytes",
                     hint: "take them faster, or subscribe to less")
-                (state.messages, state.first) = ([], 0)
+                state.messages = []
                 return false
             }
             state.messages.append(message)
