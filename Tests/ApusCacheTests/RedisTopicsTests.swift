@@ -37,6 +37,17 @@ struct RedisTopicsTests {
     }
 
     /// A server that answers in order, at any time later.
+    @Test("who waits hears nothing yet; names that differ in bytes are different topics")
+    func hearing() {
+        var topics = RedisTopics()
+        let topic = RedisTopic("caf\u{e9}"), other = RedisTopic("cafe\u{301}")
+        #expect(topics.join(1, topic) == [.subscribe(topic)] && topics.listeners(of: topic).isEmpty)
+        #expect(topics.subscribed(topic) == [.begun([1])] && topics.listeners(of: topic) == [1])
+        #expect(topics.leave(1, topic) == [.unsubscribe(topic)] && topics.join(2, topic) == [])
+        #expect(topics.listeners(of: topic).isEmpty, "what is published until it is asked for anew would be followed by a gap")
+        #expect(topic != other && topics.join(3, other) == [.subscribe(other)])
+    }
+
     @Test("whoever joins and leaves when: each topic is asked for and left in turns, and in the end those are told that are listened to")
     func anyOrder() {
         for seed in UInt64(1)...200 {

@@ -7,6 +7,16 @@ public struct RedisTopic: Sendable, Hashable {
         self.name = name
         self.isPattern = isPattern
     }
+
+    /// Names are bytes to the server: two that Unicode holds for the same are two.
+    public static func == (one: Self, other: Self) -> Bool {
+        one.isPattern == other.isPattern && one.name.utf8.elementsEqual(other.name.utf8)
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(isPattern)
+        for byte in name.utf8 { hasher.combine(byte) }
+    }
 }
 
 /// What a server is asked to tell one connection, for all who listen there.
@@ -35,7 +45,8 @@ struct RedisTopics {
 
     var isEmpty: Bool { topics.isEmpty }
 
-    func listeners(of topic: RedisTopic) -> Set<Int> { topics[topic]?.listeners ?? [] }
+    /// Those who have been told that they hear it.
+    func listeners(of topic: RedisTopic) -> Set<Int> { topics[topic].map { $0.listeners.subtracting($0.waiting) } ?? [] }
 
     mutating func join(_ listener: Int, _ topic: RedisTopic) -> [Effect] {
         var standing = topics[topic] ?? Standing(phase: .asked)

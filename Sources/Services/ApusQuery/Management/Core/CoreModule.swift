@@ -245,7 +245,7 @@ enum CoreModule {
           "`affected_rows` tells how many heard it."
           publish(store: String!, channel: String!, message: String!): OperationResult @function(name: "core_store_publish")
           "Of which events of keys the server tells (`notify-keyspace-events`), for all its clients: KEA is all."
-          configure_keyspace_events(store: String!, events: String = "KEA"): OperationResult
+          configure_keyspace_events(store: String!, events: String! = "KEA"): OperationResult
             @function(name: "core_store_configure_keyspace_events")
         }
         type store_message { channel: String message: String }
