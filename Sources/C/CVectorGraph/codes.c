@@ -22,30 +22,29 @@ size_t apus_code_stride(enum apus_code_kind kind, uint32_t dimension) {
 
 // MARK: Places
 
-// Where a dimension's steps stand in a code, and how many there are.
-struct place {
-    size_t byte;
+// Places in the same part of their bytes: the first of them is in the first byte.
+struct part {
+    uint32_t end; // behind the last of them
     int shift;
     uint8_t most; // the largest code
 };
 
-// `index` counts places: for THIRDS in the coding's order, else dimensions.
-static struct place place_of(const struct apus_coding *coding, uint32_t index) {
-    size_t stride = coding->stride;
+// The part that a place is in. Places are counted for THIRDS in the coding's order, else by dimensions.
+static struct part part_of(const struct apus_coding *coding, uint32_t place) {
+    size_t number = place / coding->stride, end = (number + 1) * coding->stride;
+    struct part part = {.end = end < coding->dimension ? (uint32_t)end : coding->dimension};
     switch (coding->kind) {
     case APUS_CODE_THIRDS:
-        return index < stride       ? (struct place){index, 0, 7}
-               : index < 2 * stride ? (struct place){index - stride, 3, 7}
-                                    : (struct place){index - 2 * stride, 6, 3};
-    case APUS_CODE_4BIT: return index < stride ? (struct place){index, 0, 15} : (struct place){index - stride, 4, 15};
-    default: return (struct place){index, 0, coding->metric == APUS_METRIC_MANHATTAN ? 255 : 127};
+        part.shift = 3 * (int)number;
+        part.most = number < 2 ? 7 : 3;
+        break;
+    case APUS_CODE_4BIT:
+        part.shift = 4 * (int)number;
+        part.most = 15;
+        break;
+    default: part.most = coding->metric == APUS_METRIC_MANHATTAN ? 255 : 127;
     }
-}
-
-// Behind the last of the places that are in the same part of a byte, and have the same number of steps.
-static uint32_t part_end(const struct apus_coding *coding, uint32_t index) {
-    size_t end = (index / coding->stride + 1) * coding->stride;
-    return end < coding->dimension ? (uint32_t)end : coding->dimension;
+    return part;
 }
 
 static uint32_t dimension_at(const struct apus_coding *coding, uint32_t index) { return coding->order ? coding->order[index] : index; }
@@ -140,12 +139,13 @@ void apus_code_train(
         }
         sort_by_deviation(order, steps, dimension);
     }
-    struct apus_coding coding = {.kind = kind, .metric = metric, .stride = apus_code_stride(kind, dimension)};
+    struct apus_coding coding = {
+        .kind = kind, .metric = metric, .dimension = dimension, .stride = apus_code_stride(kind, dimension)};
     for (uint32_t i = 0; i < dimension; i++) {
         uint32_t d = kind == APUS_CODE_THIRDS ? order[i] : i;
         float numbers[TRAINED];
         for (uint32_t row = 0; row < sample; row++) numbers[row] = rows[row * stride + d];
-        choose_steps(numbers, sample, place_of(&coding, i).most, &offsets[i], &steps[i]);
+        choose_steps(numbers, sample, part_of(&coding, i).most, &offsets[i], &steps[i]);
     }
 }
 
@@ -194,8 +194,9 @@ static void take_nearest(const struct apus_coding *coding, const struct places *
     const float *restrict x = places->numbers, *restrict offsets = coding->offsets, *restrict steps = coding->steps;
     float *restrict codes = places->codes, *restrict gains = places->gains, *restrict prices = places->prices;
     for (uint32_t first = 0, end; first < coding->dimension; first = end) {
-        float most = (float)place_of(coding, first).most;
-        end = part_end(coding, first);
+        struct part part = part_of(coding, first);
+        float most = (float)part.most;
+        end = part.end;
         for (uint32_t i = first; i < end; i++) {
             float above = x[i] - offsets[i], step = steps[i], c = above / (step > 0 ? step : INFINITY);
             c = c > 0 ? c : 0;
@@ -258,9 +259,9 @@ static void encode_small(const struct apus_coding *coding, const float *row, uin
     take_nearest(coding, &places);
     if (coding->metric != APUS_METRIC_MANHATTAN) straighten(coding, &places);
     for (uint32_t first = 0, end; first < dimension; first = end) {
-        int shift = place_of(coding, first).shift;
-        end = part_end(coding, first);
-        for (uint32_t i = first; i < end; i++) code[i - first] |= (uint8_t)((int32_t)places.codes[i] << shift);
+        struct part part = part_of(coding, first);
+        end = part.end;
+        for (uint32_t i = first; i < end; i++) code[i - first] |= (uint8_t)((int32_t)places.codes[i] << part.shift);
     }
     if (dimension > HERE) {
         free(places.numbers);
@@ -308,8 +309,9 @@ static float prepare_product(const struct apus_coding *coding, const float *quer
     *size = most > 0 ? most / 127 : 1;
     float constant = 0, scale = 1 / *size, squares = 0;
     for (uint32_t i = 0, end; i < dimension; i = end) {
-        float middle = (float)place_of(coding, i).most / 2;
-        end = part_end(coding, i);
+        struct part part = part_of(coding, i);
+        float middle = (float)part.most / 2;
+        end = part.end;
         for (uint32_t place = i; place < end; place++) {
             float x = query[dimension_at(coding, place)], weight = x * coding->steps[place], rounded = nearest(weight * scale);
             // What rounding the weights adds or takes on average, at the codes' middle, is given back.
