@@ -14,6 +14,8 @@ import urllib.request
 import websockets
 from hugr.stream import HugrStreamingClient
 
+import cases
+
 URL, KEY, PORT = sys.argv[1:4]
 NEWS = 'subscription { core { store { subscribe(store: "kv", channel: "CHANNEL") { channel text: message } } } }'
 
@@ -207,16 +209,4 @@ async def killed():
         assert message["type"] == "error" and message["payload"][0]["extensions"]["code"] == "source.unavailable", message
 
 
-async def main():
-    failures = 0
-    for case in [channel, keys, tables, closed_to_others, wrong, slow, killed]:
-        try:
-            await asyncio.wait_for(case(), 90)
-            print(f"PASS {case.__name__}", flush=True)
-        except BaseException as error:
-            failures += 1
-            print(f"FAIL {case.__name__}: {type(error).__name__}: {error}", flush=True)
-    sys.exit(1 if failures else 0)
-
-
-asyncio.run(main())
+cases.run([channel, keys, tables, closed_to_others, wrong, slow, killed], seconds=90)

@@ -10,6 +10,8 @@ import sys
 
 import websockets
 
+import cases
+
 URL, KEY = sys.argv[1].replace("http", "ws") + "/subscribe", sys.argv[2]
 
 
@@ -161,18 +163,6 @@ async def refused_handshakes():
             assert error.response.status_code == status, (options, error)
 
 
-async def main():
-    failures = 0
-    cases = [query, key_in_the_request, mutation, subscription, completed_by_the_client, invalid, bounded, same_id,
-             before_the_acknowledgement, twice_initialised, never_initialised, wrong_key, no_message, refused_handshakes]
-    for case in cases:
-        try:
-            await asyncio.wait_for(case(), 30)
-            print(f"PASS {case.__name__}", flush=True)
-        except BaseException as error:
-            failures += 1
-            print(f"FAIL {case.__name__}: {type(error).__name__}: {error}", flush=True)
-    sys.exit(1 if failures else 0)
-
-
-asyncio.run(main())
+cases.run(
+    [query, key_in_the_request, mutation, subscription, completed_by_the_client, invalid, bounded, same_id, before_the_acknowledgement,
+     twice_initialised, never_initialised, wrong_key, no_message, refused_handshakes], seconds=30)
